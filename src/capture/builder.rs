@@ -1,0 +1,344 @@
+//! Settings of the capture actor, and its start.
+
+use super::backend::{EventCaptureBackend, Parts};
+use super::batch::{Compression, Migration, Wire};
+use super::encode::{Encoder, Enrichment, GeoIp};
+use super::event::Event;
+use super::handle::{CaptureHandle, Clock, Counters, Shared, SystemClock};
+use super::hooks::CaptureError;
+use super::notices::Notices;
+use super::queue::{Limits, Queue, QueuePolicy};
+use super::quiet::{Quiet, Quietly};
+use crate::client::PostHogClient;
+use crate::error::PostHogError;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Settings of an [`EventCaptureBackend`], made by [`EventCaptureBackend::builder`].
+///
+/// | setting | default |
+/// |---|---|
+/// | [`queue_events`](Self::queue_events) | 10,000 events |
+/// | [`queue_bytes`](Self::queue_bytes) | 32 MiB |
+/// | [`queue_policy`](Self::queue_policy) | drop the newest |
+/// | [`batch_events`](Self::batch_events), [`flush_at`](Self::flush_at) | 100 events |
+/// | [`batch_bytes`](Self::batch_bytes) | 5 MiB of JSON |
+/// | [`event_bytes`](Self::event_bytes) | 900 KiB of JSON |
+/// | [`flush_interval`](Self::flush_interval) | 5 s |
+/// | [`flush_timeout`](Self::flush_timeout) | 10 s |
+/// | [`shutdown_timeout`](Self::shutdown_timeout) | 5 s |
+/// | [`requests_in_flight`](Self::requests_in_flight) | 4 |
+/// | [`compression`](Self::compression) | gzip |
+/// | [`geoip`](Self::geoip) | off |
+#[must_use = "nothing is captured until it is started"]
+pub struct CaptureBuilder {
+    client: PostHogClient,
+    limits: Limits,
+    enrichment: Enrichment,
+    flush_interval: Duration,
+    flush_timeout: Duration,
+    shutdown_timeout: Duration,
+    in_flight: usize,
+    compression: Compression,
+    migration: Migration,
+    disabled: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for CaptureBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureBuilder")
+            .field("client", &self.client)
+            .field("limits", &self.limits)
+            .field("flush_interval", &self.flush_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts capturing with the default settings, on a thread of its own.
+///
+/// # Errors
+/// As [`CaptureBuilder::start`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+/// use tracing_posthog::{Event, PostHogClient, start_event_capture_backend};
+/// let posthog = start_event_capture_backend(PostHogClient::from_env()?)?;
+/// posthog.capture(Event::new("signup").distinct_id("user_42"));
+/// posthog.shutdown_blocking(std::time::Duration::from_secs(5));
+/// # Ok(())
+/// # }
+/// ```
+pub fn start_event_capture_backend(client: PostHogClient) -> Result<CaptureHandle, PostHogError> {
+    EventCaptureBackend::builder(client).start()
+}
+
+impl CaptureBuilder {
+    pub(crate) fn new(client: PostHogClient) -> Self {
+        Self {
+            client,
+            limits: Limits {
+                events: 10_000,
+                bytes: 32 << 20,
+                batch_events: 100,
+                batch_bytes: 5 << 20,
+                flush_at: usize::MAX,
+                policy: QueuePolicy::default(),
+            },
+            enrichment: Enrichment {
+                max_event_bytes: 900 << 10,
+                ..Enrichment::default()
+            },
+            flush_interval: Duration::from_secs(5),
+            flush_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(5),
+            in_flight: 4,
+            compression: Compression::default(),
+            migration: Migration::default(),
+            disabled: false,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// How many events are kept in memory at most, those in requests under way included.
+    /// Default 10,000.
+    pub fn queue_events(mut self, events: usize) -> Self {
+        self.limits.events = events;
+        self
+    }
+
+    /// How many bytes of events are kept in memory at most. Default 32 MiB.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self
+    }
+
+    /// What happens when the queue is full. Default [`QueuePolicy::DropNewest`].
+    pub fn queue_policy(mut self, policy: QueuePolicy) -> Self {
+        self.limits.policy = policy;
+        self
+    }
+
+    /// How many events travel in one request at most. Default 100.
+    pub fn batch_events(mut self, events: usize) -> Self {
+        self.limits.batch_events = events;
+        self
+    }
+
+    /// How many bytes of JSON travel in one request at most, before compression; a single larger event
+    /// travels alone. Default 5 MiB; PostHog takes 20 MiB.
+    pub fn batch_bytes(mut self, bytes: usize) -> Self {
+        self.limits.batch_bytes = bytes;
+        self
+    }
+
+    /// How many waiting events make a batch go before the interval is over. Default: as many as fit in
+    /// one, [`batch_events`](Self::batch_events).
+    pub fn flush_at(mut self, events: usize) -> Self {
+        self.limits.flush_at = events;
+        self
+    }
+
+    /// How large one event may be, as JSON; a larger one is dropped, and counted. Default 900 KiB:
+    /// PostHog's limit is about 1 MB.
+    pub fn event_bytes(mut self, bytes: usize) -> Self {
+        self.enrichment.max_event_bytes = bytes;
+        self
+    }
+
+    /// How long an event waits at most before its batch goes. Default 5 s.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// How long [`CaptureHandle::flush`] waits at most. Default 10 s.
+    pub fn flush_timeout(mut self, timeout: Duration) -> Self {
+        self.flush_timeout = timeout;
+        self
+    }
+
+    /// How long a shutdown, and a guard's drop, may take. Default 5 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// How many requests are under way at once, at most. Default 4: one slow answer does not hold up
+    /// the rest.
+    pub fn requests_in_flight(mut self, requests: usize) -> Self {
+        self.in_flight = requests;
+        self
+    }
+
+    /// How request bodies are compressed. Default [`Compression::Gzip`].
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Whether PostHog looks up where events come from by the sender's address. Default
+    /// [`GeoIp::Off`]: the address is the server's. `posthog.geoip_disable` decides for one event.
+    pub fn geoip(mut self, geoip: GeoIp) -> Self {
+        self.enrichment.geoip = geoip;
+        self
+    }
+
+    /// Marks all events as history that is moved here (`historical_migration`): PostHog then treats
+    /// them apart from live traffic.
+    pub fn historical_migration(mut self) -> Self {
+        self.migration = Migration::Historical;
+        self
+    }
+
+    /// A property of every event that does not bring its own of that name, such as `app_version`.
+    pub fn default_property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.enrichment.defaults.insert(name.into(), value.into());
+        self
+    }
+
+    /// Looks at each event before it is sent, and may change or, with `None`, drop it. Several hooks run
+    /// in the order they were added. A hook that panics drops the event: what it was there to remove is
+    /// not sent because it failed. Hooks run on the actor's thread; what they capture themselves is
+    /// ignored.
+    ///
+    /// ```
+    /// # use tracing_posthog::{EventCaptureBackend, PostHogClient};
+    /// # fn f(client: PostHogClient) {
+    /// let builder = EventCaptureBackend::builder(client).before_send(|mut event| {
+    ///     event.properties.remove("email");
+    ///     Some(event)
+    /// });
+    /// # }
+    /// ```
+    pub fn before_send(
+        mut self,
+        hook: impl Fn(Event) -> Option<Event> + Send + Sync + 'static,
+    ) -> Self {
+        self.enrichment.hooks.before_send.push(Arc::new(hook));
+        self
+    }
+
+    /// Hears of events that could not be delivered. Runs on the actor's thread; what it captures itself
+    /// is ignored.
+    pub fn on_error(mut self, hook: impl Fn(&CaptureError<'_>) + Send + Sync + 'static) -> Self {
+        self.enrichment.hooks.on_error.push(Arc::new(hook));
+        self
+    }
+
+    /// Captures nothing: no thread is started, and events cost nothing.
+    pub fn disabled(mut self) -> Self {
+        self.disabled = true;
+        self
+    }
+
+    /// Where events get their time from. Default: the system's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts the actor on a thread of its own with a runtime of its own: it works without a runtime,
+    /// and outlives yours.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`] where the client has no project API key or a limit is zero;
+    /// [`PostHogError::Start`] where the system gives no thread or runtime.
+    pub fn start(self) -> Result<CaptureHandle, PostHogError> {
+        let start = |source| PostHogError::Start { source };
+        let Some((handle, actor)) = self.actor()? else {
+            return Ok(CaptureHandle::disabled());
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(start)?;
+        std::thread::Builder::new()
+            .name("posthog-capture".into())
+            .spawn(move || {
+                let _quiet = Quiet::enter();
+                runtime.block_on(actor.run());
+            })
+            .map_err(start)?;
+        Ok(handle)
+    }
+
+    /// Starts the actor as a task of your runtime. When that runtime goes away first, what is not
+    /// delivered is dropped, and counted.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`] where the client has no project API key or a limit is zero.
+    pub fn spawn_on(self, runtime: &tokio::runtime::Handle) -> Result<CaptureHandle, PostHogError> {
+        let Some((handle, actor)) = self.actor()? else {
+            return Ok(CaptureHandle::disabled());
+        };
+        runtime.spawn(Quietly(Box::pin(actor.run())));
+        Ok(handle)
+    }
+
+    fn actor(mut self) -> Result<Option<(CaptureHandle, EventCaptureBackend)>, PostHogError> {
+        let key = self.client.require_project_key()?;
+        for (setting, value) in [
+            ("queue_events", self.limits.events),
+            ("queue_bytes", self.limits.bytes),
+            ("batch_events", self.limits.batch_events),
+            ("batch_bytes", self.limits.batch_bytes),
+            ("flush_at", self.limits.flush_at),
+            ("event_bytes", self.enrichment.max_event_bytes),
+            ("requests_in_flight", self.in_flight),
+        ] {
+            if value == 0 {
+                return Err(PostHogError::config(setting, "must be at least 1"));
+            }
+        }
+        if self.flush_interval.is_zero() {
+            return Err(PostHogError::config(
+                "flush_interval",
+                "must be longer than zero; to send each event at once use `flush_at(1)`",
+            ));
+        }
+        if self.disabled {
+            return Ok(None);
+        }
+        // More than fits in the queue would never be reached.
+        self.limits.flush_at = self
+            .limits
+            .flush_at
+            .min(self.limits.batch_events)
+            .min(self.limits.events);
+        let wire = Arc::new(Wire::new(key, self.migration, self.compression));
+        let queue = Arc::new(Queue::new(self.limits));
+        let counters = Arc::new(Counters::default());
+        let (control, orders) = mpsc::unbounded_channel();
+        let handle = CaptureHandle::new(Shared {
+            queue: queue.clone(),
+            control,
+            counters: counters.clone(),
+            opted_out: AtomicBool::new(false),
+            client: Some(self.client.clone()),
+            clock: self.clock,
+            max_event_bytes: self.enrichment.max_event_bytes,
+            flush_timeout: self.flush_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+        });
+        let hooks = self.enrichment.hooks.clone();
+        let actor = EventCaptureBackend::new(Parts {
+            queue,
+            counters,
+            orders,
+            client: self.client,
+            wire,
+            encoder: Encoder::new(self.enrichment, Arc::new(Notices::default())),
+            hooks,
+            batch_bytes: self.limits.batch_bytes,
+            interval: self.flush_interval,
+            max_in_flight: self.in_flight,
+            shutdown_timeout: self.shutdown_timeout,
+        });
+        Ok(Some((handle, actor)))
+    }
+}

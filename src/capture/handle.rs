@@ -1,0 +1,419 @@
+//! [`CaptureHandle`]: what callers hold of the actor.
+
+use super::event::Event;
+use super::queue::Queue;
+use super::quiet::is_quiet;
+use super::record::{Record, millis};
+use super::stats::{DropReason, Stats};
+use crate::client::PostHogClient;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, mpsc as blocking};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot};
+
+/// Hands events to the actor, and asks it to flush or stop. Cheap to clone, `Send + Sync`.
+///
+/// Capturing never blocks (unless [`QueuePolicy::Block`](crate::QueuePolicy::Block) is chosen), never
+/// fails and never panics: what becomes of an event is in [`stats`](Self::stats).
+///
+/// When the last handle and layer are gone, the actor delivers what is left, within its shutdown
+/// timeout, and ends.
+#[derive(Clone)]
+pub struct CaptureHandle {
+    /// `None`: disabled. Then nothing is captured, and nothing runs.
+    shared: Option<Arc<Shared>>,
+}
+
+/// What all handles of one actor share with each other, and not with the actor: when the last one goes,
+/// the control channel closes.
+pub(crate) struct Shared {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) control: mpsc::UnboundedSender<Control>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) opted_out: AtomicBool,
+    pub(crate) client: Option<PostHogClient>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) max_event_bytes: usize,
+    pub(crate) flush_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// Where captured events get their time from.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// struct Noon;
+/// impl tracing_posthog::Clock for Noon {
+///     fn now(&self) -> SystemTime {
+///         SystemTime::UNIX_EPOCH + Duration::from_secs(12 * 3600)
+///     }
+/// }
+/// ```
+pub trait Clock: Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's clock.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) batches: AtomicU64,
+    pub(crate) batches_kept: AtomicU64,
+}
+
+/// What the actor is asked to do, in a channel of its own: never stuck behind events.
+pub(crate) enum Control {
+    Flush {
+        /// Events before this number are meant.
+        until: u64,
+        /// How many of them were not settled when it was asked.
+        open: u64,
+        timeout: Duration,
+        reply: Reply,
+    },
+    Shutdown {
+        timeout: Duration,
+        reply: Reply,
+    },
+}
+
+/// Where a report goes: to a future, or to a thread that waits.
+pub(crate) enum Reply {
+    Future(oneshot::Sender<FlushReport>),
+    Thread(blocking::SyncSender<FlushReport>),
+}
+
+impl Reply {
+    pub(crate) fn send(self, report: FlushReport) {
+        // Who asked may have gone.
+        match self {
+            Self::Future(to) => drop(to.send(report)),
+            Self::Thread(to) => drop(to.try_send(report)),
+        }
+    }
+}
+
+/// What became of the events that were captured before a flush or shutdown, and not delivered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Delivered since.
+    pub delivered: u64,
+    /// Dropped since; [`Stats::dropped`] tells why.
+    pub dropped: u64,
+    /// Not settled: the time was over, or PostHog failed and they are kept to be tried again.
+    pub pending: u64,
+}
+
+impl FlushReport {
+    /// Whether everything was delivered.
+    pub fn is_complete(&self) -> bool {
+        self.dropped == 0 && self.pending == 0
+    }
+}
+
+impl fmt::Display for FlushReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} delivered, {} dropped, {} pending",
+            self.delivered, self.dropped, self.pending
+        )
+    }
+}
+
+thread_local! {
+    /// Each thread's buffer for the record it is writing. Taken out while it is written: a value whose
+    /// `Debug` captures an event finds none and uses one of its own.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer that grew larger than this for one event is not kept.
+const KEEP_SCRATCH: usize = 16 << 10;
+
+impl CaptureHandle {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Some(Arc::new(shared)),
+        }
+    }
+
+    /// A handle that captures nothing and costs nothing.
+    pub fn disabled() -> Self {
+        Self { shared: None }
+    }
+
+    /// Whether events are captured at all: not disabled and not opted out.
+    #[inline]
+    pub fn is_enabled(&self) -> bool {
+        self.active().is_some()
+    }
+
+    #[inline]
+    pub(crate) fn active(&self) -> Option<&Shared> {
+        self.shared
+            .as_deref()
+            .filter(|s| !s.opted_out.load(Relaxed))
+    }
+
+    /// Whether it was disabled when it was made.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.shared.is_none()
+    }
+
+    /// Captures an event. Returns at once; the actor sends it with the next batch.
+    ///
+    /// Called from within a `before_send` or `on_error` hook it does nothing, or hooks could feed
+    /// themselves forever.
+    ///
+    /// ```
+    /// # use tracing_posthog::{CaptureHandle, Event};
+    /// # fn f(handle: &CaptureHandle) {
+    /// handle.capture(Event::new("invoice paid").distinct_id("user_42").property("amount", 12.5));
+    /// handle.capture(Event::identify("user_42").set("plan", "pro"));
+    /// handle.capture(Event::group_identify("company", "acme").set("seats", 40));
+    /// handle.capture(Event::alias("user_42", "old_id_42"));
+    /// # }
+    /// ```
+    pub fn capture(&self, event: Event) {
+        let Some(shared) = self.active() else { return };
+        shared.record(|record| record.event(&event));
+    }
+
+    /// Waits until everything captured so far is delivered or dropped, or until the flush timeout
+    /// (default 10 s) is over; says which. Returns early where PostHog failed in all attempts and events
+    /// are kept to be tried again.
+    pub async fn flush(&self) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = oneshot::channel();
+        match shared.ask_flush(shared.flush_timeout, Reply::Future(reply)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| shared.left()),
+            Err(report) => report,
+        }
+    }
+
+    /// Like [`flush`](Self::flush), for code that is not async: blocks this thread for `timeout` at most.
+    /// Called from within a hook it returns at once, with what is pending.
+    pub fn flush_blocking(&self, timeout: Duration) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = blocking::sync_channel(1);
+        match shared.ask_flush(timeout, Reply::Thread(reply)) {
+            Ok(()) => shared.wait(&answer, timeout),
+            Err(report) => report,
+        }
+    }
+
+    /// Refuses further events, delivers what is there, within the shutdown timeout (default 5 s), and
+    /// ends the actor. What is left then is dropped and counted. Any number of calls do the same as one.
+    pub async fn shutdown(&self) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = oneshot::channel();
+        match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| shared.left()),
+            Err(report) => report,
+        }
+    }
+
+    /// Like [`shutdown`](Self::shutdown), for code that is not async: blocks this thread for `timeout`
+    /// at most.
+    pub fn shutdown_blocking(&self, timeout: Duration) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = blocking::sync_channel(1);
+        match shared.ask_shutdown(timeout, Reply::Thread(reply)) {
+            Ok(()) => shared.wait(&answer, timeout),
+            Err(report) => report,
+        }
+    }
+
+    /// A guard that shuts down when it is dropped, within the shutdown timeout. Keep it in `main`.
+    pub fn into_guard(self) -> PostHogGuard {
+        PostHogGuard { handle: self }
+    }
+
+    /// What became of every event so far.
+    pub fn stats(&self) -> Stats {
+        let Some(shared) = &self.shared else {
+            return Stats {
+                captured: 0,
+                delivered: 0,
+                dropped: Default::default(),
+                queued: 0,
+                in_flight: 0,
+                batches: 0,
+                batches_kept: 0,
+                circuit: None,
+                disabled: true,
+            };
+        };
+        let c = shared.queue.counts();
+        Stats {
+            captured: c.delivered + c.dropped.total() + c.queued + c.in_flight,
+            delivered: c.delivered,
+            dropped: c.dropped,
+            queued: c.queued,
+            in_flight: c.in_flight,
+            batches: shared.counters.batches.load(Relaxed),
+            batches_kept: shared.counters.batches_kept.load(Relaxed),
+            circuit: shared.client.as_ref().map(PostHogClient::circuit_state),
+            disabled: shared.opted_out.load(Relaxed),
+        }
+    }
+
+    /// Stops capturing, in every handle and layer of this actor, until [`opt_in`](Self::opt_in). Events
+    /// that were captured before are still delivered.
+    pub fn opt_out(&self) {
+        if let Some(shared) = &self.shared {
+            shared.opted_out.store(true, Relaxed);
+        }
+    }
+
+    /// Captures again.
+    pub fn opt_in(&self) {
+        if let Some(shared) = &self.shared {
+            shared.opted_out.store(false, Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for CaptureHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureHandle")
+            .field("enabled", &self.is_enabled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Writes one record in this thread's buffer and queues it.
+    #[inline]
+    pub(crate) fn record(&self, write: impl FnOnce(&mut Record)) {
+        if is_quiet() || !self.queue.admits() {
+            return;
+        }
+        let at = millis(self.clock.now());
+        let mut record = Record::over(take_scratch(), self.max_event_bytes);
+        write(&mut record);
+        if record.overflowed() {
+            self.queue.refuse(DropReason::TooLarge);
+        } else {
+            // Counted there, either way.
+            let _ = self.queue.push(record.bytes(), at);
+        }
+        give_scratch(record.into_bytes());
+    }
+
+    fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<(), FlushReport> {
+        let (until, open) = self.queue.seal();
+        let pending = FlushReport {
+            pending: open,
+            ..FlushReport::default()
+        };
+        if is_quiet() {
+            return Err(pending);
+        }
+        let ask = Control::Flush {
+            until,
+            open,
+            timeout,
+            reply,
+        };
+        // A closed channel: the actor has ended, and nothing is open any more.
+        self.control.send(ask).map_err(|_| self.left())
+    }
+
+    fn ask_shutdown(&self, timeout: Duration, reply: Reply) -> Result<(), FlushReport> {
+        self.queue.close();
+        self.control
+            .send(Control::Shutdown { timeout, reply })
+            .map_err(|_| self.left())?;
+        if is_quiet() {
+            return Err(self.left());
+        }
+        Ok(())
+    }
+
+    fn wait(&self, answer: &blocking::Receiver<FlushReport>, timeout: Duration) -> FlushReport {
+        // The actor keeps the time itself; the rest is for its answer to come through.
+        answer
+            .recv_timeout(timeout.saturating_add(Duration::from_millis(500)))
+            .unwrap_or_else(|_| self.left())
+    }
+
+    fn left(&self) -> FlushReport {
+        let c = self.queue.counts();
+        FlushReport {
+            pending: c.queued + c.in_flight,
+            ..FlushReport::default()
+        }
+    }
+}
+
+#[inline]
+pub(crate) fn take_scratch() -> Vec<u8> {
+    // A thread that is going away has none left.
+    SCRATCH.try_with(Cell::take).unwrap_or_default()
+}
+
+#[inline]
+pub(crate) fn give_scratch(buffer: Vec<u8>) {
+    if buffer.capacity() <= KEEP_SCRATCH {
+        let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
+    }
+}
+
+/// Shuts the actor down when it is dropped, within the shutdown timeout (default 5 s).
+///
+/// Keep it in `main`, by a name: `let _ = …` drops it at once. After
+/// [`shutdown`](Self::shutdown) nothing is left for the drop to do.
+///
+/// Dropping blocks the thread; in async code prefer `guard.shutdown().await`. Nothing can flush when
+/// the process ends by `std::process::exit` or a signal.
+#[derive(Debug)]
+#[must_use = "dropping the guard shuts capturing down; keep it for as long as events are captured"]
+pub struct PostHogGuard {
+    handle: CaptureHandle,
+}
+
+impl PostHogGuard {
+    /// The handle, to capture from code, flush, or read [`stats`](CaptureHandle::stats).
+    pub fn handle(&self) -> &CaptureHandle {
+        &self.handle
+    }
+
+    /// Waits until everything captured so far is settled; see [`CaptureHandle::flush`].
+    pub async fn flush(&self) -> FlushReport {
+        self.handle.flush().await
+    }
+
+    /// Delivers what is there and ends the actor; see [`CaptureHandle::shutdown`].
+    pub async fn shutdown(self) -> FlushReport {
+        self.handle.shutdown().await
+    }
+}
+
+impl Drop for PostHogGuard {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.handle.shared {
+            // What is left is reported by the actor, which may log; this thread may not be able to.
+            let _ = self.handle.shutdown_blocking(shared.shutdown_timeout);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What users hang into the road of an event.
+
+use super::event::Event;
+use super::stats::DropReason;
+use crate::error::PostHogError;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+type BeforeSend = dyn Fn(Event) -> Option<Event> + Send + Sync;
+type OnError = dyn Fn(&CaptureError) + Send + Sync;
+
+/// Events that could not be delivered, as an `on_error` hook sees it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CaptureError<'a> {
+    /// How many events it is about.
+    pub events: u64,
+    /// What became of them.
+    pub fate: Fate,
+    /// What PostHog answered, or the transport said.
+    pub error: Option<&'a PostHogError>,
+}
+
+/// What became of events that could not be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// They stay in memory and are tried again later.
+    Kept,
+    /// They are lost, for that reason.
+    Dropped(DropReason),
+}
+
+/// The hooks of one actor.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) before_send: Vec<Arc<BeforeSend>>,
+    pub(crate) on_error: Vec<Arc<OnError>>,
+}
+
+impl Hooks {
+    /// Whether events pass as they are.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.before_send.is_empty()
+    }
+
+    /// Runs the event through all hooks in order. A hook that panics drops it: what it was there to
+    /// remove must not be sent because it failed.
+    pub(crate) fn before_send(&self, event: Event) -> Result<Event, DropReason> {
+        self.before_send.iter().try_fold(event, |event, hook| {
+            catch_unwind(AssertUnwindSafe(|| hook(event)))
+                .ok()
+                .flatten()
+                .ok_or(DropReason::BeforeSend)
+        })
+    }
+
+    pub(crate) fn on_error(&self, error: &CaptureError<'_>) {
+        for hook in &self.on_error {
+            // Its panic is its own affair; the actor goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(error)));
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("before_send", &self.before_send.len())
+            .field("on_error", &self.on_error.len())
+            .finish()
+    }
+}

@@ -1,0 +1,29 @@
+//! Events from callers to PostHog: queue, actor, batches, encoding, accounting.
+
+mod backend;
+pub(crate) mod batch;
+mod builder;
+pub(crate) mod encode;
+mod event;
+mod handle;
+mod hooks;
+mod host;
+pub(crate) mod notices;
+pub(crate) mod queue;
+pub(crate) mod quiet;
+pub(crate) mod record;
+pub(crate) mod stamp;
+mod stats;
+
+pub use backend::EventCaptureBackend;
+pub use batch::Compression;
+pub use builder::{CaptureBuilder, start_event_capture_backend};
+pub use encode::GeoIp;
+pub use event::Event;
+pub use handle::{CaptureHandle, Clock, FlushReport, PostHogGuard};
+#[cfg(feature = "testing")]
+pub(crate) use handle::{Shared, SystemClock};
+pub(crate) use handle::{give_scratch, take_scratch};
+pub use hooks::{CaptureError, Fate};
+pub use queue::QueuePolicy;
+pub use stats::{DropReason, Dropped, Stats};

@@ -1,0 +1,92 @@
+//! What users should know about their events, said once each.
+
+use super::record::Slot;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use tracing::warn;
+
+/// Remembers what was said. Bounded: field names can come from data.
+#[derive(Debug, Default)]
+pub(crate) struct Notices(Mutex<HashSet<String>>);
+
+const MOST: usize = 64;
+
+impl Notices {
+    /// Whether this is the first time.
+    fn first(&self, what: &str) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !said.contains(what) && said.len() < MOST && said.insert(what.to_owned())
+    }
+
+    pub(crate) fn unknown_field(&self, field: &str) {
+        if self.first(field) {
+            warn!(
+                target: "tracing_posthog::capture",
+                field,
+                "unknown posthog field is ignored; see the field table in the documentation",
+            );
+        }
+    }
+
+    pub(crate) fn illegal_id(&self, id: &str) {
+        if self.first(id) {
+            warn!(
+                target: "tracing_posthog::capture",
+                distinct_id = id,
+                "PostHog makes no person of this distinct id; events are still sent",
+            );
+        }
+    }
+
+    pub(crate) fn not_a_bool(&self, slot: Slot) {
+        let field = match slot {
+            Slot::GeoipDisable => "posthog.geoip_disable",
+            _ => "posthog.process_person_profile",
+        };
+        if self.first(field) {
+            warn!(
+                target: "tracing_posthog::capture",
+                field,
+                "not a bool; the field is ignored",
+            );
+        }
+    }
+
+    pub(crate) fn not_an_object(&self) {
+        self.say("posthog.properties is not a JSON object; the field is ignored");
+    }
+
+    pub(crate) fn bad_uuid(&self) {
+        self.say("posthog.uuid is not a UUID; a new one is used");
+    }
+
+    pub(crate) fn bad_timestamp(&self) {
+        self.say(
+            "posthog.timestamp is not an RFC 3339 time with offset; the time of capture is used",
+        );
+    }
+
+    pub(crate) fn id_cut(&self) {
+        self.say("a distinct id has more than 200 characters; it is cut, as PostHog would");
+    }
+
+    pub(crate) fn empty_name(&self) {
+        self.say("an event without a name is dropped; PostHog would refuse the whole batch");
+    }
+
+    pub(crate) fn too_large(&self, limit: usize) {
+        if self.first("too large") {
+            warn!(
+                target: "tracing_posthog::capture",
+                limit,
+                "an event is larger than the limit in bytes; it is dropped",
+            );
+        }
+    }
+
+    fn say(&self, what: &'static str) {
+        if self.first(what) {
+            warn!(target: "tracing_posthog::capture", "{what}");
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! The bounded queue between callers and the actor, and the one owner of the ledger.
+//!
+//! One mutex over chunks as large as a batch. A caller copies its finished record in; the actor takes
+//! a chunk whole. Nothing else happens under the lock, and chunks are used again, so a caller neither
+//! waits for I/O nor allocates. The sleep state stands under the same lock, so that no wake is lost.
+
+use super::stats::{DropReason, Dropped};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// What a capture does when the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum QueuePolicy {
+    /// The new event is dropped, and counted. Never waits.
+    #[default]
+    DropNewest,
+    /// The oldest waiting event is dropped, and counted. Never waits.
+    DropOldest,
+    /// The calling thread waits for room, at most so long; then the new event is dropped, and counted.
+    /// For batch jobs on threads of their own: in async code it blocks the executor.
+    Block {
+        /// The longest wait for one event.
+        timeout: Duration,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+    pub(crate) batch_events: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) flush_at: usize,
+    pub(crate) policy: QueuePolicy,
+}
+
+/// Events that travel together: their records end to end.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Entries before this one were dropped to make room.
+    head: usize,
+    /// The number of its first entry, counted from the queue's beginning.
+    first: u64,
+    sealed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    end: usize,
+    at: i64,
+}
+
+impl Chunk {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.head
+    }
+
+    /// The number of its first event that is still there.
+    pub(crate) fn seq(&self) -> u64 {
+        self.first + self.head as u64
+    }
+
+    fn start_of(&self, entry: usize) -> usize {
+        entry
+            .checked_sub(1)
+            .map_or(0, |before| self.entries[before].end)
+    }
+
+    fn byte_len(&self) -> usize {
+        self.bytes.len() - self.start_of(self.head)
+    }
+
+    /// The records, with the milliseconds of their capture.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&[u8], i64)> {
+        (self.head..self.entries.len()).map(|i| {
+            let entry = self.entries[i];
+            (&self.bytes[self.start_of(i)..entry.end], entry.at)
+        })
+    }
+}
+
+/// How deeply the actor sleeps, as callers need to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// It will look at the queue by itself: it is working, or waits for an answer or a pause to end.
+    Awake,
+    /// Its timer will wake it; a full batch should wake it earlier.
+    Timer,
+    /// Nothing will wake it but a caller.
+    Deep,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Oldest first; the last one is being filled.
+    chunks: VecDeque<Chunk>,
+    free: Vec<Chunk>,
+    /// The number of the next event.
+    next: u64,
+    queued: usize,
+    queued_bytes: usize,
+    /// Taken by the actor and not settled, those waiting to be tried again included.
+    held: usize,
+    held_bytes: usize,
+    /// The part of `held` that waits to be tried again.
+    kept: usize,
+    delivered: u64,
+    dropped: Dropped,
+    sleep: Sleep,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    limits: Limits,
+    state: Mutex<State>,
+    /// Set while the queue is full or closed: callers then look before they build an event.
+    look_first: AtomicBool,
+    wake: Notify,
+    room: Condvar,
+}
+
+/// The counts of one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) delivered: u64,
+    pub(crate) dropped: Dropped,
+    pub(crate) queued: u64,
+    pub(crate) in_flight: u64,
+}
+
+/// How many chunks are kept to be used again, and up to which size.
+const SPARE_CHUNKS: usize = 4;
+const SPARE_BYTES: usize = 256 << 10;
+
+impl Queue {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: Mutex::new(State {
+                chunks: VecDeque::new(),
+                free: Vec::new(),
+                next: 0,
+                queued: 0,
+                queued_bytes: 0,
+                held: 0,
+                held_bytes: 0,
+                kept: 0,
+                delivered: 0,
+                dropped: Dropped::default(),
+                sleep: Sleep::Deep,
+                closed: false,
+            }),
+            look_first: AtomicBool::new(false),
+            wake: Notify::new(),
+            room: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether building an event is worth it. A refusal is counted.
+    #[inline]
+    pub(crate) fn admits(&self) -> bool {
+        !self.look_first.load(Ordering::Relaxed) || self.admits_now()
+    }
+
+    #[cold]
+    fn admits_now(&self) -> bool {
+        let mut state = self.state();
+        let reason = if state.closed {
+            DropReason::Shutdown
+        } else if self.limits.policy == QueuePolicy::DropNewest && self.is_full(&state) {
+            DropReason::QueueFull
+        } else {
+            return true;
+        };
+        state.dropped.add(reason, 1);
+        false
+    }
+
+    fn is_full(&self, state: &State) -> bool {
+        state.queued + state.held >= self.limits.events
+            || state.queued_bytes + state.held_bytes >= self.limits.bytes
+    }
+
+    fn fits(&self, state: &State, bytes: usize) -> bool {
+        state.queued + state.held < self.limits.events
+            && state.queued_bytes + state.held_bytes + bytes <= self.limits.bytes
+    }
+
+    /// Puts one record in, or counts why not.
+    pub(crate) fn push(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
+        let mut state = self.state();
+        if !state.closed && !self.fits(&state, record.len()) {
+            state = self.make_room(state, record.len());
+        }
+        let refused = if state.closed {
+            Some(DropReason::Shutdown)
+        } else if !self.fits(&state, record.len()) {
+            Some(DropReason::QueueFull)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            state.dropped.add(reason, 1);
+            return Err(reason);
+        }
+        self.append(&mut state, record, at);
+        let wake = match state.sleep {
+            Sleep::Awake => false,
+            Sleep::Timer => state.queued >= self.limits.flush_at,
+            Sleep::Deep => true,
+        };
+        if wake {
+            state.sleep = Sleep::Awake;
+        }
+        if self.is_full(&state) {
+            self.look_first.store(true, Ordering::Relaxed);
+        }
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn make_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        bytes: usize,
+    ) -> MutexGuard<'a, State> {
+        match self.limits.policy {
+            QueuePolicy::Block { timeout } => {
+                let until = Instant::now() + timeout;
+                while !state.closed && !self.fits(&state, bytes) {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    state = self
+                        .room
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                }
+            }
+            QueuePolicy::DropOldest if bytes <= self.limits.bytes => {
+                while state.queued > 0 && !self.fits(&state, bytes) {
+                    state.drop_oldest();
+                }
+            }
+            _ => {}
+        }
+        state
+    }
+
+    fn append(&self, state: &mut State, record: &[u8], at: i64) {
+        let open = state.chunks.back().is_some_and(|chunk| {
+            !chunk.sealed
+                && chunk.len() < self.limits.batch_events
+                && (chunk.len() == 0 || chunk.byte_len() + record.len() <= self.limits.batch_bytes)
+        });
+        if !open {
+            let mut chunk = state.free.pop().unwrap_or_default();
+            chunk.first = state.next;
+            state.chunks.push_back(chunk);
+        }
+        if let Some(chunk) = state.chunks.back_mut() {
+            chunk.bytes.extend_from_slice(record);
+            let end = chunk.bytes.len();
+            chunk.entries.push(Entry { end, at });
+        }
+        state.next += 1;
+        state.queued += 1;
+        state.queued_bytes += record.len();
+    }
+
+    // The actor's side.
+
+    /// The number of the next event: everything captured so far comes before it.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.state().next
+    }
+
+    /// Closes the chunk that is being filled, so that what comes next travels apart from what was there.
+    /// Returns the number of the next event, and how many before it are not settled.
+    pub(crate) fn seal(&self) -> (u64, u64) {
+        let mut state = self.state();
+        if let Some(last) = state.chunks.back_mut() {
+            last.sealed = true;
+        }
+        (state.next, (state.queued + state.held) as u64)
+    }
+
+    /// Takes the oldest chunk, if it is ready or began before `due`.
+    pub(crate) fn take(&self, due: u64) -> Option<Chunk> {
+        let mut state = self.state();
+        if !self.is_ready(&state, due) {
+            return None;
+        }
+        let chunk = state.chunks.pop_front()?;
+        state.queued -= chunk.len();
+        state.queued_bytes -= chunk.byte_len();
+        state.held += chunk.len();
+        state.held_bytes += chunk.byte_len();
+        Some(chunk)
+    }
+
+    /// Gives a chunk back to be filled again, once its events were encoded into `json` bytes.
+    pub(crate) fn encoded(&self, mut chunk: Chunk, json: usize) {
+        let mut state = self.state();
+        state.held_bytes = state.held_bytes - chunk.byte_len() + json;
+        if state.free.len() < SPARE_CHUNKS && chunk.bytes.capacity() <= SPARE_BYTES {
+            chunk.bytes.clear();
+            chunk.entries.clear();
+            chunk.head = 0;
+            chunk.sealed = false;
+            state.free.push(chunk);
+        }
+    }
+
+    /// Says what became of `events` taken events, of `bytes` encoded bytes.
+    pub(crate) fn settle(&self, events: usize, bytes: usize, fate: Result<(), DropReason>) {
+        let mut state = self.state();
+        state.held -= events;
+        state.held_bytes -= bytes;
+        match fate {
+            Ok(()) => state.delivered += events as u64,
+            Err(reason) => state.dropped.add(reason, events as u64),
+        }
+        if !state.closed && !self.is_full(&state) {
+            self.look_first.store(false, Ordering::Relaxed);
+        }
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// Gives up so many bytes of what was taken, no events.
+    pub(crate) fn shrink(&self, bytes: usize) {
+        let mut state = self.state();
+        state.held_bytes = state.held_bytes.saturating_sub(bytes);
+    }
+
+    /// Counts an event that never came into the queue.
+    pub(crate) fn refuse(&self, reason: DropReason) {
+        self.state().dropped.add(reason, 1);
+    }
+
+    /// Says how many of the taken events wait to be tried again.
+    pub(crate) fn set_kept(&self, events: usize) {
+        self.state().kept = events;
+    }
+
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.is_full(&self.state())
+    }
+
+    /// The number of the oldest event in the queue.
+    pub(crate) fn front_seq(&self) -> Option<u64> {
+        self.state().chunks.front().map(Chunk::seq)
+    }
+
+    /// How many events in the queue come before `seq`.
+    pub(crate) fn queued_before(&self, seq: u64) -> u64 {
+        let state = self.state();
+        let chunks = state.chunks.iter().take_while(|c| c.seq() < seq);
+        chunks.map(|c| c.len() as u64).sum()
+    }
+
+    /// Notes how the actor is about to sleep. `None`: there is work, it must not.
+    pub(crate) fn sleep(&self, due: u64, sleep: Sleep) -> Option<()> {
+        let mut state = self.state();
+        let has_work = match sleep {
+            Sleep::Awake => false,
+            Sleep::Timer => self.is_ready(&state, due),
+            Sleep::Deep => state.queued > 0,
+        };
+        if has_work {
+            return None;
+        }
+        state.sleep = sleep;
+        Some(())
+    }
+
+    /// Whether a batch should go: the oldest chunk is full, enough waits, or it began before `due`.
+    fn is_ready(&self, state: &State, due: u64) -> bool {
+        state.chunks.front().is_some_and(|front| {
+            state.chunks.len() > 1
+                || front.sealed
+                || front.len() >= self.limits.batch_events
+                || state.queued >= self.limits.flush_at
+                || front.seq() < due
+        })
+    }
+
+    pub(crate) fn awake(&self) {
+        self.state().sleep = Sleep::Awake;
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Refuses everything from now on. What is there stays.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        self.look_first.store(true, Ordering::Relaxed);
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// Closes, and drops all that is not settled, what the actor had taken included. Returns how much.
+    pub(crate) fn abandon(&self) -> u64 {
+        self.close();
+        let mut state = self.state();
+        let left = (state.queued + state.held) as u64;
+        state.chunks.clear();
+        state.free.clear();
+        (state.queued, state.queued_bytes) = (0, 0);
+        (state.held, state.held_bytes, state.kept) = (0, 0, 0);
+        state.dropped.add(DropReason::Shutdown, left);
+        left
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.state();
+        Counts {
+            delivered: state.delivered,
+            dropped: state.dropped,
+            queued: (state.queued + state.kept) as u64,
+            in_flight: (state.held - state.kept) as u64,
+        }
+    }
+}
+
+impl State {
+    fn drop_oldest(&mut self) {
+        let Some(front) = self.chunks.front_mut() else {
+            return;
+        };
+        let before = front.byte_len();
+        front.head += 1;
+        self.queued -= 1;
+        self.queued_bytes -= before - front.byte_len();
+        self.dropped.add(DropReason::QueueFull, 1);
+        if front.len() == 0 {
+            self.chunks.pop_front();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The ledger: what became of every event.
+
+use crate::http::breaker::CircuitState;
+use std::fmt;
+
+/// Why an event was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The queue was full, and its policy said to drop.
+    QueueFull,
+    /// PostHog would have refused it, and the batch with it: an empty name, an alias of nothing.
+    Invalid,
+    /// Larger than PostHog takes, by our own measure or by a 413 answer.
+    TooLarge,
+    /// A `before_send` hook returned `None`, or panicked.
+    BeforeSend,
+    /// PostHog refused the batch for good (a 4xx answer).
+    Rejected,
+    /// All attempts failed, and there was no room left to keep it for later.
+    Exhausted,
+    /// Captured after the shutdown, or still there when the shutdown's time was over.
+    Shutdown,
+}
+
+impl DropReason {
+    pub(crate) const COUNT: usize = 7;
+
+    /// All reasons.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::QueueFull,
+        Self::Invalid,
+        Self::TooLarge,
+        Self::BeforeSend,
+        Self::Rejected,
+        Self::Exhausted,
+        Self::Shutdown,
+    ];
+
+    /// A short name, for logs and metrics labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
+            Self::BeforeSend => "before_send",
+            Self::Rejected => "rejected",
+            Self::Exhausted => "exhausted",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Numbers of dropped events, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped([u64; DropReason::COUNT]);
+
+impl Dropped {
+    /// How many events were dropped for that reason.
+    pub fn by(&self, reason: DropReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// How many events were dropped in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The reasons that occurred, with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + use<> {
+        let counts = self.0;
+        DropReason::ALL
+            .into_iter()
+            .map(move |reason| (reason, counts[reason as usize]))
+            .filter(|(_, n)| *n > 0)
+    }
+
+    pub(crate) fn add(&mut self, reason: DropReason, n: u64) {
+        self.0[reason as usize] += n;
+    }
+}
+
+/// What became of the events captured so far. In every snapshot
+/// `captured = delivered + dropped + queued + in_flight`.
+///
+/// ```
+/// # use tracing_posthog::{CaptureHandle, DropReason};
+/// # fn f(handle: &CaptureHandle) {
+/// let stats = handle.stats();
+/// println!("{} delivered, {} lost to a full queue", stats.delivered, stats.dropped.by(DropReason::QueueFull));
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Events handed in, those refused at a full queue included.
+    pub captured: u64,
+    /// Events that PostHog acknowledged.
+    pub delivered: u64,
+    /// Events that will never be delivered, by reason.
+    pub dropped: Dropped,
+    /// Events waiting in memory: in the queue, or to be tried again after a failure.
+    pub queued: u64,
+    /// Events in a request that is under way, or between its attempts.
+    pub in_flight: u64,
+    /// Batches sent, retries not counted.
+    pub batches: u64,
+    /// Batches that failed in all their attempts and were kept for another try.
+    pub batches_kept: u64,
+    /// What the client's circuit breaker is doing; `None` without a client.
+    pub circuit: Option<CircuitState>,
+    /// Whether capturing is switched off, by configuration or by opting out.
+    pub disabled: bool,
+}

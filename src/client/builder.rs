@@ -1,0 +1,224 @@
+use super::{Inner, PostHogClient};
+use crate::config::{Hosts, Region, Secret, personal_key, project_key};
+use crate::error::PostHogError;
+use crate::http::Http;
+use crate::http::breaker::{Breaker, CircuitBreaker};
+use crate::http::retry::RetryPolicy;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::env;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Settings of a [`PostHogClient`]. Everything is checked in [`build`](Self::build), nothing before.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`region`](Self::region), [`host`](Self::host) | PostHog Cloud US |
+/// | [`retry`](Self::retry) | 6 attempts, 100 ms doubling, at most 30 s |
+/// | [`circuit_breaker`](Self::circuit_breaker) | opens after 5 failed calls, for 30 s |
+/// | [`attempt_timeout`](Self::attempt_timeout) | 30 s |
+/// | [`connect_timeout`](Self::connect_timeout) | 10 s |
+#[derive(Clone)]
+#[must_use]
+pub struct PostHogClientBuilder {
+    project_api_key: Option<(&'static str, String)>,
+    personal_api_key: Option<(&'static str, String)>,
+    region: Option<Region>,
+    host: Option<String>,
+    http: Option<reqwest::Client>,
+    headers: Vec<(String, String)>,
+    retry: RetryPolicy,
+    breaker: CircuitBreaker,
+    attempt_timeout: Duration,
+    connect_timeout: Duration,
+}
+
+impl Default for PostHogClientBuilder {
+    fn default() -> Self {
+        Self {
+            project_api_key: None,
+            personal_api_key: None,
+            region: None,
+            host: None,
+            http: None,
+            headers: Vec::new(),
+            retry: RetryPolicy::default(),
+            breaker: CircuitBreaker::default(),
+            attempt_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Debug for PostHogClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostHogClientBuilder")
+            .field("region", &self.region)
+            .field("host", &self.host)
+            .field("retry", &self.retry)
+            .field("circuit_breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}
+
+const PROJECT_KEY_VAR: &str = "POSTHOG_API_KEY";
+const PERSONAL_KEY_VAR: &str = "POSTHOG_PERSONAL_API_KEY";
+const HOST_VAR: &str = "POSTHOG_HOST";
+
+fn variable(name: &'static str) -> Result<Option<String>, PostHogError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(PostHogError::config(
+            name,
+            "the variable is not valid UTF-8",
+        )),
+    }
+}
+
+impl PostHogClientBuilder {
+    /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY` and `POSTHOG_HOST`; unset and empty
+    /// variables leave the default.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`] where a variable is not UTF-8.
+    pub fn from_env() -> Result<Self, PostHogError> {
+        let key = |name| Ok::<_, PostHogError>(variable(name)?.map(|key| (name, key)));
+        Ok(Self {
+            project_api_key: key(PROJECT_KEY_VAR)?,
+            personal_api_key: key(PERSONAL_KEY_VAR)?,
+            host: variable(HOST_VAR)?,
+            ..Self::default()
+        })
+    }
+
+    /// The project API key (`phc_…`), which sends events.
+    pub fn project_api_key(mut self, key: impl Into<String>) -> Self {
+        self.project_api_key = Some(("project_api_key", key.into()));
+        self
+    }
+
+    /// The personal API key (`phx_…`) or project secret key (`phs_…`), which the REST API asks for.
+    pub fn personal_api_key(mut self, key: impl Into<String>) -> Self {
+        self.personal_api_key = Some(("personal_api_key", key.into()));
+        self
+    }
+
+    /// The region of PostHog Cloud. Default [`Region::Us`].
+    pub fn region(mut self, region: Region) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// A host other than PostHog Cloud's, such as `https://posthog.example.com`; a path prefix stays.
+    /// PostHog Cloud's web addresses are understood too. Empty means the default.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Your own `reqwest::Client`, with its TLS, proxies and pool. Default: one of its own, set up at
+    /// the first request.
+    pub fn reqwest_client(mut self, client: reqwest::Client) -> Self {
+        self.http = Some(client);
+        self
+    }
+
+    /// A header for every request, such as one a proxy asks for.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How often and how patiently requests are tried.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// When to leave a failing PostHog alone for a while.
+    pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
+        self.breaker = breaker;
+        self
+    }
+
+    /// How long one attempt may take, from connecting to the last byte of the answer. Default 30 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take, TLS included. Default 10 s. Your own
+    /// [`reqwest_client`](Self::reqwest_client) keeps its own.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    pub(crate) fn has_project_key(&self) -> bool {
+        self.project_api_key.is_some()
+    }
+
+    /// Checks everything and makes the client. Connects to nothing.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`], naming the setting: no key at all, a malformed key, a key of the other
+    /// kind, a host that is no URL, both a region and a host, a malformed header, a timeout of zero.
+    pub fn build(self) -> Result<PostHogClient, PostHogError> {
+        if self.project_api_key.is_none() && self.personal_api_key.is_none() {
+            return Err(PostHogError::config(
+                "project_api_key",
+                "no key is given; set POSTHOG_API_KEY or call `project_api_key` to send events, \
+                 `personal_api_key` to use the REST API",
+            ));
+        }
+        let check =
+            |key: Option<(&'static str, String)>,
+             check: fn(&'static str, &str) -> Result<Secret, PostHogError>| {
+                key.map(|(setting, key)| check(setting, &key)).transpose()
+            };
+        let hosts = match (self.region, self.host.as_deref().map(str::trim)) {
+            (Some(_), Some(host)) if !host.is_empty() => {
+                return Err(PostHogError::config(
+                    "host",
+                    "both a region and a host are given; give one of them",
+                ));
+            }
+            (Some(region), _) => region.into(),
+            (None, host) => Hosts::parse(host.unwrap_or_default())?,
+        };
+        for (setting, timeout) in [
+            ("attempt_timeout", self.attempt_timeout),
+            ("connect_timeout", self.connect_timeout),
+        ] {
+            if timeout.is_zero() {
+                return Err(PostHogError::config(setting, "must be longer than zero"));
+            }
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let bad = |what| PostHogError::config("header", format!("{name:?}: malformed {what}"));
+            let mut value = HeaderValue::try_from(value).map_err(|_| bad("value"))?;
+            // It may be a credential: then `Debug` must not show it.
+            value.set_sensitive(true);
+            headers.append(HeaderName::try_from(name).map_err(|_| bad("name"))?, value);
+        }
+        Ok(PostHogClient {
+            inner: Arc::new(Inner {
+                project_key: check(self.project_api_key, project_key)?,
+                http: Http {
+                    client: Mutex::new(self.http),
+                    hosts,
+                    personal_key: check(self.personal_api_key, personal_key)?,
+                    headers,
+                    retry: self.retry,
+                    breaker: Breaker::new(self.breaker),
+                    attempt_timeout: self.attempt_timeout,
+                    connect_timeout: self.connect_timeout,
+                },
+            }),
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! [`PostHogClient`]: keys, host and the shared HTTP core.
+
+mod batch;
+mod builder;
+mod request;
+
+pub use batch::BatchSummary;
+pub use builder::PostHogClientBuilder;
+pub use request::ApiRequest;
+
+use crate::config::Secret;
+use crate::error::PostHogError;
+use crate::http::Http;
+use crate::http::breaker::CircuitState;
+use std::sync::Arc;
+
+/// A connection to one PostHog: its host, the keys, and one retrying HTTP core that everything shares.
+///
+/// Cheap to clone: clones share the `reqwest::Client`, its connections and the circuit breaker. The
+/// client does no background work; [`EventCaptureBackend`](crate::EventCaptureBackend) does.
+///
+/// ```
+/// # use tracing_posthog::{PostHogClient, Region};
+/// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+/// let client = PostHogClient::builder()
+///     .project_api_key("phc_example") // sends events
+///     .personal_api_key("phx_example") // asks the REST API
+///     .region(Region::Eu)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct PostHogClient {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) http: Http,
+    pub(crate) project_key: Option<Secret>,
+}
+
+impl PostHogClient {
+    /// A client over your own `reqwest::Client`. A key that starts with `phx_` or `phs_` is for the
+    /// REST API, any other is a project API key and sends events. No base URL means PostHog Cloud US.
+    ///
+    /// Your client's connect timeout, proxy and redirect settings apply as they are; let it follow no
+    /// redirects to other hosts, as those would be handed the key.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`] for a malformed key or URL.
+    pub fn new(
+        http: reqwest::Client,
+        api_key: impl AsRef<str>,
+        base_url: Option<&str>,
+    ) -> Result<Self, PostHogError> {
+        let api_key = api_key.as_ref();
+        let builder = Self::builder()
+            .reqwest_client(http)
+            .host(base_url.unwrap_or_default());
+        if api_key.trim_start().starts_with("phx_") || api_key.trim_start().starts_with("phs_") {
+            builder.personal_api_key(api_key)
+        } else {
+            builder.project_api_key(api_key)
+        }
+        .build()
+    }
+
+    /// Starts from the defaults: PostHog Cloud US, no keys.
+    pub fn builder() -> PostHogClientBuilder {
+        PostHogClientBuilder::default()
+    }
+
+    /// Reads `POSTHOG_API_KEY` (project API key), `POSTHOG_PERSONAL_API_KEY` and `POSTHOG_HOST`.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`], naming the variable, where one is malformed or no key is set.
+    pub fn from_env() -> Result<Self, PostHogError> {
+        PostHogClientBuilder::from_env()?.build()
+    }
+
+    /// What the circuit breaker is doing.
+    pub fn circuit_state(&self) -> CircuitState {
+        self.inner.http.breaker.current()
+    }
+
+    /// How long the circuit breaker refuses calls; `None`: it does not.
+    pub(crate) fn breaker_wait(&self) -> Option<std::time::Duration> {
+        self.inner.http.breaker.wait()
+    }
+
+    pub(crate) fn require_project_key(&self) -> Result<&Secret, PostHogError> {
+        self.inner.project_key.as_ref().ok_or_else(|| {
+            PostHogError::config(
+                "project_api_key",
+                "sending events needs the project API key (phc_…); give it with `project_api_key` or POSTHOG_API_KEY",
+            )
+        })
+    }
+}

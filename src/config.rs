@@ -1,0 +1,281 @@
+//! Keys and hosts: what a user gives, checked and made exact.
+
+use crate::error::PostHogError;
+use reqwest::Url;
+use std::fmt;
+
+/// Where PostHog Cloud keeps a project's data.
+///
+/// Nothing in a project API key tells its region, and PostHog accepts (and forgets) events of a key
+/// that it does not know, so the region has to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Region {
+    /// `https://us.posthog.com`, the default.
+    #[default]
+    Us,
+    /// `https://eu.posthog.com`.
+    Eu,
+}
+
+/// The two bases of one PostHog: where events go, and where the REST API answers.
+///
+/// On PostHog Cloud these are two hosts; anywhere else they are one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hosts {
+    pub(crate) capture: Base,
+    pub(crate) api: Base,
+}
+
+/// Scheme, host, port and path prefix, without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base(String);
+
+impl Base {
+    /// The URL of `path` (which starts with a slash, and is percent-encoded already).
+    pub(crate) fn join(&self, path: &str) -> Result<Url, PostHogError> {
+        Url::parse(&format!("{}{path}", self.0))
+            .map_err(|e| PostHogError::config("path", format!("{path:?} is not a path: {e}")))
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Region> for Hosts {
+    fn from(region: Region) -> Self {
+        let name = match region {
+            Region::Us => "us",
+            Region::Eu => "eu",
+        };
+        Self {
+            capture: Base(format!("https://{name}.i.posthog.com")),
+            api: Base(format!("https://{name}.posthog.com")),
+        }
+    }
+}
+
+impl Hosts {
+    /// Reads a host as people write it. Empty means PostHog Cloud US; the web addresses of PostHog
+    /// Cloud become its ingestion hosts; anything else stays as it is, path prefix included.
+    pub(crate) fn parse(host: &str) -> Result<Self, PostHogError> {
+        let bad = |problem: String| Err(PostHogError::config("host", problem));
+        let host = host.trim();
+        if host.is_empty() {
+            return Ok(Region::default().into());
+        }
+        let url = match Url::parse(host) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+            _ => {
+                return bad(format!(
+                    "{:?} is not a URL; write it like https://us.posthog.com or http://localhost:8000",
+                    redact_userinfo(host)
+                ));
+            }
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return bad("a user name or password in the URL is not supported; remove it".into());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return bad(format!(
+                "{host:?} has a query or fragment; give only scheme, host and path prefix"
+            ));
+        }
+        Ok(match url.host_str() {
+            Some("app.posthog.com" | "us.posthog.com" | "us.i.posthog.com") => Region::Us.into(),
+            Some("eu.posthog.com" | "eu.i.posthog.com") => Region::Eu.into(),
+            _ => {
+                let base = Base(url.as_str().trim_end_matches('/').to_owned());
+                Self {
+                    capture: base.clone(),
+                    api: base,
+                }
+            }
+        })
+    }
+}
+
+fn redact_userinfo(host: &str) -> &str {
+    host.rsplit_once('@').map_or(host, |(_, rest)| rest)
+}
+
+/// A key that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = ["phc_", "phx_", "phs_"]
+            .into_iter()
+            .find(|prefix| self.0.starts_with(prefix));
+        write!(f, "{}[redacted]", kind.unwrap_or_default())
+    }
+}
+
+/// Checks a project API key (`phc_…`) as the capture endpoints do: not empty, ASCII, at most 64
+/// characters, not a personal key.
+pub(crate) fn project_key(setting: &'static str, key: &str) -> Result<Secret, PostHogError> {
+    let key = well_formed(setting, key)?;
+    if key.starts_with("phx_") || key.starts_with("phs_") {
+        return Err(PostHogError::config(
+            setting,
+            "this is a personal or secret API key (phx_… or phs_…), which must not be used to send events; \
+             give the project API key (phc_…) of the project's settings",
+        ));
+    }
+    if key.len() > 64 {
+        return Err(PostHogError::config(
+            setting,
+            "a project API key has at most 64 characters; copy it again from the project's settings",
+        ));
+    }
+    Ok(Secret(key.to_owned()))
+}
+
+/// Checks a personal API key (`phx_…`) or project secret key (`phs_…`).
+pub(crate) fn personal_key(setting: &'static str, key: &str) -> Result<Secret, PostHogError> {
+    let key = well_formed(setting, key)?;
+    if key.starts_with("phc_") {
+        return Err(PostHogError::config(
+            setting,
+            "this is a project API key (phc_…), which only sends events; \
+             the REST API needs a personal API key (phx_…) of your account's settings",
+        ));
+    }
+    Ok(Secret(key.to_owned()))
+}
+
+fn well_formed<'a>(setting: &'static str, key: &'a str) -> Result<&'a str, PostHogError> {
+    let key = key.trim();
+    let problem = if key.is_empty() {
+        "the key is empty"
+    } else if !key.is_ascii() {
+        "the key has characters that are not ASCII; copy it again"
+    } else if key
+        .bytes()
+        .any(|b| b.is_ascii_whitespace() || b.is_ascii_control())
+    {
+        "the key has white space or control characters inside; copy it again"
+    } else {
+        return Ok(key);
+    };
+    Err(PostHogError::config(setting, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bases(host: &str) -> (String, String) {
+        let hosts = Hosts::parse(host).unwrap();
+        (hosts.capture.0, hosts.api.0)
+    }
+
+    #[test]
+    fn hosts_are_normalised_as_posthog_says() {
+        let us = (
+            "https://us.i.posthog.com".to_owned(),
+            "https://us.posthog.com".to_owned(),
+        );
+        let eu = (
+            "https://eu.i.posthog.com".to_owned(),
+            "https://eu.posthog.com".to_owned(),
+        );
+        for host in [
+            "",
+            "  ",
+            "https://app.posthog.com",
+            "https://app.posthog.com/",
+            "https://us.posthog.com/",
+            " https://us.i.posthog.com ",
+        ] {
+            assert_eq!(bases(host), us, "{host:?}");
+        }
+        for host in ["https://eu.posthog.com", "https://eu.i.posthog.com/"] {
+            assert_eq!(bases(host), eu, "{host:?}");
+        }
+        for (host, want) in [
+            ("http://localhost:8000/", "http://localhost:8000"),
+            (
+                " https://ph.example.com/ingest// ",
+                "https://ph.example.com/ingest",
+            ),
+        ] {
+            assert_eq!(bases(host), (want.to_owned(), want.to_owned()), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_prefix_stays_in_front_of_every_path() {
+        let hosts = Hosts::parse("https://proxy.example.com/ph/").unwrap();
+        assert_eq!(
+            hosts.capture.join("/batch/").unwrap().as_str(),
+            "https://proxy.example.com/ph/batch/"
+        );
+    }
+
+    #[test]
+    fn bad_hosts_are_config_errors_that_show_no_password() {
+        for host in [
+            "eu.posthog.com",
+            "ftp://x",
+            "https://",
+            "https://x.com/?a=b",
+            "https://x.com/#f",
+            "https://me:hunter2@x.com",
+            "me:hunter2@x.com",
+        ] {
+            let error = Hosts::parse(host).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    PostHogError::Config {
+                        setting: "host",
+                        ..
+                    }
+                ),
+                "{host:?}"
+            );
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_are_checked_and_never_shown() {
+        for key in [
+            "",
+            " ",
+            "phx_secret",
+            "phs_secret",
+            "phc_ä",
+            "phc_a b",
+            &"x".repeat(65),
+        ] {
+            let error = project_key("api_key", key).unwrap_err().to_string();
+            assert!(
+                !error.contains("secret_") && error.contains("api_key"),
+                "{error}"
+            );
+        }
+        assert!(personal_key("personal_api_key", "phc_abc").is_err());
+        let key = project_key("api_key", "  phc_abcdef ").unwrap();
+        assert_eq!(key.reveal(), "phc_abcdef");
+        assert_eq!(format!("{key:?}"), "phc_[redacted]");
+        assert_eq!(
+            format!(
+                "{:?}",
+                personal_key("k", "ümlaut").map_err(|e| e.to_string())
+            ),
+            "Err(\"k: the key has characters that are not ASCII; copy it again\")"
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! A circuit breaker: after repeated failures, leave PostHog alone for a while.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// When a client stops asking a PostHog that does not answer.
+///
+/// The breaker counts calls, not attempts: a call fails when its attempts are exhausted or its
+/// transport failed. It is shared by everything that uses one client.
+///
+/// ```
+/// # use tracing_posthog::CircuitBreaker;
+/// use std::time::Duration;
+/// let eager = CircuitBreaker::after_failures(2).cool_down(Duration::from_secs(5));
+/// let never = CircuitBreaker::off();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct CircuitBreaker {
+    failures: Option<u32>,
+    cool_down: Duration,
+}
+
+impl Default for CircuitBreaker {
+    /// Opens after 5 failed calls in a row, for 30 s.
+    fn default() -> Self {
+        Self::after_failures(5)
+    }
+}
+
+impl CircuitBreaker {
+    /// Opens after so many failed calls in a row (at least 1).
+    pub fn after_failures(failures: u32) -> Self {
+        Self {
+            failures: Some(failures.max(1)),
+            cool_down: Duration::from_secs(30),
+        }
+    }
+
+    /// Never opens.
+    pub fn off() -> Self {
+        Self {
+            failures: None,
+            cool_down: Duration::ZERO,
+        }
+    }
+
+    /// How long it stays open before one probe is let through. Default 30 s.
+    pub fn cool_down(mut self, cool_down: Duration) -> Self {
+        self.cool_down = cool_down;
+        self
+    }
+}
+
+/// What a client's circuit breaker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CircuitState {
+    /// Calls go through.
+    Closed,
+    /// Calls fail at once, until the cool-down is over.
+    Open,
+    /// The cool-down is over: the next call is the probe, or the probe is under way.
+    HalfOpen,
+}
+
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    config: CircuitBreaker,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    Probing,
+}
+
+/// Leave to make one call. Dropped without a verdict (the call was cancelled), it takes a probe back.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    breaker: &'a Breaker,
+    probe: bool,
+    settled: bool,
+}
+
+impl Breaker {
+    pub(crate) fn new(config: CircuitBreaker) -> Self {
+        Self {
+            config,
+            state: Mutex::new(State::Closed { failures: 0 }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks to make a call. Refused, says how long to wait (zero: until the running probe ends).
+    pub(crate) fn admit(&self) -> Result<Permit<'_>, Duration> {
+        let mut state = self.state();
+        let probe = match *state {
+            State::Closed { .. } => false,
+            State::Open { until } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                if !wait.is_zero() {
+                    return Err(wait);
+                }
+                *state = State::Probing;
+                true
+            }
+            State::Probing => return Err(Duration::ZERO),
+        };
+        Ok(Permit {
+            breaker: self,
+            probe,
+            settled: false,
+        })
+    }
+
+    /// Lets a call through whatever the state, for the last try before a shutdown.
+    pub(crate) fn admit_always(&self) -> Permit<'_> {
+        Permit {
+            breaker: self,
+            probe: false,
+            settled: false,
+        }
+    }
+
+    pub(crate) fn current(&self) -> CircuitState {
+        match *self.state() {
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { until } if until > Instant::now() => CircuitState::Open,
+            State::Open { .. } | State::Probing => CircuitState::HalfOpen,
+        }
+    }
+
+    /// When the next call may go: `None` for now, else the wait (zero while a probe is under way).
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        match *self.state() {
+            State::Closed { .. } => None,
+            State::Open { until } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                (!wait.is_zero()).then_some(wait)
+            }
+            State::Probing => Some(Duration::ZERO),
+        }
+    }
+
+    fn open(&self) -> State {
+        State::Open {
+            until: Instant::now() + self.config.cool_down,
+        }
+    }
+}
+
+impl Permit<'_> {
+    /// PostHog answered, be it with a refusal.
+    pub(crate) fn answered(mut self) {
+        self.settled = true;
+        *self.breaker.state() = State::Closed { failures: 0 };
+    }
+
+    /// The attempts are exhausted or the transport failed.
+    pub(crate) fn failed(mut self) {
+        self.settled = true;
+        let Some(limit) = self.breaker.config.failures else {
+            return;
+        };
+        let mut state = self.breaker.state();
+        *state = match *state {
+            State::Closed { failures } if failures + 1 < limit => State::Closed {
+                failures: failures + 1,
+            },
+            // A call that began before the breaker opened does not lengthen the cool-down.
+            State::Open { until } if !self.probe => State::Open { until },
+            State::Probing if !self.probe => State::Probing,
+            _ => self.breaker.open(),
+        };
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.probe && !self.settled {
+            *self.breaker.state() = State::Open {
+                until: Instant::now(),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> Breaker {
+        Breaker::new(CircuitBreaker::after_failures(2).cool_down(Duration::from_secs(30)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opens_after_the_limit_probes_once_and_closes_on_success() {
+        let b = breaker();
+        b.admit().unwrap().failed();
+        assert_eq!(b.current(), CircuitState::Closed);
+        b.admit().unwrap().failed();
+        assert_eq!(b.current(), CircuitState::Open);
+        assert_eq!(b.admit().unwrap_err(), Duration::from_secs(30));
+
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(b.current(), CircuitState::HalfOpen);
+        let probe = b.admit().unwrap();
+        assert_eq!(
+            b.admit().unwrap_err(),
+            Duration::ZERO,
+            "one probe at a time"
+        );
+        probe.answered();
+        assert_eq!(b.current(), CircuitState::Closed);
+        b.admit().unwrap().failed();
+        assert_eq!(b.current(), CircuitState::Closed, "the count starts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_probe_opens_again_and_a_cancelled_one_is_given_back() {
+        let b = breaker();
+        b.admit().unwrap().failed();
+        b.admit().unwrap().failed();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        b.admit().unwrap().failed();
+        assert_eq!(b.current(), CircuitState::Open);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        drop(b.admit().unwrap());
+        assert_eq!(b.current(), CircuitState::HalfOpen);
+        b.admit().unwrap().answered();
+        assert_eq!(b.current(), CircuitState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_between_failures_resets_the_count_and_off_never_opens() {
+        let b = breaker();
+        for _ in 0..5 {
+            b.admit().unwrap().failed();
+            b.admit().unwrap().answered();
+        }
+        assert_eq!(b.current(), CircuitState::Closed);
+        let off = Breaker::new(CircuitBreaker::off());
+        for _ in 0..50 {
+            off.admit().unwrap().failed();
+        }
+        assert_eq!(off.current(), CircuitState::Closed);
+    }
+}

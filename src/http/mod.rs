@@ -1,0 +1,433 @@
+//! One road to PostHog: every request of this crate is sent by [`Http::api_request_raw`].
+
+pub(crate) mod breaker;
+pub(crate) mod retry;
+
+use crate::config::{Hosts, Secret};
+use crate::error::{ApiError, PostHogError, RequestError, RequestErrorKind, excerpt};
+use breaker::Breaker;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
+use reqwest::{Method, Url};
+use retry::{Decision, Outcome, RetryPolicy};
+use serde::de::DeserializeOwned;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tracing::{Instrument, debug, debug_span};
+
+/// The name under which this crate's own diagnostics are emitted.
+pub(crate) const USER_AGENT_VALUE: &str =
+    concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// Answers larger than this are not read.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Which of PostHog's two bases a request goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Where events are sent. The key stands in the body, never in a header.
+    Capture,
+    /// The REST API, with the personal key as bearer.
+    Api,
+}
+
+/// What a request carries.
+pub(crate) enum Body<'a> {
+    Empty,
+    /// The same bytes on each attempt.
+    Fixed {
+        content_type: HeaderValue,
+        bytes: Bytes,
+    },
+    /// Made anew for each attempt, for what must be stamped when it is sent.
+    PerAttempt(&'a (dyn Fn() -> Payload + Send + Sync)),
+    /// A stream that cannot be sent twice: one attempt, whatever the policy says.
+    Once {
+        content_type: HeaderValue,
+        body: Mutex<Option<reqwest::Body>>,
+    },
+}
+
+impl Body<'_> {
+    pub(crate) fn json(text: Vec<u8>) -> Self {
+        Self::Fixed {
+            content_type: HeaderValue::from_static("application/json"),
+            bytes: text.into(),
+        }
+    }
+
+    pub(crate) fn raw(content_type: HeaderValue, body: reqwest::Body) -> Self {
+        match body.as_bytes() {
+            Some(bytes) => Self::Fixed {
+                content_type,
+                bytes: Bytes::copy_from_slice(bytes),
+            },
+            None => Self::Once {
+                content_type,
+                body: Mutex::new(Some(body)),
+            },
+        }
+    }
+}
+
+/// One attempt's body and the headers that describe it.
+pub(crate) struct Payload {
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+/// One call: what to send where, for how long to try.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    pub(crate) side: Side,
+    /// Starts with a slash; percent-encoded.
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a [(String, String)],
+    pub(crate) body: Body<'a>,
+    /// Set when repeating is harmless although the method does not say so.
+    pub(crate) idempotent: bool,
+    /// Turns true when there is no more time: waits end, and an open breaker is passed by.
+    pub(crate) hurry: Option<watch::Receiver<bool>>,
+}
+
+/// An answer of status 2xx, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+}
+
+#[derive(Debug)]
+pub(crate) struct Http {
+    /// Set up at the first request unless the caller gave one: loading TLS roots takes tens of
+    /// milliseconds, which nobody's `main` should wait for.
+    pub(crate) client: Mutex<Option<reqwest::Client>>,
+    pub(crate) hosts: Hosts,
+    pub(crate) personal_key: Option<Secret>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) breaker: Breaker,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// How one attempt failed, and how the call would end if it were the last.
+struct Failure {
+    outcome: Outcome,
+    error: PostHogError,
+}
+
+impl Http {
+    /// Sends a body with the personal key and reads any `DeserializeOwned` answer. An empty answer reads
+    /// as JSON `null`.
+    pub(crate) async fn api_request<A: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        query: &[(String, String)],
+        body: Body<'_>,
+    ) -> Result<A, PostHogError> {
+        let answer = self
+            .api_request_raw(Call {
+                operation,
+                idempotent: retry::is_idempotent(&method),
+                method,
+                side: Side::Api,
+                path,
+                query,
+                body,
+                hurry: None,
+            })
+            .await?;
+        let text: &[u8] = match answer.body.trim_ascii() {
+            [] => b"null",
+            text => text,
+        };
+        serde_json::from_slice(text).map_err(|e| {
+            let start = excerpt(&String::from_utf8_lossy(text), 200);
+            PostHogError::SerializationError {
+                operation,
+                what: format!("the answer is not of the type asked for; it starts with {start:?}"),
+                source: e,
+            }
+        })
+    }
+
+    /// The only function that sends. Tries as the policy says; one span for the call and one for
+    /// each attempt.
+    pub(crate) async fn api_request_raw(&self, call: Call<'_>) -> Result<Answer, PostHogError> {
+        let span = debug_span!(
+            target: "tracing_posthog::http",
+            "posthog_call",
+            operation = call.operation,
+            method = %call.method,
+            path = call.path,
+        );
+        self.call(call).instrument(span).await
+    }
+
+    async fn call(&self, mut call: Call<'_>) -> Result<Answer, PostHogError> {
+        let hurried = |call: &Call<'_>| call.hurry.as_ref().is_some_and(|h| *h.borrow());
+        let permit = match self.breaker.admit() {
+            Ok(permit) => permit,
+            Err(_) if hurried(&call) => self.breaker.admit_always(),
+            Err(retry_in) => {
+                return Err(PostHogError::CircuitOpen {
+                    operation: call.operation,
+                    retry_in,
+                });
+            }
+        };
+        let mut delays = self.retry.delays();
+        let mut attempt = 1;
+        loop {
+            let span = debug_span!(target: "tracing_posthog::http", "posthog_attempt", attempt);
+            let Failure { outcome, mut error } =
+                match self.attempt(&call, attempt).instrument(span).await {
+                    Ok(answer) => {
+                        permit.answered();
+                        return Ok(answer);
+                    }
+                    Err(failure) => failure,
+                };
+            let delay = delays.next().unwrap_or(self.retry.max_delay);
+            let mut decision = self.retry.decide(attempt, call.idempotent, &outcome, delay);
+            if matches!(call.body, Body::Once { .. }) {
+                if matches!(decision, Decision::RetryIn(_)) {
+                    debug!(
+                        target: "tracing_posthog::http",
+                        %error,
+                        "not retried: the body is a stream and can be sent only once",
+                    );
+                }
+                decision = Decision::Stop;
+            }
+            let Decision::RetryIn(wait) = decision else {
+                error.set_attempts(attempt);
+                // An answer that is final for the caller still shows a PostHog that is alive.
+                if error.is_retryable() {
+                    permit.failed();
+                } else {
+                    permit.answered();
+                }
+                debug!(target: "tracing_posthog::http", %error, attempt, "request failed");
+                return Err(error);
+            };
+            debug!(target: "tracing_posthog::http", %error, attempt, ?wait, "will retry");
+            let was_hurried = hurried(&call);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // Turned on during the wait: one more try at once, while there still is time. If it
+                // was on before, waits are kept, or a refusing server would be hammered.
+                () = hurry(&mut call.hurry), if !was_hurried => {}
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Answer, Failure> {
+        let transport = |kind, source: Option<Box<dyn std::error::Error + Send + Sync>>| Failure {
+            outcome: Outcome::Transport(kind),
+            error: PostHogError::RequestError(Box::new(RequestError {
+                operation: call.operation,
+                method: call.method.to_string(),
+                path: call.path.to_owned(),
+                kind,
+                attempts: attempt,
+                source,
+            })),
+        };
+        let failed = |e: reqwest::Error| transport(kind_of(&e), Some(Box::new(e.without_url())));
+
+        let request = self.build(call).map_err(|e| match e {
+            Setup::Reqwest(e) => failed(e),
+            Setup::Other(e) => transport(RequestErrorKind::Setup, Some(e)),
+        })?;
+        let mut answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        let retry_after = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| retry::retry_after(v, SystemTime::now()));
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            // Whatever stops an answer half-way, the next attempt may get it whole.
+            .map_err(|e| match kind_of(&e) {
+                RequestErrorKind::Setup => transport(
+                    RequestErrorKind::Interrupted,
+                    Some(Box::new(e.without_url())),
+                ),
+                kind => transport(kind, Some(Box::new(e.without_url()))),
+            })?
+        {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(transport(RequestErrorKind::AnswerTooLarge, None));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(Answer {
+                body: body.freeze(),
+            });
+        }
+        Err(Failure {
+            outcome: Outcome::Status {
+                status: status.as_u16(),
+                retry_after,
+            },
+            error: PostHogError::ApiError(Box::new(api_error(
+                call,
+                status.as_u16(),
+                &body,
+                attempt,
+            ))),
+        })
+    }
+
+    fn build(&self, call: &Call<'_>) -> Result<reqwest::RequestBuilder, Setup> {
+        let base = match call.side {
+            Side::Capture => &self.hosts.capture,
+            Side::Api => &self.hosts.api,
+        };
+        let mut url: Url = base.join(call.path).map_err(|e| Setup::Other(e.into()))?;
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(call.query);
+        }
+        let mut request = self
+            .client()
+            .map_err(Setup::Reqwest)?
+            .request(call.method.clone(), url)
+            .timeout(self.attempt_timeout)
+            .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
+            .headers(self.headers.clone());
+        if let (Side::Api, Some(key)) = (call.side, &self.personal_key) {
+            let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
+                .map_err(|e| Setup::Other(e.into()))?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        Ok(match &call.body {
+            Body::Empty => request,
+            Body::Fixed {
+                content_type,
+                bytes,
+            } => request
+                .header(CONTENT_TYPE, content_type)
+                .body(bytes.clone()),
+            Body::PerAttempt(make) => {
+                let payload = make();
+                request.headers(payload.headers).body(payload.bytes)
+            }
+            Body::Once { content_type, body } => {
+                match body.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    Some(body) => request.header(CONTENT_TYPE, content_type).body(body),
+                    None => return Err(Setup::Other("the body was already sent".into())),
+                }
+            }
+        })
+    }
+
+    fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
+        let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*slot {
+            return Ok(client.clone());
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .redirect(reqwest::redirect::Policy::custom(redirect))
+            .tcp_nodelay(true)
+            .build()?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+}
+
+enum Setup {
+    Reqwest(reqwest::Error),
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Follows a redirect only where it can neither take the key (in a header or the body) to another
+/// host nor turn a `POST` into a `GET`.
+fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    let same_place = attempt.previous().first().is_some_and(|first| {
+        let next = attempt.url();
+        first.host_str() == next.host_str()
+            && first.port_or_known_default() == next.port_or_known_default()
+            && first.scheme() == next.scheme()
+    });
+    let keeps_method = matches!(attempt.status().as_u16(), 307 | 308);
+    if same_place && keeps_method && attempt.previous().len() < 5 {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+async fn hurry(signal: &mut Option<watch::Receiver<bool>>) {
+    if let Some(signal) = signal
+        && signal.wait_for(|on| *on).await.is_ok()
+    {
+        return;
+    }
+    // Nobody will ever hurry this call.
+    std::future::pending().await
+}
+
+fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
+    if e.is_timeout() {
+        RequestErrorKind::Timeout
+    } else if e.is_connect() {
+        RequestErrorKind::Connect
+    } else if e.is_builder() || e.is_redirect() {
+        RequestErrorKind::Setup
+    } else {
+        RequestErrorKind::Interrupted
+    }
+}
+
+fn api_error(call: &Call<'_>, status: u16, body: &[u8], attempts: u32) -> ApiError {
+    #[derive(serde::Deserialize, Default)]
+    struct Wire {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        code: Option<String>,
+        detail: Option<String>,
+        attr: Option<String>,
+    }
+    let text = String::from_utf8_lossy(body);
+    let wire = serde_json::from_str(&text).unwrap_or_else(|_| Wire {
+        // Plain text is PostHog's (capture answers so); a page of HTML is a proxy's and says little.
+        detail: (!text.trim_start().starts_with('<')).then(|| text.trim().to_owned()),
+        ..Wire::default()
+    });
+    ApiError {
+        operation: call.operation,
+        method: call.method.to_string(),
+        path: call.path.to_owned(),
+        status,
+        kind: wire.kind,
+        code: wire.code,
+        detail: excerpt(&wire.detail.unwrap_or_default(), 500),
+        attr: wire.attr,
+        body: excerpt(&text, 2_000),
+        attempts,
+    }
+}
+
+impl PostHogError {
+    fn set_attempts(&mut self, n: u32) {
+        match self {
+            Self::ApiError(e) => e.attempts = n,
+            Self::RequestError(e) => e.attempts = n,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! When to try again: a pure decision, apart from the sleeping and the sending.
+
+use crate::error::RequestErrorKind;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::Method;
+use std::time::{Duration, SystemTime};
+
+/// How often and how patiently a request is tried.
+///
+/// Retried are 5xx, 429, 408 and transient transport errors. Before retry *n* the wait is
+/// `first_delay · 2ⁿ⁻¹`, lengthened by a random share of itself so that many clients do not return
+/// in step, and never above `max_delay`. A `Retry-After` of the answer (seconds or an HTTP date) is a
+/// minimum, up to `max_delay`.
+///
+/// ```
+/// # use tracing_posthog::RetryPolicy;
+/// use std::time::Duration;
+/// let patient = RetryPolicy::default().attempts(10).max_delay(Duration::from_secs(60));
+/// let once = RetryPolicy::none();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct RetryPolicy {
+    pub(crate) attempts: u32,
+    pub(crate) first_delay: Duration,
+    pub(crate) max_delay: Duration,
+    pub(crate) methods: RetryMethods,
+}
+
+impl Default for RetryPolicy {
+    /// 6 attempts, 100 ms doubling up to 30 s, all methods.
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            first_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(30),
+            methods: RetryMethods::All,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// One attempt, no retries.
+    pub fn none() -> Self {
+        Self::default().attempts(1)
+    }
+
+    /// Attempts in all, the first included; at least 1. Default 6.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// The wait before the first retry; it doubles from there. Default 100 ms.
+    pub fn first_delay(mut self, delay: Duration) -> Self {
+        self.first_delay = delay;
+        self
+    }
+
+    /// The longest wait between two attempts, also where `Retry-After` asks for more. Default 30 s.
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// Which methods are retried after PostHog may have acted on the request. Default all.
+    /// Captured events are always retried: PostHog recognises an event it has seen by its uuid.
+    pub fn methods(mut self, methods: RetryMethods) -> Self {
+        self.methods = methods;
+        self
+    }
+
+    /// The waits between attempts, jitter included, `Retry-After` not.
+    pub(crate) fn delays(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+        let cap = self.max_delay;
+        ExponentialBuilder::new()
+            .with_factor(2.0)
+            .with_min_delay(self.first_delay.min(cap))
+            .with_max_delay(cap)
+            .with_jitter()
+            .without_max_times()
+            .build()
+            .map(move |delay| delay.min(cap))
+    }
+
+    /// What to do after attempt number `attempt` (from 1) ended in `outcome`; `delay` is the
+    /// backoff's wait for it.
+    pub(crate) fn decide(
+        &self,
+        attempt: u32,
+        idempotent: bool,
+        outcome: &Outcome,
+        delay: Duration,
+    ) -> Decision {
+        let (transient, unsent, at_least) = match *outcome {
+            Outcome::Status {
+                status,
+                retry_after,
+            } => (
+                is_retryable_status(status),
+                status == 429,
+                retry_after.unwrap_or_default(),
+            ),
+            Outcome::Transport(kind) => (
+                kind.is_transient(),
+                kind == RequestErrorKind::Connect,
+                Duration::ZERO,
+            ),
+        };
+        let safe = idempotent || unsent || self.methods == RetryMethods::All;
+        if !transient || !safe || attempt >= self.attempts {
+            return Decision::Stop;
+        }
+        // The server's wish is a floor and the backoff comes on top of it, so that clients which
+        // were all told the same second do not come back in the same instant.
+        Decision::RetryIn((at_least.min(self.max_delay) + delay).min(self.max_delay))
+    }
+}
+
+/// Which methods a [`RetryPolicy`] retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RetryMethods {
+    /// All of them: a `POST` whose answer got lost is sent again.
+    #[default]
+    All,
+    /// `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE`. Others only where PostHog cannot have acted: no
+    /// connection was made, or it answered 429.
+    Idempotent,
+}
+
+/// How one attempt ended, where it did not end well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    Status {
+        status: u16,
+        retry_after: Option<Duration>,
+    },
+    Transport(RequestErrorKind),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    RetryIn(Duration),
+    Stop,
+}
+
+pub(crate) fn is_retryable_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+/// Reads a `Retry-After` header: whole seconds, or an HTTP date in any of its three forms. Zero,
+/// past and unreadable values say nothing.
+pub(crate) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
+    let header = header.trim();
+    let wait = match header.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(header)
+            .ok()?
+            .duration_since(now)
+            .ok()?,
+    };
+    (!wait.is_zero()).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const D: Duration = Duration::from_millis(100);
+
+    fn status(status: u16) -> Outcome {
+        Outcome::Status {
+            status,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn what_is_retried() {
+        let p = RetryPolicy::default();
+        for s in [408, 429, 500, 502, 503, 504, 599] {
+            assert_eq!(
+                p.decide(1, false, &status(s), D),
+                Decision::RetryIn(D),
+                "{s}"
+            );
+        }
+        for s in [301, 400, 401, 402, 403, 404, 409, 413, 415, 422, 600] {
+            assert_eq!(p.decide(1, true, &status(s), D), Decision::Stop, "{s}");
+        }
+        use RequestErrorKind::*;
+        for k in [Connect, Timeout, Interrupted] {
+            assert_eq!(
+                p.decide(5, false, &Outcome::Transport(k), D),
+                Decision::RetryIn(D)
+            );
+            assert_eq!(
+                p.decide(6, false, &Outcome::Transport(k), D),
+                Decision::Stop
+            );
+        }
+        for k in [AnswerTooLarge, Setup] {
+            assert_eq!(p.decide(1, true, &Outcome::Transport(k), D), Decision::Stop);
+        }
+    }
+
+    #[test]
+    fn restricted_to_idempotent_methods_only_unsent_requests_are_repeated() {
+        let p = RetryPolicy::default().methods(RetryMethods::Idempotent);
+        assert_eq!(p.decide(1, false, &status(503), D), Decision::Stop);
+        assert_eq!(p.decide(1, true, &status(503), D), Decision::RetryIn(D));
+        assert_eq!(p.decide(1, false, &status(429), D), Decision::RetryIn(D));
+        let refused = Outcome::Transport(RequestErrorKind::Connect);
+        assert_eq!(p.decide(1, false, &refused, D), Decision::RetryIn(D));
+        let cut = Outcome::Transport(RequestErrorKind::Interrupted);
+        assert_eq!(p.decide(1, false, &cut, D), Decision::Stop);
+    }
+
+    #[test]
+    fn retry_after_reads_seconds_and_dates() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let s = |n| Some(Duration::from_secs(n));
+        assert_eq!(retry_after(" 7 ", now), s(7));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:42 GMT", now), s(5));
+        assert_eq!(retry_after("Sunday, 06-Nov-94 08:50:37 GMT", now), s(60));
+        assert_eq!(retry_after("Sun Nov  6 08:49:38 1994", now), s(1));
+        for nothing in [
+            "0",
+            "",
+            "-1",
+            "1.5",
+            "soon",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(retry_after(nothing, now), None, "{nothing}");
+        }
+        assert_eq!(retry_after(&u64::MAX.to_string(), now), s(u64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn waits_grow_from_the_first_delay_and_stay_under_the_cap(
+            first in 1u64..5_000, cap in 1u64..60_000, after in proptest::option::of(0u64..100_000_000),
+        ) {
+            let p = RetryPolicy::default()
+                .attempts(u32::MAX)
+                .first_delay(Duration::from_millis(first))
+                .max_delay(Duration::from_millis(cap));
+            let retry_after = after.map(Duration::from_secs);
+            for (n, delay) in p.delays().take(12).enumerate() {
+                let base = Duration::from_millis(first.min(cap)) * 2u32.pow(n as u32);
+                prop_assert!(delay >= base.min(p.max_delay) && delay <= (base * 2).min(p.max_delay));
+                let outcome = Outcome::Status { status: 503, retry_after };
+                let Decision::RetryIn(wait) = p.decide(n as u32 + 1, false, &outcome, delay) else {
+                    panic!("must retry")
+                };
+                prop_assert!(wait <= p.max_delay && wait >= delay);
+                prop_assert!(wait >= retry_after.unwrap_or_default().min(p.max_delay));
+            }
+        }
+    }
+}

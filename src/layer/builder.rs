@@ -1,0 +1,168 @@
+//! Options of the layer.
+
+use super::PostHogLayer;
+use crate::capture::CaptureHandle;
+use crate::capture::record::{Record, Slot};
+use tracing::level_filters::LevelFilter;
+
+/// Which plain fields of enclosing spans become properties of the events within. Fields of the
+/// `posthog.*` grammar always count; others stay in the span unless they are let through, as they may
+/// be personal.
+#[derive(Debug, Clone, Default)]
+pub struct SpanFields(Which);
+
+#[derive(Debug, Clone, Default)]
+enum Which {
+    #[default]
+    None,
+    All,
+    Named(Vec<Box<str>>),
+}
+
+impl SpanFields {
+    /// None, the default.
+    pub fn none() -> Self {
+        Self(Which::None)
+    }
+
+    /// All of them.
+    pub fn all() -> Self {
+        Self(Which::All)
+    }
+
+    /// Those of these names.
+    ///
+    /// ```
+    /// # use tracing_posthog::SpanFields;
+    /// let fields = SpanFields::named(["route", "tenant"]);
+    /// ```
+    pub fn named<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self(Which::Named(
+            names.into_iter().map(|name| name.as_ref().into()).collect(),
+        ))
+    }
+
+    #[inline]
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        match &self.0 {
+            Which::None => false,
+            Which::All => true,
+            Which::Named(names) => names.iter().any(|n| &**n == name),
+        }
+    }
+}
+
+/// What an event tells about where it was emitted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extras {
+    pub(crate) message: bool,
+    pub(crate) level: bool,
+    pub(crate) target: bool,
+    pub(crate) module_path: bool,
+    pub(crate) file: bool,
+    pub(crate) line: bool,
+    pub(crate) busy_idle: bool,
+}
+
+/// Options of a [`PostHogLayer`], made by [`PostHogLayer::builder`].
+///
+/// ```
+/// # use tracing_posthog::{CaptureHandle, PostHogLayer, SpanFields};
+/// # fn f(handle: CaptureHandle) {
+/// let layer = PostHogLayer::builder(handle)
+///     .span_fields(SpanFields::named(["route"]))
+///     .with_message()
+///     .build();
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "an unbuilt layer does nothing"]
+pub struct PostHogLayerBuilder {
+    pub(super) handle: CaptureHandle,
+    pub(super) max_level: LevelFilter,
+    pub(super) span_fields: SpanFields,
+    pub(super) extras: Extras,
+    /// Encoded fields that stand furthest out.
+    pub(super) fallback: Vec<u8>,
+}
+
+impl PostHogLayerBuilder {
+    pub(super) fn new(handle: CaptureHandle) -> Self {
+        Self {
+            handle,
+            max_level: LevelFilter::INFO,
+            span_fields: SpanFields::default(),
+            extras: Extras::default(),
+            fallback: Vec::new(),
+        }
+    }
+
+    /// The most verbose level at which analytics events are seen; those below it (`debug!` and `trace!`
+    /// by default) are not captured, and cost nothing. Default `INFO`.
+    pub fn max_level(mut self, level: impl Into<LevelFilter>) -> Self {
+        self.max_level = level.into();
+        self
+    }
+
+    /// Which plain fields of enclosing spans become properties. Default none.
+    pub fn span_fields(mut self, fields: SpanFields) -> Self {
+        self.span_fields = fields;
+        self
+    }
+
+    /// The distinct id of events that have none of their own and stand in no span that has one, for
+    /// programs with one user. Default: such events are personless.
+    pub fn distinct_id(mut self, id: impl AsRef<str>) -> Self {
+        let mut record = Record::over(Vec::new(), usize::MAX);
+        record.str(Slot::DistinctId, "", id.as_ref());
+        self.fallback = record.into_bytes();
+        self
+    }
+
+    /// Adds the event's message as the property `message`.
+    pub fn with_message(mut self) -> Self {
+        self.extras.message = true;
+        self
+    }
+
+    /// Adds the level as the property `level`.
+    pub fn with_level(mut self) -> Self {
+        self.extras.level = true;
+        self
+    }
+
+    /// Adds the target as the property `target`.
+    pub fn with_target(mut self) -> Self {
+        self.extras.target = true;
+        self
+    }
+
+    /// Adds the module path as the property `module_path`.
+    pub fn with_module_path(mut self) -> Self {
+        self.extras.module_path = true;
+        self
+    }
+
+    /// Adds the source file as the property `file`.
+    pub fn with_file(mut self) -> Self {
+        self.extras.file = true;
+        self
+    }
+
+    /// Adds the source line as the property `line`.
+    pub fn with_line(mut self) -> Self {
+        self.extras.line = true;
+        self
+    }
+
+    /// Adds `busy_ms` and `idle_ms` to spans that become events: how long they were entered, and not.
+    pub fn with_busy_idle(mut self) -> Self {
+        self.extras.busy_idle = true;
+        self
+    }
+
+    /// The layer.
+    pub fn build(self) -> PostHogLayer {
+        PostHogLayer::from_builder(self)
+    }
+}

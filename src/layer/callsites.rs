@@ -1,0 +1,68 @@
+//! Lock-free memories of what does not concern this layer, so that it costs next to nothing.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use tracing::Metadata;
+use tracing::span::Id;
+
+const PLACES: usize = 256;
+
+/// Callsites that are known to be of no interest. A miss says nothing: then the names are looked at.
+#[derive(Debug)]
+pub(crate) struct Unwanted(Box<[AtomicUsize; PLACES]>);
+
+impl Unwanted {
+    pub(crate) fn new() -> Self {
+        Self(Box::new([const { AtomicUsize::new(0) }; PLACES]))
+    }
+
+    /// Metadata lives as long as the process, so its address is its name.
+    #[inline]
+    fn place(&self, metadata: &'static Metadata<'static>) -> (&AtomicUsize, usize) {
+        let address = std::ptr::from_ref(metadata).addr();
+        // Callsites are statics, often next to each other and some hundred bytes long.
+        (
+            &self.0[((address >> 4) ^ (address >> 12)) % PLACES],
+            address,
+        )
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, metadata: &'static Metadata<'static>) -> bool {
+        let (place, address) = self.place(metadata);
+        place.load(Relaxed) == address
+    }
+
+    pub(crate) fn add(&self, metadata: &'static Metadata<'static>) {
+        let (place, address) = self.place(metadata);
+        place.store(address, Relaxed);
+    }
+}
+
+/// Which open spans may be timed. Entering and leaving a span happens everywhere and often; a look here
+/// tells, for nearly every span, that it is none of ours.
+#[derive(Debug)]
+pub(crate) struct Timed(Box<[AtomicU32; PLACES]>);
+
+impl Timed {
+    pub(crate) fn new() -> Self {
+        Self(Box::new([const { AtomicU32::new(0) }; PLACES]))
+    }
+
+    #[inline]
+    fn place(&self, id: &Id) -> &AtomicU32 {
+        &self.0[id.into_u64() as usize % PLACES]
+    }
+
+    #[inline]
+    pub(crate) fn may_contain(&self, id: &Id) -> bool {
+        self.place(id).load(Relaxed) != 0
+    }
+
+    pub(crate) fn add(&self, id: &Id) {
+        self.place(id).fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn remove(&self, id: &Id) {
+        self.place(id).fetch_sub(1, Relaxed);
+    }
+}

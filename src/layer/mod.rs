@@ -1,0 +1,442 @@
+//! [`PostHogLayer`]: `tracing` events and spans into PostHog events.
+
+mod builder;
+mod callsites;
+mod fields;
+mod span;
+mod visit;
+
+pub use builder::{PostHogLayerBuilder, SpanFields};
+
+use crate::capture::record::{Record, Slot, merge, millis};
+use crate::capture::{CaptureHandle, EventCaptureBackend, PostHogGuard};
+use crate::client::PostHogClientBuilder;
+use crate::error::PostHogError;
+use builder::Extras;
+use callsites::{Timed, Unwanted};
+use span::{SpanData, SpanSlots, TimedSpan, context_of};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tracing::dispatcher::WeakDispatch;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use visit::{Take, Visitor};
+
+/// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
+///
+/// Everything else passes by: other spans and events cost what they cost without it, and other layers
+/// see what they saw. Add it **last**, after filters and filtered layers, so that it can tell `tracing`
+/// that it does not want more than they do.
+///
+/// ```no_run
+/// use tracing_posthog::PostHogLayer;
+/// use tracing_subscriber::prelude::*;
+///
+/// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+/// let (posthog, _guard) = PostHogLayer::from_env()?; // POSTHOG_API_KEY, POSTHOG_HOST
+/// tracing_subscriber::registry().with(posthog).init();
+///
+/// tracing::info!(posthog.event = "signup", posthog.distinct_id = "user_42", plan = "pro");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Levels
+///
+/// Analytics events more verbose than [`max_level`](PostHogLayerBuilder::max_level) (default `INFO`) are
+/// not captured.
+///
+/// # Filters
+///
+/// The layer needs none: it looks at the names of the fields. A filter on it
+/// (`posthog.with_filter(…)`) works, and identity of enclosing spans is found even where the filter
+/// hides the spans between; but it makes every span of the program dearer.
+#[derive(Debug)]
+pub struct PostHogLayer {
+    /// Tells this layer's data in a span from another's.
+    id: u64,
+    handle: CaptureHandle,
+    max_level: LevelFilter,
+    span_fields: SpanFields,
+    extras: Extras,
+    fallback: Vec<u8>,
+    unwanted: Unwanted,
+    timed: Timed,
+    /// Whether what lies beneath says which levels it wants.
+    hinted_below: bool,
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl PostHogLayer {
+    /// A layer with the default options.
+    pub fn new(handle: CaptureHandle) -> Self {
+        Self::builder(handle).build()
+    }
+
+    /// Options of a layer over that handle.
+    pub fn builder(handle: CaptureHandle) -> PostHogLayerBuilder {
+        PostHogLayerBuilder::new(handle)
+    }
+
+    /// A layer that captures nothing, costs nothing and leaves other layers alone.
+    pub fn disabled() -> Self {
+        Self::new(CaptureHandle::disabled())
+    }
+
+    /// Everything from the environment: `POSTHOG_API_KEY` (the project API key) and `POSTHOG_HOST`
+    /// (default PostHog Cloud US). Without a key the layer is disabled; see
+    /// [`is_enabled`](Self::is_enabled).
+    ///
+    /// Keep the guard in `main`: dropping it delivers what is left, for at most 5 s.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`], naming the variable, where one is malformed;
+    /// [`PostHogError::Start`] where the system gives no thread.
+    pub fn from_env() -> Result<(Self, PostHogGuard), PostHogError> {
+        let client = PostHogClientBuilder::from_env()?;
+        let handle = if client.has_project_key() {
+            EventCaptureBackend::builder(client.build()?).start()?
+        } else {
+            CaptureHandle::disabled()
+        };
+        Ok((Self::new(handle.clone()), handle.into_guard()))
+    }
+
+    /// Whether events are captured: not disabled and not opted out.
+    pub fn is_enabled(&self) -> bool {
+        self.handle.is_enabled()
+    }
+
+    /// The handle this layer captures with.
+    pub fn handle(&self) -> &CaptureHandle {
+        &self.handle
+    }
+
+    fn from_builder(builder: PostHogLayerBuilder) -> Self {
+        static LAYERS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: LAYERS.fetch_add(1, Relaxed),
+            handle: builder.handle,
+            max_level: builder.max_level,
+            span_fields: builder.span_fields,
+            extras: builder.extras,
+            fallback: builder.fallback,
+            unwanted: Unwanted::new(),
+            timed: Timed::new(),
+            hinted_below: false,
+            dispatch: OnceLock::new(),
+        }
+    }
+
+    /// Whether the callsite concerns us. Its field names and level never change, so a no is remembered.
+    #[inline]
+    fn wants(&self, metadata: &'static Metadata<'static>) -> bool {
+        !self.unwanted.contains(metadata) && self.looks_wanted(metadata)
+    }
+
+    fn looks_wanted(&self, metadata: &'static Metadata<'static>) -> bool {
+        let mut names = metadata.fields().iter().map(|f| f.name());
+        let wanted = !self.handle.is_disabled()
+            && if metadata.is_event() {
+                *metadata.level() <= self.max_level && names.any(|name| name == fields::EVENT)
+            } else {
+                names.any(|name| fields::is_ours(name) || self.span_fields.allows(name))
+            };
+        if !wanted {
+            self.unwanted.add(metadata);
+        }
+        wanted
+    }
+
+    fn becomes_event(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.max_level && metadata.fields().field(fields::EVENT).is_some()
+    }
+
+    fn take_for_event(&self) -> Take<'static> {
+        if self.extras.message {
+            Take::All
+        } else {
+            Take::AllButMessage
+        }
+    }
+
+    fn write_extras(&self, metadata: &Metadata<'_>, record: &mut Record) {
+        let Extras {
+            level,
+            target,
+            module_path,
+            file,
+            line,
+            ..
+        } = self.extras;
+        let mut put = |wanted: bool, key: &str, value: Option<&str>| {
+            if let (true, Some(value)) = (wanted, value) {
+                record.str(Slot::Property, key, value);
+            }
+        };
+        put(level, "level", Some(metadata.level().as_str()));
+        put(target, "target", Some(metadata.target()));
+        put(module_path, "module_path", metadata.module_path());
+        put(file, "file", metadata.file());
+        if let (true, Some(line)) = (line, metadata.line()) {
+            record.u64(Slot::Property, "line", line.into());
+        }
+    }
+
+    /// Adds what the spans from `span` outwards say.
+    fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
+        for span in span.scope() {
+            let extensions = span.extensions();
+            if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
+                && !data.context.is_empty()
+            {
+                record.outer_segment(&data.context);
+            }
+        }
+    }
+
+    /// Adds the context of the span `id` and those around it. Where a filter hides that span from this
+    /// layer, the spans around it may still be ours: then they are looked up past the filter.
+    fn add_context_of<S>(&self, id: &Id, ctx: &Context<'_, S>, record: &mut Record)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(span) = ctx.span(id) {
+            return self.add_context(span, record);
+        }
+        let mut unfiltered = |dispatch: &Dispatch| {
+            if let Some(span) = dispatch.downcast_ref::<S>().and_then(|s| s.span(id)) {
+                self.add_context(span, record);
+            }
+        };
+        match self.dispatch.get() {
+            Some(weak) => {
+                if let Some(dispatch) = weak.upgrade() {
+                    unfiltered(&dispatch);
+                }
+            }
+            // Wrappers like `Option` do not tell which dispatcher they became part of.
+            None => tracing::dispatcher::get_default(unfiltered),
+        }
+    }
+
+    fn add_fallback(&self, record: &mut Record) {
+        if !self.fallback.is_empty() {
+            record.outer_segment(&self.fallback);
+        }
+    }
+
+    /// Encodes a span's fields, outside any lock: their `Debug` may log, lock, or panic.
+    fn encode_span(&self, visit: impl FnOnce(&mut Visitor<'_>), becomes_event: bool) -> Vec<u8> {
+        let buffer = crate::capture::take_scratch();
+        let mut record = Record::over(buffer, MAX_SPAN_BYTES);
+        visit(&mut Visitor {
+            record: &mut record,
+            take: if becomes_event {
+                Take::All
+            } else {
+                Take::Span(&self.span_fields)
+            },
+        });
+        let encoded = record.bytes().to_vec();
+        crate::capture::give_scratch(record.into_bytes());
+        encoded
+    }
+
+    fn span_data(&self, fields: Vec<u8>, becomes_event: bool) -> SpanData {
+        if becomes_event {
+            SpanData {
+                context: context_of(&fields, |name| self.span_fields.allows(name)),
+                timed: Some(Box::new(TimedSpan::new(fields))),
+            }
+        } else {
+            SpanData {
+                context: fields,
+                timed: None,
+            }
+        }
+    }
+
+    /// Runs `change` on this layer's timing of the span, if it has one.
+    fn with_timed<S>(&self, id: &Id, ctx: &Context<'_, S>, change: impl FnOnce(&mut TimedSpan))
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if !self.timed.may_contain(id) {
+            return;
+        }
+        contained(|| {
+            if let Some(span) = ctx.span(id)
+                && let Some(slots) = span.extensions_mut().get_mut::<SpanSlots>()
+                && let Some(data) = slots.get_mut(self.id)
+                && let Some(timed) = &mut data.timed
+            {
+                change(timed);
+            }
+        });
+    }
+}
+
+/// A span's fields are kept for its whole life; more than this is not kept.
+const MAX_SPAN_BYTES: usize = 64 << 10;
+
+/// A layer that panics takes the program with it; nothing here should, but other layers can poison what
+/// all layers share.
+fn contained(f: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(f));
+}
+
+impl<S> Layer<S> for PostHogLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_layer(&mut self, subscriber: &mut S) {
+        self.hinted_below = subscriber.max_level_hint().is_some();
+    }
+
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not
+        // "everything": over an unfiltered layer, a hint of ours would hide from it what we do not want.
+        self.hinted_below.then_some(if self.handle.is_disabled() {
+            LevelFilter::OFF
+        } else {
+            self.max_level
+        })
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let metadata = attributes.metadata();
+        if !self.wants(metadata) {
+            return;
+        }
+        contained(|| {
+            let becomes_event = self.becomes_event(metadata);
+            let fields = self.encode_span(|v| attributes.record(v), becomes_event);
+            let Some(span) = ctx.span(id) else { return };
+            let data = self.span_data(fields, becomes_event);
+            let mut extensions = span.extensions_mut();
+            match extensions.get_mut::<SpanSlots>() {
+                Some(slots) => slots.put(self.id, data),
+                None => extensions.insert(SpanSlots::new(self.id, data)),
+            }
+            if becomes_event {
+                self.timed.add(id);
+            }
+        });
+    }
+
+    fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, ctx: Context<'_, S>) {
+        contained(|| {
+            let Some(span) = ctx.span(id) else { return };
+            let metadata = span.metadata();
+            if !self.wants(metadata) {
+                return;
+            }
+            let becomes_event = self.becomes_event(metadata);
+            let newer = self.encode_span(|v| values.record(v), becomes_event);
+            let mut extensions = span.extensions_mut();
+            let Some(data) = extensions
+                .get_mut::<SpanSlots>()
+                .and_then(|slots| slots.get_mut(self.id))
+            else {
+                return;
+            };
+            let merge = |older: &mut Vec<u8>, newer: &[u8]| {
+                if older.len() + newer.len() <= 2 * MAX_SPAN_BYTES {
+                    *older = merge(older, newer);
+                }
+            };
+            if let Some(timed) = &mut data.timed {
+                merge(&mut timed.fields, &newer);
+                let reaching = context_of(&newer, |name| self.span_fields.allows(name));
+                merge(&mut data.context, &reaching);
+            } else {
+                merge(&mut data.context, &newer);
+            }
+        });
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        self.with_timed(id, &ctx, TimedSpan::enter);
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.with_timed(id, &ctx, TimedSpan::exit);
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let metadata = event.metadata();
+        if !self.wants(metadata) {
+            return;
+        }
+        let Some(shared) = self.handle.active() else {
+            return;
+        };
+        contained(|| {
+            shared.record(|record| {
+                event.record(&mut Visitor {
+                    record,
+                    take: self.take_for_event(),
+                });
+                self.write_extras(metadata, record);
+                if let Some(parent) = event.parent() {
+                    self.add_context_of(parent, &ctx, record);
+                } else if !event.is_root()
+                    && let Some(current) = ctx.current_span().id()
+                {
+                    self.add_context_of(current, &ctx, record);
+                }
+                self.add_fallback(record);
+            });
+        });
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        if !self.timed.may_contain(&id) {
+            return;
+        }
+        contained(|| {
+            let Some(span) = ctx.span(&id) else { return };
+            let timed = {
+                let mut extensions = span.extensions_mut();
+                extensions
+                    .get_mut::<SpanSlots>()
+                    .and_then(|slots| slots.get_mut(self.id))
+                    .and_then(|data| data.timed.take())
+            };
+            let Some(timed) = timed else { return };
+            self.timed.remove(&id);
+            let Some(shared) = self.handle.active() else {
+                return;
+            };
+            let times = timed.times();
+            let ended = shared.clock.now().checked_sub(times.since_end);
+            shared.record(|record| {
+                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
+                if let Some(ended) = ended {
+                    record.i64(Slot::Timestamp, "", millis(ended));
+                }
+                record.append(&timed.fields);
+                let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
+                record.f64(Slot::Property, "duration_ms", ms(times.duration));
+                if self.extras.busy_idle {
+                    record.f64(Slot::Property, "busy_ms", ms(times.busy));
+                    record.f64(Slot::Property, "idle_ms", ms(times.duration - times.busy));
+                }
+                self.write_extras(span.metadata(), record);
+                if let Some(parent) = span.parent() {
+                    self.add_context(parent, record);
+                }
+                self.add_fallback(record);
+            });
+        });
+    }
+}

@@ -1,0 +1,19 @@
+//! PostHog from `tracing`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod capture;
+mod client;
+mod config;
+mod error;
+mod http;
+mod layer;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use capture::*;
+pub use client::{ApiRequest, BatchSummary, PostHogClient, PostHogClientBuilder};
+pub use config::Region;
+pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
+pub use http::breaker::{CircuitBreaker, CircuitState};
+pub use http::retry::{RetryMethods, RetryPolicy};
+pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};

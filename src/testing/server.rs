@@ -1,0 +1,316 @@
+//! The local PostHog itself: connections, memory, faults.
+
+mod connection;
+mod memory;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::recorded::{RecordedEvent, RecordedRequest, Recording};
+use connection::Connection;
+use memory::Shared;
+
+/// A PostHog on a free port of this machine, for tests and demos.
+///
+/// It takes what PostHog's capture endpoints take, refuses what they refuse
+/// with the same status and text, remembers everything, and gives faulty
+/// answers when told to. It runs on plain threads, without a runtime; dropping
+/// it stops it.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use std::time::Duration;
+/// use tracing_posthog::testing::{Answer, PostHogServer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let server = PostHogServer::start()?;
+/// server.answer_next(Answer::accept().delay(Duration::from_millis(5)));
+///
+/// // Any client will do; point yours to `server.url()`.
+/// let body = r#"{"api_key":"phc_test","batch":[
+///     {"event":"invoice paid","distinct_id":"cust-77","properties":{"amount":12.5}}]}"#;
+/// let mut client = TcpStream::connect(server.addr())?;
+/// write!(
+///     client,
+///     "POST /batch/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+///     body.len(),
+/// )?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.starts_with("HTTP/1.1 200 OK"));
+///
+/// assert!(server.wait_for_events(1, Duration::from_secs(5)));
+/// let event = server.find("invoice paid").unwrap();
+/// assert_eq!(event.distinct_id, "cust-77");
+/// assert_eq!(event.property("amount").unwrap(), 12.5);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Which answer a request gets
+///
+/// The oldest answer of [`answer_next`](Self::answer_next), if one is left;
+/// else that of [`answer_with`](Self::answer_with), if it gives one; else what
+/// PostHog would say. A request and its events are recorded in one step,
+/// before any of the answer is sent.
+///
+/// # What it does not do
+///
+/// It knows no projects, so every well-formed token is good, and no endpoints
+/// other than capture (`/batch/`, `/e/`, `/capture/`, `/track/`, `/engage/`,
+/// `/i/v0/e/`, each also behind a prefix and without the last slash) and
+/// `/_readiness`, `/_liveness`: others are 404 unless
+/// [`answer_with`](Self::answer_with) gives them an answer. Of the body
+/// encodings it knows gzip.
+pub struct PostHogServer {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    acceptor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl PostHogServer {
+    /// Starts a server on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no port or no thread.
+    pub fn start() -> io::Result<Self> {
+        Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Starts a server on that address, for example where one was stopped.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, or the system gives no thread.
+    pub fn start_on(addr: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr)?;
+        let addr = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let for_thread = Arc::clone(&shared);
+        let acceptor = thread::Builder::new()
+            .name("posthog-server".to_owned())
+            .spawn(move || accept(&listener, &for_thread))?;
+        Ok(Self {
+            shared,
+            addr,
+            acceptor: Mutex::new(Some(acceptor)),
+        })
+    }
+
+    /// The address to give to a client: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Closes the port and cuts all connections. What was recorded can still
+    /// be read, and nothing more is recorded. To start again on the same port,
+    /// use [`start_on`](Self::start_on).
+    pub fn stop(&self) {
+        {
+            let mut state = self.shared.lock();
+            state.stopped = true;
+            for stream in state.open.values() {
+                // Fails where the client was faster.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        }
+        self.shared.recorded.notify_all();
+        self.shared.stopped.notify_all();
+        let acceptor = self
+            .acceptor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(acceptor) = acceptor else {
+            return;
+        };
+        // The acceptor sits in `accept` until somebody connects.
+        let woken = TcpStream::connect_timeout(&reachable(self.addr), Duration::from_secs(1));
+        if woken.is_ok() || acceptor.is_finished() {
+            let _ = acceptor.join();
+        }
+    }
+
+    /// Every request that was read to its end, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// How many requests were read to their end.
+    #[must_use]
+    pub fn request_count(&self) -> usize {
+        self.shared.lock().request_count
+    }
+
+    /// TCP connections accepted so far.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.shared.lock().connection_count
+    }
+
+    /// The accepted events in order of arrival, repeated ones included.
+    #[must_use]
+    pub fn events(&self) -> Vec<RecordedEvent> {
+        self.shared.lock().events.clone()
+    }
+
+    /// How many events were accepted.
+    #[must_use]
+    pub fn event_count(&self) -> usize {
+        self.shared.lock().event_count
+    }
+
+    /// The first event of that name.
+    #[must_use]
+    pub fn find(&self, event: &str) -> Option<RecordedEvent> {
+        let state = self.shared.lock();
+        state
+            .events
+            .iter()
+            .find(|recorded| recorded.event == event)
+            .cloned()
+    }
+
+    /// How many keys came twice in one JSON object, at any depth of the events
+    /// sent so far. PostHog keeps the last of them in properties and refuses
+    /// the request where its own fields come twice.
+    #[must_use]
+    pub fn duplicate_keys_seen(&self) -> usize {
+        self.shared.lock().duplicate_keys
+    }
+
+    /// Waits until at least `n` events were accepted; false when the time is
+    /// up or the server stopped before.
+    #[must_use]
+    pub fn wait_for_events(&self, n: usize, timeout: Duration) -> bool {
+        self.shared
+            .wait_until(timeout, |state| state.event_count >= n)
+    }
+
+    /// Waits until at least `n` requests were read; false when the time is up
+    /// or the server stopped before.
+    #[must_use]
+    pub fn wait_for_requests(&self, n: usize, timeout: Duration) -> bool {
+        self.shared
+            .wait_until(timeout, |state| state.request_count >= n)
+    }
+
+    /// Gives this answer to one coming request, whatever its path, after the
+    /// answers already waiting.
+    pub fn answer_next(&self, answer: Answer) {
+        self.answer_next_times(1, answer);
+    }
+
+    /// Gives this answer to `n` coming requests.
+    pub fn answer_next_times(&self, n: usize, answer: Answer) {
+        let mut state = self.shared.lock();
+        state.script.extend(std::iter::repeat_n(answer, n));
+    }
+
+    /// Asks `f` about each request that has no answer waiting. `None` means
+    /// what PostHog would say. Replaces the function given before.
+    ///
+    /// `f` is asked before the request is recorded, on the thread of its
+    /// connection; other connections do not wait for it.
+    pub fn answer_with(
+        &self,
+        f: impl Fn(&RecordedRequest) -> Option<Answer> + Send + Sync + 'static,
+    ) {
+        // The function replaced may own a server: drop it without the lock.
+        let _replaced = self.shared.lock().answerer.replace(Arc::new(f));
+    }
+
+    /// Chooses how much is remembered of coming requests.
+    pub fn record(&self, recording: Recording) {
+        self.shared.lock().recording = recording;
+    }
+
+    /// Forgets requests, events, repeated keys and their counts. Waiting
+    /// answers and the count of connections stay.
+    pub fn clear(&self) {
+        let mut state = self.shared.lock();
+        state.requests.clear();
+        state.request_count = 0;
+        state.events.clear();
+        state.event_count = 0;
+        state.duplicate_keys = 0;
+    }
+}
+
+impl Drop for PostHogServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for PostHogServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("PostHogServer")
+            .field("addr", &self.addr)
+            .field("stopped", &state.stopped)
+            .field("connections", &state.connection_count)
+            .field("requests", &state.request_count)
+            .field("events", &state.event_count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address under which this machine reaches a listener.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(match addr.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    addr
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    loop {
+        let accepted = listener.accept();
+        let mut state = shared.lock();
+        if state.stopped {
+            return;
+        }
+        let Ok((stream, _)) = accepted else {
+            drop(state);
+            // Out of file handles, most likely: do not spin until there are some.
+            shared.pause(Duration::from_millis(10));
+            continue;
+        };
+        let stream = Arc::new(stream);
+        let id = state.connection_count;
+        state.connection_count += 1;
+        state.open.insert(id, Arc::clone(&stream));
+        drop(state);
+        let connection = Connection {
+            id,
+            stream,
+            shared: Arc::clone(shared),
+        };
+        // Where there is no thread, dropping the connection closes it.
+        let _ = thread::Builder::new()
+            .name(format!("posthog-server-{id}"))
+            .spawn(move || connection.serve());
+    }
+}
