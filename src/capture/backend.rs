@@ -57,6 +57,8 @@ pub struct EventCaptureBackend {
     tick: Option<Instant>,
     flushes: Vec<Flush>,
     shutdown: Option<Shutdown>,
+    /// No handle is left to give orders.
+    orphaned: bool,
     hurry: watch::Sender<bool>,
     trouble: Trouble,
 }
@@ -96,27 +98,28 @@ struct Shutdown {
 }
 
 /// How long kept batches wait: longer each time, and not at all after a success.
+#[derive(Default)]
 struct Pause {
-    until: Instant,
-    delays: Box<dyn Iterator<Item = Duration> + Send>,
+    /// `None`: they may go.
+    until: Option<Instant>,
+    delays: Option<Box<dyn Iterator<Item = Duration> + Send>>,
 }
 
 impl Pause {
-    fn none() -> Self {
-        let delays = RetryPolicy::default()
-            .first_delay(Duration::from_secs(1))
-            .delays();
-        Self {
-            until: Instant::now(),
-            delays: Box::new(delays),
-        }
+    fn lengthen(&mut self) {
+        let policy = RetryPolicy::default().first_delay(Duration::from_secs(1));
+        let delays = self.delays.get_or_insert_with(|| Box::new(policy.delays()));
+        let delay = delays.next().unwrap_or(policy.max_delay);
+        self.until = Some(Instant::now() + delay);
     }
 
-    fn lengthen(&mut self) {
-        let delay = self.delays.next().unwrap_or(Duration::from_secs(30));
-        self.until = Instant::now() + delay;
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| until <= Instant::now())
     }
 }
+
+/// Between two tries of the same batch while shutting down, where waiting longer would be in vain.
+const LAST_TRIES: Duration = Duration::from_millis(100);
 
 /// What was said about failing deliveries, so that an episode is reported once.
 #[derive(Default)]
@@ -155,11 +158,12 @@ impl EventCaptureBackend {
             flying: Vec::new(),
             fresh: VecDeque::new(),
             kept: VecDeque::new(),
-            pause: Pause::none(),
+            pause: Pause::default(),
             due: 0,
             tick: None,
             flushes: Vec::new(),
             shutdown: None,
+            orphaned: false,
             hurry: watch::Sender::new(false),
             trouble: Trouble::default(),
         }
@@ -177,7 +181,7 @@ impl EventCaptureBackend {
             };
             let next = tokio::select! {
                 biased;
-                order = self.parts.orders.recv() => Next::Order(order),
+                order = self.parts.orders.recv(), if !self.orphaned => Next::Order(order),
                 Some((batch, result)) = self.in_flight.next() => Next::Settled(batch, result),
                 () = self.parts.queue.woken() => Next::Woken,
                 () = sleep_until(deadline) => Next::Timer,
@@ -220,7 +224,7 @@ impl EventCaptureBackend {
 
     /// The oldest batch that may go: kept ones after their pause, then encoded ones, then the queue.
     fn next_batch(&mut self) -> Option<Batch> {
-        if self.pause.until <= Instant::now()
+        if self.pause.is_over()
             && let Some(batch) = self.kept.pop_front()
         {
             self.count_kept();
@@ -308,9 +312,7 @@ impl EventCaptureBackend {
             debug!(target: "tracing_posthog::capture", "PostHog takes events again");
         }
         self.trouble = Trouble::default();
-        if self.kept.is_empty() || self.pause.until > Instant::now() {
-            self.pause = Pause::none();
-        }
+        self.pause = Pause::default();
     }
 
     fn too_large(&mut self, batch: Batch, error: &PostHogError) {
@@ -364,8 +366,9 @@ impl EventCaptureBackend {
         batch.exhausted = Some(Instant::now());
         self.kept.push_back(batch);
         self.count_kept();
-        if self.shutdown.is_none() {
-            self.pause.lengthen();
+        match self.shutdown {
+            None => self.pause.lengthen(),
+            Some(_) => self.pause.until = Some(Instant::now() + LAST_TRIES),
         }
     }
 
@@ -423,13 +426,16 @@ impl EventCaptureBackend {
                     reply,
                 });
                 self.due = self.due.max(until);
-                self.pause.until = since;
+                self.pause.until = None;
             }
             Some(Control::Shutdown { timeout, reply }) => {
                 self.begin_shutdown(timeout, Some(reply));
             }
             // The last handle is gone.
-            None => self.begin_shutdown(self.parts.shutdown_timeout, None),
+            None => {
+                self.orphaned = true;
+                self.begin_shutdown(self.parts.shutdown_timeout, None);
+            }
         }
     }
 
@@ -446,7 +452,7 @@ impl EventCaptureBackend {
         shutdown.deadline = shutdown.deadline.min(later(now, timeout));
         shutdown.replies.extend(reply);
         self.due = until;
-        self.pause.until = now;
+        self.pause.until = None;
         self.hurry.send_replace(true);
     }
 
@@ -524,8 +530,11 @@ impl EventCaptureBackend {
             return None;
         }
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
-        if !self.kept.is_empty() && sleep != Sleep::Awake {
-            at_latest(self.pause.until);
+        if let Some(until) = self.pause.until
+            && !self.kept.is_empty()
+            && sleep != Sleep::Awake
+        {
+            at_latest(until);
         }
         for flush in &self.flushes {
             at_latest(flush.deadline);

@@ -212,8 +212,10 @@ impl Encoder {
                     first_of_segment = r.fields.len();
                 }
                 // What only an event itself can say, a span further out does not say for it.
-                Slot::Name | Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce
-                    if segment > 0 => {}
+                Slot::Name if segment > 0 => {}
+                Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
+                    self.notices.not_inherited(field.slot);
+                }
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
                     match r.fields.iter().position(same) {

@@ -52,6 +52,15 @@ impl Notices {
         }
     }
 
+    pub(crate) fn not_inherited(&self, slot: Slot) {
+        self.say(match slot {
+            Slot::Timestamp => "posthog.timestamp on a span says nothing about the events within",
+            Slot::Uuid => "posthog.uuid on a span says nothing about the events within",
+            Slot::Set => "posthog.set.* on a span is ignored; put it on the event",
+            _ => "posthog.set_once.* on a span is ignored; put it on the event",
+        });
+    }
+
     pub(crate) fn not_an_object(&self) {
         self.say("posthog.properties is not a JSON object; the field is ignored");
     }

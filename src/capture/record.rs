@@ -241,7 +241,8 @@ impl Record {
 
     #[inline]
     pub(crate) fn push_str(&mut self, s: &str) -> fmt::Result {
-        if self.bytes.len() + s.len() > self.limit {
+        // Once something was left out, a text may be without the header it belongs to.
+        if self.overflow || self.bytes.len() + s.len() > self.limit {
             self.overflow = true;
             return Err(fmt::Error);
         }
