@@ -55,7 +55,7 @@
 //! | any other field | span | nothing, unless [`span_fields`](PostHogLayerBuilder::span_fields) lets it through |
 //! | message, level, target, module, file, line | event ¹ | nothing, unless switched on in [`PostHogLayerBuilder`] |
 //!
-//! ¹ Also on a span that has `posthog.event`, for that span's own event.
+//! ¹ Also on a span that has `posthog.event`, for that span's own event. On other spans it is ignored.
 //!
 //! The nearest value wins: the event's own, then the innermost span's. Booleans, integers, floats and
 //! strings keep their type; NaN and infinities become `null`; `%` and `?` give text; an `Error`
