@@ -1,4 +1,151 @@
-//! PostHog from `tracing`.
+//! PostHog product analytics from `tracing`: one field makes an event, a background thread delivers it.
+//!
+//! ```no_run
+//! use tracing_posthog::PostHogLayer;
+//! use tracing_subscriber::{filter::LevelFilter, prelude::*};
+//!
+//! fn main() -> Result<(), tracing_posthog::PostHogError> {
+//!     let (posthog, _guard) = PostHogLayer::from_env()?; // POSTHOG_API_KEY, POSTHOG_HOST
+//!     tracing_subscriber::registry()
+//!         .with(tracing_subscriber::fmt::layer().with_filter(LevelFilter::INFO))
+//!         .with(posthog) // last
+//!         .init();
+//!
+//!     tracing::info!(posthog.event = "signup", posthog.distinct_id = "user_42", plan = "pro");
+//!     Ok(())
+//! } // the guard is dropped here: what is left is delivered, in at most 5 s
+//! ```
+//!
+//! Without `POSTHOG_API_KEY` the layer is disabled and costs nothing. Filter your log at its own layer, as
+//! above: a filter for everybody would hide events from PostHog too.
+//!
+//! # Who did it
+//!
+//! The id of a person stands on a span, once, and everything within belongs to them: nested calls, other
+//! layers of the program, and tasks that carry the span.
+//!
+//! ```
+//! use tracing::{Instrument, info, instrument};
+//!
+//! #[instrument(skip_all, fields(posthog.distinct_id = user, posthog.group.company = company))]
+//! async fn check_out(user: &str, company: &str) {
+//!     info!(posthog.event = "order placed", items = 3);
+//!     tokio::spawn(async { info!(posthog.event = "receipt sent") }.in_current_span());
+//! }
+//! ```
+//!
+//! Where nobody is named, the event is personless: a random id, and no person in PostHog.
+//!
+//! # Fields
+//!
+//! | field | on | becomes |
+//! |---|---|---|
+//! | `posthog.event` | event | the event's name; makes it an analytics event |
+//! | `posthog.event` | span | one event when the span closes, with `duration_ms` |
+//! | `posthog.distinct_id` | event, span | who did it; at most 200 characters |
+//! | `posthog.session_id` | event, span | `$session_id` |
+//! | `posthog.group.<type>` | event, span | `$groups.<type>`, as text |
+//! | `posthog.set.<name>`, `posthog.set_once.<name>` | event ¹ | person properties: `$set`, `$set_once` |
+//! | `posthog.timestamp` | event ¹ | when it happened: RFC 3339 text with its offset, or milliseconds since 1970 as `i64` |
+//! | `posthog.uuid` | event ¹ | its uuid |
+//! | `posthog.process_person_profile` | event, span | `$process_person_profile` |
+//! | `posthog.geoip_disable` | event, span | `$geoip_disable` |
+//! | `posthog.properties` | event, span | text of a JSON object, merged in; plain fields win over it |
+//! | any other field | event ¹ | a property of that name |
+//! | any other field | span | nothing, unless [`span_fields`](PostHogLayerBuilder::span_fields) lets it through |
+//! | message, level, target, module, file, line | event ¹ | nothing, unless switched on in [`PostHogLayerBuilder`] |
+//!
+//! ¹ Also on a span that has `posthog.event`, for that span's own event. On other spans it is ignored.
+//!
+//! The nearest value wins: the event's own, then the innermost span's. Booleans, integers, floats and
+//! strings keep their type; NaN and infinities become `null`; `%` and `?` give text; an `Error`
+//! (`error = &e as &dyn std::error::Error`) gives its text, and its sources as `error.chain`. Unknown
+//! `posthog.*` names are reported once, by a warning.
+//!
+//! The macros of `tracing` take no dotted field right after `target:` or `name:`
+//! (`info!(target: "t", posthog.event = "x")` does not compile). Write one of these:
+//!
+//! ```
+//! # use tracing::info;
+//! # let plan = "pro";
+//! info!(target: "billing", plan, posthog.event = "signup"); // a field without a dot first
+//! info!(target: "billing", { posthog.event = "signup", plan }, "a user signed up"); // braces, then a message
+//! ```
+//!
+//! # Spans as events
+//!
+//! ```
+//! use tracing::{Span, field::Empty, instrument};
+//!
+//! #[instrument(skip_all, fields(posthog.event = "report built", format = "pdf", pages = Empty))]
+//! async fn build_report(rows: &[u8]) {
+//!     Span::current().record("pages", 40); // known late, sent when the span closes
+//! }
+//! ```
+//!
+//! All fields of such a span become properties: without `skip_all` also the arguments of the function.
+//!
+//! # From code
+//!
+//! ```
+//! use tracing_posthog::{CaptureHandle, Event};
+//!
+//! fn shipped(posthog: &CaptureHandle) {
+//!     posthog.capture(Event::new("order shipped").distinct_id("user_42").property("items", 3));
+//!     posthog.capture(Event::identify("user_42").set("plan", "pro"));
+//! }
+//! ```
+//!
+//! # Settings
+//!
+//! Three parts, each with its builder: a [`PostHogClient`] has keys, host, retries and connections; an
+//! [`EventCaptureBackend`] over it has queue, batches and hooks, and is talked to through a
+//! [`CaptureHandle`]; a [`PostHogLayer`] over that decides what becomes an event.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogLayer, Region};
+//! use tracing_subscriber::prelude::*;
+//!
+//! # fn main() -> Result<(), tracing_posthog::PostHogError> {
+//! let client = PostHogClient::builder().project_api_key("phc_key").region(Region::Eu).build()?;
+//! let handle = EventCaptureBackend::builder(client)
+//!     .flush_interval(Duration::from_secs(2))
+//!     .before_send(|mut event| {
+//!         event.properties.remove("email");
+//!         Some(event)
+//!     })
+//!     .start()?;
+//! let posthog = PostHogLayer::builder(handle.clone()).with_message().build();
+//! let _guard = handle.into_guard();
+//! tracing_subscriber::registry().with(posthog).init();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What you can rely on
+//!
+//! - Capturing does no I/O, never waits for PostHog and never panics.
+//! - The queue is bounded, in events and bytes. What does not fit, or cannot be delivered, is dropped and
+//!   counted by reason: `captured = delivered + dropped + queued + in_flight` in every
+//!   [`stats`](CaptureHandle::stats).
+//! - Requests are retried ([`RetryPolicy`]), batches that failed are kept and tried again while there is room,
+//!   and a [`CircuitBreaker`] leaves a failing PostHog alone.
+//! - [`flush`](CaptureHandle::flush), [`shutdown`](CaptureHandle::shutdown) and the drop of the
+//!   [`PostHogGuard`] end in bounded time. `std::process::exit` drops no guard: shut down before it.
+//! - What this crate logs itself is never captured. Its warnings have the target `tracing_posthog::capture`, its
+//!   requests `tracing_posthog::http` (level debug).
+//! - Spans and events without `posthog.*` fields cost what they cost without it.
+//!
+//! # Features
+//!
+//! - `rustls` (default): TLS by rustls, with the platform's certificates.
+//! - `native-tls`: TLS by the operating system's library.
+//! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
+//!   events and for demos.
+//!
+//! With neither TLS feature, give your own `reqwest::Client` to
+//! [`reqwest_client`](PostHogClientBuilder::reqwest_client).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod capture;
@@ -17,3 +164,7 @@ pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

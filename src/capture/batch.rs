@@ -100,7 +100,7 @@ pub(crate) fn encode(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
-    /// gzip at a fast level, the default: five times fewer bytes for less than a microsecond an event.
+    /// gzip at a fast level, the default.
     #[default]
     Gzip,
     /// None.

@@ -162,7 +162,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// How long a shutdown, and a guard's drop, may take. Default 5 s.
+    /// How long a shutdown, and a guard's drop, may take. Default 5 s; with an unreachable PostHog they
+    /// take all of it, so a command-line tool may want less.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -268,7 +269,8 @@ impl CaptureBuilder {
     }
 
     /// Starts the actor as a task of your runtime. When that runtime goes away first, what is not
-    /// delivered is dropped, and counted.
+    /// delivered is dropped, and counted. End it with `shutdown().await`: a blocking call, or a guard's
+    /// drop, on the only thread of that runtime keeps the actor from running, and waits in vain.
     ///
     /// # Errors
     /// [`PostHogError::Config`] where the client has no project API key or a limit is zero.

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// One event, as captured from code; from `tracing`, the layer makes them.
+/// One event, as captured from code; from `tracing`, the layer makes them. Import it by its name:
+/// `tracing` has an `Event` too.
 ///
 /// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`,
 /// and makes no person in PostHog. The uuid and the timestamp are set when it is captured, unless given.
@@ -148,7 +149,8 @@ impl Event {
         self
     }
 
-    /// Its uuid, where you have one that is the same each time you capture the same event.
+    /// Its uuid (of the `uuid` crate, version 1), where you have one that is the same each time you
+    /// capture the same event.
     pub fn uuid(mut self, uuid: Uuid) -> Self {
         self.uuid = Some(uuid);
         self

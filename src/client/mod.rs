@@ -75,7 +75,7 @@ impl PostHogClient {
     /// Reads `POSTHOG_API_KEY` (project API key), `POSTHOG_PERSONAL_API_KEY` and `POSTHOG_HOST`.
     ///
     /// # Errors
-    /// [`PostHogError::Config`], naming the variable, where one is malformed or no key is set.
+    /// [`PostHogError::Config`], naming the variable or setting, where one is malformed or no key is set.
     pub fn from_env() -> Result<Self, PostHogError> {
         PostHogClientBuilder::from_env()?.build()
     }

@@ -28,7 +28,9 @@ enum Content {
 }
 
 impl PostHogClient {
-    /// Asks any endpoint of the REST API, over the same retrying core as everything else.
+    /// Asks any endpoint of the REST API, over the same retrying core as everything else. `path` starts
+    /// with a slash, stands percent-encoded and has no query; a personal API key is needed. The method
+    /// is that of the `reqwest` crate, version 0.13.
     ///
     /// ```no_run
     /// # use tracing_posthog::PostHogClient;

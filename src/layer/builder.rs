@@ -5,7 +5,9 @@ use crate::capture::CaptureHandle;
 use crate::capture::record::{Record, Slot};
 use tracing::level_filters::LevelFilter;
 
-/// Which plain fields of enclosing spans become properties of the events within. Fields of the
+/// Which plain fields of enclosing spans become properties of the events within.
+///
+/// Fields of the
 /// `posthog.*` grammar always count; others stay in the span unless they are let through, as they may
 /// be personal.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +100,8 @@ impl PostHogLayerBuilder {
     }
 
     /// The most verbose level at which analytics events are seen; those below it (`debug!` and `trace!`
-    /// by default) are not captured, and cost nothing. Default `INFO`.
+    /// by default) are not captured, and cost nothing. Default `INFO`. The same goes for spans that are
+    /// events, and, where all layers are filtered, for spans that carry identity.
     pub fn max_level(mut self, level: impl Into<LevelFilter>) -> Self {
         self.max_level = level.into();
         self
@@ -111,7 +114,7 @@ impl PostHogLayerBuilder {
     }
 
     /// The distinct id of events that have none of their own and stand in no span that has one, for
-    /// programs with one user. Default: such events are personless.
+    /// programs with one user. An empty one counts as none. Default: such events are personless.
     pub fn distinct_id(mut self, id: impl AsRef<str>) -> Self {
         let mut record = Record::over(Vec::new(), usize::MAX);
         record.str(Slot::DistinctId, "", id.as_ref());

@@ -48,12 +48,17 @@ use visit::{Take, Visitor};
 /// # Levels
 ///
 /// Analytics events more verbose than [`max_level`](PostHogLayerBuilder::max_level) (default `INFO`) are
-/// not captured.
+/// not captured. A span that no layer wants does not exist, and its identity neither: where all layers
+/// are filtered to `INFO`, put `posthog.distinct_id` on no `debug` span.
+///
+/// # Limits
+///
+/// A span keeps up to 64 KiB of fields; what is more is left out.
 ///
 /// # Filters
 ///
 /// The layer needs none: it looks at the names of the fields. A filter on it
-/// (`posthog.with_filter(…)`) works, and identity of enclosing spans is found even where the filter
+/// (`posthog.with_filter(…)`) works, and the identity of enclosing spans is found even where the filter
 /// hides the spans between; but it makes every span of the program dearer.
 #[derive(Debug)]
 pub struct PostHogLayer {
@@ -94,7 +99,7 @@ impl PostHogLayer {
     /// Keep the guard in `main`: dropping it delivers what is left, for at most 5 s.
     ///
     /// # Errors
-    /// [`PostHogError::Config`], naming the variable, where one is malformed;
+    /// [`PostHogError::Config`], naming the variable or setting, where one is malformed;
     /// [`PostHogError::Start`] where the system gives no thread.
     pub fn from_env() -> Result<(Self, PostHogGuard), PostHogError> {
         let client = PostHogClientBuilder::from_env()?;

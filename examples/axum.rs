@@ -1,0 +1,89 @@
+//! A web service: one span per request says who is there, handlers only say what happened.
+//!
+//!     cargo run --example axum
+//!
+//! It serves on a free port of this machine, asks itself a few things, and prints what a local
+//! PostHog was told, user by user.
+
+#![allow(clippy::print_stdout)]
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{get, post};
+use std::error::Error;
+use tracing::{Instrument, field, info, info_span};
+use tracing_posthog::testing::PostHogServer;
+use tracing_posthog::{PostHogClient, PostHogLayer, start_event_capture_backend};
+use tracing_subscriber::prelude::*;
+
+/// Everything in a request, however deep, belongs to the user whom the header names. A service takes
+/// the id from its session or token instead: anybody can write a header.
+async fn with_user(request: Request, next: Next) -> Response {
+    let span = info_span!("request", posthog.distinct_id = field::Empty);
+    if let Some(user) = request
+        .headers()
+        .get("x-user-id")
+        .and_then(|id| id.to_str().ok())
+    {
+        span.record("posthog.distinct_id", user);
+    }
+    next.run(request).instrument(span).await
+}
+
+async fn pricing() -> &'static str {
+    info!(posthog.event = "pricing viewed");
+    "99"
+}
+
+async fn order() -> (StatusCode, &'static str) {
+    info!(posthog.event = "order placed", items = 3, total = 42.5);
+    // A task of its own keeps the user if it is given the current span.
+    let mail = tokio::spawn(send_receipt().in_current_span());
+    let _ = mail.await;
+    (StatusCode::CREATED, "thank you")
+}
+
+async fn send_receipt() {
+    info!(posthog.event = "receipt sent", channel = "mail");
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let local = PostHogServer::start()?;
+    let client = PostHogClient::builder()
+        .project_api_key("phc_local")
+        .host(local.url())
+        .build()?;
+    let handle = start_event_capture_backend(client)?;
+    tracing_subscriber::registry()
+        .with(PostHogLayer::new(handle.clone()))
+        .init();
+
+    let app = Router::new()
+        .route("/pricing", get(pricing))
+        .route("/orders", post(order))
+        .layer(from_fn(with_user));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async { axum::serve(listener, app).await });
+
+    let browser = reqwest::Client::new();
+    for user in ["ada", "grace"] {
+        let get = browser.get(format!("{url}/pricing"));
+        get.header("x-user-id", user).send().await?;
+    }
+    let post = browser.post(format!("{url}/orders"));
+    post.header("x-user-id", "ada").send().await?;
+
+    println!("{}", handle.shutdown().await);
+    for user in ["ada", "grace"] {
+        println!("\n{user}:");
+        for event in local.events().iter().filter(|e| e.distinct_id == user) {
+            println!("  {event}");
+        }
+    }
+    Ok(())
+}
