@@ -57,6 +57,8 @@ pub struct EventCaptureBackend {
     tick: Option<Instant>,
     flushes: Vec<Flush>,
     shutdown: Option<Shutdown>,
+    /// Whether the last handle is gone: no order will come any more.
+    alone: bool,
     hurry: watch::Sender<bool>,
     trouble: Trouble,
 }
@@ -160,6 +162,7 @@ impl EventCaptureBackend {
             tick: None,
             flushes: Vec::new(),
             shutdown: None,
+            alone: false,
             hurry: watch::Sender::new(false),
             trouble: Trouble::default(),
         }
@@ -177,7 +180,8 @@ impl EventCaptureBackend {
             };
             let next = tokio::select! {
                 biased;
-                order = self.parts.orders.recv() => Next::Order(order),
+                // A closed channel is always ready: asked again, it would keep all others from their turn.
+                order = self.parts.orders.recv(), if !self.alone => Next::Order(order),
                 Some((batch, result)) = self.in_flight.next() => Next::Settled(batch, result),
                 () = self.parts.queue.woken() => Next::Woken,
                 () = sleep_until(deadline) => Next::Timer,
@@ -428,8 +432,10 @@ impl EventCaptureBackend {
             Some(Control::Shutdown { timeout, reply }) => {
                 self.begin_shutdown(timeout, Some(reply));
             }
-            // The last handle is gone.
-            None => self.begin_shutdown(self.parts.shutdown_timeout, None),
+            None => {
+                self.alone = true;
+                self.begin_shutdown(self.parts.shutdown_timeout, None);
+            }
         }
     }
 
