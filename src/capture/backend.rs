@@ -368,9 +368,7 @@ impl EventCaptureBackend {
         batch.exhausted = Some(Instant::now());
         self.kept.push_back(batch);
         self.count_kept();
-        if self.shutdown.is_none() {
-            self.pause.lengthen();
-        }
+        self.pause.lengthen();
     }
 
     fn warn_rejected(&mut self, error: &PostHogError) {
@@ -452,7 +450,8 @@ impl EventCaptureBackend {
         shutdown.deadline = shutdown.deadline.min(later(now, timeout));
         shutdown.replies.extend(reply);
         self.due = until;
-        self.pause.until = now;
+        // What is kept goes once more at once, and from there as patiently as if it were the first time.
+        self.pause = Pause::none();
         self.hurry.send_replace(true);
     }
 
