@@ -410,21 +410,22 @@ impl EventCaptureBackend {
     fn obey(&mut self, order: Option<Control>) {
         match order {
             Some(Control::Flush {
-                until,
-                open,
+                line,
                 timeout,
                 reply,
             }) => {
                 let since = Instant::now();
+                // What was delivered while the order was on its way counts too.
+                let meanwhile = self.parts.queue.counts().delivered - line.delivered;
                 self.flushes.push(Flush {
-                    until,
-                    open,
-                    delivered: 0,
+                    until: line.until,
+                    open: line.open,
+                    delivered: meanwhile.min(line.open),
                     since,
                     deadline: later(since, timeout),
                     reply,
                 });
-                self.due = self.due.max(until);
+                self.due = self.due.max(line.until);
                 self.pause.until = since;
             }
             Some(Control::Shutdown { timeout, reply }) => {
@@ -439,17 +440,17 @@ impl EventCaptureBackend {
 
     fn begin_shutdown(&mut self, timeout: Duration, reply: Option<Reply>) {
         self.parts.queue.close();
-        let (until, open) = self.parts.queue.seal();
+        let line = self.parts.queue.seal();
         let now = Instant::now();
         let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
             deadline: later(now, timeout),
-            open,
+            open: line.open,
             delivered: 0,
             replies: Vec::new(),
         });
         shutdown.deadline = shutdown.deadline.min(later(now, timeout));
         shutdown.replies.extend(reply);
-        self.due = until;
+        self.due = line.until;
         // What is kept goes once more at once, and from there as patiently as if it were the first time.
         self.pause = Pause::none();
         self.hurry.send_replace(true);

@@ -135,6 +135,17 @@ pub(crate) struct Counts {
     pub(crate) in_flight: u64,
 }
 
+/// Where a flush or shutdown draws its line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sealed {
+    /// The number of the next event.
+    pub(crate) until: u64,
+    /// How many events before it are not settled.
+    pub(crate) open: u64,
+    /// How many were delivered by then.
+    pub(crate) delivered: u64,
+}
+
 /// How many chunks are kept to be used again, and up to which size.
 const SPARE_CHUNKS: usize = 4;
 const SPARE_BYTES: usize = 256 << 10;
@@ -293,13 +304,16 @@ impl Queue {
     }
 
     /// Closes the chunk that is being filled, so that what comes next travels apart from what was there.
-    /// Returns the number of the next event, and how many before it are not settled.
-    pub(crate) fn seal(&self) -> (u64, u64) {
+    pub(crate) fn seal(&self) -> Sealed {
         let mut state = self.state();
         if let Some(last) = state.chunks.back_mut() {
             last.sealed = true;
         }
-        (state.next, (state.queued + state.held) as u64)
+        Sealed {
+            until: state.next,
+            open: (state.queued + state.held) as u64,
+            delivered: state.delivered,
+        }
     }
 
     /// Takes the oldest chunk, if it is ready or began before `due`.
