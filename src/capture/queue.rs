@@ -228,7 +228,7 @@ impl Queue {
         self.append(&mut state, record, at);
         let wake = match state.sleep {
             Sleep::Awake => false,
-            Sleep::Timer => state.queued >= self.limits.flush_at,
+            Sleep::Timer => self.is_ready(&state, 0),
             Sleep::Deep => true,
         };
         if wake {
@@ -251,6 +251,8 @@ impl Queue {
         bytes: usize,
     ) -> MutexGuard<'a, State> {
         match self.limits.policy {
+            // Larger than all of the room there can be: nothing would help it.
+            _ if bytes > self.limits.bytes => {}
             QueuePolicy::Block { timeout } => {
                 let until = Instant::now() + timeout;
                 while !state.closed && !self.fits(&state, bytes) {
@@ -265,7 +267,8 @@ impl Queue {
                         .0;
                 }
             }
-            QueuePolicy::DropOldest if bytes <= self.limits.bytes => {
+            // Only where it helps: what the actor holds takes its room whatever is dropped here.
+            QueuePolicy::DropOldest if state.held_bytes + bytes <= self.limits.bytes => {
                 while state.queued > 0 && !self.fits(&state, bytes) {
                     state.drop_oldest();
                 }
