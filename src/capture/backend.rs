@@ -186,7 +186,12 @@ impl EventCaptureBackend {
                 () = self.parts.queue.woken() => Next::Woken,
                 () = sleep_until(deadline) => Next::Timer,
             };
-            self.parts.queue.awake();
+            if self.parts.queue.awake() {
+                warn!(
+                    target: "tracing_posthog::capture",
+                    "the queue is full; events are being dropped, and counted in `stats`",
+                );
+            }
             match next {
                 Next::Order(order) => self.obey(order),
                 Next::Settled(batch, result) => self.settle(batch, result),

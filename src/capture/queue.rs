@@ -113,7 +113,17 @@ struct State {
     delivered: u64,
     dropped: Dropped,
     sleep: Sleep,
+    overflow: Overflow,
     closed: bool,
+}
+
+/// Whether events are being lost to a full queue. An episode ends when half of the room is free again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overflow {
+    No,
+    /// It began, and the actor does not know yet.
+    New,
+    Said,
 }
 
 #[derive(Debug)]
@@ -166,6 +176,7 @@ impl Queue {
                 delivered: 0,
                 dropped: Dropped::default(),
                 sleep: Sleep::Deep,
+                overflow: Overflow::No,
                 closed: false,
             }),
             look_first: AtomicBool::new(false),
@@ -194,7 +205,7 @@ impl Queue {
         } else {
             return true;
         };
-        state.dropped.add(reason, 1);
+        self.refused(state, reason);
         false
     }
 
@@ -222,7 +233,7 @@ impl Queue {
             None
         };
         if let Some(reason) = refused {
-            state.dropped.add(reason, 1);
+            self.refused(state, reason);
             return Err(reason);
         }
         self.append(&mut state, record, at);
@@ -231,6 +242,8 @@ impl Queue {
             Sleep::Timer => self.is_ready(&state, 0),
             Sleep::Deep => true,
         };
+        // The oldest may have been dropped for this one.
+        let wake = state.overflow == Overflow::New || wake;
         if wake {
             state.sleep = Sleep::Awake;
         }
@@ -242,6 +255,18 @@ impl Queue {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    #[cold]
+    fn refused(&self, mut state: MutexGuard<'_, State>, reason: DropReason) {
+        state.dropped.add(reason, 1);
+        if reason != DropReason::QueueFull || state.overflow != Overflow::No {
+            return;
+        }
+        state.overflow = Overflow::New;
+        drop(state);
+        // Whatever it waits for: it says so once, and goes on waiting.
+        self.wake.notify_one();
     }
 
     #[cold]
@@ -271,6 +296,9 @@ impl Queue {
             QueuePolicy::DropOldest if state.held_bytes + bytes <= self.limits.bytes => {
                 while state.queued > 0 && !self.fits(&state, bytes) {
                     state.drop_oldest();
+                    if state.overflow == Overflow::No {
+                        state.overflow = Overflow::New;
+                    }
                 }
             }
             _ => {}
@@ -358,6 +386,12 @@ impl Queue {
         if !state.closed && !self.is_full(&state) {
             self.look_first.store(false, Ordering::Relaxed);
         }
+        if state.overflow == Overflow::Said
+            && state.queued + state.held <= self.limits.events / 2
+            && state.queued_bytes + state.held_bytes <= self.limits.bytes / 2
+        {
+            state.overflow = Overflow::No;
+        }
         drop(state);
         self.room.notify_all();
     }
@@ -420,8 +454,15 @@ impl Queue {
         })
     }
 
-    pub(crate) fn awake(&self) {
-        self.state().sleep = Sleep::Awake;
+    /// Notes that the actor works. Whether the queue began to overflow since.
+    pub(crate) fn awake(&self) -> bool {
+        let mut state = self.state();
+        state.sleep = Sleep::Awake;
+        let overflows = state.overflow == Overflow::New;
+        if overflows {
+            state.overflow = Overflow::Said;
+        }
+        overflows
     }
 
     pub(crate) async fn woken(&self) {
