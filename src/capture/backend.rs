@@ -57,8 +57,8 @@ pub struct EventCaptureBackend {
     tick: Option<Instant>,
     flushes: Vec<Flush>,
     shutdown: Option<Shutdown>,
-    /// No handle is left to give orders.
-    orphaned: bool,
+    /// Whether the last handle is gone: no order will come any more.
+    alone: bool,
     hurry: watch::Sender<bool>,
     trouble: Trouble,
 }
@@ -118,9 +118,6 @@ impl Pause {
     }
 }
 
-/// Between two tries of the same batch while shutting down, where waiting longer would be in vain.
-const LAST_TRIES: Duration = Duration::from_millis(100);
-
 /// What was said about failing deliveries, so that an episode is reported once.
 #[derive(Default)]
 struct Trouble {
@@ -163,7 +160,7 @@ impl EventCaptureBackend {
             tick: None,
             flushes: Vec::new(),
             shutdown: None,
-            orphaned: false,
+            alone: false,
             hurry: watch::Sender::new(false),
             trouble: Trouble::default(),
         }
@@ -181,12 +178,18 @@ impl EventCaptureBackend {
             };
             let next = tokio::select! {
                 biased;
-                order = self.parts.orders.recv(), if !self.orphaned => Next::Order(order),
+                // A closed channel is always ready: asked again, it would keep all others from their turn.
+                order = self.parts.orders.recv(), if !self.alone => Next::Order(order),
                 Some((batch, result)) = self.in_flight.next() => Next::Settled(batch, result),
                 () = self.parts.queue.woken() => Next::Woken,
                 () = sleep_until(deadline) => Next::Timer,
             };
-            self.parts.queue.awake();
+            if self.parts.queue.awake() {
+                warn!(
+                    target: "tracing_posthog::capture",
+                    "the queue is full; events are being dropped, and counted in `stats`",
+                );
+            }
             match next {
                 Next::Order(order) => self.obey(order),
                 Next::Settled(batch, result) => self.settle(batch, result),
@@ -366,10 +369,7 @@ impl EventCaptureBackend {
         batch.exhausted = Some(Instant::now());
         self.kept.push_back(batch);
         self.count_kept();
-        match self.shutdown {
-            None => self.pause.lengthen(),
-            Some(_) => self.pause.until = Some(Instant::now() + LAST_TRIES),
-        }
+        self.pause.lengthen();
     }
 
     fn warn_rejected(&mut self, error: &PostHogError) {
@@ -411,29 +411,29 @@ impl EventCaptureBackend {
     fn obey(&mut self, order: Option<Control>) {
         match order {
             Some(Control::Flush {
-                until,
-                open,
+                line,
                 timeout,
                 reply,
             }) => {
                 let since = Instant::now();
+                // What was delivered while the order was on its way counts too.
+                let meanwhile = self.parts.queue.counts().delivered - line.delivered;
                 self.flushes.push(Flush {
-                    until,
-                    open,
-                    delivered: 0,
+                    until: line.until,
+                    open: line.open,
+                    delivered: meanwhile.min(line.open),
                     since,
                     deadline: later(since, timeout),
                     reply,
                 });
-                self.due = self.due.max(until);
+                self.due = self.due.max(line.until);
                 self.pause.until = None;
             }
             Some(Control::Shutdown { timeout, reply }) => {
                 self.begin_shutdown(timeout, Some(reply));
             }
-            // The last handle is gone.
             None => {
-                self.orphaned = true;
+                self.alone = true;
                 self.begin_shutdown(self.parts.shutdown_timeout, None);
             }
         }
@@ -441,18 +441,19 @@ impl EventCaptureBackend {
 
     fn begin_shutdown(&mut self, timeout: Duration, reply: Option<Reply>) {
         self.parts.queue.close();
-        let (until, open) = self.parts.queue.seal();
+        let line = self.parts.queue.seal();
         let now = Instant::now();
         let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
             deadline: later(now, timeout),
-            open,
+            open: line.open,
             delivered: 0,
             replies: Vec::new(),
         });
         shutdown.deadline = shutdown.deadline.min(later(now, timeout));
         shutdown.replies.extend(reply);
-        self.due = until;
-        self.pause.until = None;
+        self.due = line.until;
+        // What is kept goes once more at once, and from there as patiently as if it were the first time.
+        self.pause = Pause::default();
         self.hurry.send_replace(true);
     }
 

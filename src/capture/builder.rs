@@ -312,6 +312,8 @@ impl CaptureBuilder {
             .flush_at
             .min(self.limits.batch_events)
             .min(self.limits.events);
+        let batch_bytes = self.limits.batch_bytes;
+        self.limits.batch_bytes = batch_bytes.min(self.limits.bytes / 2);
         let wire = Arc::new(Wire::new(key, self.migration, self.compression));
         let queue = Arc::new(Queue::new(self.limits));
         let counters = Arc::new(Counters::default());
@@ -336,7 +338,7 @@ impl CaptureBuilder {
             wire,
             encoder: Encoder::new(self.enrichment, Arc::new(Notices::default())),
             hooks,
-            batch_bytes: self.limits.batch_bytes,
+            batch_bytes,
             interval: self.flush_interval,
             max_in_flight: self.in_flight,
             shutdown_timeout: self.shutdown_timeout,

@@ -1,7 +1,7 @@
 //! [`CaptureHandle`]: what callers hold of the actor.
 
 use super::event::Event;
-use super::queue::Queue;
+use super::queue::{Queue, Sealed};
 use super::quiet::is_quiet;
 use super::record::{Record, millis};
 use super::stats::{DropReason, Stats};
@@ -74,10 +74,8 @@ pub(crate) struct Counters {
 /// What the actor is asked to do, in a channel of its own: never stuck behind events.
 pub(crate) enum Control {
     Flush {
-        /// Events before this number are meant.
-        until: u64,
-        /// How many of them were not settled when it was asked.
-        open: u64,
+        /// Which events are meant, and how they stood when it was asked.
+        line: Sealed,
         timeout: Duration,
         reply: Reply,
     },
@@ -321,17 +319,16 @@ impl Shared {
     }
 
     fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<(), FlushReport> {
-        let (until, open) = self.queue.seal();
+        let line = self.queue.seal();
         let pending = FlushReport {
-            pending: open,
+            pending: line.open,
             ..FlushReport::default()
         };
         if is_quiet() {
             return Err(pending);
         }
         let ask = Control::Flush {
-            until,
-            open,
+            line,
             timeout,
             reply,
         };

@@ -113,7 +113,17 @@ struct State {
     delivered: u64,
     dropped: Dropped,
     sleep: Sleep,
+    overflow: Overflow,
     closed: bool,
+}
+
+/// Whether events are being lost to a full queue. An episode ends when half of the room is free again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overflow {
+    No,
+    /// It began, and the actor does not know yet.
+    New,
+    Said,
 }
 
 #[derive(Debug)]
@@ -133,6 +143,17 @@ pub(crate) struct Counts {
     pub(crate) dropped: Dropped,
     pub(crate) queued: u64,
     pub(crate) in_flight: u64,
+}
+
+/// Where a flush or shutdown draws its line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sealed {
+    /// The number of the next event.
+    pub(crate) until: u64,
+    /// How many events before it are not settled.
+    pub(crate) open: u64,
+    /// How many were delivered by then.
+    pub(crate) delivered: u64,
 }
 
 /// How many chunks are kept to be used again, and up to which size.
@@ -155,6 +176,7 @@ impl Queue {
                 delivered: 0,
                 dropped: Dropped::default(),
                 sleep: Sleep::Deep,
+                overflow: Overflow::No,
                 closed: false,
             }),
             look_first: AtomicBool::new(false),
@@ -183,7 +205,7 @@ impl Queue {
         } else {
             return true;
         };
-        state.dropped.add(reason, 1);
+        self.refused(state, reason);
         false
     }
 
@@ -211,15 +233,17 @@ impl Queue {
             None
         };
         if let Some(reason) = refused {
-            state.dropped.add(reason, 1);
+            self.refused(state, reason);
             return Err(reason);
         }
         self.append(&mut state, record, at);
         let wake = match state.sleep {
             Sleep::Awake => false,
-            Sleep::Timer => state.queued >= self.limits.flush_at,
+            Sleep::Timer => self.is_ready(&state, 0),
             Sleep::Deep => true,
         };
+        // The oldest may have been dropped for this one.
+        let wake = state.overflow == Overflow::New || wake;
         if wake {
             state.sleep = Sleep::Awake;
         }
@@ -234,12 +258,26 @@ impl Queue {
     }
 
     #[cold]
+    fn refused(&self, mut state: MutexGuard<'_, State>, reason: DropReason) {
+        state.dropped.add(reason, 1);
+        if reason != DropReason::QueueFull || state.overflow != Overflow::No {
+            return;
+        }
+        state.overflow = Overflow::New;
+        drop(state);
+        // Whatever it waits for: it says so once, and goes on waiting.
+        self.wake.notify_one();
+    }
+
+    #[cold]
     fn make_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         bytes: usize,
     ) -> MutexGuard<'a, State> {
         match self.limits.policy {
+            // Larger than all of the room there can be: nothing would help it.
+            _ if bytes > self.limits.bytes => {}
             QueuePolicy::Block { timeout } => {
                 let until = Instant::now() + timeout;
                 while !state.closed && !self.fits(&state, bytes) {
@@ -254,9 +292,13 @@ impl Queue {
                         .0;
                 }
             }
-            QueuePolicy::DropOldest if bytes <= self.limits.bytes => {
+            // Only where it helps: what the actor holds takes its room whatever is dropped here.
+            QueuePolicy::DropOldest if state.held_bytes + bytes <= self.limits.bytes => {
                 while state.queued > 0 && !self.fits(&state, bytes) {
                     state.drop_oldest();
+                    if state.overflow == Overflow::No {
+                        state.overflow = Overflow::New;
+                    }
                 }
             }
             _ => {}
@@ -293,13 +335,16 @@ impl Queue {
     }
 
     /// Closes the chunk that is being filled, so that what comes next travels apart from what was there.
-    /// Returns the number of the next event, and how many before it are not settled.
-    pub(crate) fn seal(&self) -> (u64, u64) {
+    pub(crate) fn seal(&self) -> Sealed {
         let mut state = self.state();
         if let Some(last) = state.chunks.back_mut() {
             last.sealed = true;
         }
-        (state.next, (state.queued + state.held) as u64)
+        Sealed {
+            until: state.next,
+            open: (state.queued + state.held) as u64,
+            delivered: state.delivered,
+        }
     }
 
     /// Takes the oldest chunk, if it is ready or began before `due`.
@@ -340,6 +385,12 @@ impl Queue {
         }
         if !state.closed && !self.is_full(&state) {
             self.look_first.store(false, Ordering::Relaxed);
+        }
+        if state.overflow == Overflow::Said
+            && state.queued + state.held <= self.limits.events / 2
+            && state.queued_bytes + state.held_bytes <= self.limits.bytes / 2
+        {
+            state.overflow = Overflow::No;
         }
         drop(state);
         self.room.notify_all();
@@ -403,8 +454,15 @@ impl Queue {
         })
     }
 
-    pub(crate) fn awake(&self) {
-        self.state().sleep = Sleep::Awake;
+    /// Notes that the actor works. Whether the queue began to overflow since.
+    pub(crate) fn awake(&self) -> bool {
+        let mut state = self.state();
+        state.sleep = Sleep::Awake;
+        let overflows = state.overflow == Overflow::New;
+        if overflows {
+            state.overflow = Overflow::Said;
+        }
+        overflows
     }
 
     pub(crate) async fn woken(&self) {
