@@ -61,8 +61,8 @@ impl From<Region> for Hosts {
 impl Hosts {
     /// Reads a host as people write it. Empty means PostHog Cloud US; the web addresses of PostHog
     /// Cloud become its ingestion hosts; anything else stays as it is, path prefix included.
-    pub(crate) fn parse(host: &str) -> Result<Self, PostHogError> {
-        let bad = |problem: String| Err(PostHogError::config("host", problem));
+    pub(crate) fn parse(setting: &'static str, host: &str) -> Result<Self, PostHogError> {
+        let bad = |problem: String| Err(PostHogError::config(setting, problem));
         let host = host.trim();
         if host.is_empty() {
             return Ok(Region::default().into());
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     fn bases(host: &str) -> (String, String) {
-        let hosts = Hosts::parse(host).unwrap();
+        let hosts = Hosts::parse("host", host).unwrap();
         (hosts.capture.0, hosts.api.0)
     }
 
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_path_prefix_stays_in_front_of_every_path() {
-        let hosts = Hosts::parse("https://proxy.example.com/ph/").unwrap();
+        let hosts = Hosts::parse("host", "https://proxy.example.com/ph/").unwrap();
         assert_eq!(
             hosts.capture.join("/batch/").unwrap().as_str(),
             "https://proxy.example.com/ph/batch/"
@@ -234,7 +234,7 @@ mod tests {
             "https://me:hunter2@x.com",
             "me:hunter2@x.com",
         ] {
-            let error = Hosts::parse(host).unwrap_err();
+            let error = Hosts::parse("host", host).unwrap_err();
             assert!(
                 matches!(
                     error,

@@ -164,6 +164,7 @@ pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+pub use uuid::Uuid;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,4 +1,5 @@
 //! The caller's thread: capturing allocates nothing once warm.
+#![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 use tracing_posthog::testing::{Answer, PostHogServer};

@@ -400,6 +400,16 @@ impl PostHogGuard {
         self.handle.flush().await
     }
 
+    /// Waits until everything captured so far is settled; see [`CaptureHandle::flush_blocking`].
+    pub fn flush_blocking(&self, timeout: Duration) -> FlushReport {
+        self.handle.flush_blocking(timeout)
+    }
+
+    /// What became of every event so far.
+    pub fn stats(&self) -> Stats {
+        self.handle.stats()
+    }
+
     /// Delivers what is there and ends the actor; see [`CaptureHandle::shutdown`].
     pub async fn shutdown(self) -> FlushReport {
         self.handle.shutdown().await

@@ -58,7 +58,7 @@ impl fmt::Display for DropReason {
 }
 
 /// Numbers of dropped events, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped([u64; DropReason::COUNT]);
 
 impl Dropped {
@@ -83,6 +83,12 @@ impl Dropped {
 
     pub(crate) fn add(&mut self, reason: DropReason, n: u64) {
         self.0[reason as usize] += n;
+    }
+}
+
+impl fmt::Debug for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -117,4 +123,55 @@ pub struct Stats {
     pub circuit: Option<CircuitState>,
     /// Whether capturing is switched off, by configuration or by opting out.
     pub disabled: bool,
+}
+
+/// One line for people: `12 captured: 10 delivered, 1 queued, 0 in flight, 1 dropped (queue_full 1)`.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} captured: {} delivered, {} queued, {} in flight, {} dropped",
+            self.captured,
+            self.delivered,
+            self.queued,
+            self.in_flight,
+            self.dropped.total()
+        )?;
+        for (n, (reason, events)) in self.dropped.iter().enumerate() {
+            let before = if n == 0 { " (" } else { ", " };
+            write!(f, "{before}{reason} {events}")?;
+        }
+        if self.dropped.total() > 0 {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_read_as_one_line() {
+        let mut dropped = Dropped::default();
+        dropped.add(DropReason::QueueFull, 1);
+        dropped.add(DropReason::Rejected, 2);
+        let stats = Stats {
+            captured: 14,
+            delivered: 10,
+            dropped,
+            queued: 1,
+            in_flight: 0,
+            batches: 1,
+            batches_kept: 0,
+            circuit: None,
+            disabled: false,
+        };
+        assert_eq!(
+            stats.to_string(),
+            "14 captured: 10 delivered, 1 queued, 0 in flight, 3 dropped (queue_full 1, rejected 2)"
+        );
+        assert_eq!(format!("{dropped:?}"), "{QueueFull: 1, Rejected: 2}");
+    }
 }

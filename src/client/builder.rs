@@ -25,7 +25,7 @@ pub struct PostHogClientBuilder {
     project_api_key: Option<(&'static str, String)>,
     personal_api_key: Option<(&'static str, String)>,
     region: Option<Region>,
-    host: Option<String>,
+    host: Option<(&'static str, String)>,
     http: Option<reqwest::Client>,
     headers: Vec<(String, String)>,
     retry: RetryPolicy,
@@ -89,7 +89,7 @@ impl PostHogClientBuilder {
         Ok(Self {
             project_api_key: key(PROJECT_KEY_VAR)?,
             personal_api_key: key(PERSONAL_KEY_VAR)?,
-            host: variable(HOST_VAR)?,
+            host: key(HOST_VAR)?,
             ..Self::default()
         })
     }
@@ -115,7 +115,7 @@ impl PostHogClientBuilder {
     /// A host other than PostHog Cloud's, such as `https://posthog.example.com`; a path prefix stays.
     /// PostHog Cloud's web addresses are understood too. Empty means the default.
     pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.host = Some(host.into());
+        self.host = Some(("host", host.into()));
         self
     }
 
@@ -179,15 +179,16 @@ impl PostHogClientBuilder {
              check: fn(&'static str, &str) -> Result<Secret, PostHogError>| {
                 key.map(|(setting, key)| check(setting, &key)).transpose()
             };
-        let hosts = match (self.region, self.host.as_deref().map(str::trim)) {
-            (Some(_), Some(host)) if !host.is_empty() => {
+        let (host_setting, host) = self.host.unwrap_or(("host", String::new()));
+        let hosts = match self.region {
+            Some(_) if !host.trim().is_empty() => {
                 return Err(PostHogError::config(
-                    "host",
+                    host_setting,
                     "both a region and a host are given; give one of them",
                 ));
             }
-            (Some(region), _) => region.into(),
-            (None, host) => Hosts::parse(host.unwrap_or_default())?,
+            Some(region) => region.into(),
+            None => Hosts::parse(host_setting, &host)?,
         };
         for (setting, timeout) in [
             ("attempt_timeout", self.attempt_timeout),

@@ -9,7 +9,7 @@ mod visit;
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
 use crate::capture::record::{Record, Slot, merge, millis};
-use crate::capture::{CaptureHandle, EventCaptureBackend, PostHogGuard};
+use crate::capture::{CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogGuard};
 use crate::client::PostHogClientBuilder;
 use crate::error::PostHogError;
 use builder::Extras;
@@ -102,9 +102,29 @@ impl PostHogLayer {
     /// [`PostHogError::Config`], naming the variable or setting, where one is malformed;
     /// [`PostHogError::Start`] where the system gives no thread.
     pub fn from_env() -> Result<(Self, PostHogGuard), PostHogError> {
+        Self::from_env_with(|capture| capture)
+    }
+
+    /// Like [`from_env`](Self::from_env), with settings of your own.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+    /// use tracing_posthog::PostHogLayer;
+    /// let (posthog, guard) = PostHogLayer::from_env_with(|capture| {
+    ///     capture.default_property("app_version", env!("CARGO_PKG_VERSION"))
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_env_with(
+        settings: impl FnOnce(CaptureBuilder) -> CaptureBuilder,
+    ) -> Result<(Self, PostHogGuard), PostHogError> {
         let client = PostHogClientBuilder::from_env()?;
         let handle = if client.has_project_key() {
-            EventCaptureBackend::builder(client.build()?).start()?
+            settings(EventCaptureBackend::builder(client.build()?)).start()?
         } else {
             CaptureHandle::disabled()
         };
