@@ -22,7 +22,7 @@ use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::layer::{Context, Layer, Layered};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use visit::{Take, Visitor};
 
@@ -66,8 +66,6 @@ pub struct PostHogLayer {
     fallback: Vec<u8>,
     unwanted: Unwanted,
     timed: Timed,
-    /// Whether what lies beneath says which levels it wants.
-    hinted_below: bool,
     dispatch: OnceLock<WeakDispatch>,
 }
 
@@ -127,7 +125,6 @@ impl PostHogLayer {
             fallback: builder.fallback,
             unwanted: Unwanted::new(),
             timed: Timed::new(),
-            hinted_below: false,
             dispatch: OnceLock::new(),
         }
     }
@@ -294,18 +291,19 @@ impl<S> Layer<S> for PostHogLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn on_layer(&mut self, subscriber: &mut S) {
-        self.hinted_below = subscriber.max_level_hint().is_some();
-    }
-
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
+    /// The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not
+    /// "everything": a hint of ours beside an unfiltered layer would hide from that layer what we do not
+    /// want. So there is one only where we stand by ourselves (in no `and_then`, `Option`, `Vec`) over
+    /// layers that give one now (they may be reloaded). `OFF` is what a layer that is `None` says.
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not
-        // "everything": over an unfiltered layer, a hint of ours would hide from it what we do not want.
-        self.hinted_below.then_some(if self.handle.is_disabled() {
+        let dispatch = self.dispatch.get()?.upgrade()?;
+        dispatch.downcast_ref::<Layered<Self, S>>()?;
+        let below = dispatch.downcast_ref::<S>()?.max_level_hint()?;
+        (below != LevelFilter::OFF).then_some(if self.handle.is_disabled() {
             LevelFilter::OFF
         } else {
             self.max_level
