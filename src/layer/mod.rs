@@ -45,10 +45,29 @@ use visit::{Take, Visitor};
 /// # }
 /// ```
 ///
+/// # Macros
+///
+/// All forms of `tracing`'s macros work, with one exception of `tracing`'s own: after `name:` or
+/// `target:` alone, `info!` and its like take no dotted field first. Put another first, or use braces.
+///
+/// ```
+/// # use tracing::{event, info, Level};
+/// info!(target: "billing", plan = "pro", posthog.event = "signup");
+/// info!(target: "billing", { posthog.event = "signup", plan = "pro" }, "a user signed up");
+/// event!(target: "billing", Level::INFO, posthog.event = "signup", plan = "pro");
+/// ```
+/// ```compile_fail
+/// tracing::info!(target: "billing", posthog.event = "signup", plan = "pro");
+/// ```
+/// ```compile_fail
+/// tracing::info!(name: "billing", posthog.event = "signup", plan = "pro");
+/// ```
+///
 /// # Levels
 ///
 /// Analytics events more verbose than [`max_level`](PostHogLayerBuilder::max_level) (default `INFO`) are
-/// not captured.
+/// not captured. Neither, as a rule, is the identity that more verbose spans carry: where no other layer
+/// wants such a span, there is none.
 ///
 /// # Filters
 ///

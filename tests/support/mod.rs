@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
+use tracing_posthog::testing::{CapturedEvents, RecordedEvent};
+use tracing_posthog::{PostHogLayer, PostHogLayerBuilder};
 use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 /// What a layer saw, one line each: `event INFO target field=value…`, `span …`, `record …`,
@@ -91,4 +94,28 @@ where
 
 fn name<S: for<'a> LookupSpan<'a> + Subscriber>(id: &Id, ctx: &Context<'_, S>) -> &'static str {
     ctx.span(id).map_or("?", |span| span.name())
+}
+
+/// What is captured while `f` runs, by a layer with the default options alone.
+pub fn captured(f: impl FnOnce()) -> Vec<RecordedEvent> {
+    captured_with(|options| options, f)
+}
+
+/// What is captured while `f` runs, by a layer with these options alone.
+pub fn captured_with(
+    options: impl FnOnce(PostHogLayerBuilder) -> PostHogLayerBuilder,
+    f: impl FnOnce(),
+) -> Vec<RecordedEvent> {
+    let captured = CapturedEvents::new();
+    let layer = options(PostHogLayer::builder(captured.handle())).build();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), f);
+    captured.events()
+}
+
+/// The only event that is captured while `f` runs.
+#[track_caller]
+pub fn one(f: impl FnOnce()) -> RecordedEvent {
+    let mut events = captured(f);
+    assert_eq!(events.len(), 1, "{events:?}");
+    events.remove(0)
 }
