@@ -73,7 +73,8 @@ use visit::{Take, Visitor};
 ///
 /// The layer needs none: it looks at the names of the fields. A filter on it
 /// (`posthog.with_filter(…)`) works, and identity of enclosing spans is found even where the filter
-/// hides the spans between; but it makes every span of the program dearer.
+/// hides the spans between (but not in an `Option` or `Vec` under a subscriber that is no global default:
+/// `tracing` does not tell such layers where they are); but it makes every span of the program dearer.
 #[derive(Debug)]
 pub struct PostHogLayer {
     /// Tells this layer's data in a span from another's.
