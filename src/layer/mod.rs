@@ -207,12 +207,15 @@ impl PostHogLayer {
     /// Adds what the spans from `span` outwards say.
     fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
         for span in span.scope() {
-            let extensions = span.extensions();
-            if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
-                && !data.context.is_empty()
-            {
-                record.outer_segment(&data.context);
-            }
+            // Each by itself: a span that cannot be read costs what it says, not the event.
+            contained(|| {
+                let extensions = span.extensions();
+                if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
+                    && !data.context.is_empty()
+                {
+                    record.outer_segment(&data.context);
+                }
+            });
         }
     }
 
