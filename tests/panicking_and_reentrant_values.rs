@@ -1,6 +1,6 @@
 //! Whatever the `Debug` of a value does, the program goes on, and so does the span it stands in.
 //! What needs a global subscriber is in reentrancy_global.rs.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Under a global subscriber nothing keeps a layer from being called within itself. These tests share
 //! one, so this file is a process of its own.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::RefCell;
 use std::fmt;
