@@ -35,6 +35,7 @@ fn log_records_are_not_captured_and_lose_no_events_between_them() {
 
     let events = captured.events();
     assert_eq!(events.len(), 100);
+    assert_eq!(captured.handle().stats().captured, 100);
     for (n, event) in events.iter().enumerate() {
         assert_eq!(event.properties["n"], n);
         assert_eq!(event.properties["target"], "log_bridge");

@@ -29,8 +29,9 @@ use visit::{Take, Visitor};
 /// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
 ///
 /// Everything else passes by: other spans and events cost what they cost without it, and other layers
-/// see what they saw. Add it **last**, after filters and filtered layers, so that it can tell `tracing`
-/// that it does not want more than they do.
+/// see what they saw. Add it **last**, after filters and filtered layers, and as it is, in no `Option`,
+/// `Box` or `and_then`: then it can tell `tracing` how little it wants. (Where there is nothing to capture,
+/// it disables itself; see [`from_env`](Self::from_env) and [`disabled`](Self::disabled).)
 ///
 /// ```no_run
 /// use tracing_posthog::PostHogLayer;
