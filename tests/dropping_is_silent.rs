@@ -2,10 +2,10 @@
 //! dropped would lock up the registry of callsites.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use std::time::Duration;
-use support::Seen;
+use layers::Seen;
 use tracing::info;
 use tracing_posthog::testing::PostHogServer;
 use tracing_posthog::{CaptureBuilder, Event, EventCaptureBackend, PostHogClient, PostHogLayer};

@@ -1,12 +1,12 @@
 //! Fields become properties with their types, and nothing in them spoils the event.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt;
-use support::{Seen, captured, captured_with, one};
+use layers::{Seen, captured, captured_with, one};
 use tracing::field::Empty;
 use tracing::{error, info, info_span, instrument};
 use tracing_posthog::DropReason;

@@ -1,9 +1,9 @@
 //! An event belongs to whom its nearest enclosing span says, however the program gets there.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
-use support::{captured, captured_with, one};
+use layers::{captured, captured_with, one};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug_span, info, info_span};
 use tracing_posthog::PostHogLayer;
@@ -236,7 +236,7 @@ fn spans_of_another_subscriber_say_nothing() {
 macro_rules! wanting_all_spans {
     ($layer:expr) => {
         registry()
-            .with(support::Seen::default().layer())
+            .with(layers::Seen::default().layer())
             .with($layer)
     };
 }
@@ -290,7 +290,7 @@ fn the_same_beneath_others() {
     let captured = CapturedEvents::new();
     let beneath = registry()
         .with(filtered(captured.layer()))
-        .with(support::Seen::default().layer());
+        .with(layers::Seen::default().layer());
     tracing::subscriber::with_default(beneath, spawns_tasks);
     assert_eq!(ids(&captured.events()), ["ada"; 4]);
 }

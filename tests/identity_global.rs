@@ -1,6 +1,6 @@
 //! Identity across the threads of a runtime, under a global subscriber. Alone in its process.
 
-mod support;
+mod layers;
 
 use tracing::{Instrument, info, info_span};
 use tracing_posthog::testing::CapturedEvents;
@@ -13,7 +13,7 @@ async fn tasks_on_all_threads_belong_to_their_own_user() {
     let all: [_; 4] = std::array::from_fn(|_| CapturedEvents::new());
     let [plain, filtered, option, vec] = &all;
     tracing_subscriber::registry()
-        .with(support::Seen::default().layer())
+        .with(layers::Seen::default().layer())
         .with(Some(option.layer().with_filter(no_tasks())))
         .with(vec![vec.layer().with_filter(no_tasks())])
         .with(filtered.layer().with_filter(no_tasks()))

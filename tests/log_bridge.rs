@@ -1,9 +1,9 @@
 //! Records of the `log` crate pass by, and its level stays what it was. Alone in its process, as the
 //! bridge is global.
 
-mod support;
+mod layers;
 
-use support::Seen;
+use layers::Seen;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
 use tracing_posthog::PostHogLayer;

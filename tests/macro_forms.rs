@@ -1,9 +1,9 @@
 //! Every form of the macros that is documented compiles, and means the same.
 //! Those that do not compile are in the documentation of `PostHogLayer`, as tests that must fail.
 
-mod support;
+mod layers;
 
-use support::{captured, one};
+use layers::{captured, one};
 use tracing::{Level, error, event, info, info_span, instrument, span};
 
 const EVENT: &str = "posthog.event";

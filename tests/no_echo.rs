@@ -2,12 +2,12 @@
 //! process: only a global subscriber hears the actor's thread.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use support::Seen;
+use layers::Seen;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, info_span};
 use tracing_posthog::testing::{Answer, PostHogServer};

@@ -1,9 +1,9 @@
 //! Each option of the layer does what its name says, and nothing before it is chosen.
 
-mod support;
+mod layers;
 
 use serde_json::json;
-use support::{captured, captured_with};
+use layers::{captured, captured_with};
 use tracing::{info, info_span, warn};
 use tracing_posthog::SpanFields;
 use tracing_posthog::testing::RecordedEvent;

@@ -2,13 +2,13 @@
 //! What needs a global subscriber is in reentrancy_global.rs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+mod layers;
 
 use std::error::Error;
 use std::fmt;
 use std::sync::mpsc;
 use std::time::Duration;
-use support::{captured, one};
+use layers::{captured, one};
 use tracing::field::{Empty, debug};
 use tracing::span::{Attributes, Id};
 use tracing::{Span, Subscriber, info, info_span};

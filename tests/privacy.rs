@@ -1,11 +1,11 @@
 //! What is not let through is not even looked at, and keys and data show nowhere.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod support;
+mod layers;
 
 use std::fmt;
 use std::time::Duration;
-use support::{Seen, captured, captured_with};
+use layers::{Seen, captured, captured_with};
 use tracing::field::Empty;
 use tracing::{info, info_span};
 use tracing_posthog::testing::{Answer, PostHogServer};

@@ -1,9 +1,9 @@
 //! The field `posthog.event`, and nothing else, makes an event an analytics event.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
-use support::{captured, captured_with};
+use layers::{captured, captured_with};
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, info, info_span, trace, warn};
 use tracing_posthog::PostHogLayer;

@@ -1,11 +1,11 @@
 //! A span with `posthog.event` is one event, sent when it closes.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{captured, captured_with, one};
+use layers::{captured, captured_with, one};
 use tracing::field::Empty;
 use tracing::{Dispatch, Instrument, Span, info, info_span};
 use tracing_posthog::SpanFields;

@@ -1,10 +1,10 @@
 //! PostHog's identity events, and the rest of the `posthog.*` grammar, from `tracing` alone.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use serde_json::json;
-use support::{Seen, captured, one};
+use layers::{Seen, captured, one};
 use tracing::{info, info_span};
 use tracing_posthog::DropReason;
 use tracing_posthog::testing::CapturedEvents;

@@ -1,7 +1,7 @@
 //! Two layers, for two projects, on one registry: each gets its own copy of all.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use tracing::field::Empty;
 use tracing::{info, info_span};

@@ -1,10 +1,10 @@
 //! Other layers see exactly what they see without ours, wherever ours stands and whatever wraps it.
 #![allow(clippy::unwrap_used)]
 
-mod support;
+mod layers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use support::Seen;
+use layers::Seen;
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, debug, debug_span, error, info, info_span, trace, trace_span, warn};
 use tracing_posthog::testing::CapturedEvents;
