@@ -87,6 +87,20 @@ struct Resolved<'a> {
     geoip_disable: Nearest<bool>,
     objects: SmallVec<[&'a str; 1]>,
     fields: SmallVec<[Field<'a>; 24]>,
+    /// How many groups come from the nearest segment that has any; they stand before the others.
+    near_groups: Nearest<usize>,
+}
+
+impl Resolved<'_> {
+    /// Forgets the groups that only spans further out say.
+    fn keep_near_groups(&mut self) {
+        let mut near = self.near_groups.get().unwrap_or(0);
+        self.fields.retain(|field| {
+            let keep = field.slot != Slot::Group || near > 0;
+            near -= usize::from(keep && field.slot == Slot::Group);
+            keep
+        });
+    }
 }
 
 /// The value of the nearest segment that has one; of that segment, the last.
@@ -182,13 +196,17 @@ impl Encoder {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(), DropReason> {
-        let resolved = self.resolve(record);
+        let mut resolved = self.resolve(record);
         let special = matches!(
             resolved.name,
             Some(Val::Str("$create_alias" | "$groupidentify"))
         );
         if self.hooks.is_empty() && resolved.objects.is_empty() && !special {
             return self.write(&resolved, at, Source::Record, out);
+        }
+        if matches!(resolved.name, Some(Val::Str("$groupidentify"))) {
+            // It says what one group is; the spans around it may belong to others.
+            resolved.keep_near_groups();
         }
         let mut event = self.decode(&resolved, at);
         complete(&mut event)?;
@@ -221,7 +239,13 @@ impl Encoder {
                     match r.fields.iter().position(same) {
                         Some(nearer) if nearer < first_of_segment => {}
                         Some(earlier) => r.fields[earlier] = field,
-                        None => r.fields.push(field),
+                        None => {
+                            if field.slot == Slot::Group {
+                                let so_far = r.near_groups.get().unwrap_or(0);
+                                r.near_groups.offer(segment, so_far + 1);
+                            }
+                            r.fields.push(field);
+                        }
                     }
                 }
                 Slot::Name => r.name = Some(field.value),

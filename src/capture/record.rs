@@ -207,36 +207,45 @@ impl Record {
         key: &str,
         write: impl FnOnce(&mut Text<'_>) -> fmt::Result,
     ) {
-        let start = self.open(slot, key);
+        let Some(open) = self.open(slot, key) else {
+            return;
+        };
         // An error means that the text did not fit (noted already) or that the value gave up; then
         // what it had written stays.
         let _ = write(&mut Text(self));
-        self.close(start, key);
+        self.close(open);
     }
 
     /// Begins a string whose length is not known yet. [`close`](Self::close) it, or
-    /// [`rewind`](Self::rewind) to take it back.
+    /// [`rewind`](Self::rewind) to take it back. `None`: not even its key fits.
     #[inline]
-    pub(crate) fn open(&mut self, slot: Slot, key: &str) -> usize {
+    pub(crate) fn open(&mut self, slot: Slot, key: &str) -> Option<Open> {
         let start = self.bytes.len();
         self.put(slot, key, Tag::Str, &[]);
-        start
+        let value = self.bytes.len();
+        (value > start).then(|| Open {
+            start,
+            value,
+            overflow: std::mem::take(&mut self.overflow),
+        })
     }
 
+    /// Ends a string. One that did not fit is taken back: half an id would be somebody else's.
     #[inline]
-    pub(crate) fn close(&mut self, start: usize, key: &str) {
-        let value = start + HEADER + clip(key).len();
-        // Shorter where even the header did not fit.
-        if let (Some(len), Some(slot)) = (
-            self.bytes.len().checked_sub(value),
-            self.bytes.get_mut(start + 4..start + HEADER),
-        ) {
-            slot.copy_from_slice(&(len as u32).to_le_bytes());
+    pub(crate) fn close(&mut self, open: Open) {
+        if self.overflow {
+            return self.rewind(open);
+        }
+        self.overflow = open.overflow;
+        let len = (self.bytes.len() - open.value) as u32;
+        if let Some(header) = self.bytes.get_mut(open.start + 4..open.start + HEADER) {
+            header.copy_from_slice(&len.to_le_bytes());
         }
     }
 
-    pub(crate) fn rewind(&mut self, start: usize) {
-        self.bytes.truncate(start);
+    pub(crate) fn rewind(&mut self, open: Open) {
+        self.bytes.truncate(open.start);
+        self.overflow |= open.overflow;
     }
 
     #[inline]
@@ -314,6 +323,15 @@ impl Record {
             }
         }
     }
+}
+
+/// A string being written.
+#[derive(Debug)]
+pub(crate) struct Open {
+    start: usize,
+    value: usize,
+    /// Whether something before it did not fit.
+    overflow: bool,
 }
 
 /// Where a value's text goes.

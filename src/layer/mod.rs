@@ -22,15 +22,16 @@ use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::layer::{Context, Layer, Layered};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use visit::{Take, Visitor};
 
 /// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
 ///
 /// Everything else passes by: other spans and events cost what they cost without it, and other layers
-/// see what they saw. Add it **last**, after filters and filtered layers, so that it can tell `tracing`
-/// that it does not want more than they do.
+/// see what they saw. Add it **last**, after filters and filtered layers, and as it is, in no `Option`,
+/// `Box` or `and_then`: then it can tell `tracing` how little it wants. (Where there is nothing to capture,
+/// it disables itself; see [`from_env`](Self::from_env) and [`disabled`](Self::disabled).)
 ///
 /// ```no_run
 /// use tracing_posthog::PostHogLayer;
@@ -43,6 +44,24 @@ use visit::{Take, Visitor};
 /// tracing::info!(posthog.event = "signup", posthog.distinct_id = "user_42", plan = "pro");
 /// # Ok(())
 /// # }
+/// ```
+///
+/// # Macros
+///
+/// All forms of `tracing`'s macros work, with one exception of `tracing`'s own: after `name:` or
+/// `target:` alone, `info!` and its like take no dotted field first. Put another first, or use braces.
+///
+/// ```
+/// # use tracing::{event, info, Level};
+/// info!(target: "billing", plan = "pro", posthog.event = "signup");
+/// info!(target: "billing", { posthog.event = "signup", plan = "pro" }, "a user signed up");
+/// event!(target: "billing", Level::INFO, posthog.event = "signup", plan = "pro");
+/// ```
+/// ```compile_fail
+/// tracing::info!(target: "billing", posthog.event = "signup", plan = "pro");
+/// ```
+/// ```compile_fail
+/// tracing::info!(name: "billing", posthog.event = "signup", plan = "pro");
 /// ```
 ///
 /// # Levels
@@ -58,8 +77,9 @@ use visit::{Take, Visitor};
 /// # Filters
 ///
 /// The layer needs none: it looks at the names of the fields. A filter on it
-/// (`posthog.with_filter(…)`) works, and the identity of enclosing spans is found even where the filter
-/// hides the spans between; but it makes every span of the program dearer.
+/// (`posthog.with_filter(…)`) works, and identity of enclosing spans is found even where the filter
+/// hides the spans between (but not in an `Option` or `Vec` under a subscriber that is no global default:
+/// `tracing` does not tell such layers where they are); but it makes every span of the program dearer.
 #[derive(Debug)]
 pub struct PostHogLayer {
     /// Tells this layer's data in a span from another's.
@@ -71,8 +91,6 @@ pub struct PostHogLayer {
     fallback: Vec<u8>,
     unwanted: Unwanted,
     timed: Timed,
-    /// Whether what lies beneath says which levels it wants.
-    hinted_below: bool,
     dispatch: OnceLock<WeakDispatch>,
 }
 
@@ -152,7 +170,6 @@ impl PostHogLayer {
             fallback: builder.fallback,
             unwanted: Unwanted::new(),
             timed: Timed::new(),
-            hinted_below: false,
             dispatch: OnceLock::new(),
         }
     }
@@ -215,12 +232,15 @@ impl PostHogLayer {
     /// Adds what the spans from `span` outwards say.
     fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
         for span in span.scope() {
-            let extensions = span.extensions();
-            if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
-                && !data.context.is_empty()
-            {
-                record.outer_segment(&data.context);
-            }
+            // Each by itself: a span that cannot be read costs what it says, not the event.
+            contained(|| {
+                let extensions = span.extensions();
+                if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
+                    && !data.context.is_empty()
+                {
+                    record.outer_segment(&data.context);
+                }
+            });
         }
     }
 
@@ -319,18 +339,19 @@ impl<S> Layer<S> for PostHogLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn on_layer(&mut self, subscriber: &mut S) {
-        self.hinted_below = subscriber.max_level_hint().is_some();
-    }
-
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
+    /// The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not
+    /// "everything": a hint of ours beside an unfiltered layer would hide from that layer what we do not
+    /// want. So there is one only where we stand by ourselves (in no `and_then`, `Option`, `Vec`) over
+    /// layers that give one now (they may be reloaded). `OFF` is what a layer that is `None` says.
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not
-        // "everything": over an unfiltered layer, a hint of ours would hide from it what we do not want.
-        self.hinted_below.then_some(if self.handle.is_disabled() {
+        let dispatch = self.dispatch.get()?.upgrade()?;
+        dispatch.downcast_ref::<Layered<Self, S>>()?;
+        let below = dispatch.downcast_ref::<S>()?.max_level_hint()?;
+        (below != LevelFilter::OFF).then_some(if self.handle.is_disabled() {
             LevelFilter::OFF
         } else {
             self.max_level

@@ -41,12 +41,14 @@ impl Visitor<'_> {
     /// Writes text that user code makes. A panic there costs this field, nothing else.
     #[inline]
     fn text(&mut self, slot: Slot, key: &str, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
-        let start = self.record.open(slot, key);
+        let Some(open) = self.record.open(slot, key) else {
+            return;
+        };
         let mut text = Text(self.record);
         match catch_unwind(AssertUnwindSafe(|| write(&mut text))) {
-            Ok(_) => self.record.close(start, key),
+            Ok(_) => self.record.close(open),
             Err(panic) => {
-                self.record.rewind(start);
+                self.record.rewind(open);
                 // What was thrown may panic again when it is dropped.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
             }
