@@ -197,7 +197,7 @@ impl Queue {
 
     #[cold]
     fn admits_now(&self) -> bool {
-        let mut state = self.state();
+        let state = self.state();
         let reason = if state.closed {
             DropReason::Shutdown
         } else if self.limits.policy == QueuePolicy::DropNewest && self.is_full(&state) {
