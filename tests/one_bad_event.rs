@@ -92,7 +92,8 @@ fn an_event_that_is_too_large_is_dropped_alone() {
 fn a_malformed_uuid_is_replaced() {
     for uuid in ["not-a-uuid", "", "0195f0aa-1111"] {
         let event = by_layer(|| tracing::info!(posthog.event = "bad", posthog.uuid = uuid));
-        assert_eq!(event.uuid.unwrap().len(), 36);
+        let made: uuid::Uuid = event.uuid.unwrap().parse().unwrap();
+        assert_eq!(made.get_version_num(), 7);
     }
 }
 
