@@ -118,6 +118,9 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     for n in 0..500 {
         posthog.capture(Event::new(format!("e{n}")));
     }
+    let batches = posthog.stats().batches;
+    wait_until("half of the cool-down", || opened.elapsed() > ms(200));
+    assert_eq!(posthog.stats().batches, batches, "nothing is even tried");
     recover(&server);
     wait_until("a request", || server.request_count() > asked);
     assert!(opened.elapsed() >= ms(300), "{:?}", opened.elapsed());
@@ -126,6 +129,38 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     assert_eq!(posthog.stats().delivered, 501);
     assert_eq!(server.event_count(), 501);
     assert_eq!(client.circuit_state(), CircuitState::Closed);
+}
+
+#[test]
+fn a_batch_that_meets_a_breaker_just_opened_is_kept() {
+    let server = server();
+    fail(&server);
+    let client = client(
+        &server,
+        CircuitBreaker::after_failures(1).cool_down(ms(100)),
+    );
+    let (encoding, is_encoding) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    // Holds the batch between the decision to send it and the sending.
+    let posthog = tracing_posthog::EventCaptureBackend::builder(client.clone())
+        .flush_at(1)
+        .before_send(move |event| {
+            encoding.send(()).ok()?;
+            may_go_on.lock().ok()?.recv().ok()?;
+            Some(event)
+        })
+        .start()
+        .unwrap();
+    posthog.capture(Event::new("one"));
+    is_encoding.recv().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(ask(&client)).unwrap_err();
+    assert_eq!(client.circuit_state(), CircuitState::Open);
+    recover(&server);
+    go_on.send(()).unwrap();
+    wait_until("delivery", || posthog.stats().delivered == 1);
+    assert_eq!(posthog.stats().dropped.total(), 0);
 }
 
 #[test]

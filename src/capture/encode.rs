@@ -681,11 +681,28 @@ fn write_value(out: &mut Vec<u8>, value: Val<'_>) {
             string(out, s);
             Ok(())
         }
+        Val::Json(text) if text.contains("\\u0000") => {
+            let value = serde_json::from_str(text).unwrap_or(Value::Null);
+            serde_json::to_writer(out, &without_nul(value))
+        }
         Val::Json(text) => {
             out.extend_from_slice(text.as_bytes());
             Ok(())
         }
     };
+}
+
+/// The value with U+FFFD for null characters, in names too.
+fn without_nul(value: Value) -> Value {
+    match value {
+        Value::String(s) => s.replace('\0', "\u{fffd}").into(),
+        Value::Array(items) => items.into_iter().map(without_nul).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_nul(value)))
+            .collect(),
+        other => other,
+    }
 }
 
 /// A JSON string. Null characters, which PostHog's database does not take, become U+FFFD.

@@ -1,8 +1,9 @@
 //! What the tests of delivery share.
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -121,12 +122,32 @@ pub fn batch(request: &RecordedRequest) -> Vec<serde_json::Value> {
 #[derive(Clone, Default)]
 pub struct Diagnostics(Arc<Mutex<Vec<String>>>);
 
+thread_local! {
+    static LISTENING: RefCell<Option<Diagnostics>> = const { RefCell::new(None) };
+}
+
+/// Ends the listening of this thread.
+pub struct Listening;
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENING.set(None);
+    }
+}
+
 impl Diagnostics {
-    /// Listens until the guard is dropped.
-    pub fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+    /// Listens on this thread until the guard is dropped.
+    ///
+    /// One subscriber for the whole process: with one for each thread, `tracing` asks only the thread
+    /// that meets a callsite first whether anybody wants it.
+    pub fn listen() -> (Self, Listening) {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            tracing_subscriber::registry().with(ToListeners).init();
+        });
         let this = Self::default();
-        let subscriber = tracing_subscriber::registry().with(this.clone());
-        (this, tracing::subscriber::set_default(subscriber))
+        LISTENING.set(Some(this.clone()));
+        (this, Listening)
     }
 
     pub fn lines(&self) -> Vec<String> {
@@ -144,8 +165,15 @@ impl Diagnostics {
     pub fn warnings(&self) -> Vec<String> {
         self.with(&["WARN tracing_posthog::capture"])
     }
+}
 
+struct ToListeners;
+
+impl ToListeners {
     fn add(&self, kind: &str, metadata: &tracing::Metadata<'_>, fields: impl FnOnce(&mut Line)) {
+        let Some(listener) = LISTENING.with_borrow(Clone::clone) else {
+            return;
+        };
         let mut line = Line(format!(
             "{kind} {} {} {}",
             metadata.level(),
@@ -153,7 +181,7 @@ impl Diagnostics {
             metadata.name()
         ));
         fields(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        listener.0.lock().unwrap().push(line.0);
     }
 }
 
@@ -165,7 +193,7 @@ impl Visit for Line {
     }
 }
 
-impl<S> Layer<S> for Diagnostics
+impl<S> Layer<S> for ToListeners
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {

@@ -1,0 +1,260 @@
+//! Whatever names and values an event has, PostHog takes it, and they arrive.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use proptest::prelude::*;
+use serde_json::{Map, Number, Value};
+use std::sync::{LazyLock, Mutex};
+use support::*;
+use tracing_posthog::testing::{CapturedEvents, PostHogServer, RecordedEvent};
+use tracing_posthog::{CaptureHandle, Event, PostHogLayer, SpanFields};
+use tracing_subscriber::prelude::*;
+
+/// Text with everything in it that has ever broken a JSON writer.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "\\PC{0,30}",
+        proptest::collection::vec(any::<char>(), 0..20).prop_map(String::from_iter),
+        proptest::sample::select(vec![
+            "",
+            " ",
+            "\0",
+            "\"",
+            "\\",
+            "\\u0000",
+            "\\\"",
+            "\u{7f}",
+            "\u{2028}",
+            "\u{feff}",
+            "\r\n\t",
+            "\u{1}\u{1f}",
+            "</script>",
+            "{{",
+            "😀",
+            "\u{10ffff}",
+            "$set",
+            "$lib",
+            "$lib_version",
+            "$os",
+            "$is_server",
+            "$groups",
+            "$set_once",
+            "$session_id",
+            "$geoip_disable",
+            "$process_person_profile",
+            "distinct_id",
+            "token",
+            "uuid",
+            "__proto__",
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
+/// Names: as text, without null characters, which are replaced and tested elsewhere.
+fn name() -> impl Strategy<Value = String> {
+    text().prop_map(|text| text.replace('\0', "0"))
+}
+
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        // What JSON does not know is null.
+        any::<f64>().prop_map(|n| Number::from_f64(n).map_or(Value::Null, Value::from)),
+        proptest::sample::select(vec![f64::MIN_POSITIVE, f64::MAX, -0.0, 5e-324])
+            .prop_map(Value::from),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        number(),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::hash_map(name(), inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn fields() -> impl Strategy<Value = Map<String, Value>> {
+    proptest::collection::hash_map(name(), value(), 0..8)
+        .prop_map(|fields| fields.into_iter().collect())
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    (
+        text(),
+        proptest::option::of(text()),
+        fields(),
+        fields(),
+        fields(),
+        fields(),
+    )
+        .prop_map(|(name, id, properties, groups, set, set_once)| {
+            let mut event = Event::new(name);
+            event.distinct_id = id;
+            event.properties = properties;
+            event.groups = groups;
+            event.set = set;
+            event.set_once = set_once;
+            event
+        })
+}
+
+/// Whether a value arrived: null characters are replaced, and the reader here may miss the last bit of
+/// a float.
+fn same(sent: &Value, arrived: &Value) -> bool {
+    match (sent, arrived) {
+        (Value::String(sent), Value::String(arrived)) => clean(sent) == *arrived,
+        (Value::Array(sent), Value::Array(arrived)) => {
+            sent.len() == arrived.len() && sent.iter().zip(arrived).all(|(s, a)| same(s, a))
+        }
+        (Value::Object(sent), Value::Object(arrived)) => {
+            let arrives = |(key, value)| arrived.get(key).is_some_and(|a| same(value, a));
+            sent.len() == arrived.len() && sent.iter().all(arrives)
+        }
+        (Value::Number(sent), Value::Number(arrived)) if sent.is_f64() => {
+            let (sent, arrived) = (sent.as_f64().unwrap(), arrived.as_f64().unwrap());
+            sent == arrived || (sent / arrived - 1.0).abs() < 1e-14
+        }
+        (sent, arrived) => sent == arrived,
+    }
+}
+
+fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+#[track_caller]
+fn assert_same(sent: &Value, arrived: Option<&Value>) -> Result<(), TestCaseError> {
+    prop_assert!(
+        arrived.is_some_and(|arrived| same(sent, arrived)),
+        "{} became {:?}",
+        sent,
+        arrived
+    );
+    Ok(())
+}
+
+/// Properties that the library speaks for itself, or that stand elsewhere in an event.
+fn is_reserved(name: &str) -> bool {
+    matches!(
+        name,
+        "$lib" | "$lib_version" | "$set" | "$set_once" | "$groups" | "$process_person_profile"
+    )
+}
+
+fn assert_arrived(sent: &Event, arrived: &RecordedEvent) -> Result<(), TestCaseError> {
+    prop_assert_eq!(&arrived.event, &clean(&sent.name));
+    for (name, value) in &sent.properties {
+        if !is_reserved(name) {
+            assert_same(value, arrived.property(name))?;
+        }
+    }
+    for (slot, map) in [("$set", &sent.set), ("$set_once", &sent.set_once)] {
+        for (name, value) in map {
+            assert_same(value, arrived.properties[slot].get(name))?;
+        }
+    }
+    for name in sent.groups.keys() {
+        prop_assert!(arrived.properties["$groups"][name].is_string());
+    }
+    Ok(())
+}
+
+/// One server and actor for all cases: starting them is dearer than a case.
+struct Road {
+    server: PostHogServer,
+    posthog: CaptureHandle,
+}
+
+static ROAD: LazyLock<Mutex<Road>> = LazyLock::new(|| {
+    let server = server();
+    let posthog = capture_to(&server).flush_interval(LONG).start().unwrap();
+    Mutex::new(Road { server, posthog })
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_events_are_taken_by_posthog_with_every_key_once(events in proptest::collection::vec(event(), 1..6)) {
+        let road = ROAD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        road.server.clear();
+        for event in &events {
+            road.posthog.capture(event.clone());
+        }
+        let report = road.posthog.flush_blocking(LONG);
+        let named: Vec<_> = events.iter().filter(|e| !e.name.trim().is_empty()).collect();
+        prop_assert_eq!(report.delivered, named.len() as u64, "{}", report);
+        prop_assert_eq!(road.server.duplicate_keys_seen(), 0);
+        let arrived = road.server.events();
+        prop_assert_eq!(arrived.len(), named.len());
+        for (sent, arrived) in named.into_iter().zip(&arrived) {
+            assert_arrived(sent, arrived)?;
+        }
+    }
+
+    #[test]
+    fn any_values_of_fields_arrive_typed(
+        s in text(), i: i64, u: u64, wide: i128, f: f64, b: bool, id in text(), outer in text(),
+    ) {
+        let captured = CapturedEvents::new();
+        let layer = PostHogLayer::builder(captured.handle()).span_fields(SpanFields::all()).build();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!(
+                "span", posthog.distinct_id = id, posthog.group.company = outer, outer, s = "hidden", late = tracing::field::Empty,
+            );
+            span.record("late", &*s);
+            let _entered = span.enter();
+            tracing::info!(posthog.event = "e", posthog.set.s = s, s, i, u, wide, f, b, shown = %s, debug = ?s);
+        });
+        let events = captured.take();
+        prop_assert_eq!(events.len(), 1, "it is valid JSON");
+        let p = &events[0].properties;
+        let clean = |s: &str| Value::from(clean(s));
+        prop_assert_eq!(&p["s"], &clean(&s));
+        prop_assert_eq!(&p["late"], &clean(&s));
+        prop_assert_eq!(&p["shown"], &clean(&s));
+        prop_assert_eq!(&p["debug"], &clean(&format!("{s:?}")));
+        prop_assert_eq!(&p["$set"]["s"], &clean(&s));
+        prop_assert_eq!(&p["outer"], &clean(&outer));
+        prop_assert_eq!(&p["i"], &Value::from(i));
+        prop_assert_eq!(&p["u"], &Value::from(u));
+        assert_same(&Number::from_f64(f).map_or(Value::Null, Value::from), p.get("f"))?;
+        prop_assert_eq!(&p["b"], &Value::from(b));
+        let wide_text = p["wide"].as_str().map_or_else(|| p["wide"].to_string(), str::to_owned);
+        prop_assert_eq!(wide_text, wide.to_string());
+        if id.trim().is_empty() {
+            prop_assert_eq!(&p["$process_person_profile"], &Value::from(false));
+        } else {
+            prop_assert_eq!(clean(&id), Value::from(events[0].distinct_id.clone()));
+        }
+    }
+
+    #[test]
+    fn any_object_in_one_field_becomes_properties(object in fields()) {
+        let captured = CapturedEvents::new();
+        let subscriber = tracing_subscriber::registry().with(captured.layer());
+        let text = Value::Object(object.clone()).to_string();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(posthog.event = "e", posthog.distinct_id = "u", posthog.properties = text);
+        });
+        let events = captured.take();
+        prop_assert_eq!(events.len(), 1, "it is valid JSON");
+        for (name, value) in &object {
+            if !is_reserved(name) {
+                assert_same(value, events[0].property(name))?;
+            }
+        }
+    }
+}
