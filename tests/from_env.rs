@@ -98,14 +98,14 @@ fn mistakes_are_named() {
             &[("POSTHOG_API_KEY", "phx_not_a_project_key")],
             "POSTHOG_API_KEY",
         ),
-        (&[key, ("POSTHOG_HOST", "eu.posthog.com")], "host"),
+        (&[key, ("POSTHOG_HOST", "eu.posthog.com")], "POSTHOG_HOST"),
         (
             &[key, ("POSTHOG_PERSONAL_API_KEY", "phc_project")],
             "POSTHOG_PERSONAL_API_KEY",
         ),
         (
             &[key, ("POSTHOG_HOST", "http://me:hunter2@localhost")],
-            "host",
+            "POSTHOG_HOST",
         ),
     ];
     for (variables, named) in cases {
