@@ -412,8 +412,10 @@ impl Queue {
         self.state().kept = events;
     }
 
+    /// Whether what failed should make room for what comes. Where callers wait for room instead, nothing
+    /// that they were told is taken is given up for their next.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.is_full(&self.state())
+        !matches!(self.limits.policy, QueuePolicy::Block { .. }) && self.is_full(&self.state())
     }
 
     /// The number of the oldest event in the queue.
