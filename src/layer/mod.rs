@@ -138,6 +138,7 @@ impl PostHogLayer {
         !self.unwanted.contains(metadata) && self.looks_wanted(metadata)
     }
 
+    #[inline(never)]
     fn looks_wanted(&self, metadata: &'static Metadata<'static>) -> bool {
         let mut names = metadata.fields().iter().map(|f| f.name());
         let wanted = !self.handle.is_disabled()
@@ -262,13 +263,11 @@ impl PostHogLayer {
     }
 
     /// Runs `change` on this layer's timing of the span, if it has one.
-    fn with_timed<S>(&self, id: &Id, ctx: &Context<'_, S>, change: impl FnOnce(&mut TimedSpan))
+    #[inline(never)]
+    fn with_timed<S>(&self, id: &Id, ctx: &Context<'_, S>, change: fn(&mut TimedSpan))
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        if !self.timed.may_contain(id) {
-            return;
-        }
         contained(|| {
             if let Some(span) = ctx.span(id)
                 && let Some(slots) = span.extensions_mut().get_mut::<SpanSlots>()
@@ -277,6 +276,96 @@ impl PostHogLayer {
             {
                 change(timed);
             }
+        });
+    }
+
+    #[inline(never)]
+    fn open_span<S>(&self, attributes: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        contained(|| {
+            let becomes_event = self.becomes_event(attributes.metadata());
+            let fields = self.encode_span(|v| attributes.record(v), becomes_event);
+            let Some(span) = ctx.span(id) else { return };
+            let data = self.span_data(fields, becomes_event);
+            let mut extensions = span.extensions_mut();
+            match extensions.get_mut::<SpanSlots>() {
+                Some(slots) => slots.put(self.id, data),
+                None => extensions.insert(SpanSlots::new(self.id, data)),
+            }
+            if becomes_event {
+                self.timed.add(id);
+            }
+        });
+    }
+
+    #[inline(never)]
+    fn capture_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(shared) = self.handle.active() else {
+            return;
+        };
+        contained(|| {
+            shared.record(|record| {
+                event.record(&mut Visitor {
+                    record,
+                    take: self.take_for_event(),
+                });
+                self.write_extras(event.metadata(), record);
+                if let Some(parent) = event.parent() {
+                    self.add_context_of(parent, ctx, record);
+                } else if !event.is_root()
+                    && let Some(current) = ctx.current_span().id()
+                {
+                    self.add_context_of(current, ctx, record);
+                }
+                self.add_fallback(record);
+            });
+        });
+    }
+
+    #[inline(never)]
+    fn close_timed<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        contained(|| {
+            let Some(span) = ctx.span(id) else { return };
+            let timed = {
+                let mut extensions = span.extensions_mut();
+                extensions
+                    .get_mut::<SpanSlots>()
+                    .and_then(|slots| slots.get_mut(self.id))
+                    .and_then(|data| data.timed.take())
+            };
+            let Some(timed) = timed else { return };
+            self.timed.remove(id);
+            let Some(shared) = self.handle.active() else {
+                return;
+            };
+            let times = timed.times();
+            let ended = shared.clock.now().checked_sub(times.since_end);
+            shared.record(|record| {
+                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
+                if let Some(ended) = ended {
+                    record.i64(Slot::Timestamp, "", millis(ended));
+                }
+                record.append(&timed.fields);
+                let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
+                record.f64(Slot::Property, "duration_ms", ms(times.duration));
+                if self.extras.busy_idle {
+                    record.f64(Slot::Property, "busy_ms", ms(times.busy));
+                    record.f64(Slot::Property, "idle_ms", ms(times.duration - times.busy));
+                }
+                self.write_extras(span.metadata(), record);
+                if let Some(parent) = span.parent() {
+                    self.add_context(parent, record);
+                }
+                self.add_fallback(record);
+            });
         });
     }
 }
@@ -312,25 +401,14 @@ where
         })
     }
 
+    // Every span and event of the program comes through here. What follows for one that is ours stands
+    // in functions of its own, so that the others pay for no more than the look.
+
+    #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let metadata = attributes.metadata();
-        if !self.wants(metadata) {
-            return;
+        if self.wants(attributes.metadata()) {
+            self.open_span(attributes, id, &ctx);
         }
-        contained(|| {
-            let becomes_event = self.becomes_event(metadata);
-            let fields = self.encode_span(|v| attributes.record(v), becomes_event);
-            let Some(span) = ctx.span(id) else { return };
-            let data = self.span_data(fields, becomes_event);
-            let mut extensions = span.extensions_mut();
-            match extensions.get_mut::<SpanSlots>() {
-                Some(slots) => slots.put(self.id, data),
-                None => extensions.insert(SpanSlots::new(self.id, data)),
-            }
-            if becomes_event {
-                self.timed.add(id);
-            }
-        });
     }
 
     fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, ctx: Context<'_, S>) {
@@ -364,79 +442,31 @@ where
         });
     }
 
+    #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.with_timed(id, &ctx, TimedSpan::enter);
+        if self.timed.may_contain(id) {
+            self.with_timed(id, &ctx, TimedSpan::enter);
+        }
     }
 
+    #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.with_timed(id, &ctx, TimedSpan::exit);
+        if self.timed.may_contain(id) {
+            self.with_timed(id, &ctx, TimedSpan::exit);
+        }
     }
 
+    #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let metadata = event.metadata();
-        if !self.wants(metadata) {
-            return;
+        if self.wants(event.metadata()) {
+            self.capture_event(event, &ctx);
         }
-        let Some(shared) = self.handle.active() else {
-            return;
-        };
-        contained(|| {
-            shared.record(|record| {
-                event.record(&mut Visitor {
-                    record,
-                    take: self.take_for_event(),
-                });
-                self.write_extras(metadata, record);
-                if let Some(parent) = event.parent() {
-                    self.add_context_of(parent, &ctx, record);
-                } else if !event.is_root()
-                    && let Some(current) = ctx.current_span().id()
-                {
-                    self.add_context_of(current, &ctx, record);
-                }
-                self.add_fallback(record);
-            });
-        });
     }
 
+    #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if !self.timed.may_contain(&id) {
-            return;
+        if self.timed.may_contain(&id) {
+            self.close_timed(&id, &ctx);
         }
-        contained(|| {
-            let Some(span) = ctx.span(&id) else { return };
-            let timed = {
-                let mut extensions = span.extensions_mut();
-                extensions
-                    .get_mut::<SpanSlots>()
-                    .and_then(|slots| slots.get_mut(self.id))
-                    .and_then(|data| data.timed.take())
-            };
-            let Some(timed) = timed else { return };
-            self.timed.remove(&id);
-            let Some(shared) = self.handle.active() else {
-                return;
-            };
-            let times = timed.times();
-            let ended = shared.clock.now().checked_sub(times.since_end);
-            shared.record(|record| {
-                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
-                if let Some(ended) = ended {
-                    record.i64(Slot::Timestamp, "", millis(ended));
-                }
-                record.append(&timed.fields);
-                let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
-                record.f64(Slot::Property, "duration_ms", ms(times.duration));
-                if self.extras.busy_idle {
-                    record.f64(Slot::Property, "busy_ms", ms(times.busy));
-                    record.f64(Slot::Property, "idle_ms", ms(times.duration - times.busy));
-                }
-                self.write_extras(span.metadata(), record);
-                if let Some(parent) = span.parent() {
-                    self.add_context(parent, record);
-                }
-                self.add_fallback(record);
-            });
-        });
     }
 }
