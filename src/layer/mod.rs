@@ -264,7 +264,7 @@ impl PostHogLayer {
 
     /// Runs `change` on this layer's timing of the span, if it has one.
     #[inline(never)]
-    fn with_timed<S>(&self, id: &Id, ctx: &Context<'_, S>, change: fn(&mut TimedSpan))
+    fn with_timed<S>(&self, id: &Id, ctx: Context<'_, S>, change: fn(&mut TimedSpan))
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -280,7 +280,7 @@ impl PostHogLayer {
     }
 
     #[inline(never)]
-    fn open_span<S>(&self, attributes: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>)
+    fn open_span<S>(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -301,7 +301,7 @@ impl PostHogLayer {
     }
 
     #[inline(never)]
-    fn capture_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    fn capture_event<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -316,11 +316,11 @@ impl PostHogLayer {
                 });
                 self.write_extras(event.metadata(), record);
                 if let Some(parent) = event.parent() {
-                    self.add_context_of(parent, ctx, record);
+                    self.add_context_of(parent, &ctx, record);
                 } else if !event.is_root()
                     && let Some(current) = ctx.current_span().id()
                 {
-                    self.add_context_of(current, ctx, record);
+                    self.add_context_of(current, &ctx, record);
                 }
                 self.add_fallback(record);
             });
@@ -328,12 +328,12 @@ impl PostHogLayer {
     }
 
     #[inline(never)]
-    fn close_timed<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    fn close_timed<S>(&self, id: Id, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         contained(|| {
-            let Some(span) = ctx.span(id) else { return };
+            let Some(span) = ctx.span(&id) else { return };
             let timed = {
                 let mut extensions = span.extensions_mut();
                 extensions
@@ -342,7 +342,7 @@ impl PostHogLayer {
                     .and_then(|data| data.timed.take())
             };
             let Some(timed) = timed else { return };
-            self.timed.remove(id);
+            self.timed.remove(&id);
             let Some(shared) = self.handle.active() else {
                 return;
             };
@@ -407,7 +407,7 @@ where
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         if self.wants(attributes.metadata()) {
-            self.open_span(attributes, id, &ctx);
+            self.open_span(attributes, id, ctx);
         }
     }
 
@@ -445,28 +445,28 @@ where
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         if self.timed.may_contain(id) {
-            self.with_timed(id, &ctx, TimedSpan::enter);
+            self.with_timed(id, ctx, TimedSpan::enter);
         }
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         if self.timed.may_contain(id) {
-            self.with_timed(id, &ctx, TimedSpan::exit);
+            self.with_timed(id, ctx, TimedSpan::exit);
         }
     }
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if self.wants(event.metadata()) {
-            self.capture_event(event, &ctx);
+            self.capture_event(event, ctx);
         }
     }
 
     #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         if self.timed.may_contain(&id) {
-            self.close_timed(&id, &ctx);
+            self.close_timed(id, ctx);
         }
     }
 }
