@@ -4,7 +4,7 @@
 use super::event::Event;
 use super::hooks::Hooks;
 use super::notices::Notices;
-use super::record::{self, Field, Record, Slot, Val};
+use super::record::{self, Field, Key, Record, Slot, Val};
 use super::stamp::{Ids, Stamp};
 use super::stats::DropReason;
 use serde_json::{Map, Value};
@@ -64,7 +64,7 @@ impl Constant {
         string(&mut json, key);
         json.push(b':');
         let mut record = Record::over(Vec::new(), usize::MAX);
-        record.value(Slot::Property, "", value);
+        record.value(Key::Named(Slot::Property, ""), value);
         for field in record::fields(record.bytes()) {
             write_value(&mut json, field.value);
         }
@@ -216,7 +216,12 @@ impl Encoder {
                     if segment > 0 => {}
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
-                    match r.fields.iter().position(same) {
+                    // Those that go by number come first: nothing else can be before them.
+                    let earlier = match field.name {
+                        Some(name) if name.unique => None,
+                        _ => r.fields.iter().position(same),
+                    };
+                    match earlier {
                         Some(nearer) if nearer < first_of_segment => {}
                         Some(earlier) => r.fields[earlier] = field,
                         None => r.fields.push(field),
@@ -245,6 +250,8 @@ impl Encoder {
                     _ => self.notices.not_an_object(),
                 },
                 Slot::Unknown => self.notices.unknown_field(field.key),
+                // These are for the reader of the record, which has seen to them.
+                Slot::Site | Slot::Numbered => {}
             }
         }
         r
@@ -412,7 +419,7 @@ impl Encoder {
                     continue;
                 }
             }
-            key(out, field.key);
+            key_of(out, field);
             write_value(out, field.value);
             out.push(b',');
         }
@@ -425,7 +432,7 @@ impl Encoder {
             for field in r.fields.iter().filter(|f| f.slot == slot) {
                 out.extend_from_slice(if first { name.as_bytes() } else { b"," });
                 first = false;
-                key(out, field.key);
+                key_of(out, field);
                 match slot {
                     // PostHog looks groups up by text.
                     Slot::Group => string(out, &plain_text(field.value)),
@@ -637,9 +644,17 @@ pub(crate) fn from_millis(ms: i64) -> SystemTime {
     at.unwrap_or(UNIX_EPOCH)
 }
 
-fn key(out: &mut Vec<u8>, key: &str) {
+/// A key and its colon.
+pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
     string(out, key);
     out.push(b':');
+}
+
+fn key_of(out: &mut Vec<u8>, field: &Field<'_>) {
+    match field.name {
+        Some(name) => out.extend_from_slice(&name.json),
+        None => key(out, field.key),
+    }
 }
 
 fn write_value(out: &mut Vec<u8>, value: Val<'_>) {

@@ -2,7 +2,7 @@
 
 use super::PostHogLayer;
 use crate::capture::CaptureHandle;
-use crate::capture::record::{Record, Slot};
+use crate::capture::record::{Key, Record, Slot};
 use tracing::level_filters::LevelFilter;
 
 /// Which plain fields of enclosing spans become properties of the events within. Fields of the
@@ -114,7 +114,7 @@ impl PostHogLayerBuilder {
     /// programs with one user. Default: such events are personless.
     pub fn distinct_id(mut self, id: impl AsRef<str>) -> Self {
         let mut record = Record::over(Vec::new(), usize::MAX);
-        record.str(Slot::DistinctId, "", id.as_ref());
+        record.str(Key::Named(Slot::DistinctId, ""), id.as_ref());
         self.fallback = record.into_bytes();
         self
     }

@@ -8,7 +8,8 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
-use crate::capture::record::{Record, Slot, merge, millis};
+use crate::capture::record::{Key, Record, Slot, merge, millis};
+use crate::capture::sites;
 use crate::capture::{CaptureHandle, EventCaptureBackend, PostHogGuard};
 use crate::client::PostHogClientBuilder;
 use crate::error::PostHogError;
@@ -24,7 +25,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
-use visit::{Take, Visitor};
+use visit::{Names, Numbers, Visitor};
 
 /// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
 ///
@@ -157,11 +158,29 @@ impl PostHogLayer {
         *metadata.level() <= self.max_level && metadata.fields().field(fields::EVENT).is_some()
     }
 
-    fn take_for_event(&self) -> Take<'static> {
-        if self.extras.message {
-            Take::All
-        } else {
-            Take::AllButMessage
+    /// Writes the event's own fields: by number, where their callsite has one.
+    fn add_fields(&self, event: &Event<'_>, record: &mut Record) {
+        let metadata = event.metadata();
+        let message = self.extras.message;
+        match sites::number(metadata, fields::meaning) {
+            Some(site) => {
+                record.site(site);
+                let but = match message {
+                    true => None,
+                    false => metadata.fields().field("message").map(|f| f.index()),
+                };
+                event.record(&mut Visitor {
+                    record,
+                    naming: Numbers { but },
+                });
+            }
+            None => event.record(&mut Visitor {
+                record,
+                naming: match message {
+                    true => Names::All,
+                    false => Names::AllButMessage,
+                },
+            }),
         }
     }
 
@@ -176,7 +195,7 @@ impl PostHogLayer {
         } = self.extras;
         let mut put = |wanted: bool, key: &str, value: Option<&str>| {
             if let (true, Some(value)) = (wanted, value) {
-                record.str(Slot::Property, key, value);
+                record.str(Key::Named(Slot::Property, key), value);
             }
         };
         put(level, "level", Some(metadata.level().as_str()));
@@ -184,7 +203,7 @@ impl PostHogLayer {
         put(module_path, "module_path", metadata.module_path());
         put(file, "file", metadata.file());
         if let (true, Some(line)) = (line, metadata.line()) {
-            record.u64(Slot::Property, "line", line.into());
+            record.u64(Key::Named(Slot::Property, "line"), line.into());
         }
     }
 
@@ -232,15 +251,19 @@ impl PostHogLayer {
     }
 
     /// Encodes a span's fields, outside any lock: their `Debug` may log, lock, or panic.
-    fn encode_span(&self, visit: impl FnOnce(&mut Visitor<'_>), becomes_event: bool) -> Vec<u8> {
+    fn encode_span(
+        &self,
+        visit: impl FnOnce(&mut Visitor<'_, Names<'_>>),
+        becomes_event: bool,
+    ) -> Vec<u8> {
         let buffer = crate::capture::take_scratch();
         let mut record = Record::over(buffer, MAX_SPAN_BYTES);
         visit(&mut Visitor {
             record: &mut record,
-            take: if becomes_event {
-                Take::All
+            naming: if becomes_event {
+                Names::All
             } else {
-                Take::Span(&self.span_fields)
+                Names::Span(&self.span_fields)
             },
         });
         let encoded = record.bytes().to_vec();
@@ -310,10 +333,7 @@ impl PostHogLayer {
         };
         contained(|| {
             shared.record(|record| {
-                event.record(&mut Visitor {
-                    record,
-                    take: self.take_for_event(),
-                });
+                self.add_fields(event, record);
                 self.write_extras(event.metadata(), record);
                 if let Some(parent) = event.parent() {
                     self.add_context_of(parent, &ctx, record);
@@ -351,14 +371,20 @@ impl PostHogLayer {
             shared.record(|record| {
                 // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
                 if let Some(ended) = ended {
-                    record.i64(Slot::Timestamp, "", millis(ended));
+                    record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
                 }
                 record.append(&timed.fields);
                 let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
-                record.f64(Slot::Property, "duration_ms", ms(times.duration));
+                record.f64(
+                    Key::Named(Slot::Property, "duration_ms"),
+                    ms(times.duration),
+                );
                 if self.extras.busy_idle {
-                    record.f64(Slot::Property, "busy_ms", ms(times.busy));
-                    record.f64(Slot::Property, "idle_ms", ms(times.duration - times.busy));
+                    record.f64(Key::Named(Slot::Property, "busy_ms"), ms(times.busy));
+                    record.f64(
+                        Key::Named(Slot::Property, "idle_ms"),
+                        ms(times.duration - times.busy),
+                    );
                 }
                 self.write_extras(span.metadata(), record);
                 if let Some(parent) = span.parent() {
