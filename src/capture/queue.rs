@@ -66,6 +66,12 @@ impl Chunk {
         self.first + self.head as u64
     }
 
+    fn push(&mut self, record: &[u8], at: i64) {
+        self.bytes.extend_from_slice(record);
+        let end = self.bytes.len();
+        self.entries.push(Entry { end, at });
+    }
+
     fn start_of(&self, entry: usize) -> usize {
         entry
             .checked_sub(1)
@@ -200,19 +206,8 @@ impl Queue {
     /// Puts one record in, or counts why not.
     pub(crate) fn push(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
         let mut state = self.state();
-        if !state.closed && !self.fits(&state, record.len()) {
-            state = self.make_room(state, record.len());
-        }
-        let refused = if state.closed {
-            Some(DropReason::Shutdown)
-        } else if !self.fits(&state, record.len()) {
-            Some(DropReason::QueueFull)
-        } else {
-            None
-        };
-        if let Some(reason) = refused {
-            state.dropped.add(reason, 1);
-            return Err(reason);
+        if state.closed || !self.fits(&state, record.len()) {
+            state = self.make_room(state, record.len())?;
         }
         self.append(&mut state, record, at);
         let wake = match state.sleep {
@@ -233,12 +228,13 @@ impl Queue {
         Ok(())
     }
 
+    /// Does what the policy says for room, or counts the event as dropped.
     #[cold]
     fn make_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         bytes: usize,
-    ) -> MutexGuard<'a, State> {
+    ) -> Result<MutexGuard<'a, State>, DropReason> {
         match self.limits.policy {
             QueuePolicy::Block { timeout } => {
                 let until = Instant::now() + timeout;
@@ -254,31 +250,38 @@ impl Queue {
                         .0;
                 }
             }
-            QueuePolicy::DropOldest if bytes <= self.limits.bytes => {
+            QueuePolicy::DropOldest if !state.closed && bytes <= self.limits.bytes => {
                 while state.queued > 0 && !self.fits(&state, bytes) {
                     state.drop_oldest();
                 }
             }
             _ => {}
         }
-        state
+        let reason = if state.closed {
+            DropReason::Shutdown
+        } else if !self.fits(&state, bytes) {
+            DropReason::QueueFull
+        } else {
+            return Ok(state);
+        };
+        state.dropped.add(reason, 1);
+        Err(reason)
     }
 
     fn append(&self, state: &mut State, record: &[u8], at: i64) {
-        let open = state.chunks.back().is_some_and(|chunk| {
+        let open = state.chunks.back_mut().filter(|chunk| {
             !chunk.sealed
                 && chunk.len() < self.limits.batch_events
                 && (chunk.len() == 0 || chunk.byte_len() + record.len() <= self.limits.batch_bytes)
         });
-        if !open {
-            let mut chunk = state.free.pop().unwrap_or_default();
-            chunk.first = state.next;
-            state.chunks.push_back(chunk);
-        }
-        if let Some(chunk) = state.chunks.back_mut() {
-            chunk.bytes.extend_from_slice(record);
-            let end = chunk.bytes.len();
-            chunk.entries.push(Entry { end, at });
+        match open {
+            Some(chunk) => chunk.push(record, at),
+            None => {
+                let mut chunk = state.free.pop().unwrap_or_default();
+                chunk.first = state.next;
+                chunk.push(record, at);
+                state.chunks.push_back(chunk);
+            }
         }
         state.next += 1;
         state.queued += 1;
