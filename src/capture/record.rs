@@ -406,7 +406,14 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
 
 /// Milliseconds since the epoch, as PostHog counts.
 pub(crate) fn millis(at: SystemTime) -> i64 {
-    let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    // Not `as_millis`, which counts in 128 bits.
+    let ms = |d: Duration| {
+        let ms = d
+            .as_secs()
+            .saturating_mul(1000)
+            .saturating_add(d.subsec_millis().into());
+        i64::try_from(ms).unwrap_or(i64::MAX)
+    };
     match at.duration_since(UNIX_EPOCH) {
         Ok(after) => ms(after),
         Err(before) => -ms(before.duration()),

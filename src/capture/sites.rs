@@ -9,6 +9,8 @@ use tracing::Metadata;
 pub(crate) struct Site {
     metadata: &'static Metadata<'static>,
     names: Box<[Name]>,
+    /// The number of the field that holds an event's text.
+    message: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -27,12 +29,12 @@ const TRIES: usize = 8;
 
 static SITES: [OnceLock<Site>; PLACES] = [const { OnceLock::new() }; PLACES];
 
-/// The number of a callsite. The first time, `meaning` says what each field name is for.
+/// A callsite and its number. The first time, `meaning` says what each field name is for.
 #[inline]
 pub(crate) fn number(
     metadata: &'static Metadata<'static>,
     meaning: fn(&'static str) -> (Slot, &'static str),
-) -> Option<u16> {
+) -> Option<(u16, &'static Site)> {
     number_in(&SITES, metadata, meaning)
 }
 
@@ -41,17 +43,17 @@ fn number_in(
     sites: &'static [OnceLock<Site>],
     metadata: &'static Metadata<'static>,
     meaning: fn(&'static str) -> (Slot, &'static str),
-) -> Option<u16> {
+) -> Option<(u16, &'static Site)> {
     // Its metadata lives as long as the process, so the address is its name.
     let address = std::ptr::from_ref(metadata).addr();
     let first = (address >> 4) ^ (address >> 14);
     (first..first + TRIES)
-        .map(|place| place % sites.len())
-        .find(|place| {
-            let site = sites[*place].get_or_init(|| Site::new(metadata, meaning));
-            std::ptr::eq(site.metadata, metadata)
+        .map(|place| {
+            let place = place % sites.len();
+            let site = sites[place].get_or_init(|| Site::new(metadata, meaning));
+            (place as u16, site)
         })
-        .map(|place| place as u16)
+        .find(|(_, site)| std::ptr::eq(site.metadata, metadata))
 }
 
 /// The callsite of that number.
@@ -83,7 +85,13 @@ impl Site {
         Self {
             metadata,
             names: meanings.iter().map(name).collect(),
+            message: metadata.fields().field("message").map(|f| f.index()),
         }
+    }
+
+    #[inline]
+    pub(crate) fn message(&self) -> Option<usize> {
+        self.message
     }
 
     #[inline]
@@ -113,10 +121,10 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             let span = || tracing::info_span!("one", plan = 1, set.plan = 2, twice = 3, twice_ = 4);
             let metadata = metadata_of(&span());
-            let n = number(metadata, meaning).unwrap();
-            assert_eq!(number(metadata_of(&span()), meaning), Some(n));
+            let n = number(metadata, meaning).unwrap().0;
+            assert_eq!(number(metadata_of(&span()), meaning).unwrap().0, n);
             let other = tracing::info_span!("two");
-            assert_ne!(number(metadata_of(&other), meaning), Some(n));
+            assert_ne!(number(metadata_of(&other), meaning).unwrap().0, n);
 
             let mut r = Record::over(Vec::new(), 999);
             r.site(n);
@@ -148,7 +156,7 @@ mod tests {
                 tracing::info_span!("b"),
                 tracing::info_span!("c"),
             ];
-            let number = |span| number_in(&FEW, metadata_of(span), meaning);
+            let number = |span| Some(number_in(&FEW, metadata_of(span), meaning)?.0);
             let (first, second) = (number(&a), number(&b));
             assert!(first.is_some() && second.is_some() && first != second);
             assert_eq!(number(&c), None);

@@ -64,6 +64,14 @@ pub(crate) struct Extras {
     pub(crate) busy_idle: bool,
 }
 
+impl Extras {
+    /// Whether there is something to write from the callsite.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.level || self.target || self.module_path || self.file || self.line
+    }
+}
+
 /// Options of a [`PostHogLayer`], made by [`PostHogLayer::builder`].
 ///
 /// ```

@@ -163,11 +163,11 @@ impl PostHogLayer {
         let metadata = event.metadata();
         let message = self.extras.message;
         match sites::number(metadata, fields::meaning) {
-            Some(site) => {
-                record.site(site);
+            Some((number, site)) => {
+                record.site(number);
                 let but = match message {
                     true => None,
-                    false => metadata.fields().field("message").map(|f| f.index()),
+                    false => site.message(),
                 };
                 event.record(&mut Visitor {
                     record,
@@ -209,13 +209,16 @@ impl PostHogLayer {
 
     /// Adds what the spans from `span` outwards say.
     fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
-        for span in span.scope() {
-            let extensions = span.extensions();
-            if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
+        // Not `scope`, which would look the first span up again.
+        let mut next = Some(span);
+        while let Some(span) = next {
+            if let Some(slots) = span.extensions().get::<SpanSlots>()
+                && let Some(data) = slots.get(self.id)
                 && !data.context.is_empty()
             {
                 record.outer_segment(&data.context);
             }
+            next = span.parent();
         }
     }
 
@@ -334,7 +337,9 @@ impl PostHogLayer {
         contained(|| {
             shared.record(|record| {
                 self.add_fields(event, record);
-                self.write_extras(event.metadata(), record);
+                if self.extras.any() {
+                    self.write_extras(event.metadata(), record);
+                }
                 if let Some(parent) = event.parent() {
                     self.add_context_of(parent, &ctx, record);
                 } else if !event.is_root()
@@ -386,7 +391,9 @@ impl PostHogLayer {
                         ms(times.duration - times.busy),
                     );
                 }
-                self.write_extras(span.metadata(), record);
+                if self.extras.any() {
+                    self.write_extras(span.metadata(), record);
+                }
                 if let Some(parent) = span.parent() {
                     self.add_context(parent, record);
                 }
