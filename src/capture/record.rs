@@ -301,12 +301,7 @@ impl Record {
     /// Fields that were encoded before, of a span further out.
     #[inline]
     pub(crate) fn outer_segment(&mut self, encoded: &[u8]) {
-        if self.bytes.len() + HEADER + encoded.len() > self.limit {
-            self.overflow = true;
-            return;
-        }
-        self.put(Key::Named(Slot::Break, ""), Tag::Null, &[]);
-        self.bytes.extend_from_slice(encoded);
+        self.field(header(Slot::Break, Tag::Null, 0, 0), "", encoded);
     }
 
     pub(crate) fn value(&mut self, key: Key<'_>, value: &Value) {

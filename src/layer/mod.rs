@@ -15,7 +15,7 @@ use crate::client::PostHogClientBuilder;
 use crate::error::PostHogError;
 use builder::Extras;
 use callsites::{Timed, Unwanted};
-use span::{SpanData, SpanSlots, TimedSpan, context_of};
+use span::{Encoded, SpanData, SpanSlots, TimedSpan, context_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -258,7 +258,7 @@ impl PostHogLayer {
         &self,
         visit: impl FnOnce(&mut Visitor<'_, Names<'_>>),
         becomes_event: bool,
-    ) -> Vec<u8> {
+    ) -> Encoded {
         let buffer = crate::capture::take_scratch();
         let mut record = Record::over(buffer, MAX_SPAN_BYTES);
         visit(&mut Visitor {
@@ -269,16 +269,16 @@ impl PostHogLayer {
                 Names::Span(&self.span_fields)
             },
         });
-        let encoded = record.bytes().to_vec();
+        let encoded = Encoded::from_slice(record.bytes());
         crate::capture::give_scratch(record.into_bytes());
         encoded
     }
 
-    fn span_data(&self, fields: Vec<u8>, becomes_event: bool) -> SpanData {
+    fn span_data(&self, fields: Encoded, becomes_event: bool) -> SpanData {
         if becomes_event {
             SpanData {
                 context: context_of(&fields, |name| self.span_fields.allows(name)),
-                timed: Some(Box::new(TimedSpan::new(fields))),
+                timed: Some(Box::new(TimedSpan::new(fields.into_vec()))),
             }
         } else {
             SpanData {
@@ -316,9 +316,11 @@ impl PostHogLayer {
             let Some(span) = ctx.span(id) else { return };
             let data = self.span_data(fields, becomes_event);
             let mut extensions = span.extensions_mut();
-            match extensions.get_mut::<SpanSlots>() {
-                Some(slots) => slots.put(self.id, data),
-                None => extensions.insert(SpanSlots::new(self.id, data)),
+            // Rarely was there one before, of another PostHog layer.
+            if let Some(others) = extensions.replace(SpanSlots::new(self.id, data))
+                && let Some(slots) = extensions.get_mut::<SpanSlots>()
+            {
+                slots.adopt(others);
             }
             if becomes_event {
                 self.timed.add(id);
@@ -460,17 +462,17 @@ where
             else {
                 return;
             };
-            let merge = |older: &mut Vec<u8>, newer: &[u8]| {
-                if older.len() + newer.len() <= 2 * MAX_SPAN_BYTES {
-                    *older = merge(older, newer);
-                }
-            };
+            let fits = |older: &[u8]| older.len() + newer.len() <= 2 * MAX_SPAN_BYTES;
+            let mut newer_context = None;
             if let Some(timed) = &mut data.timed {
-                merge(&mut timed.fields, &newer);
-                let reaching = context_of(&newer, |name| self.span_fields.allows(name));
-                merge(&mut data.context, &reaching);
-            } else {
-                merge(&mut data.context, &newer);
+                if fits(&timed.fields) {
+                    timed.fields = merge(&timed.fields, &newer);
+                }
+                newer_context = Some(context_of(&newer, |name| self.span_fields.allows(name)));
+            }
+            if fits(&data.context) {
+                let newer = newer_context.as_ref().unwrap_or(&newer);
+                data.context = merge(&data.context, newer).into();
             }
         });
     }
