@@ -345,7 +345,10 @@ impl Queue {
             self.look_first.store(false, Ordering::Relaxed);
         }
         drop(state);
-        self.room.notify_all();
+        // Notifying is a system call, also where nobody waits.
+        if matches!(self.limits.policy, QueuePolicy::Block { .. }) {
+            self.room.notify_all();
+        }
     }
 
     /// Gives up so many bytes of what was taken, no events.
