@@ -411,8 +411,12 @@ impl Encoder {
             "$geoip_disable" => geoip.is_some(),
             _ => false,
         };
-        let mut special = false;
-        for field in r.fields.iter().filter(|f| f.slot == Slot::Property) {
+        let (mut special, mut nested) = (false, false);
+        for field in &r.fields {
+            if field.slot != Slot::Property {
+                nested = true;
+                continue;
+            }
             if field.key.starts_with('$') {
                 special = true;
                 if taken(field.key) {
@@ -428,6 +432,9 @@ impl Encoder {
             (Slot::Set, "\"$set\":{"),
             (Slot::SetOnce, "\"$set_once\":{"),
         ] {
+            if !nested {
+                break;
+            }
             let mut first = true;
             for field in r.fields.iter().filter(|f| f.slot == slot) {
                 out.extend_from_slice(if first { name.as_bytes() } else { b"," });
