@@ -46,7 +46,7 @@
 //! | `posthog.session_id` | event, span | `$session_id` |
 //! | `posthog.group.<type>` | event, span | `$groups.<type>`, as text |
 //! | `posthog.set.<name>`, `posthog.set_once.<name>` | event ¹ | person properties: `$set`, `$set_once` |
-//! | `posthog.timestamp` | event ¹ | when it happened: RFC 3339 text with its offset, or milliseconds since 1970 as `i64` |
+//! | `posthog.timestamp` | event ¹ | when it happened: RFC 3339 text with its offset, or milliseconds since 1970 as an integer |
 //! | `posthog.uuid` | event ¹ | its uuid |
 //! | `posthog.process_person_profile` | event, span | `$process_person_profile` |
 //! | `posthog.geoip_disable` | event, span | `$geoip_disable` |

@@ -263,3 +263,26 @@ fn an_id_that_is_too_long_is_cut_as_posthog_would_and_said_once() {
     }
     assert_eq!(diagnostics(emit).len(), 1);
 }
+
+#[test]
+fn a_timestamp_may_be_milliseconds_of_any_integer_type() {
+    let captured = CapturedEvents::new();
+    let subscriber = tracing_subscriber::registry().with(captured.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        info!(
+            posthog.event = "a",
+            posthog.timestamp = 1_735_787_045_678_i64
+        );
+        info!(
+            posthog.event = "b",
+            posthog.timestamp = 1_735_787_045_678_u64
+        );
+        info!(
+            posthog.event = "c",
+            posthog.timestamp = 1_735_787_045_678_u128
+        );
+    });
+    for event in captured.events() {
+        assert_eq!(event.timestamp.unwrap(), "2025-01-02T03:04:05.678Z");
+    }
+}

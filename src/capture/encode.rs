@@ -4,7 +4,7 @@
 use super::event::Event;
 use super::hooks::Hooks;
 use super::notices::Notices;
-use super::record::{self, Field, Record, Slot, Val};
+use super::record::{self, Field, Key, Record, Slot, Val};
 use super::stamp::{Ids, Stamp};
 use super::stats::DropReason;
 use serde_json::{Map, Value};
@@ -64,7 +64,7 @@ impl Constant {
         string(&mut json, key);
         json.push(b':');
         let mut record = Record::over(Vec::new(), usize::MAX);
-        record.value(Slot::Property, "", value);
+        record.value(Key::Named(Slot::Property, ""), value);
         for field in record::fields(record.bytes()) {
             write_value(&mut json, field.value);
         }
@@ -236,7 +236,12 @@ impl Encoder {
                 }
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
-                    match r.fields.iter().position(same) {
+                    // Those that go by number come first: nothing else can be before them.
+                    let earlier = match field.name {
+                        Some(name) if name.unique => None,
+                        _ => r.fields.iter().position(same),
+                    };
+                    match earlier {
                         Some(nearer) if nearer < first_of_segment => {}
                         Some(earlier) => r.fields[earlier] = field,
                         None => {
@@ -271,6 +276,9 @@ impl Encoder {
                     _ => self.notices.not_an_object(),
                 },
                 Slot::Unknown => self.notices.unknown_field(field.key),
+                Slot::Cut => self.notices.span_too_large(),
+                // These are for the reader of the record, which has seen to them.
+                Slot::Site | Slot::Numbered => {}
             }
         }
         r
@@ -299,18 +307,18 @@ impl Encoder {
     }
 
     fn timestamp(&self, r: &Resolved<'_>, at: i64) -> i64 {
-        match r.timestamp {
-            None => at,
-            Some(Val::I64(given)) if Stamp::writes(given) => given,
-            Some(Val::Str(text)) => Stamp::read(text).unwrap_or_else(|| {
-                self.notices.bad_timestamp();
-                at
-            }),
-            Some(_) => {
-                self.notices.bad_timestamp();
-                at
-            }
-        }
+        let Some(given) = r.timestamp else { return at };
+        let millis = match given {
+            Val::I64(millis) => Some(millis),
+            // As `Duration::as_millis` gives them.
+            Val::U64(millis) => i64::try_from(millis).ok(),
+            Val::Str(text) => Stamp::read(text),
+            _ => None,
+        };
+        millis.filter(|m| Stamp::writes(*m)).unwrap_or_else(|| {
+            self.notices.bad_timestamp();
+            at
+        })
     }
 
     /// The event as a hook sees it.
@@ -430,15 +438,19 @@ impl Encoder {
             "$geoip_disable" => geoip.is_some(),
             _ => false,
         };
-        let mut special = false;
-        for field in r.fields.iter().filter(|f| f.slot == Slot::Property) {
+        let (mut special, mut nested) = (false, false);
+        for field in &r.fields {
+            if field.slot != Slot::Property {
+                nested = true;
+                continue;
+            }
             if field.key.starts_with('$') {
                 special = true;
                 if taken(field.key) {
                     continue;
                 }
             }
-            key(out, field.key);
+            key_of(out, field);
             write_value(out, field.value);
             out.push(b',');
         }
@@ -447,11 +459,14 @@ impl Encoder {
             (Slot::Set, "\"$set\":{"),
             (Slot::SetOnce, "\"$set_once\":{"),
         ] {
+            if !nested {
+                break;
+            }
             let mut first = true;
             for field in r.fields.iter().filter(|f| f.slot == slot) {
                 out.extend_from_slice(if first { name.as_bytes() } else { b"," });
                 first = false;
-                key(out, field.key);
+                key_of(out, field);
                 match slot {
                     // PostHog looks groups up by text.
                     Slot::Group => string(out, &plain_text(field.value)),
@@ -663,9 +678,17 @@ pub(crate) fn from_millis(ms: i64) -> SystemTime {
     at.unwrap_or(UNIX_EPOCH)
 }
 
-fn key(out: &mut Vec<u8>, key: &str) {
+/// A key and its colon.
+pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
     string(out, key);
     out.push(b':');
+}
+
+fn key_of(out: &mut Vec<u8>, field: &Field<'_>) {
+    match field.name {
+        Some(name) => out.extend_from_slice(&name.json),
+        None => key(out, field.key),
+    }
 }
 
 fn write_value(out: &mut Vec<u8>, value: Val<'_>) {

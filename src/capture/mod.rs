@@ -12,6 +12,7 @@ pub(crate) mod notices;
 pub(crate) mod queue;
 pub(crate) mod quiet;
 pub(crate) mod record;
+pub(crate) mod sites;
 pub(crate) mod stamp;
 mod stats;
 

@@ -65,13 +65,17 @@ impl Notices {
         self.say("posthog.properties is not a JSON object; the field is ignored");
     }
 
+    pub(crate) fn span_too_large(&self) {
+        self.say("a span has more than 64 KiB of fields; those that do not fit are left out");
+    }
+
     pub(crate) fn bad_uuid(&self) {
         self.say("posthog.uuid is not a UUID; a new one is used");
     }
 
     pub(crate) fn bad_timestamp(&self) {
         self.say(
-            "posthog.timestamp is not an RFC 3339 time with offset; the time of capture is used",
+            "posthog.timestamp is neither an RFC 3339 time with offset nor milliseconds since 1970; the time of capture is used",
         );
     }
 

@@ -66,6 +66,12 @@ impl Chunk {
         self.first + self.head as u64
     }
 
+    fn push(&mut self, record: &[u8], at: i64) {
+        self.bytes.extend_from_slice(record);
+        let end = self.bytes.len();
+        self.entries.push(Entry { end, at });
+    }
+
     fn start_of(&self, entry: usize) -> usize {
         entry
             .checked_sub(1)
@@ -222,19 +228,8 @@ impl Queue {
     /// Puts one record in, or counts why not.
     pub(crate) fn push(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
         let mut state = self.state();
-        if !state.closed && !self.fits(&state, record.len()) {
-            state = self.make_room(state, record.len());
-        }
-        let refused = if state.closed {
-            Some(DropReason::Shutdown)
-        } else if !self.fits(&state, record.len()) {
-            Some(DropReason::QueueFull)
-        } else {
-            None
-        };
-        if let Some(reason) = refused {
-            self.refused(state, reason);
-            return Err(reason);
+        if state.closed || !self.fits(&state, record.len()) {
+            state = self.make_room(state, record.len())?;
         }
         self.append(&mut state, record, at);
         let wake = match state.sleep {
@@ -269,12 +264,13 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Does what the policy says for room, or counts the event as dropped.
     #[cold]
     fn make_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         bytes: usize,
-    ) -> MutexGuard<'a, State> {
+    ) -> Result<MutexGuard<'a, State>, DropReason> {
         match self.limits.policy {
             // Larger than all of the room there can be: nothing would help it.
             _ if bytes > self.limits.bytes => {}
@@ -293,7 +289,9 @@ impl Queue {
                 }
             }
             // Only where it helps: what the actor holds takes its room whatever is dropped here.
-            QueuePolicy::DropOldest if state.held_bytes + bytes <= self.limits.bytes => {
+            QueuePolicy::DropOldest
+                if !state.closed && state.held_bytes + bytes <= self.limits.bytes =>
+            {
                 while state.queued > 0 && !self.fits(&state, bytes) {
                     state.drop_oldest();
                     if state.overflow == Overflow::No {
@@ -303,24 +301,31 @@ impl Queue {
             }
             _ => {}
         }
-        state
+        let reason = if state.closed {
+            DropReason::Shutdown
+        } else if !self.fits(&state, bytes) {
+            DropReason::QueueFull
+        } else {
+            return Ok(state);
+        };
+        self.refused(state, reason);
+        Err(reason)
     }
 
     fn append(&self, state: &mut State, record: &[u8], at: i64) {
-        let open = state.chunks.back().is_some_and(|chunk| {
+        let open = state.chunks.back_mut().filter(|chunk| {
             !chunk.sealed
                 && chunk.len() < self.limits.batch_events
                 && (chunk.len() == 0 || chunk.byte_len() + record.len() <= self.limits.batch_bytes)
         });
-        if !open {
-            let mut chunk = state.free.pop().unwrap_or_default();
-            chunk.first = state.next;
-            state.chunks.push_back(chunk);
-        }
-        if let Some(chunk) = state.chunks.back_mut() {
-            chunk.bytes.extend_from_slice(record);
-            let end = chunk.bytes.len();
-            chunk.entries.push(Entry { end, at });
+        match open {
+            Some(chunk) => chunk.push(record, at),
+            None => {
+                let mut chunk = state.free.pop().unwrap_or_default();
+                chunk.first = state.next;
+                chunk.push(record, at);
+                state.chunks.push_back(chunk);
+            }
         }
         state.next += 1;
         state.queued += 1;
@@ -393,7 +398,10 @@ impl Queue {
             state.overflow = Overflow::No;
         }
         drop(state);
-        self.room.notify_all();
+        // Notifying is a system call, also where nobody waits.
+        if matches!(self.limits.policy, QueuePolicy::Block { .. }) {
+            self.room.notify_all();
+        }
     }
 
     /// Gives up so many bytes of what was taken, no events.

@@ -3,8 +3,12 @@
 //! A field is `slot, tag, key length, value length, key, value`. Fields of the event come first, then
 //! a break, then those of the nearest span, a break, and so on outwards: whoever reads a record lets
 //! the nearest value win, and within one segment the last.
+//!
+//! The fields of a known callsite stand at the very beginning, behind its number. They have no key: what
+//! would be its length is the number of the field in the callsite.
 
 use super::event::Event;
+use super::sites::{self, Name, Site};
 use serde_json::Value;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,12 +32,18 @@ pub(crate) enum Slot {
     Properties,
     /// A `posthog.*` name that means nothing; kept to be reported.
     Unknown,
+    /// Fields of a span were left out.
+    Cut,
     /// The next fields are from further away.
     Break,
+    /// The callsite whose field numbers follow.
+    Site,
+    /// A field of that callsite.
+    Numbered,
 }
 
 impl Slot {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Property,
         Self::Group,
         Self::Set,
@@ -47,7 +57,10 @@ impl Slot {
         Self::GeoipDisable,
         Self::Properties,
         Self::Unknown,
+        Self::Cut,
         Self::Break,
+        Self::Site,
+        Self::Numbered,
     ];
 }
 
@@ -91,11 +104,21 @@ pub(crate) enum Val<'a> {
 }
 
 /// A field, as it stands in a record.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
     pub(crate) slot: Slot,
     pub(crate) key: &'a str,
     pub(crate) value: Val<'a>,
+    /// Where it goes by number: the name.
+    pub(crate) name: Option<&'static Name>,
+}
+
+/// How a field that is written is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Key<'a> {
+    Named(Slot, &'a str),
+    /// By its number in the callsite that the record began with.
+    Numbered(u16),
 }
 
 const HEADER: usize = 8;
@@ -139,75 +162,96 @@ impl Record {
         self.bytes
     }
 
+    /// Begins the record of a callsite, whose fields go by number.
     #[inline]
-    fn put(&mut self, slot: Slot, key: &str, tag: Tag, value: &[u8]) {
-        let key = clip(key);
-        let size = HEADER + key.len() + value.len();
-        if self.bytes.len() + size > self.limit {
+    pub(crate) fn site(&mut self, number: u16) {
+        self.field(header(Slot::Site, Tag::Null, number, 0), "", &[]);
+    }
+
+    #[inline(always)]
+    fn put(&mut self, key: Key<'_>, tag: Tag, value: &[u8]) {
+        match key {
+            Key::Numbered(n) => {
+                self.field(header(Slot::Numbered, tag, n, value.len()), "", value);
+            }
+            Key::Named(slot, name) => {
+                let name = clip(name);
+                let header = header(slot, tag, name.len() as u16, value.len());
+                self.field(header, name, value);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn field(&mut self, header: [u8; HEADER], name: &str, value: &[u8]) {
+        if self.bytes.len() + HEADER + name.len() + value.len() > self.limit {
             self.overflow = true;
             return;
         }
-        self.bytes.reserve(size);
-        self.bytes
-            .extend_from_slice(&header(slot, tag, key.len(), value.len()));
-        self.bytes.extend_from_slice(key.as_bytes());
+        self.bytes.extend_from_slice(&header);
+        self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.extend_from_slice(value);
     }
 
-    pub(crate) fn null(&mut self, slot: Slot, key: &str) {
-        self.put(slot, key, Tag::Null, &[]);
+    /// Says in the record itself that fields of it were left out.
+    pub(crate) fn mark_cut(&mut self) {
+        self.limit += HEADER;
+        self.put(Key::Named(Slot::Cut, ""), Tag::Null, &[]);
     }
 
-    pub(crate) fn bool(&mut self, slot: Slot, key: &str, value: bool) {
-        self.put(slot, key, if value { Tag::True } else { Tag::False }, &[]);
-    }
-
-    pub(crate) fn i64(&mut self, slot: Slot, key: &str, value: i64) {
-        self.put(slot, key, Tag::I64, &value.to_le_bytes());
-    }
-
-    pub(crate) fn u64(&mut self, slot: Slot, key: &str, value: u64) {
-        self.put(slot, key, Tag::U64, &value.to_le_bytes());
-    }
-
-    /// JSON has no number that every reader takes for more than 64 bits: what does not fit is text.
-    pub(crate) fn i128(&mut self, slot: Slot, key: &str, value: i128) {
-        match (i64::try_from(value), u64::try_from(value)) {
-            (Ok(value), _) => self.i64(slot, key, value),
-            (_, Ok(value)) => self.u64(slot, key, value),
-            _ => self.display(slot, key, &value),
-        }
-    }
-
-    pub(crate) fn u128(&mut self, slot: Slot, key: &str, value: u128) {
-        match u64::try_from(value) {
-            Ok(value) => self.u64(slot, key, value),
-            Err(_) => self.display(slot, key, &value),
-        }
-    }
-
-    pub(crate) fn f64(&mut self, slot: Slot, key: &str, value: f64) {
-        self.put(slot, key, Tag::F64, &value.to_le_bytes());
+    pub(crate) fn null(&mut self, key: Key<'_>) {
+        self.put(key, Tag::Null, &[]);
     }
 
     #[inline]
-    pub(crate) fn str(&mut self, slot: Slot, key: &str, value: &str) {
-        self.put(slot, key, Tag::Str, value.as_bytes());
+    pub(crate) fn bool(&mut self, key: Key<'_>, value: bool) {
+        self.put(key, if value { Tag::True } else { Tag::False }, &[]);
     }
 
-    fn display(&mut self, slot: Slot, key: &str, value: &dyn fmt::Display) {
-        self.text(slot, key, |f| write!(f, "{value}"));
+    #[inline]
+    pub(crate) fn i64(&mut self, key: Key<'_>, value: i64) {
+        self.put(key, Tag::I64, &value.to_le_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn u64(&mut self, key: Key<'_>, value: u64) {
+        self.put(key, Tag::U64, &value.to_le_bytes());
+    }
+
+    /// JSON has no number that every reader takes for more than 64 bits: what does not fit is text.
+    pub(crate) fn i128(&mut self, key: Key<'_>, value: i128) {
+        match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) => self.i64(key, value),
+            (_, Ok(value)) => self.u64(key, value),
+            _ => self.display(key, &value),
+        }
+    }
+
+    pub(crate) fn u128(&mut self, key: Key<'_>, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.u64(key, value),
+            Err(_) => self.display(key, &value),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn f64(&mut self, key: Key<'_>, value: f64) {
+        self.put(key, Tag::F64, &value.to_le_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn str(&mut self, key: Key<'_>, value: &str) {
+        self.put(key, Tag::Str, value.as_bytes());
+    }
+
+    fn display(&mut self, key: Key<'_>, value: &dyn fmt::Display) {
+        self.text(key, |f| write!(f, "{value}"));
     }
 
     /// A string written piece by piece, as `Debug` and `Display` do.
     #[inline]
-    pub(crate) fn text(
-        &mut self,
-        slot: Slot,
-        key: &str,
-        write: impl FnOnce(&mut Text<'_>) -> fmt::Result,
-    ) {
-        let Some(open) = self.open(slot, key) else {
+    pub(crate) fn text(&mut self, key: Key<'_>, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
+        let Some(open) = self.open(key) else {
             return;
         };
         // An error means that the text did not fit (noted already) or that the value gave up; then
@@ -219,9 +263,9 @@ impl Record {
     /// Begins a string whose length is not known yet. [`close`](Self::close) it, or
     /// [`rewind`](Self::rewind) to take it back. `None`: not even its key fits.
     #[inline]
-    pub(crate) fn open(&mut self, slot: Slot, key: &str) -> Option<Open> {
+    pub(crate) fn open(&mut self, key: Key<'_>) -> Option<Open> {
         let start = self.bytes.len();
-        self.put(slot, key, Tag::Str, &[]);
+        self.put(key, Tag::Str, &[]);
         let value = self.bytes.len();
         (value > start).then(|| Open {
             start,
@@ -271,46 +315,44 @@ impl Record {
     /// Fields that were encoded before, of a span further out.
     #[inline]
     pub(crate) fn outer_segment(&mut self, encoded: &[u8]) {
-        if self.bytes.len() + HEADER + encoded.len() > self.limit {
-            self.overflow = true;
-            return;
-        }
-        self.put(Slot::Break, "", Tag::Null, &[]);
-        self.bytes.extend_from_slice(encoded);
+        self.field(header(Slot::Break, Tag::Null, 0, 0), "", encoded);
     }
 
-    pub(crate) fn value(&mut self, slot: Slot, key: &str, value: &Value) {
+    pub(crate) fn value(&mut self, key: Key<'_>, value: &Value) {
         match value {
-            Value::Null => self.null(slot, key),
-            Value::Bool(b) => self.bool(slot, key, *b),
-            Value::String(s) => self.str(slot, key, s),
+            Value::Null => self.null(key),
+            Value::Bool(b) => self.bool(key, *b),
+            Value::String(s) => self.str(key, s),
             Value::Number(n) => match (n.as_i64(), n.as_u64(), n.as_f64()) {
-                (Some(n), _, _) => self.i64(slot, key, n),
-                (_, Some(n), _) => self.u64(slot, key, n),
-                (_, _, Some(n)) => self.f64(slot, key, n),
-                _ => self.display(slot, key, n),
+                (Some(n), _, _) => self.i64(key, n),
+                (_, Some(n), _) => self.u64(key, n),
+                (_, _, Some(n)) => self.f64(key, n),
+                _ => self.display(key, n),
             },
-            nested if deeper_than(nested, MAX_DEPTH) => self.str(slot, key, TOO_DEEP),
+            nested if deeper_than(nested, MAX_DEPTH) => self.str(key, TOO_DEEP),
             // A tree of this depth, with string keys, always has its text.
             nested => match serde_json::to_vec(nested) {
-                Ok(text) => self.put(slot, key, Tag::Json, &text),
-                Err(_) => self.null(slot, key),
+                Ok(text) => self.put(key, Tag::Json, &text),
+                Err(_) => self.null(key),
             },
         }
     }
 
     /// All of an event's fields, as one segment.
     pub(crate) fn event(&mut self, event: &Event) {
-        self.str(Slot::Name, "", &event.name);
+        self.str(Key::Named(Slot::Name, ""), &event.name);
         if let Some(id) = &event.distinct_id {
-            self.str(Slot::DistinctId, "", id);
+            self.str(Key::Named(Slot::DistinctId, ""), id);
         }
         if let Some(at) = event.timestamp {
-            self.i64(Slot::Timestamp, "", millis(at));
+            self.i64(Key::Named(Slot::Timestamp, ""), millis(at));
         }
         if let Some(uuid) = event.uuid {
             let mut text = uuid::Uuid::encode_buffer();
-            self.str(Slot::Uuid, "", uuid.hyphenated().encode_lower(&mut text));
+            self.str(
+                Key::Named(Slot::Uuid, ""),
+                uuid.hyphenated().encode_lower(&mut text),
+            );
         }
         for (slot, fields) in [
             (Slot::Property, &event.properties),
@@ -319,7 +361,7 @@ impl Record {
             (Slot::SetOnce, &event.set_once),
         ] {
             for (key, value) in fields {
-                self.value(slot, key, value);
+                self.value(Key::Named(slot, key), value);
             }
         }
     }
@@ -351,8 +393,8 @@ impl Text<'_> {
 }
 
 #[inline]
-fn header(slot: Slot, tag: Tag, key: usize, value: usize) -> [u8; HEADER] {
-    let (k, v) = ((key as u16).to_le_bytes(), (value as u32).to_le_bytes());
+fn header(slot: Slot, tag: Tag, key: u16, value: usize) -> [u8; HEADER] {
+    let (k, v) = (key.to_le_bytes(), (value as u32).to_le_bytes());
     [slot as u8, tag as u8, k[0], k[1], v[0], v[1], v[2], v[3]]
 }
 
@@ -382,7 +424,14 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
 
 /// Milliseconds since the epoch, as PostHog counts.
 pub(crate) fn millis(at: SystemTime) -> i64 {
-    let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    // Not `as_millis`, which counts in 128 bits.
+    let ms = |d: Duration| {
+        let ms = d
+            .as_secs()
+            .saturating_mul(1000)
+            .saturating_add(d.subsec_millis().into());
+        i64::try_from(ms).unwrap_or(i64::MAX)
+    };
     match at.duration_since(UNIX_EPOCH) {
         Ok(after) => ms(after),
         Err(before) => -ms(before.duration()),
@@ -392,8 +441,15 @@ pub(crate) fn millis(at: SystemTime) -> i64 {
 /// The fields of a record, in order. Bytes that make no field end it.
 pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = record;
+    let mut site = None;
     std::iter::from_fn(move || {
-        let (field, after) = read(rest)?;
+        if let Some((&[slot, _, n0, n1, ..], after)) = rest.split_first_chunk::<HEADER>()
+            && slot == Slot::Site as u8
+        {
+            site = sites::site(u16::from_le_bytes([n0, n1]));
+            rest = after;
+        }
+        let (field, after) = read_of(rest, site)?;
         rest = after;
         Some(field)
     })
@@ -401,13 +457,26 @@ pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = Field<'_>> {
 
 /// Splits the first field off.
 pub(crate) fn read(record: &[u8]) -> Option<(Field<'_>, &[u8])> {
+    read_of(record, None)
+}
+
+#[inline]
+fn read_of<'a>(record: &'a [u8], site: Option<&'static Site>) -> Option<(Field<'a>, &'a [u8])> {
     let (&[slot, tag, k0, k1, v0, v1, v2, v3], rest) = record.split_first_chunk::<HEADER>()?;
-    let (key, rest) = rest.split_at_checked(u16::from_le_bytes([k0, k1]) as usize)?;
-    let (value, rest) = rest.split_at_checked(u32::from_le_bytes([v0, v1, v2, v3]) as usize)?;
+    let (slot, number) = (*Slot::ALL.get(slot as usize)?, u16::from_le_bytes([k0, k1]));
     let text = |bytes| std::str::from_utf8(bytes).ok();
+    let (slot, key, name, rest) = if slot == Slot::Numbered {
+        let name = site?.name(number)?;
+        (name.slot, name.key, Some(name), rest)
+    } else {
+        let (key, rest) = rest.split_at_checked(number.into())?;
+        (slot, text(key)?, None, rest)
+    };
+    let (value, rest) = rest.split_at_checked(u32::from_le_bytes([v0, v1, v2, v3]) as usize)?;
     let field = Field {
-        slot: *Slot::ALL.get(slot as usize)?,
-        key: text(key)?,
+        slot,
+        key,
+        name,
         value: match *Tag::ALL.get(tag as usize)? {
             Tag::Null => Val::Null,
             Tag::False => Val::Bool(false),
@@ -455,8 +524,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out_and_remembered() {
         let mut r = Record::over(Vec::new(), 64);
-        r.str(Slot::Property, "a", "fits");
-        r.text(Slot::Property, "b", |f| write!(f, "{}", "x".repeat(100)));
+        r.str(Key::Named(Slot::Property, "a"), "fits");
+        r.text(Key::Named(Slot::Property, "b"), |f| {
+            write!(f, "{}", "x".repeat(100))
+        });
         assert!(r.overflowed());
         assert!(r.bytes().len() <= 64);
         assert_eq!(fields(r.bytes()).next().unwrap().value, Val::Str("fits"));
@@ -465,9 +536,9 @@ mod tests {
     #[test]
     fn a_value_recorded_again_replaces_the_one_before() {
         let (mut older, mut newer) = (Record::over(vec![], 999), Record::over(vec![], 999));
-        older.i64(Slot::Property, "a", 1);
-        older.i64(Slot::Set, "a", 2);
-        newer.i64(Slot::Property, "a", 3);
+        older.i64(Key::Named(Slot::Property, "a"), 1);
+        older.i64(Key::Named(Slot::Set, "a"), 2);
+        newer.i64(Key::Named(Slot::Property, "a"), 3);
         let merged = merge(older.bytes(), newer.bytes());
         let got: Vec<_> = fields(&merged).map(|f| (f.slot, f.value)).collect();
         assert_eq!(
@@ -488,17 +559,17 @@ mod tests {
         #[test]
         fn what_goes_in_comes_out(key in "\\PC{0,20}", s in "\\PC*", i: i64, u: u64, f: f64, b: bool, w: i128) {
             let mut r = Record::over(Vec::new(), usize::MAX);
-            r.str(Slot::Property, &key, &s);
-            r.i64(Slot::Group, &key, i);
-            r.u64(Slot::Set, "u", u);
-            r.f64(Slot::SetOnce, "f", f);
-            r.bool(Slot::GeoipDisable, "", b);
-            r.i128(Slot::Property, "w", w);
-            r.null(Slot::Property, "n");
+            r.str(Key::Named(Slot::Property, &key), &s);
+            r.i64(Key::Named(Slot::Group, &key), i);
+            r.u64(Key::Named(Slot::Set, "u"), u);
+            r.f64(Key::Named(Slot::SetOnce, "f"), f);
+            r.bool(Key::Named(Slot::GeoipDisable, ""), b);
+            r.i128(Key::Named(Slot::Property, "w"), w);
+            r.null(Key::Named(Slot::Property, "n"));
             let got: Vec<_> = fields(r.bytes()).collect();
             prop_assert_eq!(got.len(), 7);
-            prop_assert_eq!(got[0], Field { slot: Slot::Property, key: &key, value: Val::Str(&s) });
-            prop_assert_eq!(got[1], Field { slot: Slot::Group, key: &key, value: Val::I64(i) });
+            prop_assert_eq!((got[0].slot, got[0].key, got[0].value), (Slot::Property, &*key, Val::Str(&s)));
+            prop_assert_eq!((got[1].slot, got[1].key, got[1].value), (Slot::Group, &*key, Val::I64(i)));
             prop_assert_eq!(got[2].value, Val::U64(u));
             prop_assert!(matches!(got[3].value, Val::F64(g) if g.to_bits() == f.to_bits()));
             prop_assert_eq!(got[4].value, Val::Bool(b));

@@ -2,7 +2,7 @@
 
 use super::PostHogLayer;
 use crate::capture::CaptureHandle;
-use crate::capture::record::{Record, Slot};
+use crate::capture::record::{Key, Record, Slot};
 use tracing::level_filters::LevelFilter;
 
 /// Which plain fields of enclosing spans become properties of the events within.
@@ -66,6 +66,14 @@ pub(crate) struct Extras {
     pub(crate) busy_idle: bool,
 }
 
+impl Extras {
+    /// Whether there is something to write from the callsite.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.level || self.target || self.module_path || self.file || self.line
+    }
+}
+
 /// Options of a [`PostHogLayer`], made by [`PostHogLayer::builder`].
 ///
 /// ```
@@ -117,7 +125,7 @@ impl PostHogLayerBuilder {
     /// programs with one user. An empty one counts as none. Default: such events are personless.
     pub fn distinct_id(mut self, id: impl AsRef<str>) -> Self {
         let mut record = Record::over(Vec::new(), usize::MAX);
-        record.str(Slot::DistinctId, "", id.as_ref());
+        record.str(Key::Named(Slot::DistinctId, ""), id.as_ref());
         self.fallback = record.into_bytes();
         self
     }

@@ -8,13 +8,14 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
-use crate::capture::record::{Record, Slot, merge, millis};
+use crate::capture::record::{Key, Record, Slot, merge, millis};
+use crate::capture::sites;
 use crate::capture::{CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogGuard};
 use crate::client::PostHogClientBuilder;
 use crate::error::PostHogError;
 use builder::Extras;
 use callsites::{Timed, Unwanted};
-use span::{SpanData, SpanSlots, TimedSpan, context_of};
+use span::{Encoded, SpanData, SpanSlots, TimedSpan, context_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -24,7 +25,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, Layered};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
-use visit::{Take, Visitor};
+use visit::{Names, Numbers, Visitor};
 
 /// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
 ///
@@ -180,6 +181,7 @@ impl PostHogLayer {
         !self.unwanted.contains(metadata) && self.looks_wanted(metadata)
     }
 
+    #[inline(never)]
     fn looks_wanted(&self, metadata: &'static Metadata<'static>) -> bool {
         let mut names = metadata.fields().iter().map(|f| f.name());
         let wanted = !self.handle.is_disabled()
@@ -198,11 +200,29 @@ impl PostHogLayer {
         *metadata.level() <= self.max_level && metadata.fields().field(fields::EVENT).is_some()
     }
 
-    fn take_for_event(&self) -> Take<'static> {
-        if self.extras.message {
-            Take::All
-        } else {
-            Take::AllButMessage
+    /// Writes the event's own fields: by number, where their callsite has one.
+    fn add_fields(&self, event: &Event<'_>, record: &mut Record) {
+        let metadata = event.metadata();
+        let message = self.extras.message;
+        match sites::number(metadata, fields::meaning) {
+            Some((number, site)) => {
+                record.site(number);
+                let but = match message {
+                    true => None,
+                    false => site.message(),
+                };
+                event.record(&mut Visitor {
+                    record,
+                    naming: Numbers { but },
+                });
+            }
+            None => event.record(&mut Visitor {
+                record,
+                naming: match message {
+                    true => Names::All,
+                    false => Names::AllButMessage,
+                },
+            }),
         }
     }
 
@@ -217,7 +237,7 @@ impl PostHogLayer {
         } = self.extras;
         let mut put = |wanted: bool, key: &str, value: Option<&str>| {
             if let (true, Some(value)) = (wanted, value) {
-                record.str(Slot::Property, key, value);
+                record.str(Key::Named(Slot::Property, key), value);
             }
         };
         put(level, "level", Some(metadata.level().as_str()));
@@ -225,22 +245,25 @@ impl PostHogLayer {
         put(module_path, "module_path", metadata.module_path());
         put(file, "file", metadata.file());
         if let (true, Some(line)) = (line, metadata.line()) {
-            record.u64(Slot::Property, "line", line.into());
+            record.u64(Key::Named(Slot::Property, "line"), line.into());
         }
     }
 
     /// Adds what the spans from `span` outwards say.
     fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
-        for span in span.scope() {
+        // Not `scope`, which would look the first span up again.
+        let mut next = Some(span);
+        while let Some(span) = next {
             // Each by itself: a span that cannot be read costs what it says, not the event.
             contained(|| {
-                let extensions = span.extensions();
-                if let Some(data) = extensions.get::<SpanSlots>().and_then(|s| s.get(self.id))
+                if let Some(slots) = span.extensions().get::<SpanSlots>()
+                    && let Some(data) = slots.get(self.id)
                     && !data.context.is_empty()
                 {
                     record.outer_segment(&data.context);
                 }
             });
+            next = span.parent();
         }
     }
 
@@ -276,27 +299,34 @@ impl PostHogLayer {
     }
 
     /// Encodes a span's fields, outside any lock: their `Debug` may log, lock, or panic.
-    fn encode_span(&self, visit: impl FnOnce(&mut Visitor<'_>), becomes_event: bool) -> Vec<u8> {
+    fn encode_span(
+        &self,
+        visit: impl FnOnce(&mut Visitor<'_, Names<'_>>),
+        becomes_event: bool,
+    ) -> Encoded {
         let buffer = crate::capture::take_scratch();
         let mut record = Record::over(buffer, MAX_SPAN_BYTES);
         visit(&mut Visitor {
             record: &mut record,
-            take: if becomes_event {
-                Take::All
+            naming: if becomes_event {
+                Names::All
             } else {
-                Take::Span(&self.span_fields)
+                Names::Span(&self.span_fields)
             },
         });
-        let encoded = record.bytes().to_vec();
+        if record.overflowed() {
+            record.mark_cut();
+        }
+        let encoded = Encoded::from_slice(record.bytes());
         crate::capture::give_scratch(record.into_bytes());
         encoded
     }
 
-    fn span_data(&self, fields: Vec<u8>, becomes_event: bool) -> SpanData {
+    fn span_data(&self, fields: Encoded, becomes_event: bool) -> SpanData {
         if becomes_event {
             SpanData {
                 context: context_of(&fields, |name| self.span_fields.allows(name)),
-                timed: Some(Box::new(TimedSpan::new(fields))),
+                timed: Some(Box::new(TimedSpan::new(fields.into_vec()))),
             }
         } else {
             SpanData {
@@ -307,13 +337,11 @@ impl PostHogLayer {
     }
 
     /// Runs `change` on this layer's timing of the span, if it has one.
-    fn with_timed<S>(&self, id: &Id, ctx: &Context<'_, S>, change: impl FnOnce(&mut TimedSpan))
+    #[inline(never)]
+    fn with_timed<S>(&self, id: &Id, ctx: Context<'_, S>, change: fn(&mut TimedSpan))
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        if !self.timed.may_contain(id) {
-            return;
-        }
         contained(|| {
             if let Some(span) = ctx.span(id)
                 && let Some(slots) = span.extensions_mut().get_mut::<SpanSlots>()
@@ -322,6 +350,105 @@ impl PostHogLayer {
             {
                 change(timed);
             }
+        });
+    }
+
+    #[inline(never)]
+    fn open_span<S>(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        contained(|| {
+            let becomes_event = self.becomes_event(attributes.metadata());
+            let fields = self.encode_span(|v| attributes.record(v), becomes_event);
+            let Some(span) = ctx.span(id) else { return };
+            let data = self.span_data(fields, becomes_event);
+            let mut extensions = span.extensions_mut();
+            // Rarely was there one before, of another PostHog layer.
+            if let Some(others) = extensions.replace(SpanSlots::new(self.id, data))
+                && let Some(slots) = extensions.get_mut::<SpanSlots>()
+            {
+                slots.adopt(others);
+            }
+            if becomes_event {
+                self.timed.add(id);
+            }
+        });
+    }
+
+    #[inline(never)]
+    fn capture_event<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(shared) = self.handle.active() else {
+            return;
+        };
+        contained(|| {
+            shared.record(|record| {
+                self.add_fields(event, record);
+                if self.extras.any() {
+                    self.write_extras(event.metadata(), record);
+                }
+                if let Some(parent) = event.parent() {
+                    self.add_context_of(parent, &ctx, record);
+                } else if !event.is_root()
+                    && let Some(current) = ctx.current_span().id()
+                {
+                    self.add_context_of(current, &ctx, record);
+                }
+                self.add_fallback(record);
+            });
+        });
+    }
+
+    #[inline(never)]
+    fn close_timed<S>(&self, id: Id, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        contained(|| {
+            let Some(span) = ctx.span(&id) else { return };
+            let timed = {
+                let mut extensions = span.extensions_mut();
+                extensions
+                    .get_mut::<SpanSlots>()
+                    .and_then(|slots| slots.get_mut(self.id))
+                    .and_then(|data| data.timed.take())
+            };
+            let Some(timed) = timed else { return };
+            self.timed.remove(&id);
+            let Some(shared) = self.handle.active() else {
+                return;
+            };
+            let times = timed.times();
+            let ended = shared.clock.now().checked_sub(times.since_end);
+            shared.record(|record| {
+                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
+                if let Some(ended) = ended {
+                    record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
+                }
+                record.append(&timed.fields);
+                let ms = |d: std::time::Duration| d.as_micros() as f64 / 1e3;
+                record.f64(
+                    Key::Named(Slot::Property, "duration_ms"),
+                    ms(times.duration),
+                );
+                if self.extras.busy_idle {
+                    record.f64(Key::Named(Slot::Property, "busy_ms"), ms(times.busy));
+                    record.f64(
+                        Key::Named(Slot::Property, "idle_ms"),
+                        ms(times.duration - times.busy),
+                    );
+                }
+                if self.extras.any() {
+                    self.write_extras(span.metadata(), record);
+                }
+                if let Some(parent) = span.parent() {
+                    self.add_context(parent, record);
+                }
+                self.add_fallback(record);
+            });
         });
     }
 }
@@ -358,25 +485,14 @@ where
         })
     }
 
+    // Every span and event of the program comes through here. What follows for one that is ours stands
+    // in functions of its own, so that the others pay for no more than the look.
+
+    #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let metadata = attributes.metadata();
-        if !self.wants(metadata) {
-            return;
+        if self.wants(attributes.metadata()) {
+            self.open_span(attributes, id, ctx);
         }
-        contained(|| {
-            let becomes_event = self.becomes_event(metadata);
-            let fields = self.encode_span(|v| attributes.record(v), becomes_event);
-            let Some(span) = ctx.span(id) else { return };
-            let data = self.span_data(fields, becomes_event);
-            let mut extensions = span.extensions_mut();
-            match extensions.get_mut::<SpanSlots>() {
-                Some(slots) => slots.put(self.id, data),
-                None => extensions.insert(SpanSlots::new(self.id, data)),
-            }
-            if becomes_event {
-                self.timed.add(id);
-            }
-        });
     }
 
     fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, ctx: Context<'_, S>) {
@@ -395,94 +511,46 @@ where
             else {
                 return;
             };
-            let merge = |older: &mut Vec<u8>, newer: &[u8]| {
-                if older.len() + newer.len() <= 2 * MAX_SPAN_BYTES {
-                    *older = merge(older, newer);
-                }
-            };
+            let fits = |older: &[u8]| older.len() + newer.len() <= 2 * MAX_SPAN_BYTES;
+            let mut newer_context = None;
             if let Some(timed) = &mut data.timed {
-                merge(&mut timed.fields, &newer);
-                let reaching = context_of(&newer, |name| self.span_fields.allows(name));
-                merge(&mut data.context, &reaching);
-            } else {
-                merge(&mut data.context, &newer);
+                if fits(&timed.fields) {
+                    timed.fields = merge(&timed.fields, &newer);
+                }
+                newer_context = Some(context_of(&newer, |name| self.span_fields.allows(name)));
+            }
+            if fits(&data.context) {
+                let newer = newer_context.as_ref().unwrap_or(&newer);
+                data.context = merge(&data.context, newer).into();
             }
         });
     }
 
+    #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.with_timed(id, &ctx, TimedSpan::enter);
+        if self.timed.may_contain(id) {
+            self.with_timed(id, ctx, TimedSpan::enter);
+        }
     }
 
+    #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.with_timed(id, &ctx, TimedSpan::exit);
+        if self.timed.may_contain(id) {
+            self.with_timed(id, ctx, TimedSpan::exit);
+        }
     }
 
+    #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let metadata = event.metadata();
-        if !self.wants(metadata) {
-            return;
+        if self.wants(event.metadata()) {
+            self.capture_event(event, ctx);
         }
-        let Some(shared) = self.handle.active() else {
-            return;
-        };
-        contained(|| {
-            shared.record(|record| {
-                event.record(&mut Visitor {
-                    record,
-                    take: self.take_for_event(),
-                });
-                self.write_extras(metadata, record);
-                if let Some(parent) = event.parent() {
-                    self.add_context_of(parent, &ctx, record);
-                } else if !event.is_root()
-                    && let Some(current) = ctx.current_span().id()
-                {
-                    self.add_context_of(current, &ctx, record);
-                }
-                self.add_fallback(record);
-            });
-        });
     }
 
+    #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if !self.timed.may_contain(&id) {
-            return;
+        if self.timed.may_contain(&id) {
+            self.close_timed(id, ctx);
         }
-        contained(|| {
-            let Some(span) = ctx.span(&id) else { return };
-            let timed = {
-                let mut extensions = span.extensions_mut();
-                extensions
-                    .get_mut::<SpanSlots>()
-                    .and_then(|slots| slots.get_mut(self.id))
-                    .and_then(|data| data.timed.take())
-            };
-            let Some(timed) = timed else { return };
-            self.timed.remove(&id);
-            let Some(shared) = self.handle.active() else {
-                return;
-            };
-            let times = timed.times();
-            let ended = shared.clock.now().checked_sub(times.since_end);
-            shared.record(|record| {
-                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
-                if let Some(ended) = ended {
-                    record.i64(Slot::Timestamp, "", millis(ended));
-                }
-                record.append(&timed.fields);
-                let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
-                record.f64(Slot::Property, "duration_ms", ms(times.duration));
-                if self.extras.busy_idle {
-                    record.f64(Slot::Property, "busy_ms", ms(times.busy));
-                    record.f64(Slot::Property, "idle_ms", ms(times.duration - times.busy));
-                }
-                self.write_extras(span.metadata(), record);
-                if let Some(parent) = span.parent() {
-                    self.add_context(parent, record);
-                }
-                self.add_fallback(record);
-            });
-        });
     }
 }

@@ -1,13 +1,17 @@
 //! What the layer keeps in a span.
 
 use crate::capture::record::{self, Slot};
+use smallvec::SmallVec;
 use std::time::{Duration, Instant};
+
+/// A span's encoded fields. Usually few and short: then they need no memory of their own.
+pub(crate) type Encoded = SmallVec<[u8; 64]>;
 
 /// One layer's data in one span.
 #[derive(Debug)]
 pub(crate) struct SpanData {
     /// Encoded fields for the events within, and the spans.
-    pub(crate) context: Vec<u8>,
+    pub(crate) context: Encoded,
     /// For a span that becomes an event itself.
     pub(crate) timed: Option<Box<TimedSpan>>,
 }
@@ -89,11 +93,10 @@ impl SpanSlots {
         }
     }
 
-    pub(crate) fn put(&mut self, layer: u64, data: SpanData) {
-        match self.get_mut(layer) {
-            Some(old) => *old = data,
-            None => self.more.push((layer, data)),
-        }
+    /// Takes over what other layers had put there before.
+    pub(crate) fn adopt(&mut self, others: Self) {
+        self.more.push(others.first);
+        self.more.extend(others.more);
     }
 
     #[inline]
@@ -115,8 +118,8 @@ impl SpanSlots {
 }
 
 /// The part of a span's fields that reaches the events within: identity, and what `allows` lets through.
-pub(crate) fn context_of(fields: &[u8], allows: impl Fn(&str) -> bool) -> Vec<u8> {
-    let mut context = Vec::new();
+pub(crate) fn context_of(fields: &[u8], allows: impl Fn(&str) -> bool) -> Encoded {
+    let mut context = Encoded::new();
     let mut rest = fields;
     while let Some((field, after)) = record::read(rest) {
         let reaches = match field.slot {

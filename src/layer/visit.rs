@@ -2,46 +2,68 @@
 
 use super::builder::SpanFields;
 use super::fields::{is_ours, meaning};
-use crate::capture::record::{Record, Slot, Text};
+use crate::capture::record::{Key, Record, Slot, Text};
 use std::error::Error;
 use std::fmt::{self, Debug};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::field::{Field, Visit};
 
-/// Which fields count.
+/// Which fields count, and what they are called in the record.
+pub(crate) trait Naming {
+    fn key(&self, field: &Field) -> Option<Key<'static>>;
+}
+
+/// All fields but at most one, by their numbers: the record began with their callsite.
 #[derive(Clone, Copy)]
-pub(crate) enum Take<'a> {
-    /// All fields but the message.
-    AllButMessage,
+pub(crate) struct Numbers {
+    pub(crate) but: Option<usize>,
+}
+
+/// Those fields that count, by name.
+#[derive(Clone, Copy)]
+pub(crate) enum Names<'a> {
     All,
+    AllButMessage,
     /// `posthog.*` fields, and the named ones.
     Span(&'a SpanFields),
 }
 
-pub(crate) struct Visitor<'a> {
+impl Naming for Numbers {
+    #[inline]
+    fn key(&self, field: &Field) -> Option<Key<'static>> {
+        (self.but != Some(field.index())).then(|| Key::Numbered(field.index() as u16))
+    }
+}
+
+impl Naming for Names<'_> {
+    #[inline]
+    fn key(&self, field: &Field) -> Option<Key<'static>> {
+        let name = field.name();
+        let wanted = match self {
+            Self::All => true,
+            Self::AllButMessage => name != "message",
+            Self::Span(fields) => is_ours(name) || fields.allows(name),
+        };
+        wanted.then(|| {
+            let (slot, key) = meaning(name);
+            Key::Named(slot, key)
+        })
+    }
+}
+
+pub(crate) struct Visitor<'a, N> {
     pub(crate) record: &'a mut Record,
-    pub(crate) take: Take<'a>,
+    pub(crate) naming: N,
 }
 
 /// How many links of an error's source chain are kept; a chain may be a ring.
 const MAX_CHAIN: usize = 50;
 
-impl Visitor<'_> {
-    #[inline]
-    fn wants(&self, field: &Field) -> Option<(Slot, &'static str)> {
-        let name = field.name();
-        let wanted = match self.take {
-            Take::All => true,
-            Take::AllButMessage => name != "message",
-            Take::Span(fields) => is_ours(name) || fields.allows(name),
-        };
-        wanted.then(|| meaning(name))
-    }
-
+impl<N: Naming> Visitor<'_, N> {
     /// Writes text that user code makes. A panic there costs this field, nothing else.
     #[inline]
-    fn text(&mut self, slot: Slot, key: &str, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
-        let Some(open) = self.record.open(slot, key) else {
+    fn text(&mut self, key: Key<'_>, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
+        let Some(open) = self.record.open(key) else {
             return;
         };
         let mut text = Text(self.record);
@@ -56,52 +78,52 @@ impl Visitor<'_> {
     }
 }
 
-impl Visit for Visitor<'_> {
+impl<N: Naming> Visit for Visitor<'_, N> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.bool(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.bool(key, value);
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.i64(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.i64(key, value);
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.u64(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.u64(key, value);
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.i128(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.i128(key, value);
         }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.u128(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.u128(key, value);
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.f64(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.f64(key, value);
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.record.str(slot, key, value);
+        if let Some(key) = self.naming.key(field) {
+            self.record.str(key, value);
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.text(slot, key, |text| {
+        if let Some(key) = self.naming.key(field) {
+            self.text(key, |text| {
                 value
                     .iter()
                     .try_for_each(|byte| text.write_fmt(format_args!("{byte:02x}")))
@@ -110,16 +132,17 @@ impl Visit for Visitor<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if let Some((slot, key)) = self.wants(field) {
-            self.text(slot, key, |text| text.write_fmt(format_args!("{value:?}")));
+        if let Some(key) = self.naming.key(field) {
+            self.text(key, |text| text.write_fmt(format_args!("{value:?}")));
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let Some((slot, key)) = self.wants(field) else {
+        let Some(key) = self.naming.key(field) else {
             return;
         };
-        self.text(slot, key, |text| text.write_fmt(format_args!("{value}")));
+        self.text(key, |text| text.write_fmt(format_args!("{value}")));
+        let (slot, name) = meaning(field.name());
         if slot == Slot::Property && value.source().is_some() {
             let chain = catch_unwind(AssertUnwindSafe(|| {
                 let mut texts: Vec<serde_json::Value> = Vec::new();
@@ -134,7 +157,8 @@ impl Visit for Visitor<'_> {
             }));
             if let Ok(chain) = chain {
                 let chain = serde_json::Value::Array(chain);
-                self.record.value(slot, &format!("{key}.chain"), &chain);
+                self.record
+                    .value(Key::Named(slot, &format!("{name}.chain")), &chain);
             }
         }
     }
