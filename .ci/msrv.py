@@ -29,4 +29,5 @@ bad = [
     if p["rust_version"] and version(p["rust_version"]) > version(stated)
 ]
 print(f"{len(seen)} packages, stated minimum {stated}")
-sys.exit("\n".join(bad))
+if bad:
+    sys.exit("\n".join(bad))
