@@ -11,9 +11,13 @@ mod layer;
 pub mod testing;
 
 pub use capture::*;
-pub use client::{ApiRequest, BatchSummary, PostHogClient, PostHogClientBuilder};
+#[cfg(feature = "rest")]
+pub use client::{AnyQuery, Request};
+pub use client::{BatchSummary, PostHogClient, PostHogClientBuilder};
 pub use config::Region;
 pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+#[cfg(feature = "rest")]
+pub use reqwest::Method;
