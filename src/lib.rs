@@ -11,13 +11,10 @@ mod layer;
 pub mod testing;
 
 pub use capture::*;
-#[cfg(feature = "rest")]
-pub use client::{AnyQuery, Request};
-pub use client::{BatchSummary, PostHogClient, PostHogClientBuilder};
+pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
 pub use config::Region;
 pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
-#[cfg(feature = "rest")]
 pub use reqwest::Method;
