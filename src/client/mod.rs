@@ -1,5 +1,7 @@
 //! [`PostHogClient`]: keys, host and the shared HTTP core.
 
+#[cfg(feature = "rest")]
+pub mod api;
 mod batch;
 mod builder;
 #[cfg(feature = "rest")]

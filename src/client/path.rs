@@ -58,6 +58,19 @@ impl At {
         at
     }
 
+    /// The same place under the other prefix of a project: `projects` or `environments`.
+    pub(crate) fn under(&self, prefix: &str) -> Self {
+        let mut at = self.clone();
+        if let Ok(path) = &mut at.path
+            && let Some(rest) = path
+                .strip_prefix("/api/projects/")
+                .or_else(|| path.strip_prefix("/api/environments/"))
+        {
+            *path = format!("/api/{prefix}/{rest}");
+        }
+        at
+    }
+
     /// A call of this place. `tail` is what the path ends in: `/` nearly always.
     pub(crate) fn call(
         &self,
@@ -85,6 +98,22 @@ mod tests {
             .unwrap();
         let at = At::root(&client).down("api/projects").id("project_id", &id);
         at.path.map_err(|p| format!("{}: {}", p.setting, p.problem))
+    }
+
+    #[test]
+    fn a_project_has_two_prefixes() {
+        let client = PostHogClient::builder().build().unwrap();
+        let at = At::root(&client)
+            .down("api/environments")
+            .id("project_id", &"/api/projects/");
+        let path = |at: At| at.path.unwrap();
+        assert_eq!(
+            path(at.under("projects").down("x")),
+            "/api/projects/%2Fapi%2Fprojects%2F/x"
+        );
+        assert_eq!(path(at.under("environments")), path(at));
+        let elsewhere = At::root(&client).down("api/users");
+        assert_eq!(path(elsewhere.under("projects")), "/api/users");
     }
 
     #[test]
