@@ -298,8 +298,8 @@ fn document(
         }
         ("archive", "PATCH") => format!("Archives {subject}."),
         ("hard_delete", _) => format!("Asks to delete {subject} for good."),
-        (name, "GET") => format!("Reads {} of {subject}.", plural(name)),
-        (name, _) => format!("Does `{name}` with {subject}."),
+        (name, "GET") => format!("Reads `{name}` of {subject}."),
+        (name, _) => format!("Runs PostHog's action `{name}` on {subject}."),
     };
     let mut scopes = row.scopes.iter().map(|s| format!("`{s}`"));
     let scopes = match scopes.len() {

@@ -3,7 +3,7 @@
 use crate::emit::Emit;
 use crate::names::setter;
 use crate::table::{Body, Kind, Param, Prefix, Resource, Row};
-use crate::tree::{Root, Step, dotted, id, is_id, row_prefix, template};
+use crate::tree::{Root, SCOPE, Step, dotted, id, is_id, row_prefix, template};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -129,8 +129,12 @@ impl Emit<'_> {
     ) {
         let mut make = start.to_owned();
         // The parameters' names as the resource's path has them, which its parents may name otherwise.
-        let mut ids = resource.path.split('/').filter(|s| is_id(s)).map(id);
-        if start != "c" || resource.path.contains("/{project_id}") {
+        let mut ids = resource
+            .path
+            .split('/')
+            .filter(|s| is_id(s) && *s != SCOPE)
+            .map(id);
+        if start != "c" {
             ids.next();
         }
         for node in way.iter().map(|n| &self.tree.nodes[*n]) {

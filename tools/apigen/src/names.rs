@@ -5,7 +5,7 @@ const KEYWORDS: [&str; 12] = [
 ];
 
 /// Methods that every request has.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 15] = [
     "query",
     "body",
     "raw_body",
@@ -17,6 +17,9 @@ const TAKEN: [&str; 12] = [
     "send_for_text",
     "stream",
     "pages",
+    "all",
+    "all_up_to",
+    "first",
     "items",
 ];
 
@@ -103,6 +106,10 @@ pub fn singular(segment: &str) -> String {
 pub fn with_article(words: &str) -> String {
     let vowel = words.starts_with(['a', 'e', 'i', 'o', 'u']);
     let spoken_otherwise = words.starts_with("us") || words.starts_with("uni");
-    let article = if vowel && !spoken_otherwise { "an" } else { "a" };
+    let article = if vowel && !spoken_otherwise {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {words}")
 }

@@ -315,7 +315,7 @@ impl AccountsRelationships {
         .body(body)
     }
 
-    /// Does `end` with a relationship.
+    /// Runs PostHog's action `end` on a relationship.
     ///
     /// `POST /api/projects/{project_id}/accounts/{account_id}/relationships/{id}/end/`. Key scope: `account:write`.
     ///

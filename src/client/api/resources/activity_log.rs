@@ -14,7 +14,7 @@ impl ActivityLog {
     /// `GET /api/projects/{project_id}/activity_log/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<models::ActivityLog>> {
+    pub fn list(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.call("activity_log.list", Method::GET, "/"))
     }
 }

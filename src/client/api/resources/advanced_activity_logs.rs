@@ -14,14 +14,14 @@ impl AdvancedActivityLogs {
     /// `GET /api/projects/{project_id}/advanced_activity_logs/`. Key scope: `activity_log:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn list(&self) -> Request<Page<Value>, AdvancedActivityLogsList> {
+    pub fn list(&self) -> Request<Page<models::ActivityLogEntry>, AdvancedActivityLogsList> {
         Request::new(
             self.at
                 .call("advanced_activity_logs.list", Method::GET, "/"),
         )
     }
 
-    /// Reads available filters of advanced activity logs.
+    /// Reads `available_filters` of advanced activity logs.
     ///
     /// `GET /api/projects/{project_id}/advanced_activity_logs/available_filters/`. Key scope: `activity_log:read`.
     ///

@@ -58,7 +58,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Does `bulk_import` with aeo prompts.
+    /// Runs PostHog's action `bulk_import` on aeo prompts.
     ///
     /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`.
     ///
@@ -71,7 +71,7 @@ impl AeoPrompts {
         .body(body)
     }
 
-    /// Reads topics of aeo prompts.
+    /// Reads `topics` of aeo prompts.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`.
     ///
@@ -80,7 +80,7 @@ impl AeoPrompts {
         Request::new(self.at.call("aeo_prompts.topics", Method::GET, "/topics/"))
     }
 
-    /// Reads checks of an aeo prompt.
+    /// Reads `checks` of an aeo prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`.
     ///
@@ -93,7 +93,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads stats of an aeo prompt.
+    /// Reads `stats` of an aeo prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`.
     ///
@@ -106,7 +106,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads versions of an aeo prompt.
+    /// Reads `versions` of an aeo prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`.
     ///

@@ -86,7 +86,7 @@ impl AiObservabilityOfflineExperiments {
         .body(body)
     }
 
-    /// Does `complete` with an offline experiment.
+    /// Runs PostHog's action `complete` on an offline experiment.
     ///
     /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/complete/`. Key scope: `offline_evaluation_ingestion:write`.
     ///
@@ -100,7 +100,7 @@ impl AiObservabilityOfflineExperiments {
         ))
     }
 
-    /// Does `fail` with an offline experiment.
+    /// Runs PostHog's action `fail` on an offline experiment.
     ///
     /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/fail/`. Key scope: `offline_evaluation_ingestion:write`.
     ///
@@ -114,7 +114,7 @@ impl AiObservabilityOfflineExperiments {
         ))
     }
 
-    /// Reads result cells of an offline experiment.
+    /// Reads `result_cells` of an offline experiment.
     ///
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/result_cells/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
@@ -134,7 +134,7 @@ impl AiObservabilityOfflineExperiments {
         .query("scorer_version_ids", scorer_version_ids)
     }
 
-    /// Reads results payload of an offline experiment.
+    /// Reads `results_payload` of an offline experiment.
     ///
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/results/{result_id}/payload/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
@@ -153,7 +153,7 @@ impl AiObservabilityOfflineExperiments {
         )
     }
 
-    /// Does `upload` with an offline experiment.
+    /// Runs PostHog's action `upload` on an offline experiment.
     ///
     /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/upload/`. Key scope: `offline_evaluation_ingestion:write`.
     ///
@@ -324,7 +324,7 @@ impl AiObservabilityOfflineExperimentsItems {
         ))
     }
 
-    /// Reads payload of an item.
+    /// Reads `payload` of an item.
     ///
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/payload/`. Key scope: `evaluation:read`.
     ///

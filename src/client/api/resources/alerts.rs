@@ -65,7 +65,7 @@ impl Alerts {
         )
     }
 
-    /// Does `simulate` with alerts.
+    /// Runs PostHog's action `simulate` on alerts.
     ///
     /// `POST /api/projects/{project_id}/alerts/simulate/`. Key scope: `alert:read` and `insight:read`.
     ///
@@ -79,7 +79,7 @@ impl Alerts {
         .body(body)
     }
 
-    /// Does `destinations` with an alert.
+    /// Runs PostHog's action `destinations` on an alert.
     ///
     /// `POST /api/projects/{project_id}/alerts/{id}/destinations/`. Key scope: `alert:write`.
     ///
@@ -97,7 +97,7 @@ impl Alerts {
         .body(body)
     }
 
-    /// Does `destinations_delete` with an alert.
+    /// Runs PostHog's action `destinations_delete` on an alert.
     ///
     /// `POST /api/projects/{project_id}/alerts/{id}/destinations/delete/`. Key scope: `alert:write`.
     ///

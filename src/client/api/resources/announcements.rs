@@ -41,7 +41,7 @@ impl Announcements {
         )
     }
 
-    /// Reads channels of announcements.
+    /// Reads `channels` of announcements.
     ///
     /// `GET /api/projects/{project_id}/announcements/channels/`. Key scope: `customer_analytics:read`.
     ///

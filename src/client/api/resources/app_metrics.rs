@@ -22,7 +22,7 @@ impl AppMetrics {
         )
     }
 
-    /// Reads error details of an app metrics.
+    /// Reads `error_details` of an app metrics.
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: not known.
     ///

@@ -56,7 +56,7 @@ impl Autoresearch {
         .body(body)
     }
 
-    /// Does `resolve_template` with autoresearch.
+    /// Runs PostHog's action `resolve_template` on autoresearch.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/resolve-template/`. Key scope: `autoresearch:read` and `query:read`.
     ///
@@ -70,7 +70,7 @@ impl Autoresearch {
         .body(body)
     }
 
-    /// Does `validate` with autoresearch.
+    /// Runs PostHog's action `validate` on autoresearch.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/validate/`. Key scope: `autoresearch:read` and `query:read`.
     ///
@@ -83,7 +83,7 @@ impl Autoresearch {
         .body(body)
     }
 
-    /// Reads online performance of an autoresearch.
+    /// Reads `online_performance` of an autoresearch.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{id}/online_performance/`. Key scope: `autoresearch:read`.
     ///
@@ -96,7 +96,7 @@ impl Autoresearch {
         ))
     }
 
-    /// Does `score` with an autoresearch.
+    /// Runs PostHog's action `score` on an autoresearch.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{id}/score/`. Key scope: `autoresearch:write` and `person:write` and `query:read`.
     ///
@@ -110,7 +110,7 @@ impl Autoresearch {
         )
     }
 
-    /// Does `train` with an autoresearch.
+    /// Runs PostHog's action `train` on an autoresearch.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{id}/train/`. Key scope: `autoresearch:write` and `insight:read` and `query:read`.
     ///
@@ -235,7 +235,7 @@ impl AutoresearchSuggestions {
         .body(body)
     }
 
-    /// Does `respond` with a suggestion.
+    /// Runs PostHog's action `respond` on a suggestion.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/{id}/respond/`. Key scope: `autoresearch:write`.
     ///
@@ -282,7 +282,7 @@ impl AutoresearchTrainingRuns {
         .body(body)
     }
 
-    /// Reads history of training runs.
+    /// Reads `history` of training runs.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/history/`. Key scope: `autoresearch:read`.
     ///
@@ -295,7 +295,7 @@ impl AutoresearchTrainingRuns {
         ))
     }
 
-    /// Reads artifacts of a training run.
+    /// Reads `artifacts` of a training run.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/`. Key scope: `autoresearch:read`.
     ///
@@ -308,7 +308,7 @@ impl AutoresearchTrainingRuns {
         ))
     }
 
-    /// Does `artifacts_get` with a training run.
+    /// Runs PostHog's action `artifacts_get` on a training run.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/get/`. Key scope: `autoresearch:read`.
     ///
@@ -326,7 +326,7 @@ impl AutoresearchTrainingRuns {
         .body(body)
     }
 
-    /// Does `artifacts_upload` with a training run.
+    /// Runs PostHog's action `artifacts_upload` on a training run.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/upload/`. Key scope: `autoresearch:write`.
     ///
@@ -344,7 +344,7 @@ impl AutoresearchTrainingRuns {
         .body(body)
     }
 
-    /// Does `complete` with a training run.
+    /// Runs PostHog's action `complete` on a training run.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/complete/`. Key scope: `autoresearch:write`.
     ///
@@ -358,7 +358,7 @@ impl AutoresearchTrainingRuns {
         .body(body)
     }
 
-    /// Does `iterations` with a training run.
+    /// Runs PostHog's action `iterations` on a training run.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/iterations/`. Key scope: `autoresearch:write`.
     ///
@@ -372,7 +372,7 @@ impl AutoresearchTrainingRuns {
         .body(body)
     }
 
-    /// Does `materialize_features` with a training run.
+    /// Runs PostHog's action `materialize_features` on a training run.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/materialize-features/`. Key scope: `autoresearch:write` and `query:read`.
     ///

@@ -81,7 +81,7 @@ impl BatchExports {
         )
     }
 
-    /// Does `run_test_step_new` with batch exports.
+    /// Runs PostHog's action `run_test_step_new` on batch exports.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/run_test_step_new/`. Key scope: not known.
     ///
@@ -95,7 +95,7 @@ impl BatchExports {
         ))
     }
 
-    /// Reads test of batch exports.
+    /// Reads `test` of batch exports.
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Key scope: not known.
     ///
@@ -104,7 +104,7 @@ impl BatchExports {
         Request::new(self.at.call("batch_exports.test", Method::GET, "/test/"))
     }
 
-    /// Does `backfill` with a batch export.
+    /// Runs PostHog's action `backfill` on a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/backfill/`. Key scope: not known.
     ///
@@ -119,7 +119,7 @@ impl BatchExports {
         ))
     }
 
-    /// Reads logs of a batch export.
+    /// Reads `logs` of a batch export.
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Key scope: not known.
     ///
@@ -132,7 +132,7 @@ impl BatchExports {
         )
     }
 
-    /// Does `pause` with a batch export.
+    /// Runs PostHog's action `pause` on a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Key scope: not known.
     ///
@@ -146,7 +146,7 @@ impl BatchExports {
         )
     }
 
-    /// Does `run_test_step` with a batch export.
+    /// Runs PostHog's action `run_test_step` on a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/run_test_step/`. Key scope: not known.
     ///
@@ -160,7 +160,7 @@ impl BatchExports {
         ))
     }
 
-    /// Does `unpause` with a batch export.
+    /// Runs PostHog's action `unpause` on a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Key scope: not known.
     ///
@@ -237,7 +237,7 @@ impl BatchExportsBackfills {
         )
     }
 
-    /// Does `cancel` with a backfill.
+    /// Runs PostHog's action `cancel` on a backfill.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. Key scope: not known.
     ///
@@ -281,7 +281,7 @@ impl BatchExportsRuns {
         )
     }
 
-    /// Does `cancel` with a run.
+    /// Runs PostHog's action `cancel` on a run.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: not known.
     ///
@@ -295,7 +295,7 @@ impl BatchExportsRuns {
         .body(body)
     }
 
-    /// Reads logs of a run.
+    /// Reads `logs` of a run.
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`. Key scope: not known.
     ///
@@ -308,7 +308,7 @@ impl BatchExportsRuns {
         )
     }
 
-    /// Does `retry` with a run.
+    /// Runs PostHog's action `retry` on a run.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: not known.
     ///

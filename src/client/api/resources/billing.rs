@@ -17,14 +17,14 @@ impl Billing {
         Request::new(self.at.call("billing.get", Method::GET, "/"))
     }
 
-    /// Reads spend of billing.
+    /// Reads `spend` of billing.
     ///
     /// `GET /api/billing/spend/`. Key scope: `billing:read`.
     pub fn spend(&self) -> Request<Value, BillingBreakdown> {
         Request::new(self.at.call("billing.spend", Method::GET, "/spend/"))
     }
 
-    /// Reads usage of billing.
+    /// Reads `usage` of billing.
     ///
     /// `GET /api/billing/usage/`. Key scope: `billing:read`.
     pub fn usage(&self) -> Request<Value, BillingBreakdown> {

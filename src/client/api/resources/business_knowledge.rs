@@ -9,7 +9,7 @@ pub struct BusinessKnowledge {
 }
 
 impl BusinessKnowledge {
-    /// Reads repositories file of business knowledge.
+    /// Reads `repositories_file` of business knowledge.
     ///
     /// `GET /api/projects/{project_id}/business_knowledge/repositories/file/`. Key scope: `business_knowledge:read`.
     ///
@@ -28,7 +28,7 @@ impl BusinessKnowledge {
         .query("repo", repo)
     }
 
-    /// Reads repositories search of business knowledge.
+    /// Reads `repositories_search` of business knowledge.
     ///
     /// `GET /api/projects/{project_id}/business_knowledge/repositories/search/`. Key scope: `business_knowledge:read`.
     ///

@@ -9,7 +9,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// Reads invites check access of code.
+    /// Reads `invites_check_access` of code.
     ///
     /// `GET /api/code/invites/check-access/`. Key scope: not known.
     pub fn invites_check_access(&self) -> Request<Value> {
@@ -20,7 +20,7 @@ impl Code {
         ))
     }
 
-    /// Does `invites_redeem` with code.
+    /// Runs PostHog's action `invites_redeem` on code.
     ///
     /// `POST /api/code/invites/redeem/`. Key scope: not known.
     ///

@@ -77,12 +77,12 @@ impl Cohorts {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads all activity of cohorts.
+    /// Reads `all_activity` of cohorts.
     ///
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn all_activity(&self) -> Request<Value> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .call("cohorts.all_activity", Method::GET, "/activity/"),
@@ -103,12 +103,12 @@ impl Cohorts {
         )
     }
 
-    /// Reads activity of a cohort.
+    /// Reads `activity` of a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, id: impl Display) -> Request<Value> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -116,7 +116,7 @@ impl Cohorts {
         )
     }
 
-    /// Does `add_persons_to_static_cohort` with a cohort.
+    /// Runs PostHog's action `add_persons_to_static_cohort` on a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/add_persons_to_static_cohort/`. Key scope: `cohort:write`.
     pub fn add_persons_to_static_cohort(
@@ -132,7 +132,7 @@ impl Cohorts {
         .body(body)
     }
 
-    /// Reads calculation history of a cohort.
+    /// Reads `calculation_history` of a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: not known.
     ///
@@ -145,7 +145,7 @@ impl Cohorts {
         ))
     }
 
-    /// Reads duplicate as static cohort of a cohort.
+    /// Reads `duplicate_as_static_cohort` of a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: not known.
     ///
@@ -158,7 +158,7 @@ impl Cohorts {
         ))
     }
 
-    /// Reads persons of a cohort.
+    /// Reads `persons` of a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: not known.
     ///
@@ -171,7 +171,7 @@ impl Cohorts {
         )
     }
 
-    /// Does `remove_person_from_static_cohort` with a cohort.
+    /// Runs PostHog's action `remove_person_from_static_cohort` on a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/remove_person_from_static_cohort/`. Key scope: `cohort:write`.
     pub fn remove_person_from_static_cohort(

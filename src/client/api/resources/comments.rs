@@ -12,32 +12,32 @@ impl Comments {
     /// Lists comments.
     ///
     /// `GET /api/projects/{project_id}/comments/`. Key scope: `comment:read`.
-    pub fn list(&self) -> Request<Page<Value>, CommentsList> {
+    pub fn list(&self) -> Request<Page<models::Comment>, CommentsList> {
         Request::new(self.at.call("comments.list", Method::GET, "/"))
     }
 
     /// Creates a comment.
     ///
     /// `POST /api/projects/{project_id}/comments/`. Key scope: `comment:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Comment> {
         Request::new(self.at.call("comments.create", Method::POST, "/")).body(body)
     }
 
     /// Gets a comment.
     ///
     /// `GET /api/projects/{project_id}/comments/{id}/`. Key scope: `comment:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Comment> {
         Request::new(self.at.id("id", &id).call("comments.get", Method::GET, "/"))
     }
 
-    /// Reads count of comments.
+    /// Reads `count` of comments.
     ///
     /// `GET /api/projects/{project_id}/comments/count/`. Key scope: `comment:read`.
     pub fn count(&self) -> Request<Value> {
         Request::new(self.at.call("comments.count", Method::GET, "/count/"))
     }
 
-    /// Reads thread of a comment.
+    /// Reads `thread` of a comment.
     ///
     /// `GET /api/projects/{project_id}/comments/{id}/thread/`. Key scope: `comment:read`.
     pub fn thread(&self, id: impl Display) -> Request<Value> {

@@ -9,7 +9,7 @@ pub struct ContextLayer {
 }
 
 impl ContextLayer {
-    /// Reads agent pages of context layer.
+    /// Reads `agent_pages` of context layer.
     ///
     /// `GET /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:read`.
     ///
@@ -22,7 +22,7 @@ impl ContextLayer {
         .query("path", path)
     }
 
-    /// Does `replace_agent_pages` with context layer.
+    /// Runs PostHog's action `replace_agent_pages` on context layer.
     ///
     /// `PUT /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:write`.
     ///
@@ -36,7 +36,7 @@ impl ContextLayer {
         .body(body)
     }
 
-    /// Does `agent_proposals` with context layer.
+    /// Runs PostHog's action `agent_proposals` on context layer.
     ///
     /// `POST /api/projects/{project_id}/context_layer/agent/proposals/`. Key scope: `context_layer_internal:write` and `internal_run:read` and `task:write`.
     ///

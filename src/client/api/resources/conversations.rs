@@ -42,7 +42,7 @@ impl Conversations {
         ))
     }
 
-    /// Does `append_message` with a conversation.
+    /// Runs PostHog's action `append_message` on a conversation.
     ///
     /// `POST /api/environments/{project_id}/conversations/{conversation}/append_message/`. Key scope: not known.
     ///
@@ -61,7 +61,7 @@ impl Conversations {
         )
     }
 
-    /// Does `cancel` with a conversation.
+    /// Runs PostHog's action `cancel` on a conversation.
     ///
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: not known.
     ///
@@ -169,7 +169,7 @@ impl ConversationsQueue {
         )
     }
 
-    /// Does `clear` with queue.
+    /// Runs PostHog's action `clear` on queue.
     ///
     /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Key scope: not known.
     ///
@@ -272,7 +272,7 @@ impl ConversationsTickets {
         ))
     }
 
-    /// Does `bulk_update_tags` with tickets.
+    /// Runs PostHog's action `bulk_update_tags` on tickets.
     ///
     /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Key scope: not known.
     ///
@@ -286,7 +286,7 @@ impl ConversationsTickets {
         ))
     }
 
-    /// Does `compose` with tickets.
+    /// Runs PostHog's action `compose` on tickets.
     ///
     /// `POST /api/projects/{project_id}/conversations/tickets/compose/`. Key scope: `ticket:write`.
     ///
@@ -300,7 +300,7 @@ impl ConversationsTickets {
         .body(body)
     }
 
-    /// Does `reply` with a ticket.
+    /// Runs PostHog's action `reply` on a ticket.
     ///
     /// `POST /api/projects/{project_id}/conversations/tickets/{id}/reply/`. Key scope: `ticket:write`.
     ///
@@ -314,7 +314,7 @@ impl ConversationsTickets {
         .body(body)
     }
 
-    /// Does `suggest_reply` with a ticket.
+    /// Runs PostHog's action `suggest_reply` on a ticket.
     ///
     /// `POST /api/projects/{project_id}/conversations/tickets/{id}/suggest_reply/`. Key scope: not known.
     ///

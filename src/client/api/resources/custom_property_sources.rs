@@ -76,7 +76,7 @@ impl CustomPropertySources {
         ))
     }
 
-    /// Does `backfill` with a custom property source.
+    /// Runs PostHog's action `backfill` on a custom property source.
     ///
     /// `POST /api/projects/{project_id}/custom_property_sources/{id}/backfill/`. Key scope: `account:write`.
     ///
@@ -90,7 +90,7 @@ impl CustomPropertySources {
         ))
     }
 
-    /// Does `sync` with a custom property source.
+    /// Runs PostHog's action `sync` on a custom property source.
     ///
     /// `POST /api/projects/{project_id}/custom_property_sources/{id}/sync/`. Key scope: `account:write`.
     ///

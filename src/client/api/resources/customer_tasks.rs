@@ -55,7 +55,7 @@ impl CustomerTasks {
         .body(body)
     }
 
-    /// Does `archive` with a customer task.
+    /// Runs PostHog's action `archive` on a customer task.
     ///
     /// `POST /api/projects/{project_id}/customer_tasks/{id}/archive/`. Key scope: `customer_task:write`.
     ///
@@ -69,7 +69,7 @@ impl CustomerTasks {
         ))
     }
 
-    /// Does `restore` with a customer task.
+    /// Runs PostHog's action `restore` on a customer task.
     ///
     /// `POST /api/projects/{project_id}/customer_tasks/{id}/restore/`. Key scope: `customer_task:write`.
     ///

@@ -12,7 +12,7 @@ impl DashboardTemplates {
     /// Lists dashboard templates.
     ///
     /// `GET /api/projects/{project_id}/dashboard_templates/`. Key scope: `dashboard_template:read`.
-    pub fn list(&self) -> Request<Page<Value>, DashboardTemplatesList> {
+    pub fn list(&self) -> Request<Page<models::DashboardTemplate>, DashboardTemplatesList> {
         Request::new(self.at.call("dashboard_templates.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl DashboardTemplates {
     /// `POST /api/projects/{project_id}/dashboard_templates/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
                 .call("dashboard_templates.create", Method::POST, "/"),
@@ -32,7 +32,7 @@ impl DashboardTemplates {
     /// Gets a dashboard template.
     ///
     /// `GET /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: `dashboard_template:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -45,7 +45,11 @@ impl DashboardTemplates {
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -59,7 +63,11 @@ impl DashboardTemplates {
     /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -71,7 +79,7 @@ impl DashboardTemplates {
     /// Deletes a dashboard template, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
-    pub fn delete(&self, id: impl Display) -> Request<Value> {
+    pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -80,7 +88,7 @@ impl DashboardTemplates {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads json schema of dashboard templates.
+    /// Reads `json_schema` of dashboard templates.
     ///
     /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Key scope: not known.
     ///

@@ -85,7 +85,7 @@ impl Dashboards {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Does `bulk_delete` with dashboards.
+    /// Runs PostHog's action `bulk_delete` on dashboards.
     ///
     /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`.
     ///
@@ -99,7 +99,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Does `create_from_template_json` with dashboards.
+    /// Runs PostHog's action `create_from_template_json` on dashboards.
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Key scope: not known.
     ///
@@ -113,7 +113,7 @@ impl Dashboards {
         ))
     }
 
-    /// Reads widget catalog of dashboards.
+    /// Reads `widget_catalog` of dashboards.
     ///
     /// `GET /api/projects/{project_id}/dashboards/widget_catalog/`. Key scope: `dashboard:read`.
     ///
@@ -140,7 +140,7 @@ impl Dashboards {
         )
     }
 
-    /// Does `copy_tile` with a dashboard.
+    /// Runs PostHog's action `copy_tile` on a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/copy_tile/`. Key scope: `dashboard:write`.
     ///
@@ -154,7 +154,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Does `create_text_tile` with a dashboard.
+    /// Runs PostHog's action `create_text_tile` on a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/create_text_tile/`. Key scope: `dashboard:write`.
     ///
@@ -168,7 +168,7 @@ impl Dashboards {
         ))
     }
 
-    /// Does `delete_tile` with a dashboard.
+    /// Runs PostHog's action `delete_tile` on a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/delete_tile/`. Key scope: `dashboard:write`.
     ///
@@ -186,7 +186,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Does `move_tile` with a dashboard.
+    /// Runs PostHog's action `move_tile` on a dashboard.
     ///
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/move_tile/`. Key scope: `dashboard:write`.
     pub fn move_tile(
@@ -202,7 +202,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Does `reorder_tiles` with a dashboard.
+    /// Runs PostHog's action `reorder_tiles` on a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/reorder_tiles/`. Key scope: `dashboard:write`.
     ///
@@ -220,7 +220,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Reads run insights of a dashboard.
+    /// Reads `run_insights` of a dashboard.
     ///
     /// `GET /api/projects/{project_id}/dashboards/{id}/run_insights/`. Key scope: `query:read`.
     ///
@@ -233,7 +233,7 @@ impl Dashboards {
         ))
     }
 
-    /// Reads run widgets of a dashboard.
+    /// Reads `run_widgets` of a dashboard.
     ///
     /// `GET /api/projects/{project_id}/dashboards/{id}/run_widgets/`. Key scope: `dashboard:read`.
     ///
@@ -251,7 +251,7 @@ impl Dashboards {
         .query("tile_ids", tile_ids)
     }
 
-    /// Reads stream tiles of a dashboard.
+    /// Reads `stream_tiles` of a dashboard.
     ///
     /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Key scope: not known.
     ///
@@ -264,7 +264,7 @@ impl Dashboards {
         ))
     }
 
-    /// Does `update_text_tile` with a dashboard.
+    /// Runs PostHog's action `update_text_tile` on a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/update_text_tile/`. Key scope: `dashboard:write`.
     ///
@@ -282,7 +282,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Does `widgets_batch` with a dashboard.
+    /// Runs PostHog's action `widgets_batch` on a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/widgets/batch/`. Key scope: `dashboard:write`.
     ///
@@ -300,7 +300,7 @@ impl Dashboards {
         .body(body)
     }
 
-    /// Does `widgets_batch_update` with a dashboard.
+    /// Runs PostHog's action `widgets_batch_update` on a dashboard.
     ///
     /// `PATCH /api/projects/{project_id}/dashboards/{id}/widgets/batch_update/`. Key scope: `dashboard:write`.
     ///
@@ -482,7 +482,7 @@ impl DashboardsCollaborators {
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Vec<Value>> {
+    pub fn list(&self) -> Request<Vec<models::DashboardCollaborator>> {
         Request::new(
             self.at
                 .call("dashboards.collaborators.list", Method::GET, "/"),
@@ -494,7 +494,10 @@ impl DashboardsCollaborators {
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::DashboardCollaborator> {
         Request::new(
             self.at
                 .call("dashboards.collaborators.create", Method::POST, "/"),
@@ -528,17 +531,17 @@ impl DashboardsSharing {
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Vec<Value>> {
+    pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("dashboards.sharing.list", Method::GET, "/"))
     }
 
-    /// Does `refresh` with sharing.
+    /// Runs PostHog's action `refresh` on sharing.
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/refresh/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn refresh(&self) -> Request<Value> {
+    pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
                 .call("dashboards.sharing.refresh", Method::POST, "/refresh/"),
@@ -565,7 +568,10 @@ impl DashboardsSharingPasswords {
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
                 .call("dashboards.sharing.passwords.create", Method::POST, "/"),

@@ -9,7 +9,7 @@ pub struct DataCatalog {
 }
 
 impl DataCatalog {
-    /// Does `certifications` with data catalog.
+    /// Runs PostHog's action `certifications` on data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/certifications/`. Key scope: `data_catalog:write`.
     pub fn certifications(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -21,7 +21,7 @@ impl DataCatalog {
         .body(body)
     }
 
-    /// Does `relationship_proposals` with data catalog.
+    /// Runs PostHog's action `relationship_proposals` on data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/`. Key scope: `data_catalog:write`.
     pub fn relationship_proposals(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -33,7 +33,7 @@ impl DataCatalog {
         .body(body)
     }
 
-    /// Does `certifications_certify` with a data catalog.
+    /// Runs PostHog's action `certifications_certify` on a data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/certify/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     ///
@@ -46,7 +46,7 @@ impl DataCatalog {
         ))
     }
 
-    /// Does `certifications_deprecate` with a data catalog.
+    /// Runs PostHog's action `certifications_deprecate` on a data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/deprecate/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     ///
@@ -59,7 +59,7 @@ impl DataCatalog {
         ))
     }
 
-    /// Does `relationship_proposals_accept` with a data catalog.
+    /// Runs PostHog's action `relationship_proposals_accept` on a data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/accept/`. Key scope: `data_catalog:read` and `data_catalog_approval:write` and `query:read` and `warehouse_view:write`.
     ///
@@ -72,7 +72,7 @@ impl DataCatalog {
         ))
     }
 
-    /// Does `relationship_proposals_reject` with a data catalog.
+    /// Runs PostHog's action `relationship_proposals_reject` on a data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/reject/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     pub fn relationship_proposals_reject(
@@ -155,7 +155,7 @@ impl DataCatalogMetrics {
         ))
     }
 
-    /// Does `approve` with a metrics.
+    /// Runs PostHog's action `approve` on a metrics.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/approve/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     pub fn approve(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -167,7 +167,7 @@ impl DataCatalogMetrics {
         .body(body)
     }
 
-    /// Does `refresh_from_insight` with a metrics.
+    /// Runs PostHog's action `refresh_from_insight` on a metrics.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/refresh_from_insight/`. Key scope: `data_catalog:write` and `insight:read`.
     ///
@@ -180,7 +180,7 @@ impl DataCatalogMetrics {
         ))
     }
 
-    /// Does `run` with a metrics.
+    /// Runs PostHog's action `run` on a metrics.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/run/`. Key scope: `data_catalog:read` and `query:read`.
     pub fn run(

@@ -15,7 +15,7 @@ impl DataColorThemes {
     /// `GET /api/{scope}/{project_id}/data_color_themes/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::DataColorTheme>, LimitOffset> {
         Request::new(self.at.call("data_color_themes.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl DataColorThemes {
     /// `POST /api/{scope}/{project_id}/data_color_themes/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DataColorTheme> {
         Request::new(self.at.call("data_color_themes.create", Method::POST, "/")).body(body)
     }
 
@@ -33,7 +33,7 @@ impl DataColorThemes {
     /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::DataColorTheme> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -46,7 +46,11 @@ impl DataColorThemes {
     /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::DataColorTheme> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -60,7 +64,11 @@ impl DataColorThemes {
     /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::DataColorTheme> {
         Request::new(
             self.at
                 .id("id", &id)

@@ -27,7 +27,7 @@ impl DataModelingJobs {
         )
     }
 
-    /// Reads recent of data modeling jobs.
+    /// Reads `recent` of data modeling jobs.
     ///
     /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`. Key scope: not known.
     pub fn recent(&self) -> Request<Value> {
@@ -37,7 +37,7 @@ impl DataModelingJobs {
         )
     }
 
-    /// Reads running of data modeling jobs.
+    /// Reads `running` of data modeling jobs.
     ///
     /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`. Key scope: not known.
     pub fn running(&self) -> Request<Value> {

@@ -43,7 +43,7 @@ impl DataQualityChecks {
         )
     }
 
-    /// Does `schedule` with data quality checks.
+    /// Runs PostHog's action `schedule` on data quality checks.
     ///
     /// `PATCH /api/projects/{project_id}/data_quality_checks/schedule/`. Key scope: `query:read`.
     pub fn schedule(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -54,7 +54,7 @@ impl DataQualityChecks {
         .body(body)
     }
 
-    /// Does `run` with a data quality check.
+    /// Runs PostHog's action `run` on a data quality check.
     ///
     /// `POST /api/projects/{project_id}/data_quality_checks/{id}/run/`. Key scope: `query:read`.
     ///

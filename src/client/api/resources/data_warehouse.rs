@@ -10,7 +10,7 @@ pub struct DataWarehouse {
 }
 
 impl DataWarehouse {
-    /// Reads check database name of data warehouse.
+    /// Reads `check_database_name` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`. Key scope: not known.
     pub fn check_database_name(&self) -> Request<Value> {
@@ -21,7 +21,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads check schema name of data warehouse.
+    /// Reads `check_schema_name` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`. Key scope: not known.
     pub fn check_schema_name(&self) -> Request<Value> {
@@ -32,7 +32,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads completed activity of data warehouse.
+    /// Reads `completed_activity` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`. Key scope: not known.
     pub fn completed_activity(&self) -> Request<Value> {
@@ -43,7 +43,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads data health issues of data warehouse.
+    /// Reads `data_health_issues` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`. Key scope: not known.
     pub fn data_health_issues(&self) -> Request<Value> {
@@ -54,7 +54,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads data ops dashboard of data warehouse.
+    /// Reads `data_ops_dashboard` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`. Key scope: not known.
     pub fn data_ops_dashboard(&self) -> Request<Value> {
@@ -65,7 +65,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads data quality gate of data warehouse.
+    /// Reads `data_quality_gate` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: not known.
     pub fn data_quality_gate(&self) -> Request<Value> {
@@ -76,7 +76,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Does `update_data_quality_gate` with data warehouse.
+    /// Runs PostHog's action `update_data_quality_gate` on data warehouse.
     ///
     /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: not known.
     pub fn update_data_quality_gate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -88,7 +88,7 @@ impl DataWarehouse {
         .body(body)
     }
 
-    /// Does `delete_org` with data warehouse.
+    /// Runs PostHog's action `delete_org` on data warehouse.
     ///
     /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`. Key scope: not known.
     pub fn delete_org(&self) -> Request<Value> {
@@ -98,7 +98,7 @@ impl DataWarehouse {
         )
     }
 
-    /// Does `deprovision` with data warehouse.
+    /// Runs PostHog's action `deprovision` on data warehouse.
     ///
     /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. Key scope: not known.
     ///
@@ -110,7 +110,7 @@ impl DataWarehouse {
         )
     }
 
-    /// Reads job stats of data warehouse.
+    /// Reads `job_stats` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`. Key scope: not known.
     pub fn job_stats(&self) -> Request<Value> {
@@ -120,7 +120,7 @@ impl DataWarehouse {
         )
     }
 
-    /// Reads managed warehouse data status of data warehouse.
+    /// Reads `managed_warehouse_data_status` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`. Key scope: not known.
     pub fn managed_warehouse_data_status(&self) -> Request<Value> {
@@ -131,7 +131,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads managed warehouse monitoring timeseries of data warehouse.
+    /// Reads `managed_warehouse_monitoring_timeseries` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring-timeseries/`. Key scope: `warehouse_view:read`.
     ///
@@ -148,7 +148,7 @@ impl DataWarehouse {
         .query("metric", metric)
     }
 
-    /// Reads managed warehouse monitoring of data warehouse.
+    /// Reads `managed_warehouse_monitoring` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring/`. Key scope: `warehouse_view:read`.
     ///
@@ -161,7 +161,7 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads managed warehouse trino monitoring timeseries of data warehouse.
+    /// Reads `managed_warehouse_trino_monitoring_timeseries` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring-timeseries/`. Key scope: `warehouse_view:read`.
     ///
@@ -178,7 +178,7 @@ impl DataWarehouse {
         .query("metric", metric)
     }
 
-    /// Reads managed warehouse trino monitoring of data warehouse.
+    /// Reads `managed_warehouse_trino_monitoring` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring/`. Key scope: `warehouse_view:read`.
     ///

@@ -15,7 +15,10 @@ impl DatasetItems {
     /// `GET /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn list(&self, dataset: impl Display) -> Request<Page<Value>, DatasetItemsList> {
+    pub fn list(
+        &self,
+        dataset: impl Display,
+    ) -> Request<Page<models::DatasetItem>, DatasetItemsList> {
         Request::new(self.at.call("dataset_items.list", Method::GET, "/")).query("dataset", dataset)
     }
 
@@ -24,7 +27,7 @@ impl DatasetItems {
     /// `POST /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DatasetItem> {
         Request::new(self.at.call("dataset_items.create", Method::POST, "/")).body(body)
     }
 
@@ -33,7 +36,10 @@ impl DatasetItems {
     /// `GET /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn get(&self, dataset_item_id: impl Display) -> Request<Value, DatasetItemsGet> {
+    pub fn get(
+        &self,
+        dataset_item_id: impl Display,
+    ) -> Request<models::DatasetItem, DatasetItemsGet> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
             "dataset_items.get",
             Method::GET,
@@ -50,7 +56,7 @@ impl DatasetItems {
         &self,
         dataset_item_id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::DatasetItem> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
             "dataset_items.update",
             Method::PATCH,
@@ -64,7 +70,11 @@ impl DatasetItems {
     /// `PUT /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -76,7 +86,7 @@ impl DatasetItems {
     /// Deletes a dataset item, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
-    pub fn delete(&self, dataset_item_id: impl Display) -> Request<Value> {
+    pub fn delete(&self, dataset_item_id: impl Display) -> Request<models::DatasetItem> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
             "dataset_items.delete",
             Method::PATCH,
@@ -85,7 +95,7 @@ impl DatasetItems {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Does `archive` with a dataset item.
+    /// Runs PostHog's action `archive` on a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/archive/`. Key scope: `dataset:write`.
     ///
@@ -105,7 +115,7 @@ impl DatasetItems {
         .body(body)
     }
 
-    /// Does `restore` with a dataset item.
+    /// Runs PostHog's action `restore` on a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/restore/`. Key scope: `dataset:write`.
     ///

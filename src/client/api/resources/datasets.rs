@@ -15,7 +15,7 @@ impl Datasets {
     /// `GET /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn list(&self) -> Request<Page<Value>, DatasetsList> {
+    pub fn list(&self) -> Request<Page<models::Dataset>, DatasetsList> {
         Request::new(self.at.call("datasets.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl Datasets {
     /// `POST /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Dataset> {
         Request::new(self.at.call("datasets.create", Method::POST, "/")).body(body)
     }
 
@@ -33,7 +33,7 @@ impl Datasets {
     /// `GET /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Dataset> {
         Request::new(self.at.id("id", &id).call("datasets.get", Method::GET, "/"))
     }
 
@@ -42,7 +42,11 @@ impl Datasets {
     /// `PATCH /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Dataset> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -56,7 +60,11 @@ impl Datasets {
     /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Dataset> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -93,7 +101,7 @@ impl Datasets {
         )
     }
 
-    /// Does `archive` with a dataset.
+    /// Runs PostHog's action `archive` on a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
     ///
@@ -108,7 +116,7 @@ impl Datasets {
         ))
     }
 
-    /// Does `exports` with a dataset.
+    /// Runs PostHog's action `exports` on a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/exports/`. Key scope: not known.
     ///
@@ -122,7 +130,7 @@ impl Datasets {
         ))
     }
 
-    /// Does `restore` with a dataset.
+    /// Runs PostHog's action `restore` on a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/restore/`. Key scope: `dataset:write`.
     ///

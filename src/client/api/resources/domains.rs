@@ -13,7 +13,7 @@ impl Domains {
     /// Lists domains.
     ///
     /// `GET /api/organizations/{organization_id}/domains/`. Key scope: `organization:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::OrganizationDomain>, LimitOffset> {
         Request::new(self.at.call("organization.domains.list", Method::GET, "/"))
     }
 
@@ -22,7 +22,7 @@ impl Domains {
     /// `POST /api/organizations/{organization_id}/domains/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .call("organization.domains.create", Method::POST, "/"),
@@ -35,7 +35,7 @@ impl Domains {
     /// `GET /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -48,7 +48,11 @@ impl Domains {
     /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -62,7 +66,11 @@ impl Domains {
     /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -84,7 +92,7 @@ impl Domains {
         )
     }
 
-    /// Does `verify` with a domain.
+    /// Runs PostHog's action `verify` on a domain.
     ///
     /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Key scope: not known.
     ///

@@ -9,7 +9,7 @@ pub struct Elements {
 }
 
 impl Elements {
-    /// Reads stats of elements.
+    /// Reads `stats` of elements.
     ///
     /// `GET /api/projects/{project_id}/elements/stats/`. Key scope: `element:read`.
     pub fn stats(&self) -> Request<Page<Value>, ElementsStats> {

@@ -75,7 +75,7 @@ impl Endpoints {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Does `last_execution_times` with endpoints.
+    /// Runs PostHog's action `last_execution_times` on endpoints.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/last_execution_times/`. Key scope: `endpoint:read`.
     pub fn last_execution_times(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -100,7 +100,7 @@ impl Endpoints {
         )
     }
 
-    /// Reads logs of an endpoint.
+    /// Reads `logs` of an endpoint.
     ///
     /// `GET /api/projects/{project_id}/endpoints/{name}/logs/`. Key scope: `endpoint:read`.
     ///
@@ -113,7 +113,7 @@ impl Endpoints {
         ))
     }
 
-    /// Does `materialization_preview` with an endpoint.
+    /// Runs PostHog's action `materialization_preview` on an endpoint.
     ///
     /// `POST /api/projects/{project_id}/endpoints/{name}/materialization_preview/`. Key scope: `endpoint:read`.
     ///
@@ -131,7 +131,7 @@ impl Endpoints {
         .body(body)
     }
 
-    /// Reads materialization status of an endpoint.
+    /// Reads `materialization_status` of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/materialization_status/`. Key scope: `endpoint:read`.
     pub fn materialization_status(&self, name: impl Display) -> Request<Value, AtVersion> {
@@ -142,7 +142,7 @@ impl Endpoints {
         ))
     }
 
-    /// Reads openapi json of an endpoint.
+    /// Reads `openapi_json` of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/openapi.json/`. Key scope: `endpoint:read`.
     pub fn openapi_json(&self, name: impl Display) -> Request<Value, AtVersion> {
@@ -153,7 +153,7 @@ impl Endpoints {
         ))
     }
 
-    /// Does `create_run` with an endpoint.
+    /// Runs PostHog's action `create_run` on an endpoint.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: `endpoint:read`.
     pub fn create_run(
@@ -169,7 +169,7 @@ impl Endpoints {
         .body(body)
     }
 
-    /// Reads run of an endpoint.
+    /// Reads `run` of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: not known.
     ///

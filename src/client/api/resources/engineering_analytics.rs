@@ -10,7 +10,7 @@ pub struct EngineeringAnalytics {
 }
 
 impl EngineeringAnalytics {
-    /// Reads broken tests of engineering analytics.
+    /// Reads `broken_tests` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/broken_tests/`. Key scope: `engineering_analytics:read`.
     ///
@@ -23,7 +23,7 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads ci failure logs of engineering analytics.
+    /// Reads `ci_failure_logs` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/ci_failure_logs/`. Key scope: `engineering_analytics:read`.
     ///
@@ -38,7 +38,7 @@ impl EngineeringAnalytics {
         .query("repo", repo)
     }
 
-    /// Reads flaky tests of engineering analytics.
+    /// Reads `flaky_tests` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/flaky_tests/`. Key scope: `engineering_analytics:read`.
     ///
@@ -51,7 +51,7 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads pr cost of engineering analytics.
+    /// Reads `pr_cost` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/pr_cost/`. Key scope: `engineering_analytics:read`.
     ///
@@ -65,7 +65,7 @@ impl EngineeringAnalytics {
         .query("repo", repo)
     }
 
-    /// Reads pr lifecycle of engineering analytics.
+    /// Reads `pr_lifecycle` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/pr_lifecycle/`. Key scope: `engineering_analytics:read`.
     ///
@@ -80,7 +80,7 @@ impl EngineeringAnalytics {
         .query("repo", repo)
     }
 
-    /// Reads pull requests of engineering analytics.
+    /// Reads `pull_requests` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/pull_requests/`. Key scope: `engineering_analytics:read`.
     ///
@@ -93,7 +93,7 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads run failure logs of engineering analytics.
+    /// Reads `run_failure_logs` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/run_failure_logs/`. Key scope: `engineering_analytics:read`.
     ///
@@ -110,7 +110,7 @@ impl EngineeringAnalytics {
         .query("run_id", run_id)
     }
 
-    /// Reads sources of engineering analytics.
+    /// Reads `sources` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/sources/`. Key scope: `engineering_analytics:read`.
     ///
@@ -122,7 +122,7 @@ impl EngineeringAnalytics {
         )
     }
 
-    /// Reads team ci health of engineering analytics.
+    /// Reads `team_ci_health` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/team_ci_health/`. Key scope: `engineering_analytics:read`.
     ///
@@ -135,7 +135,7 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads workflow health of engineering analytics.
+    /// Reads `workflow_health` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/workflow_health/`. Key scope: `engineering_analytics:read`.
     ///
@@ -148,7 +148,7 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads workflow jobs of engineering analytics.
+    /// Reads `workflow_jobs` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/workflow_jobs/`. Key scope: `engineering_analytics:read`.
     ///
@@ -162,7 +162,7 @@ impl EngineeringAnalytics {
         .query("run_id", run_id)
     }
 
-    /// Reads workflow runner costs of engineering analytics.
+    /// Reads `workflow_runner_costs` of engineering analytics.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/workflow_runner_costs/`. Key scope: `engineering_analytics:read`.
     ///

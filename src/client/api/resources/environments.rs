@@ -92,12 +92,12 @@ impl Environments {
         )
     }
 
-    /// Reads activity of an environment.
+    /// Reads `activity` of an environment.
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, id: impl Display) -> Request<Value> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -105,7 +105,7 @@ impl Environments {
         )
     }
 
-    /// Does `add_product_intent` with an environment.
+    /// Runs PostHog's action `add_product_intent` on an environment.
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`. Key scope: not known.
     ///
@@ -123,7 +123,7 @@ impl Environments {
         .body(body)
     }
 
-    /// Does `complete_product_onboarding` with an environment.
+    /// Runs PostHog's action `complete_product_onboarding` on an environment.
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`. Key scope: not known.
     ///
@@ -141,7 +141,7 @@ impl Environments {
         .body(body)
     }
 
-    /// Does `create_default_evaluation_tags` with an environment.
+    /// Runs PostHog's action `create_default_evaluation_tags` on an environment.
     ///
     /// `POST /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
     ///
@@ -155,7 +155,7 @@ impl Environments {
         ))
     }
 
-    /// Reads default evaluation tags of an environment.
+    /// Reads `default_evaluation_tags` of an environment.
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
     ///
@@ -168,7 +168,7 @@ impl Environments {
         ))
     }
 
-    /// Does `delete_default_evaluation_tags` with an environment.
+    /// Runs PostHog's action `delete_default_evaluation_tags` on an environment.
     ///
     /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
     ///
@@ -181,7 +181,7 @@ impl Environments {
         ))
     }
 
-    /// Does `delete_secret_token_backup` with an environment.
+    /// Runs PostHog's action `delete_secret_token_backup` on an environment.
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`. Key scope: not known.
     ///
@@ -199,7 +199,7 @@ impl Environments {
         .body(body)
     }
 
-    /// Reads event ingestion restrictions of an environment.
+    /// Reads `event_ingestion_restrictions` of an environment.
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`. Key scope: not known.
     ///
@@ -212,7 +212,7 @@ impl Environments {
         ))
     }
 
-    /// Reads is generating demo data of an environment.
+    /// Reads `is_generating_demo_data` of an environment.
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`. Key scope: not known.
     ///
@@ -225,7 +225,7 @@ impl Environments {
         ))
     }
 
-    /// Does `reset_token` with an environment.
+    /// Runs PostHog's action `reset_token` on an environment.
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`. Key scope: not known.
     ///
@@ -243,7 +243,7 @@ impl Environments {
         .body(body)
     }
 
-    /// Does `rotate_secret_token` with an environment.
+    /// Runs PostHog's action `rotate_secret_token` on an environment.
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`. Key scope: not known.
     ///

@@ -10,7 +10,7 @@ pub struct ErrorTracking {
 }
 
 impl ErrorTracking {
-    /// Reads git provider file links resolve github of error tracking.
+    /// Reads `git_provider_file_links_resolve_github` of error tracking.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Key scope: not known.
     ///
@@ -24,7 +24,7 @@ impl ErrorTracking {
         ))
     }
 
-    /// Reads git provider file links resolve gitlab of error tracking.
+    /// Reads `git_provider_file_links_resolve_gitlab` of error tracking.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Key scope: not known.
     ///
@@ -37,7 +37,7 @@ impl ErrorTracking {
         ))
     }
 
-    /// Does `query_issue` with error tracking.
+    /// Runs PostHog's action `query_issue` on error tracking.
     ///
     /// `POST /api/projects/{project_id}/error_tracking/query/issue/`. Key scope: `error_tracking:read`.
     ///
@@ -51,7 +51,7 @@ impl ErrorTracking {
         .body(body)
     }
 
-    /// Does `query_issue_events` with error tracking.
+    /// Runs PostHog's action `query_issue_events` on error tracking.
     ///
     /// `POST /api/projects/{project_id}/error_tracking/query/issue_events/`. Key scope: `error_tracking:read`.
     ///
@@ -65,7 +65,7 @@ impl ErrorTracking {
         .body(body)
     }
 
-    /// Does `query_issues` with error tracking.
+    /// Runs PostHog's action `query_issues` on error tracking.
     ///
     /// `POST /api/projects/{project_id}/error_tracking/query/issues/`. Key scope: `error_tracking:read`.
     ///
@@ -79,7 +79,7 @@ impl ErrorTracking {
         .body(body)
     }
 
-    /// Reads settings retrieve settings of error tracking.
+    /// Reads `settings_retrieve_settings` of error tracking.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/settings/retrieve_settings/`. Key scope: `error_tracking:read`.
     pub fn settings_retrieve_settings(&self) -> Request<Value> {
@@ -90,7 +90,7 @@ impl ErrorTracking {
         ))
     }
 
-    /// Does `settings_update_settings` with error tracking.
+    /// Runs PostHog's action `settings_update_settings` on error tracking.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/settings/update_settings/`. Key scope: `error_tracking:write`.
     pub fn settings_update_settings(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -102,7 +102,7 @@ impl ErrorTracking {
         .body(body)
     }
 
-    /// Reads spike detection config of error tracking.
+    /// Reads `spike_detection_config` of error tracking.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/spike_detection_config/`. Key scope: not known.
     ///
@@ -115,7 +115,7 @@ impl ErrorTracking {
         ))
     }
 
-    /// Does `spike_detection_config_update_config` with error tracking.
+    /// Runs PostHog's action `spike_detection_config_update_config` on error tracking.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/spike_detection_config/update_config/`. Key scope: not known.
     ///
@@ -132,7 +132,7 @@ impl ErrorTracking {
         .body(body)
     }
 
-    /// Reads spike events of error tracking.
+    /// Reads `spike_events` of error tracking.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Key scope: not known.
     ///
@@ -233,7 +233,7 @@ impl ErrorTrackingAssignmentRules {
     /// Lists assignment rules.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/assignment_rules/`. Key scope: `error_tracking:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(
             self.at
                 .call("error_tracking.assignment_rules.list", Method::GET, "/"),
@@ -243,7 +243,7 @@ impl ErrorTrackingAssignmentRules {
     /// Creates an assignment rule.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/assignment_rules/`. Key scope: `error_tracking:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
                 .call("error_tracking.assignment_rules.create", Method::POST, "/"),
@@ -257,7 +257,7 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.assignment_rules.get",
             Method::GET,
@@ -271,7 +271,11 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.assignment_rules.update",
             Method::PATCH,
@@ -286,7 +290,11 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.assignment_rules.replace",
             Method::PUT,
@@ -309,7 +317,7 @@ impl ErrorTrackingAssignmentRules {
         ))
     }
 
-    /// Does `reorder` with assignment rules.
+    /// Runs PostHog's action `reorder` on assignment rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: not known.
     ///
@@ -386,7 +394,7 @@ impl ErrorTrackingExternalReferences {
     /// `GET /api/environments/{project_id}/error_tracking/external_references/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    pub fn list(&self) -> Request<Value> {
+    pub fn list(&self) -> Request<Page<models::ExternalReference>> {
         Request::new(self.at.under("environments").call(
             "error_tracking.external_references.list",
             Method::GET,
@@ -397,7 +405,7 @@ impl ErrorTrackingExternalReferences {
     /// Creates an external reference.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/external_references/`. Key scope: `error_tracking:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExternalReference> {
         Request::new(self.at.call(
             "error_tracking.external_references.create",
             Method::POST,
@@ -411,7 +419,7 @@ impl ErrorTrackingExternalReferences {
     /// `GET /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ExternalReference> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.external_references.get",
             Method::GET,
@@ -446,7 +454,7 @@ impl ErrorTrackingFingerprints {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingFingerprint>, LimitOffset> {
         Request::new(self.at.under("environments").call(
             "error_tracking.fingerprints.list",
             Method::GET,
@@ -460,7 +468,7 @@ impl ErrorTrackingFingerprints {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingFingerprint> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.fingerprints.get",
             Method::GET,
@@ -494,7 +502,7 @@ impl ErrorTrackingGroupingRules {
     /// Lists grouping rules.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/grouping_rules/`. Key scope: `error_tracking:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(
             self.at
                 .call("error_tracking.grouping_rules.list", Method::GET, "/"),
@@ -504,7 +512,7 @@ impl ErrorTrackingGroupingRules {
     /// Creates a grouping rule.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/grouping_rules/`. Key scope: `error_tracking:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
                 .call("error_tracking.grouping_rules.create", Method::POST, "/"),
@@ -518,7 +526,7 @@ impl ErrorTrackingGroupingRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.grouping_rules.get",
             Method::GET,
@@ -532,7 +540,11 @@ impl ErrorTrackingGroupingRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.grouping_rules.update",
             Method::PATCH,
@@ -544,7 +556,11 @@ impl ErrorTrackingGroupingRules {
     /// Replaces a grouping rule whole.
     ///
     /// `PUT /api/{scope}/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: `error_tracking:write`.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.grouping_rules.replace",
             Method::PUT,
@@ -567,7 +583,7 @@ impl ErrorTrackingGroupingRules {
         ))
     }
 
-    /// Does `reorder` with grouping rules.
+    /// Runs PostHog's action `reorder` on grouping rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: not known.
     ///
@@ -677,12 +693,12 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads all activity of issues.
+    /// Reads `all_activity` of issues.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    pub fn all_activity(&self) -> Request<Value> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.all_activity",
             Method::GET,
@@ -690,7 +706,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Does `bulk` with issues.
+    /// Runs PostHog's action `bulk` on issues.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/issues/bulk/`. Key scope: not known.
     ///
@@ -704,7 +720,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads exists of issues.
+    /// Reads `exists` of issues.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Key scope: not known.
     ///
@@ -717,7 +733,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads values of issues.
+    /// Reads `values` of issues.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/values/`. Key scope: not known.
     ///
@@ -730,12 +746,12 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads activity of an issue.
+    /// Reads `activity` of an issue.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    pub fn activity(&self, id: impl Display) -> Request<Value> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.activity",
             Method::GET,
@@ -743,7 +759,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Does `assign` with an issue.
+    /// Runs PostHog's action `assign` on an issue.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
     pub fn assign(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -755,7 +771,7 @@ impl ErrorTrackingIssues {
         .body(body)
     }
 
-    /// Does `cohort` with an issue.
+    /// Runs PostHog's action `cohort` on an issue.
     ///
     /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Key scope: not known.
     ///
@@ -769,7 +785,7 @@ impl ErrorTrackingIssues {
         .body(body)
     }
 
-    /// Does `merge` with an issue.
+    /// Runs PostHog's action `merge` on an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/merge/`. Key scope: `error_tracking:write`.
     pub fn merge(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -781,7 +797,7 @@ impl ErrorTrackingIssues {
         .body(body)
     }
 
-    /// Does `split` with an issue.
+    /// Runs PostHog's action `split` on an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/split/`. Key scope: `error_tracking:write`.
     pub fn split(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -811,7 +827,7 @@ impl ErrorTrackingRecommendations {
         )
     }
 
-    /// Does `dismiss` with a recommendation.
+    /// Runs PostHog's action `dismiss` on a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Key scope: not known.
     ///
@@ -825,7 +841,7 @@ impl ErrorTrackingRecommendations {
         ))
     }
 
-    /// Does `refresh` with a recommendation.
+    /// Runs PostHog's action `refresh` on a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Key scope: not known.
     ///
@@ -839,7 +855,7 @@ impl ErrorTrackingRecommendations {
         ))
     }
 
-    /// Does `restore` with a recommendation.
+    /// Runs PostHog's action `restore` on a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Key scope: not known.
     ///
@@ -888,7 +904,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingRelease>, LimitOffset> {
         Request::new(self.at.under("environments").call(
             "error_tracking.releases.list",
             Method::GET,
@@ -902,7 +918,10 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").call(
             "error_tracking.releases.create",
             Method::POST,
@@ -917,7 +936,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.get",
             Method::GET,
@@ -931,7 +950,11 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.update",
             Method::PATCH,
@@ -946,7 +969,11 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.replace",
             Method::PUT,
@@ -969,7 +996,7 @@ impl ErrorTrackingReleases {
         ))
     }
 
-    /// Reads get by hash of a release.
+    /// Reads `get_by_hash` of a release.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Key scope: not known.
     ///
@@ -1045,7 +1072,7 @@ impl ErrorTrackingSuppressionRules {
     /// Lists suppression rules.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/suppression_rules/`. Key scope: `error_tracking:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(
             self.at
                 .call("error_tracking.suppression_rules.list", Method::GET, "/"),
@@ -1055,7 +1082,7 @@ impl ErrorTrackingSuppressionRules {
     /// Creates a suppression rule.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/suppression_rules/`. Key scope: `error_tracking:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
                 .call("error_tracking.suppression_rules.create", Method::POST, "/"),
@@ -1069,7 +1096,7 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.suppression_rules.get",
             Method::GET,
@@ -1083,7 +1110,11 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.suppression_rules.update",
             Method::PATCH,
@@ -1095,7 +1126,11 @@ impl ErrorTrackingSuppressionRules {
     /// Replaces a suppression rule whole.
     ///
     /// `PUT /api/{scope}/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: `error_tracking:write`.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.suppression_rules.replace",
             Method::PUT,
@@ -1118,7 +1153,7 @@ impl ErrorTrackingSuppressionRules {
         ))
     }
 
-    /// Does `reorder` with suppression rules.
+    /// Runs PostHog's action `reorder` on suppression rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: not known.
     ///
@@ -1144,7 +1179,9 @@ impl ErrorTrackingSymbolSets {
     /// Lists symbol sets.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/symbol_sets/`. Key scope: `error_tracking:read`.
-    pub fn list(&self) -> Request<Page<Value>, ErrorTrackingSymbolSetsList> {
+    pub fn list(
+        &self,
+    ) -> Request<Page<models::ErrorTrackingSymbolSet>, ErrorTrackingSymbolSetsList> {
         Request::new(
             self.at
                 .call("error_tracking.symbol_sets.list", Method::GET, "/"),
@@ -1157,7 +1194,11 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Request<Value> {
+    pub fn create(
+        &self,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.create",
             Method::POST,
@@ -1169,7 +1210,7 @@ impl ErrorTrackingSymbolSets {
     /// Gets a symbol set.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: `error_tracking:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -1188,7 +1229,7 @@ impl ErrorTrackingSymbolSets {
         id: impl Display,
         content_type: &str,
         body: impl Into<reqwest::Body>,
-    ) -> Request<Value> {
+    ) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.update",
             Method::PATCH,
@@ -1208,7 +1249,7 @@ impl ErrorTrackingSymbolSets {
         id: impl Display,
         content_type: &str,
         body: impl Into<reqwest::Body>,
-    ) -> Request<Value> {
+    ) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.replace",
             Method::PUT,
@@ -1231,7 +1272,7 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Does `bulk_finish_upload` with symbol sets.
+    /// Runs PostHog's action `bulk_finish_upload` on symbol sets.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Key scope: not known.
     ///
@@ -1246,7 +1287,7 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Does `bulk_start_upload` with symbol sets.
+    /// Runs PostHog's action `bulk_start_upload` on symbol sets.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Key scope: not known.
     ///
@@ -1261,7 +1302,7 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Does `start_upload` with symbol sets.
+    /// Runs PostHog's action `start_upload` on symbol sets.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Key scope: not known.
     ///
@@ -1280,7 +1321,7 @@ impl ErrorTrackingSymbolSets {
         .raw_body(content_type, body)
     }
 
-    /// Reads download of a symbol set.
+    /// Reads `download` of a symbol set.
     ///
     /// `GET /api/projects/{project_id}/error_tracking/symbol_sets/{id}/download/`. Key scope: `error_tracking:read`.
     ///
@@ -1293,7 +1334,7 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Does `finish_upload` with a symbol set.
+    /// Runs PostHog's action `finish_upload` on a symbol set.
     ///
     /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Key scope: not known.
     ///

@@ -13,21 +13,21 @@ impl Evaluations {
     /// Lists evaluations.
     ///
     /// `GET /api/{scope}/{project_id}/evaluations/`. Key scope: `evaluation:read`.
-    pub fn list(&self) -> Request<Page<Value>, EvaluationsList> {
+    pub fn list(&self) -> Request<Page<models::Evaluation>, EvaluationsList> {
         Request::new(self.at.call("evaluations.list", Method::GET, "/"))
     }
 
     /// Creates an evaluation.
     ///
     /// `POST /api/{scope}/{project_id}/evaluations/`. Key scope: `evaluation:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Evaluation> {
         Request::new(self.at.call("evaluations.create", Method::POST, "/")).body(body)
     }
 
     /// Gets an evaluation.
     ///
     /// `GET /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Evaluation> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -38,7 +38,11 @@ impl Evaluations {
     /// Changes the given fields of an evaluation.
     ///
     /// `PATCH /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:write`.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Evaluation> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -53,7 +57,11 @@ impl Evaluations {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Evaluation> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "evaluations.replace",
             Method::PUT,
@@ -65,7 +73,7 @@ impl Evaluations {
     /// Deletes an evaluation, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:write`.
-    pub fn delete(&self, id: impl Display) -> Request<Value> {
+    pub fn delete(&self, id: impl Display) -> Request<models::Evaluation> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -74,7 +82,7 @@ impl Evaluations {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Does `test_hog` with evaluations.
+    /// Runs PostHog's action `test_hog` on evaluations.
     ///
     /// `POST /api/projects/{project_id}/evaluations/test_hog/`. Key scope: `evaluation:read`.
     ///
@@ -212,7 +220,7 @@ impl EvaluationsBackfills {
         ))
     }
 
-    /// Does `estimate` with backfills.
+    /// Runs PostHog's action `estimate` on backfills.
     ///
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/estimate/`. Key scope: `evaluation:read`.
     ///
@@ -226,7 +234,7 @@ impl EvaluationsBackfills {
         .body(body)
     }
 
-    /// Does `cancel` with a backfill.
+    /// Runs PostHog's action `cancel` on a backfill.
     ///
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/{id}/cancel/`. Key scope: `evaluation:write`.
     ///

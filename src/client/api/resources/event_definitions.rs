@@ -84,10 +84,10 @@ impl EventDefinitions {
         )
     }
 
-    /// Reads by name of event definitions.
+    /// Reads `by_name` of event definitions.
     ///
     /// `GET /api/projects/{project_id}/event_definitions/by_name/`. Key scope: `event_definition:read`.
-    pub fn by_name(&self, name: impl Display) -> Request<Value> {
+    pub fn by_name(&self, name: impl Display) -> Request<models::EventDefinition> {
         Request::new(
             self.at
                 .call("event_definitions.by_name", Method::GET, "/by_name/"),
@@ -95,7 +95,7 @@ impl EventDefinitions {
         .query("name", name)
     }
 
-    /// Reads metrics of an event definition.
+    /// Reads `metrics` of an event definition.
     ///
     /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Key scope: not known.
     ///

@@ -54,7 +54,7 @@ impl EventStreams {
         )
     }
 
-    /// Does `add_account` with an event stream.
+    /// Runs PostHog's action `add_account` on an event stream.
     ///
     /// `POST /api/projects/{project_id}/event_streams/{id}/add_account/`. Key scope: `account:write`.
     ///
@@ -72,7 +72,7 @@ impl EventStreams {
         .body(body)
     }
 
-    /// Does `remove_account` with an event stream.
+    /// Runs PostHog's action `remove_account` on an event stream.
     ///
     /// `POST /api/projects/{project_id}/event_streams/{id}/remove_account/`. Key scope: `account:write`.
     ///
@@ -90,7 +90,7 @@ impl EventStreams {
         .body(body)
     }
 
-    /// Does `send_test_message` with an event stream.
+    /// Runs PostHog's action `send_test_message` on an event stream.
     ///
     /// `POST /api/projects/{project_id}/event_streams/{id}/send_test_message/`. Key scope: `account:write`.
     ///

@@ -16,7 +16,7 @@ impl Events {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog calls it deprecated.
-    pub fn list(&self) -> Request<Page<models::ClickhouseEvent>, EventsList> {
+    pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
         Request::new(self.at.call("events.list", Method::GET, "/"))
     }
 
@@ -25,11 +25,11 @@ impl Events {
     /// `GET /api/{scope}/{project_id}/events/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<models::ClickhouseEvent, InTableFormat> {
+    pub fn get(&self, id: impl Display) -> Request<models::Event, InTableFormat> {
         Request::new(self.at.id("id", &id).call("events.get", Method::GET, "/"))
     }
 
-    /// Reads values of events.
+    /// Reads `values` of events.
     ///
     /// `GET /api/{scope}/{project_id}/events/values/`. Key scope: not known.
     ///

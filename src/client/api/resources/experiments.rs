@@ -81,7 +81,7 @@ impl Experiments {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Does `bulk_update_tags` with experiments.
+    /// Runs PostHog's action `bulk_update_tags` on experiments.
     ///
     /// `POST /api/projects/{project_id}/experiments/bulk_update_tags/`. Key scope: `experiment:write`.
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -93,7 +93,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Does `calculate_running_time` with experiments.
+    /// Runs PostHog's action `calculate_running_time` on experiments.
     ///
     /// `POST /api/projects/{project_id}/experiments/calculate_running_time/`. Key scope: `experiment:read`.
     pub fn calculate_running_time(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -105,7 +105,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Does `create_from_prompt` with experiments.
+    /// Runs PostHog's action `create_from_prompt` on experiments.
     ///
     /// `POST /api/projects/{project_id}/experiments/create_from_prompt/`. Key scope: `experiment:write` and `llm_prompt:read`.
     pub fn create_from_prompt(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -117,7 +117,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Reads eligible feature flags of experiments.
+    /// Reads `eligible_feature_flags` of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Key scope: not known.
     ///
@@ -130,7 +130,7 @@ impl Experiments {
         ))
     }
 
-    /// Reads prompt templates of experiments.
+    /// Reads `prompt_templates` of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/prompt_templates/`. Key scope: `experiment:read`.
     pub fn prompt_templates(&self) -> Request<Value> {
@@ -141,7 +141,7 @@ impl Experiments {
         ))
     }
 
-    /// Reads requires flag implementation of experiments.
+    /// Reads `requires_flag_implementation` of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Key scope: not known.
     ///
@@ -154,7 +154,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `setup_context` with experiments.
+    /// Runs PostHog's action `setup_context` on experiments.
     ///
     /// `POST /api/projects/{project_id}/experiments/setup_context/`. Key scope: `experiment:read` and `experiment_saved_metric:read` and `query:read`.
     ///
@@ -167,7 +167,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Reads stats of experiments.
+    /// Reads `stats` of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/stats/`. Key scope: `experiment:read`.
     pub fn stats(&self) -> Request<Value> {
@@ -188,10 +188,10 @@ impl Experiments {
         )
     }
 
-    /// Reads activity of an experiment.
+    /// Reads `activity` of an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/activity/`. Key scope: `activity_log:read`.
-    pub fn activity(&self, id: impl Display) -> Request<Value, LimitPage> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -199,7 +199,7 @@ impl Experiments {
         )
     }
 
-    /// Does `archive` with an experiment.
+    /// Runs PostHog's action `archive` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/archive/`. Key scope: `experiment:write`.
     pub fn archive(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -211,7 +211,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Does `copy_to_project` with an experiment.
+    /// Runs PostHog's action `copy_to_project` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/copy_to_project/`. Key scope: `experiment:write`.
     pub fn copy_to_project(
@@ -227,7 +227,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Does `create_exposure_cohort_for_experiment` with an experiment.
+    /// Runs PostHog's action `create_exposure_cohort_for_experiment` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Key scope: not known.
     ///
@@ -241,7 +241,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `duplicate` with an experiment.
+    /// Runs PostHog's action `duplicate` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/duplicate/`. Key scope: `experiment:write`.
     pub fn duplicate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -253,7 +253,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Does `end` with an experiment.
+    /// Runs PostHog's action `end` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/end/`. Key scope: `experiment:write`.
     pub fn end(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -265,7 +265,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Reads flag cleanup task of an experiment.
+    /// Reads `flag_cleanup_task` of an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/flag_cleanup_task/`. Key scope: `experiment:read`.
     pub fn flag_cleanup_task(&self, id: impl Display) -> Request<Value> {
@@ -276,7 +276,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `freeze_exposure` with an experiment.
+    /// Runs PostHog's action `freeze_exposure` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/freeze_exposure/`. Key scope: `experiment:write`.
     ///
@@ -289,7 +289,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `launch` with an experiment.
+    /// Runs PostHog's action `launch` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`.
     ///
@@ -302,7 +302,7 @@ impl Experiments {
         )
     }
 
-    /// Does `migrate` with an experiment.
+    /// Runs PostHog's action `migrate` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/migrate/`. Key scope: `experiment:write`.
     ///
@@ -315,7 +315,7 @@ impl Experiments {
         )
     }
 
-    /// Does `pause` with an experiment.
+    /// Runs PostHog's action `pause` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`.
     ///
@@ -328,7 +328,7 @@ impl Experiments {
         )
     }
 
-    /// Does `recalculate_timeseries` with an experiment.
+    /// Runs PostHog's action `recalculate_timeseries` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/recalculate_timeseries/`. Key scope: not known.
     ///
@@ -342,7 +342,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `reset` with an experiment.
+    /// Runs PostHog's action `reset` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`.
     ///
@@ -355,7 +355,7 @@ impl Experiments {
         )
     }
 
-    /// Does `resume` with an experiment.
+    /// Runs PostHog's action `resume` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`.
     ///
@@ -368,7 +368,7 @@ impl Experiments {
         )
     }
 
-    /// Does `session_event_deltas` with an experiment.
+    /// Runs PostHog's action `session_event_deltas` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/session_event_deltas/`. Key scope: `experiment:read` and `session_recording:read`.
     ///
@@ -382,7 +382,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `ship_variant` with an experiment.
+    /// Runs PostHog's action `ship_variant` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/ship_variant/`. Key scope: `experiment:write`.
     pub fn ship_variant(
@@ -398,7 +398,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Reads timeseries results of an experiment.
+    /// Reads `timeseries_results` of an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/timeseries_results/`. Key scope: `experiment:read`.
     pub fn timeseries_results(
@@ -416,7 +416,7 @@ impl Experiments {
         .query("metric_uuid", metric_uuid)
     }
 
-    /// Does `unarchive` with an experiment.
+    /// Runs PostHog's action `unarchive` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`.
     ///
@@ -429,7 +429,7 @@ impl Experiments {
         ))
     }
 
-    /// Does `unfreeze_exposure` with an experiment.
+    /// Runs PostHog's action `unfreeze_exposure` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/unfreeze_exposure/`. Key scope: `experiment:write`.
     ///
@@ -546,7 +546,7 @@ impl ExperimentsMetricsRecalculation {
         ))
     }
 
-    /// Reads latest of metrics recalculation.
+    /// Reads `latest` of metrics recalculation.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/latest/`. Key scope: `experiment:read`.
     pub fn latest(&self) -> Request<Page<Value>> {

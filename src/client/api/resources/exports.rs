@@ -15,7 +15,7 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ExportedAsset>, LimitOffset> {
         Request::new(self.at.call("exports.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl Exports {
     /// `POST /api/{scope}/{project_id}/exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExportedAsset> {
         Request::new(self.at.call("exports.create", Method::POST, "/")).body(body)
     }
 
@@ -33,11 +33,11 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ExportedAsset> {
         Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
     }
 
-    /// Reads content of an export.
+    /// Reads `content` of an export.
     ///
     /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Key scope: not known.
     ///

@@ -48,7 +48,7 @@ impl ExternalDataDestinations {
         )
     }
 
-    /// Reads connect link of external data destinations.
+    /// Reads `connect_link` of external data destinations.
     ///
     /// `GET /api/projects/{project_id}/external_data_destinations/connect_link/`. Key scope: `external_data_source:read`.
     ///
@@ -65,7 +65,7 @@ impl ExternalDataDestinations {
         .query("destination_type", destination_type)
     }
 
-    /// Does `add_sources` with an external data destination.
+    /// Runs PostHog's action `add_sources` on an external data destination.
     ///
     /// `POST /api/projects/{project_id}/external_data_destinations/{id}/add_sources/`. Key scope: `external_data_source:write`.
     ///
@@ -83,7 +83,7 @@ impl ExternalDataDestinations {
         .body(body)
     }
 
-    /// Does `test_connection` with an external data destination.
+    /// Runs PostHog's action `test_connection` on an external data destination.
     ///
     /// `POST /api/projects/{project_id}/external_data_destinations/{id}/test_connection/`. Key scope: `external_data_source:write`.
     ///

@@ -50,7 +50,7 @@ impl ExternalDataSchemas {
         .body(body)
     }
 
-    /// Does `cancel` with an external data schema.
+    /// Runs PostHog's action `cancel` on an external data schema.
     ///
     /// `POST /api/projects/{project_id}/external_data_schemas/{id}/cancel/`. Key scope: `external_data_source:write`.
     ///
@@ -64,7 +64,7 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Does `delete_data` with an external data schema.
+    /// Runs PostHog's action `delete_data` on an external data schema.
     ///
     /// `DELETE /api/projects/{project_id}/external_data_schemas/{id}/delete_data/`. Key scope: `external_data_source:write`.
     ///
@@ -77,7 +77,7 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Reads destinations of an external data schema.
+    /// Reads `destinations` of an external data schema.
     ///
     /// `GET /api/projects/{project_id}/external_data_schemas/{id}/destinations/`. Key scope: `external_data_source:write`.
     ///
@@ -91,7 +91,7 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Does `incremental_fields` with an external data schema.
+    /// Runs PostHog's action `incremental_fields` on an external data schema.
     ///
     /// `POST /api/projects/{project_id}/external_data_schemas/{id}/incremental_fields/`. Key scope: `external_data_source:write`.
     ///
@@ -105,7 +105,7 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Reads logs of an external data schema.
+    /// Reads `logs` of an external data schema.
     ///
     /// `GET /api/environments/{project_id}/external_data_schemas/{id}/logs/`. Key scope: `query:read`.
     ///
@@ -118,7 +118,7 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Does `reload` with an external data schema.
+    /// Runs PostHog's action `reload` on an external data schema.
     ///
     /// `POST /api/projects/{project_id}/external_data_schemas/{id}/reload/`. Key scope: `external_data_source:write`.
     ///
@@ -132,7 +132,7 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Does `resync` with an external data schema.
+    /// Runs PostHog's action `resync` on an external data schema.
     ///
     /// `POST /api/projects/{project_id}/external_data_schemas/{id}/resync/`. Key scope: `external_data_source:write`.
     ///

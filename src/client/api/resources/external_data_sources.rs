@@ -63,7 +63,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `check_cdc_prerequisites` with external data sources.
+    /// Runs PostHog's action `check_cdc_prerequisites` on external data sources.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/check_cdc_prerequisites/`. Key scope: `external_data_source:write`.
     ///
@@ -76,7 +76,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Reads connect link of external data sources.
+    /// Reads `connect_link` of external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/connect_link/`. Key scope: `external_data_source:read`.
     pub fn connect_link(&self, source_type: impl Display) -> Request<Value> {
@@ -88,7 +88,7 @@ impl ExternalDataSources {
         .query("source_type", source_type)
     }
 
-    /// Reads connections of external data sources.
+    /// Reads `connections` of external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/connections/`. Key scope: `external_data_source:read`.
     pub fn connections(&self) -> Request<Value> {
@@ -99,7 +99,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `database_schema` with external data sources.
+    /// Runs PostHog's action `database_schema` on external data sources.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/database_schema/`. Key scope: `external_data_source:write`.
     ///
@@ -112,7 +112,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `preview_resource` with external data sources.
+    /// Runs PostHog's action `preview_resource` on external data sources.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/preview_resource/`. Key scope: `external_data_source:write`.
     ///
@@ -125,7 +125,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `setup` with external data sources.
+    /// Runs PostHog's action `setup` on external data sources.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/setup/`. Key scope: `external_data_source:write`.
     pub fn setup(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -136,7 +136,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Does `source_prefix` with external data sources.
+    /// Runs PostHog's action `source_prefix` on external data sources.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. Key scope: not known.
     ///
@@ -149,7 +149,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Reads wizard of external data sources.
+    /// Reads `wizard` of external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/wizard/`. Key scope: `external_data_source:read`.
     pub fn wizard(&self) -> Request<Value, OfSourceType> {
@@ -159,7 +159,7 @@ impl ExternalDataSources {
         )
     }
 
-    /// Does `bulk_update_schemas` with an external data source.
+    /// Runs PostHog's action `bulk_update_schemas` on an external data source.
     ///
     /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/bulk_update_schemas/`. Key scope: `external_data_source:write`.
     pub fn bulk_update_schemas(
@@ -175,7 +175,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Does `create_webhook` with an external data source.
+    /// Runs PostHog's action `create_webhook` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/create_webhook/`. Key scope: `external_data_source:write`.
     pub fn create_webhook(
@@ -191,7 +191,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Does `delete_webhook` with an external data source.
+    /// Runs PostHog's action `delete_webhook` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/delete_webhook/`. Key scope: `external_data_source:write`.
     pub fn delete_webhook(
@@ -207,7 +207,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Reads destinations of an external data source.
+    /// Reads `destinations` of an external data source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope: `external_data_source:write`.
     ///
@@ -220,7 +220,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `update_destinations` with an external data source.
+    /// Runs PostHog's action `update_destinations` on an external data source.
     ///
     /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope: `external_data_source:write`.
     ///
@@ -238,7 +238,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Reads jobs of an external data source.
+    /// Reads `jobs` of an external data source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/jobs/`. Key scope: `external_data_source:read`.
     pub fn jobs(&self, id: impl Display) -> Request<Value, ExternalDataSourcesJobs> {
@@ -249,7 +249,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `refresh_schemas` with an external data source.
+    /// Runs PostHog's action `refresh_schemas` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/refresh_schemas/`. Key scope: `external_data_source:write`.
     pub fn refresh_schemas(
@@ -265,7 +265,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Does `reload` with an external data source.
+    /// Runs PostHog's action `reload` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/reload/`. Key scope: `external_data_source:write`.
     pub fn reload(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -277,7 +277,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Does `repair_cdc` with an external data source.
+    /// Runs PostHog's action `repair_cdc` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/repair_cdc/`. Key scope: `external_data_source:write`.
     ///
@@ -290,7 +290,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Does `update_webhook_inputs` with an external data source.
+    /// Runs PostHog's action `update_webhook_inputs` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/update_webhook_inputs/`. Key scope: `external_data_source:write`.
     pub fn update_webhook_inputs(
@@ -306,7 +306,7 @@ impl ExternalDataSources {
         .body(body)
     }
 
-    /// Reads webhook info of an external data source.
+    /// Reads `webhook_info` of an external data source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/webhook_info/`. Key scope: `external_data_source:read`.
     pub fn webhook_info(&self, id: impl Display) -> Request<Value> {

@@ -82,19 +82,19 @@ impl FeatureFlags {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads all activity of feature flags.
+    /// Reads `all_activity` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn all_activity(&self) -> Request<Value> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .call("feature_flags.all_activity", Method::GET, "/activity/"),
         )
     }
 
-    /// Does `bulk_delete` with feature flags.
+    /// Runs PostHog's action `bulk_delete` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
     pub fn bulk_delete(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -105,7 +105,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Does `bulk_keys` with feature flags.
+    /// Runs PostHog's action `bulk_keys` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_keys/`. Key scope: `feature_flag:read`.
     pub fn bulk_keys(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -116,7 +116,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Does `bulk_update_tags` with feature flags.
+    /// Runs PostHog's action `bulk_update_tags` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -128,7 +128,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Reads evaluation reasons of feature flags.
+    /// Reads `evaluation_reasons` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/evaluation_reasons/`. Key scope: `feature_flag:read`.
     pub fn evaluation_reasons(&self, distinct_id: impl Display) -> Request<Value, FlagKeysGroups> {
@@ -140,12 +140,12 @@ impl FeatureFlags {
         .query("distinct_id", distinct_id)
     }
 
-    /// Reads local evaluation of feature flags.
+    /// Reads `local_evaluation` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn local_evaluation(&self) -> Request<Value> {
+    pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
         Request::new(self.at.call(
             "feature_flags.local_evaluation",
             Method::GET,
@@ -153,7 +153,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Reads my flags of feature flags.
+    /// Reads `my_flags` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/my_flags/`. Key scope: `feature_flag:read`.
     pub fn my_flags(&self) -> Request<Value, FlagKeysGroups> {
@@ -163,10 +163,13 @@ impl FeatureFlags {
         )
     }
 
-    /// Does `user_blast_radius` with feature flags.
+    /// Runs PostHog's action `user_blast_radius` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/user_blast_radius/`. Key scope: `feature_flag:read`.
-    pub fn user_blast_radius(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn user_blast_radius(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::BlastRadius> {
         Request::new(self.at.call(
             "feature_flags.user_blast_radius",
             Method::POST,
@@ -189,10 +192,10 @@ impl FeatureFlags {
         )
     }
 
-    /// Reads activity of a feature flag.
+    /// Reads `activity` of a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
-    pub fn activity(&self, id: impl Display) -> Request<Value, LimitPage> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.activity",
             Method::GET,
@@ -200,7 +203,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Does `archive` with a feature flag.
+    /// Runs PostHog's action `archive` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`.
     ///
@@ -213,7 +216,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Does `create_static_cohort_for_flag` with a feature flag.
+    /// Runs PostHog's action `create_static_cohort_for_flag` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Key scope: not known.
     ///
@@ -227,7 +230,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Does `dashboard` with a feature flag.
+    /// Runs PostHog's action `dashboard` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Key scope: not known.
     ///
@@ -241,7 +244,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Does `disable` with a feature flag.
+    /// Runs PostHog's action `disable` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/disable/`. Key scope: `feature_flag:write`.
     pub fn disable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -253,7 +256,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Does `enable` with a feature flag.
+    /// Runs PostHog's action `enable` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enable/`. Key scope: `feature_flag:write`.
     pub fn enable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -265,7 +268,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Does `enrich_usage_dashboard` with a feature flag.
+    /// Runs PostHog's action `enrich_usage_dashboard` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Key scope: not known.
     ///
@@ -279,7 +282,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Does `has_active_dependents` with a feature flag.
+    /// Runs PostHog's action `has_active_dependents` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. Key scope: not known.
     ///
@@ -292,7 +295,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Reads remote config of a feature flag.
+    /// Reads `remote_config` of a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: not known.
     ///
@@ -305,7 +308,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Does `roll_out_to_everyone` with a feature flag.
+    /// Runs PostHog's action `roll_out_to_everyone` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/roll_out_to_everyone/`. Key scope: `feature_flag:write`.
     pub fn roll_out_to_everyone(
@@ -321,7 +324,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Does `set_release_condition_rollout` with a feature flag.
+    /// Runs PostHog's action `set_release_condition_rollout` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/set_release_condition_rollout/`. Key scope: `feature_flag:write`.
     pub fn set_release_condition_rollout(
@@ -337,10 +340,10 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Reads status of a feature flag.
+    /// Reads `status` of a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/status/`. Key scope: `feature_flag:read`.
-    pub fn status(&self, id: impl Display) -> Request<Value> {
+    pub fn status(&self, id: impl Display) -> Request<models::FlagStatus> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -348,7 +351,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Does `test_evaluation` with a feature flag.
+    /// Runs PostHog's action `test_evaluation` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/test_evaluation/`. Key scope: `feature_flag:read`.
     pub fn test_evaluation(
@@ -364,7 +367,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Does `unarchive` with a feature flag.
+    /// Runs PostHog's action `unarchive` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`.
     ///

@@ -54,7 +54,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `add_account` with a feature request.
+    /// Runs PostHog's action `add_account` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/add_account/`. Key scope: `customer_analytics:write`.
     ///
@@ -72,7 +72,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `add_evidence` with a feature request.
+    /// Runs PostHog's action `add_evidence` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/add_evidence/`. Key scope: `customer_analytics:write`.
     ///
@@ -90,7 +90,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `archive` with a feature request.
+    /// Runs PostHog's action `archive` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/archive/`. Key scope: `customer_analytics:write`.
     ///
@@ -104,7 +104,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `link_github` with a feature request.
+    /// Runs PostHog's action `link_github` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/link_github/`. Key scope: `customer_analytics:write`.
     ///
@@ -122,7 +122,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `remove_evidence` with a feature request.
+    /// Runs PostHog's action `remove_evidence` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/remove_evidence/`. Key scope: `customer_analytics:write`.
     ///
@@ -140,7 +140,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `restore` with a feature request.
+    /// Runs PostHog's action `restore` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/restore/`. Key scope: `customer_analytics:write`.
     ///
@@ -154,7 +154,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Does `update_evidence` with a feature request.
+    /// Runs PostHog's action `update_evidence` on a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/update_evidence/`. Key scope: `customer_analytics:write`.
     ///

@@ -31,7 +31,7 @@ impl FileDownloadBatchExports {
         ))
     }
 
-    /// Does `count_rows` with file download batch exports.
+    /// Runs PostHog's action `count_rows` on file download batch exports.
     ///
     /// `POST /api/projects/{project_id}/file_download_batch_exports/count_rows/`. Key scope: `batch_export:write`.
     pub fn count_rows(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -43,7 +43,7 @@ impl FileDownloadBatchExports {
         .body(body)
     }
 
-    /// Does `cancel` with a file download batch export.
+    /// Runs PostHog's action `cancel` on a file download batch export.
     ///
     /// `POST /api/projects/{project_id}/file_download_batch_exports/{id}/cancel/`. Key scope: `batch_export:write`.
     ///

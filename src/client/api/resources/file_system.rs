@@ -15,7 +15,7 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffsetSearch> {
+    pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffsetSearch> {
         Request::new(self.at.call("file_system.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(self.at.call("file_system.create", Method::POST, "/")).body(body)
     }
 
@@ -33,7 +33,7 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -46,7 +46,11 @@ impl FileSystem {
     /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -60,7 +64,11 @@ impl FileSystem {
     /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -82,7 +90,7 @@ impl FileSystem {
         )
     }
 
-    /// Does `count_by_path` with file system.
+    /// Runs PostHog's action `count_by_path` on file system.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. Key scope: not known.
     ///
@@ -95,7 +103,7 @@ impl FileSystem {
         )
     }
 
-    /// Does `log_view` with file system.
+    /// Runs PostHog's action `log_view` on file system.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/log_view/`. Key scope: not known.
     ///
@@ -108,7 +116,7 @@ impl FileSystem {
         )
     }
 
-    /// Reads unfiled of file system.
+    /// Reads `unfiled` of file system.
     ///
     /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: not known.
     ///
@@ -120,7 +128,7 @@ impl FileSystem {
         )
     }
 
-    /// Does `count` with a file system.
+    /// Runs PostHog's action `count` on a file system.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. Key scope: not known.
     ///
@@ -134,7 +142,7 @@ impl FileSystem {
         )
     }
 
-    /// Does `link` with a file system.
+    /// Runs PostHog's action `link` on a file system.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. Key scope: not known.
     ///
@@ -148,7 +156,7 @@ impl FileSystem {
         )
     }
 
-    /// Does `move_to` with a file system.
+    /// Runs PostHog's action `move_to` on a file system.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. Key scope: not known.
     ///

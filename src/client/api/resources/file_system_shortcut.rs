@@ -15,7 +15,7 @@ impl FileSystemShortcut {
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffset> {
         Request::new(self.at.call("file_system_shortcut.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl FileSystemShortcut {
     /// `POST /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .call("file_system_shortcut.create", Method::POST, "/"),
@@ -37,7 +37,7 @@ impl FileSystemShortcut {
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -50,7 +50,11 @@ impl FileSystemShortcut {
     /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -64,7 +68,11 @@ impl FileSystemShortcut {
     /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)

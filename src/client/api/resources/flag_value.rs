@@ -9,7 +9,7 @@ pub struct FlagValue {
 }
 
 impl FlagValue {
-    /// Reads values of flag value.
+    /// Reads `values` of flag value.
     ///
     /// `GET /api/projects/{project_id}/flag_value/values/`. Key scope: not known.
     ///

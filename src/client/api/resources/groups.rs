@@ -33,18 +33,22 @@ impl Groups {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
     }
 
-    /// Reads activity of groups.
+    /// Reads `activity` of groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, group_type_index: i64, id: impl Display) -> Request<Value> {
+    pub fn activity(
+        &self,
+        group_type_index: i64,
+        id: impl Display,
+    ) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.call("groups.activity", Method::GET, "/activity/"))
             .query("group_type_index", group_type_index)
             .query("id", id)
     }
 
-    /// Does `delete_property` with groups.
+    /// Runs PostHog's action `delete_property` on groups.
     ///
     /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: not known.
     ///
@@ -64,18 +68,18 @@ impl Groups {
         .body(body)
     }
 
-    /// Reads find of groups.
+    /// Reads `find` of groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn find(&self, group_key: impl Display, group_type_index: i64) -> Request<Value> {
+    pub fn find(&self, group_key: impl Display, group_type_index: i64) -> Request<models::Group> {
         Request::new(self.at.call("groups.find", Method::GET, "/find/"))
             .query("group_key", group_key)
             .query("group_type_index", group_type_index)
     }
 
-    /// Reads property definitions of groups.
+    /// Reads `property_definitions` of groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: not known.
     ///
@@ -88,7 +92,7 @@ impl Groups {
         ))
     }
 
-    /// Reads property values of groups.
+    /// Reads `property_values` of groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: not known.
     ///
@@ -100,7 +104,7 @@ impl Groups {
         )
     }
 
-    /// Reads related of groups.
+    /// Reads `related` of groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: not known.
     ///
@@ -111,7 +115,7 @@ impl Groups {
             .query("id", id)
     }
 
-    /// Does `update_property` with groups.
+    /// Runs PostHog's action `update_property` on groups.
     ///
     /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: not known.
     ///

@@ -30,7 +30,7 @@ impl GroupsTypes {
         ))
     }
 
-    /// Does `create_detail_dashboard` with groups types.
+    /// Runs PostHog's action `create_detail_dashboard` on groups types.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: not known.
     ///
@@ -44,7 +44,7 @@ impl GroupsTypes {
         .body(body)
     }
 
-    /// Does `set_default_columns` with groups types.
+    /// Runs PostHog's action `set_default_columns` on groups types.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: not known.
     ///
@@ -58,7 +58,7 @@ impl GroupsTypes {
         .body(body)
     }
 
-    /// Does `update_metadata` with groups types.
+    /// Runs PostHog's action `update_metadata` on groups types.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: not known.
     ///
@@ -93,14 +93,14 @@ impl GroupsTypesMetrics {
     /// Lists metrics.
     ///
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::GroupUsageMetric>, LimitOffset> {
         Request::new(self.at.call("groups_types.metrics.list", Method::GET, "/"))
     }
 
     /// Creates a metrics.
     ///
     /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .call("groups_types.metrics.create", Method::POST, "/"),
@@ -111,7 +111,7 @@ impl GroupsTypesMetrics {
     /// Gets a metrics.
     ///
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -122,7 +122,11 @@ impl GroupsTypesMetrics {
     /// Changes the given fields of a metrics.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -136,7 +140,11 @@ impl GroupsTypesMetrics {
     /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .id("id", &id)

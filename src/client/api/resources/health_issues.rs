@@ -27,7 +27,7 @@ impl HealthIssues {
         )
     }
 
-    /// Reads summary of health issues.
+    /// Reads `summary` of health issues.
     ///
     /// `GET /api/projects/{project_id}/health_issues/summary/`. Key scope: `health_issue:read`.
     pub fn summary(&self) -> Request<Value> {

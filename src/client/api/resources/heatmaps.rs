@@ -17,7 +17,7 @@ impl Heatmaps {
         Request::new(self.at.call("heatmaps.list", Method::GET, "/"))
     }
 
-    /// Reads events of heatmaps.
+    /// Reads `events` of heatmaps.
     ///
     /// `GET /api/projects/{project_id}/heatmaps/events/`. Key scope: `heatmap:read`.
     pub fn events(&self, points: impl Display) -> Request<Page<Value>, HeatmapFilter> {

@@ -69,7 +69,7 @@ impl HogFlowTemplates {
         )
     }
 
-    /// Reads logs of a hog flow template.
+    /// Reads `logs` of a hog flow template.
     ///
     /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`. Key scope: not known.
     pub fn logs(&self, id: impl Display) -> Request<Value> {

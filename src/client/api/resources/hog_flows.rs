@@ -72,7 +72,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads metrics global of hog flows.
+    /// Reads `metrics_global` of hog flows.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/metrics/global/`. Key scope: `hog_flow:read`.
     pub fn metrics_global(&self) -> Request<Value, HogFlowsMetricsGlobal> {
@@ -82,7 +82,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads reputation of hog flows.
+    /// Reads `reputation` of hog flows.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/reputation/`. Key scope: `hog_flow:read`.
     ///
@@ -94,7 +94,7 @@ impl HogFlows {
         )
     }
 
-    /// Does `user_blast_radius` with hog flows.
+    /// Runs PostHog's action `user_blast_radius` on hog flows.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/user_blast_radius/`. Key scope: `hog_flow:read` and `person:read`.
     ///
@@ -107,7 +107,7 @@ impl HogFlows {
         ))
     }
 
-    /// Does `actions_email` with a hog flow.
+    /// Runs PostHog's action `actions_email` on a hog flow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/actions/{action_id}/email/`. Key scope: `hog_flow:write`.
     pub fn actions_email(
@@ -126,7 +126,7 @@ impl HogFlows {
         .body(body)
     }
 
-    /// Reads assets of a hog flow.
+    /// Reads `assets` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`. Key scope: not known.
     pub fn assets(&self, id: impl Display) -> Request<Value> {
@@ -137,7 +137,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads assets content of a hog flow.
+    /// Reads `assets_content` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`. Key scope: not known.
     pub fn assets_content(&self, id: impl Display) -> Request<Value> {
@@ -148,7 +148,7 @@ impl HogFlows {
         ))
     }
 
-    /// Does `convert_to_broadcast` with a hog flow.
+    /// Runs PostHog's action `convert_to_broadcast` on a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/convert_to_broadcast/`. Key scope: `hog_flow:write`.
     ///
@@ -161,7 +161,7 @@ impl HogFlows {
         ))
     }
 
-    /// Does `discard_draft` with a hog flow.
+    /// Runs PostHog's action `discard_draft` on a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/discard_draft/`. Key scope: `hog_flow:write`.
     ///
@@ -174,7 +174,7 @@ impl HogFlows {
         ))
     }
 
-    /// Does `graph` with a hog flow.
+    /// Runs PostHog's action `graph` on a hog flow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/graph/`. Key scope: `hog_flow:write`.
     pub fn graph(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -186,7 +186,7 @@ impl HogFlows {
         .body(body)
     }
 
-    /// Does `invocations` with a hog flow.
+    /// Runs PostHog's action `invocations` on a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/invocations/`. Key scope: `group:read` and `hog_flow:write`.
     pub fn invocations(
@@ -202,7 +202,7 @@ impl HogFlows {
         .body(body)
     }
 
-    /// Reads logs of a hog flow.
+    /// Reads `logs` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/logs/`. Key scope: `hog_flow:read`.
     pub fn logs(&self, id: impl Display) -> Request<Value, LogEntries> {
@@ -213,7 +213,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads metrics of a hog flow.
+    /// Reads `metrics` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/`. Key scope: `hog_flow:read`.
     pub fn metrics(&self, id: impl Display) -> Request<Value, FunctionMetrics> {
@@ -224,7 +224,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads metrics version of a hog flow.
+    /// Reads `metrics_version` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/version/`. Key scope: `hog_flow:read`.
     pub fn metrics_version(
@@ -240,7 +240,7 @@ impl HogFlows {
         .query("version", version)
     }
 
-    /// Does `publish` with a hog flow.
+    /// Runs PostHog's action `publish` on a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/publish/`. Key scope: `hog_flow:write`.
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -431,7 +431,7 @@ impl HogFlowsBatchJobs {
         .body(body)
     }
 
-    /// Does `cancel` with a batch job.
+    /// Runs PostHog's action `cancel` on a batch job.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: not known.
     ///
@@ -582,7 +582,7 @@ impl HogFlowsRevisions {
         ))
     }
 
-    /// Does `restore` with a revision.
+    /// Runs PostHog's action `restore` on a revision.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/restore/`. Key scope: `hog_flow:write`.
     pub fn restore(

@@ -12,7 +12,7 @@ impl HogFunctionTemplates {
     /// Lists hog function templates.
     ///
     /// `GET /api/projects/{project_id}/hog_function_templates/`. Key scope: `hog_function:read`.
-    pub fn list(&self) -> Request<Page<Value>, HogFunctionTemplatesList> {
+    pub fn list(&self) -> Request<Page<models::HogFunctionTemplate>, HogFunctionTemplatesList> {
         Request::new(
             self.at
                 .call("hog_function_templates.list", Method::GET, "/"),
@@ -22,7 +22,7 @@ impl HogFunctionTemplates {
     /// Gets a hog function template.
     ///
     /// `GET /api/projects/{project_id}/hog_function_templates/{template_id}/`. Key scope: `hog_function:read`.
-    pub fn get(&self, template_id: impl Display) -> Request<Value> {
+    pub fn get(&self, template_id: impl Display) -> Request<models::HogFunctionTemplate> {
         Request::new(self.at.id("template_id", &template_id).call(
             "hog_function_templates.get",
             Method::GET,

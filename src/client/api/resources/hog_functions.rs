@@ -83,7 +83,7 @@ impl HogFunctions {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads icon of hog functions.
+    /// Reads `icon` of hog functions.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Key scope: not known.
     ///
@@ -92,7 +92,7 @@ impl HogFunctions {
         Request::new(self.at.call("hog_functions.icon", Method::GET, "/icon/"))
     }
 
-    /// Reads icons of hog functions.
+    /// Reads `icons` of hog functions.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Key scope: not known.
     ///
@@ -101,7 +101,7 @@ impl HogFunctions {
         Request::new(self.at.call("hog_functions.icons", Method::GET, "/icons/"))
     }
 
-    /// Does `rearrange` with hog functions.
+    /// Runs PostHog's action `rearrange` on hog functions.
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/rearrange/`. Key scope: `hog_function:write`.
     pub fn rearrange(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -126,7 +126,7 @@ impl HogFunctions {
         )
     }
 
-    /// Does `broadcast` with a hog function.
+    /// Runs PostHog's action `broadcast` on a hog function.
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/{id}/broadcast/`. Key scope: not known.
     ///
@@ -140,7 +140,7 @@ impl HogFunctions {
         ))
     }
 
-    /// Does `discard_draft` with a hog function.
+    /// Runs PostHog's action `discard_draft` on a hog function.
     ///
     /// `POST /api/projects/{project_id}/hog_functions/{id}/discard_draft/`. Key scope: `hog_function:write`.
     ///
@@ -154,7 +154,7 @@ impl HogFunctions {
         ))
     }
 
-    /// Does `invocations` with a hog function.
+    /// Runs PostHog's action `invocations` on a hog function.
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/{id}/invocations/`. Key scope: `hog_function:write`.
     pub fn invocations(
@@ -170,7 +170,7 @@ impl HogFunctions {
         .body(body)
     }
 
-    /// Reads logs of a hog function.
+    /// Reads `logs` of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/logs/`. Key scope: `hog_function:read`.
     pub fn logs(&self, id: impl Display) -> Request<Value, LogEntries> {
@@ -181,7 +181,7 @@ impl HogFunctions {
         )
     }
 
-    /// Reads metrics of a hog function.
+    /// Reads `metrics` of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/`. Key scope: `hog_function:read`.
     pub fn metrics(&self, id: impl Display) -> Request<Value, FunctionMetrics> {
@@ -192,7 +192,7 @@ impl HogFunctions {
         )
     }
 
-    /// Reads metrics totals of a hog function.
+    /// Reads `metrics_totals` of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Key scope: not known.
     ///
@@ -205,7 +205,7 @@ impl HogFunctions {
         ))
     }
 
-    /// Does `publish` with a hog function.
+    /// Runs PostHog's action `publish` on a hog function.
     ///
     /// `POST /api/projects/{project_id}/hog_functions/{id}/publish/`. Key scope: `hog_function:write`.
     ///
@@ -311,7 +311,7 @@ impl HogFunctionsRevisions {
         ))
     }
 
-    /// Does `restore` with a revision.
+    /// Runs PostHog's action `restore` on a revision.
     ///
     /// `POST /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/restore/`. Key scope: `hog_function:write`.
     ///

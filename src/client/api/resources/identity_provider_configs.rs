@@ -67,7 +67,7 @@ impl IdentityProviderConfigs {
         ))
     }
 
-    /// Does `scim_token` with an identity provider config.
+    /// Runs PostHog's action `scim_token` on an identity provider config.
     ///
     /// `POST /api/organizations/{organization_id}/identity_provider_configs/{id}/scim/token/`. Key scope: `organization:write`.
     ///

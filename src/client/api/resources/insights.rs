@@ -81,17 +81,17 @@ impl Insights {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads all activity of insights.
+    /// Reads `all_activity` of insights.
     ///
     /// `GET /api/{scope}/{project_id}/insights/activity/`. Key scope: `activity_log:read`.
-    pub fn all_activity(&self) -> Request<Page<Value>, FormatLimitPage> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, FormatLimitPage> {
         Request::new(
             self.at
                 .call("insights.all_activity", Method::GET, "/activity/"),
         )
     }
 
-    /// Does `cancel` with insights.
+    /// Runs PostHog's action `cancel` on insights.
     ///
     /// `POST /api/{scope}/{project_id}/insights/cancel/`. Key scope: not known.
     ///
@@ -101,7 +101,7 @@ impl Insights {
         Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
     }
 
-    /// Does `all_data_checks` with insights.
+    /// Runs PostHog's action `all_data_checks` on insights.
     ///
     /// `POST /api/projects/{project_id}/insights/data_checks/`. Key scope: `insight:read` and `query:read`.
     ///
@@ -115,7 +115,7 @@ impl Insights {
         ))
     }
 
-    /// Reads my last viewed of insights.
+    /// Reads `my_last_viewed` of insights.
     ///
     /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Key scope: not known.
     ///
@@ -127,7 +127,7 @@ impl Insights {
         )
     }
 
-    /// Reads trending of insights.
+    /// Reads `trending` of insights.
     ///
     /// `GET /api/projects/{project_id}/insights/trending/`. Key scope: `insight:read`.
     ///
@@ -140,7 +140,7 @@ impl Insights {
         )
     }
 
-    /// Does `viewed` with insights.
+    /// Runs PostHog's action `viewed` on insights.
     ///
     /// `POST /api/{scope}/{project_id}/insights/viewed/`. Key scope: not known.
     ///
@@ -164,10 +164,13 @@ impl Insights {
         )
     }
 
-    /// Reads activity of an insight.
+    /// Reads `activity` of an insight.
     ///
     /// `GET /api/{scope}/{project_id}/insights/{id}/activity/`. Key scope: `activity_log:read`.
-    pub fn activity(&self, id: impl Display) -> Request<Page<Value>, FormatLimitPage> {
+    pub fn activity(
+        &self,
+        id: impl Display,
+    ) -> Request<Page<models::ActivityLogEntry>, FormatLimitPage> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -175,7 +178,7 @@ impl Insights {
         )
     }
 
-    /// Reads data checks of an insight.
+    /// Reads `data_checks` of an insight.
     ///
     /// `GET /api/projects/{project_id}/insights/{id}/data_checks/`. Key scope: `insight:read` and `query:read`.
     ///
@@ -411,17 +414,17 @@ impl InsightsSharing {
     /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Vec<Value>> {
+    pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("insights.sharing.list", Method::GET, "/"))
     }
 
-    /// Does `refresh` with sharing.
+    /// Runs PostHog's action `refresh` on sharing.
     ///
     /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/refresh/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn refresh(&self) -> Request<Value> {
+    pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
                 .call("insights.sharing.refresh", Method::POST, "/refresh/"),
@@ -448,7 +451,10 @@ impl InsightsSharingPasswords {
     /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
                 .call("insights.sharing.passwords.create", Method::POST, "/"),

@@ -12,7 +12,7 @@ impl Integrations {
     /// Lists integrations.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/`. Key scope: `integration:read`.
-    pub fn list(&self) -> Request<Page<Value>, IntegrationsList> {
+    pub fn list(&self) -> Request<Page<models::Integration>, IntegrationsList> {
         Request::new(self.at.call("integrations.list", Method::GET, "/"))
     }
 
@@ -21,14 +21,14 @@ impl Integrations {
     /// `POST /api/{scope}/{project_id}/integrations/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Integration> {
         Request::new(self.at.call("integrations.create", Method::POST, "/")).body(body)
     }
 
     /// Gets an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/`. Key scope: `integration:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Integration> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -47,7 +47,7 @@ impl Integrations {
         )
     }
 
-    /// Reads authorize of integrations.
+    /// Reads `authorize` of integrations.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Key scope: not known.
     ///
@@ -59,7 +59,7 @@ impl Integrations {
         )
     }
 
-    /// Reads channels of an integration.
+    /// Reads `channels` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/channels/`. Key scope: `integration:read`.
     pub fn channels(&self, id: impl Display) -> Request<Page<Value>, IntegrationsChannels> {
@@ -70,7 +70,7 @@ impl Integrations {
         )
     }
 
-    /// Reads clickup lists of an integration.
+    /// Reads `clickup_lists` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Key scope: not known.
     ///
@@ -83,7 +83,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads clickup spaces of an integration.
+    /// Reads `clickup_spaces` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Key scope: not known.
     ///
@@ -96,7 +96,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads clickup workspaces of an integration.
+    /// Reads `clickup_workspaces` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Key scope: not known.
     ///
@@ -109,7 +109,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads email status of an integration.
+    /// Reads `email_status` of an integration.
     ///
     /// `GET /api/projects/{project_id}/integrations/{id}/email/status/`. Key scope: `integration:read`.
     ///
@@ -123,7 +123,7 @@ impl Integrations {
         ))
     }
 
-    /// Does `email_verify` with an integration.
+    /// Runs PostHog's action `email_verify` on an integration.
     ///
     /// `POST /api/{scope}/{project_id}/integrations/{id}/email/verify/`. Key scope: `integration:write`.
     ///
@@ -137,7 +137,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads github repos of an integration.
+    /// Reads `github_repos` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/github_repos/`. Key scope: `integration:read`.
     pub fn github_repos(&self, id: impl Display) -> Request<Page<Value>, IntegrationsGithubRepos> {
@@ -148,7 +148,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads google accessible accounts of an integration.
+    /// Reads `google_accessible_accounts` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Key scope: not known.
     ///
@@ -161,7 +161,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads google conversion actions of an integration.
+    /// Reads `google_conversion_actions` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Key scope: not known.
     ///
@@ -174,7 +174,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads jira projects of an integration.
+    /// Reads `jira_projects` of an integration.
     ///
     /// `GET /api/projects/{project_id}/integrations/{id}/jira_projects/`. Key scope: `integration:read`.
     ///
@@ -187,7 +187,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads linear teams of an integration.
+    /// Reads `linear_teams` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linear_teams/`. Key scope: `integration:read`.
     pub fn linear_teams(&self, id: impl Display) -> Request<Value> {
@@ -198,7 +198,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads linkedin ads accounts of an integration.
+    /// Reads `linkedin_ads_accounts` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Key scope: not known.
     ///
@@ -211,7 +211,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads linkedin ads conversion rules of an integration.
+    /// Reads `linkedin_ads_conversion_rules` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Key scope: not known.
     ///
@@ -224,7 +224,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads twilio phone numbers of an integration.
+    /// Reads `twilio_phone_numbers` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Key scope: not known.
     ///
@@ -237,7 +237,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads users of an integration.
+    /// Reads `users` of an integration.
     ///
     /// `GET /api/projects/{project_id}/integrations/{id}/users/`. Key scope: `integration:read`.
     ///

@@ -9,7 +9,7 @@ pub struct Internal {
 }
 
 impl Internal {
-    /// Does `hog_flows_process_due_schedules` with internal.
+    /// Runs PostHog's action `hog_flows_process_due_schedules` on internal.
     ///
     /// `POST /api/internal/hog_flows/process_due_schedules`. Key scope: not known.
     ///

@@ -45,7 +45,7 @@ impl Invites {
         )
     }
 
-    /// Does `bulk` with invites.
+    /// Runs PostHog's action `bulk` on invites.
     ///
     /// `POST /api/organizations/{organization_id}/invites/bulk/`. Key scope: not known.
     ///

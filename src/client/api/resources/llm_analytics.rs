@@ -11,7 +11,7 @@ pub struct LlmAnalytics {
 }
 
 impl LlmAnalytics {
-    /// Reads clustering config of llm analytics.
+    /// Reads `clustering_config` of llm analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_config/`. Key scope: `ai_observability_clusters:read`.
     pub fn clustering_config(&self) -> Request<Value> {
@@ -22,7 +22,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Does `clustering_config_set_event_filters` with llm analytics.
+    /// Runs PostHog's action `clustering_config_set_event_filters` on llm analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/clustering_config/set_event_filters/`. Key scope: `ai_observability_clusters:write`.
     pub fn clustering_config_set_event_filters(
@@ -37,7 +37,7 @@ impl LlmAnalytics {
         .body(body)
     }
 
-    /// Reads evaluation config of llm analytics.
+    /// Reads `evaluation_config` of llm analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_config/`. Key scope: `llm_analytics:read`.
     pub fn evaluation_config(&self) -> Request<Value> {
@@ -48,7 +48,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Does `evaluation_config_set_active_key` with llm analytics.
+    /// Runs PostHog's action `evaluation_config_set_active_key` on llm analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`. Key scope: `evaluation:write`.
     pub fn evaluation_config_set_active_key(
@@ -63,7 +63,7 @@ impl LlmAnalytics {
         .body(body)
     }
 
-    /// Reads models of llm analytics.
+    /// Reads `models` of llm analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/models/`. Key scope: `llm_analytics:read`.
     pub fn models(&self) -> Request<Value, LlmAnalyticsModels> {
@@ -73,7 +73,7 @@ impl LlmAnalytics {
         )
     }
 
-    /// Does `create_parser_recipes` with llm analytics.
+    /// Runs PostHog's action `create_parser_recipes` on llm analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: `llm_analytics:write` and `query:read`.
     ///
@@ -86,7 +86,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Reads parser recipes of llm analytics.
+    /// Reads `parser_recipes` of llm analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: not known.
     pub fn parser_recipes(&self) -> Request<Value, UpTo> {
@@ -97,7 +97,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Does `summarization` with llm analytics.
+    /// Runs PostHog's action `summarization` on llm analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/summarization/`. Key scope: `llm_analytics:write`.
     ///
@@ -291,7 +291,7 @@ impl LlmAnalyticsEvaluationReports {
         .body(body)
     }
 
-    /// Does `generate` with an evaluation report.
+    /// Runs PostHog's action `generate` on an evaluation report.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/generate/`. Key scope: `evaluation:write`.
     ///
@@ -630,7 +630,7 @@ impl LlmAnalyticsScoreDefinitions {
         .body(body)
     }
 
-    /// Does `new_version` with a score definition.
+    /// Runs PostHog's action `new_version` on a score definition.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/{id}/new_version/`. Key scope: `llm_analytics:write`.
     pub fn new_version(

@@ -10,7 +10,7 @@ pub struct LlmGateway {
 }
 
 impl LlmGateway {
-    /// Does `v1_chat_completions` with llm gateway.
+    /// Runs PostHog's action `v1_chat_completions` on llm gateway.
     ///
     /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: not known.
     ///
@@ -27,7 +27,7 @@ impl LlmGateway {
         .body(body)
     }
 
-    /// Does `v1_messages` with llm gateway.
+    /// Runs PostHog's action `v1_messages` on llm gateway.
     ///
     /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: not known.
     ///

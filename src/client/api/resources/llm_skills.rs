@@ -24,7 +24,7 @@ impl LlmSkills {
         Request::new(self.at.call("llm_skills.create", Method::POST, "/")).body(body)
     }
 
-    /// Does `marketplace_install_command` with llm skills.
+    /// Runs PostHog's action `marketplace_install_command` on llm skills.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/marketplace/install-command/`. Key scope: `llm_skill:write`.
     pub fn marketplace_install_command(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -36,7 +36,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Reads get by name of a llm skill.
+    /// Reads `get_by_name` of a llm skill.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:read`.
     pub fn get_by_name(&self, skill_name: impl Display) -> Request<Value, LlmSkillsGetByName> {
@@ -47,7 +47,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Does `update_by_name` with a llm skill.
+    /// Runs PostHog's action `update_by_name` on a llm skill.
     ///
     /// `PATCH /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:write`.
     pub fn update_by_name(
@@ -63,7 +63,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Does `archive_by_name` with a llm skill.
+    /// Runs PostHog's action `archive_by_name` on a llm skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/archive/`. Key scope: `llm_skill:write`.
     ///
@@ -76,7 +76,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Does `duplicate_by_name` with a llm skill.
+    /// Runs PostHog's action `duplicate_by_name` on a llm skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/duplicate/`. Key scope: `llm_skill:write`.
     pub fn duplicate_by_name(
@@ -92,7 +92,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Does `files_rename_by_name` with a llm skill.
+    /// Runs PostHog's action `files_rename_by_name` on a llm skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files-rename/`. Key scope: `llm_skill:write`.
     pub fn files_rename_by_name(
@@ -108,7 +108,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Does `rename_by_name` with a llm skill.
+    /// Runs PostHog's action `rename_by_name` on a llm skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/rename/`. Key scope: `llm_skill:write`.
     pub fn rename_by_name(

@@ -10,7 +10,7 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Does `anomalies_scan` with logs.
+    /// Runs PostHog's action `anomalies_scan` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/anomalies/scan/`. Key scope: `logs:read`.
     ///
@@ -25,7 +25,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `anomalies_series_bands` with logs.
+    /// Runs PostHog's action `anomalies_series_bands` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/anomalies/series_bands/`. Key scope: `logs:read`.
     ///
@@ -40,14 +40,14 @@ impl Logs {
         .body(body)
     }
 
-    /// Reads attributes of logs.
+    /// Reads `attributes` of logs.
     ///
     /// `GET /api/{scope}/{project_id}/logs/attributes/`. Key scope: `logs:read`.
     pub fn attributes(&self) -> Request<Page<Value>, LogsAttributes> {
         Request::new(self.at.call("logs.attributes", Method::GET, "/attributes/"))
     }
 
-    /// Does `count_ranges` with logs.
+    /// Runs PostHog's action `count_ranges` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/count-ranges/`. Key scope: `logs:read`.
     ///
@@ -61,7 +61,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `count` with logs.
+    /// Runs PostHog's action `count` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/count/`. Key scope: `logs:read`.
     ///
@@ -75,7 +75,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `explain_log_with_ai` with logs.
+    /// Runs PostHog's action `explain_log_with_ai` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/explainLogWithAI/`. Key scope: not known.
     ///
@@ -89,7 +89,7 @@ impl Logs {
         ))
     }
 
-    /// Does `facet_values` with logs.
+    /// Runs PostHog's action `facet_values` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/facet_values/`. Key scope: `logs:read`.
     ///
@@ -103,7 +103,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `group_by` with logs.
+    /// Runs PostHog's action `group_by` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/group-by/`. Key scope: `logs:read`.
     ///
@@ -118,7 +118,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `patterns` with logs.
+    /// Runs PostHog's action `patterns` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/patterns/`. Key scope: `logs:read`.
     ///
@@ -132,7 +132,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `patterns_diff` with logs.
+    /// Runs PostHog's action `patterns_diff` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/patterns_diff/`. Key scope: `logs:read`.
     ///
@@ -146,7 +146,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `query` with logs.
+    /// Runs PostHog's action `query` on logs.
     ///
     /// `POST /api/{scope}/{project_id}/logs/query/`. Key scope: `logs:read`.
     ///
@@ -155,7 +155,7 @@ impl Logs {
         Request::new(self.at.call("logs.query", Method::POST, "/query/"))
     }
 
-    /// Does `services` with logs.
+    /// Runs PostHog's action `services` on logs.
     ///
     /// `POST /api/projects/{project_id}/logs/services/`. Key scope: `logs:read`.
     ///
@@ -169,7 +169,7 @@ impl Logs {
         .body(body)
     }
 
-    /// Does `sparkline` with logs.
+    /// Runs PostHog's action `sparkline` on logs.
     ///
     /// `POST /api/{scope}/{project_id}/logs/sparkline/`. Key scope: `logs:read`.
     ///
@@ -178,7 +178,7 @@ impl Logs {
         Request::new(self.at.call("logs.sparkline", Method::POST, "/sparkline/"))
     }
 
-    /// Reads values of logs.
+    /// Reads `values` of logs.
     ///
     /// `GET /api/{scope}/{project_id}/logs/values/`. Key scope: `logs:read`.
     pub fn values(&self, key: impl Display) -> Request<Value, LogsValues> {
@@ -373,7 +373,7 @@ impl LogsAlerts {
         ))
     }
 
-    /// Does `simulate` with alerts.
+    /// Runs PostHog's action `simulate` on alerts.
     ///
     /// `POST /api/projects/{project_id}/logs/alerts/simulate/`. Key scope: `logs:read`.
     ///
@@ -387,7 +387,7 @@ impl LogsAlerts {
         .body(body)
     }
 
-    /// Does `destinations` with an alert.
+    /// Runs PostHog's action `destinations` on an alert.
     ///
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/`. Key scope: `logs:write`.
     ///
@@ -405,7 +405,7 @@ impl LogsAlerts {
         .body(body)
     }
 
-    /// Does `destinations_delete` with an alert.
+    /// Runs PostHog's action `destinations_delete` on an alert.
     ///
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/delete/`. Key scope: `logs:write`.
     ///
@@ -423,7 +423,7 @@ impl LogsAlerts {
         .body(body)
     }
 
-    /// Does `reset` with an alert.
+    /// Runs PostHog's action `reset` on an alert.
     ///
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Key scope: not known.
     ///

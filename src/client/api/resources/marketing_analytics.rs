@@ -11,7 +11,7 @@ pub struct MarketingAnalytics {
 }
 
 impl MarketingAnalytics {
-    /// Reads conversion goals of marketing analytics.
+    /// Reads `conversion_goals` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/conversion_goals/`. Key scope: `marketing_analytics:read`.
     ///
@@ -24,7 +24,7 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Does `conversion_goals_create` with marketing analytics.
+    /// Runs PostHog's action `conversion_goals_create` on marketing analytics.
     ///
     /// `POST /api/projects/{project_id}/marketing_analytics/conversion_goals/create/`. Key scope: `marketing_analytics:write`.
     ///
@@ -38,7 +38,7 @@ impl MarketingAnalytics {
         .body(body)
     }
 
-    /// Reads conversion recommendations of marketing analytics.
+    /// Reads `conversion_recommendations` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/conversion_recommendations/`. Key scope: `marketing_analytics:read`.
     ///
@@ -51,7 +51,7 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Does `conversion_recommendations_start` with marketing analytics.
+    /// Runs PostHog's action `conversion_recommendations_start` on marketing analytics.
     ///
     /// `POST /api/projects/{project_id}/marketing_analytics/conversion_recommendations/start/`. Key scope: `marketing_analytics:write`.
     ///
@@ -68,7 +68,7 @@ impl MarketingAnalytics {
         .body(body)
     }
 
-    /// Reads data sources of marketing analytics.
+    /// Reads `data_sources` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/data_sources/`. Key scope: `marketing_analytics:read`.
     ///
@@ -81,7 +81,7 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads diagnose of marketing analytics.
+    /// Reads `diagnose` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/diagnose/`. Key scope: `marketing_analytics:read`.
     ///
@@ -93,7 +93,7 @@ impl MarketingAnalytics {
         )
     }
 
-    /// Reads explain conversion goal of marketing analytics.
+    /// Reads `explain_conversion_goal` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/explain_conversion_goal/`. Key scope: `marketing_analytics:read`.
     ///
@@ -110,7 +110,7 @@ impl MarketingAnalytics {
         .query("conversion_goal_id", conversion_goal_id)
     }
 
-    /// Reads setup plan of marketing analytics.
+    /// Reads `setup_plan` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/setup_plan/`. Key scope: `marketing_analytics:read`.
     ///
@@ -123,7 +123,7 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads suggest conversion goals of marketing analytics.
+    /// Reads `suggest_conversion_goals` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/suggest_conversion_goals/`. Key scope: `marketing_analytics:read`.
     ///
@@ -138,7 +138,7 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads suggest utm mappings of marketing analytics.
+    /// Reads `suggest_utm_mappings` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/suggest_utm_mappings/`. Key scope: `marketing_analytics:read`.
     ///
@@ -151,7 +151,7 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads utm audit of marketing analytics.
+    /// Reads `utm_audit` of marketing analytics.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/utm_audit/`. Key scope: `marketing_analytics:read`.
     ///
@@ -163,7 +163,7 @@ impl MarketingAnalytics {
         )
     }
 
-    /// Does `conversion_goals_delete` with a marketing analytics.
+    /// Runs PostHog's action `conversion_goals_delete` on a marketing analytics.
     ///
     /// `DELETE /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/delete/`. Key scope: `marketing_analytics:write`.
     ///
@@ -181,7 +181,7 @@ impl MarketingAnalytics {
         )
     }
 
-    /// Does `conversion_goals_update` with a marketing analytics.
+    /// Runs PostHog's action `conversion_goals_update` on a marketing analytics.
     ///
     /// `PATCH /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/update/`. Key scope: `marketing_analytics:write`.
     ///

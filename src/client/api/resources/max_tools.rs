@@ -9,7 +9,7 @@ pub struct MaxTools {
 }
 
 impl MaxTools {
-    /// Does `create_and_query_insight` with max tools.
+    /// Runs PostHog's action `create_and_query_insight` on max tools.
     ///
     /// `POST /api/environments/{project_id}/max_tools/create_and_query_insight/`. Key scope: not known.
     ///

@@ -9,7 +9,7 @@ pub struct McpAnalytics {
 }
 
 impl McpAnalytics {
-    /// Reads intent clusters of mcp analytics.
+    /// Reads `intent_clusters` of mcp analytics.
     ///
     /// `GET /api/projects/{project_id}/mcp_analytics/intent_clusters/`. Key scope: `mcp_analytics:read`.
     ///
@@ -22,7 +22,7 @@ impl McpAnalytics {
         ))
     }
 
-    /// Does `intent_clusters_recompute` with mcp analytics.
+    /// Runs PostHog's action `intent_clusters_recompute` on mcp analytics.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/intent_clusters/recompute/`. Key scope: `mcp_analytics:write`.
     ///
@@ -36,7 +36,7 @@ impl McpAnalytics {
         ))
     }
 
-    /// Does `missing_capabilities` with mcp analytics.
+    /// Runs PostHog's action `missing_capabilities` on mcp analytics.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/missing_capabilities/`. Key scope: `mcp_analytics:write`.
     pub fn missing_capabilities(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -84,7 +84,7 @@ impl McpAnalyticsSessions {
         )
     }
 
-    /// Does `generate_intent` with a session.
+    /// Runs PostHog's action `generate_intent` on a session.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/sessions/{id}/generate_intent/`. Key scope: `mcp_analytics:write`.
     ///
@@ -101,7 +101,7 @@ impl McpAnalyticsSessions {
         ))
     }
 
-    /// Reads tool calls of a session.
+    /// Reads `tool_calls` of a session.
     ///
     /// `GET /api/projects/{project_id}/mcp_analytics/sessions/{id}/tool_calls/`. Key scope: `mcp_analytics:read`.
     pub fn tool_calls(

@@ -35,7 +35,7 @@ impl McpRegistryServers {
         )
     }
 
-    /// Reads discover of servers.
+    /// Reads `discover` of servers.
     ///
     /// `GET /api/projects/{project_id}/mcp_registry/servers/discover/`. Key scope: `mcp_registry:read`.
     pub fn discover(&self, intent: impl Display) -> Request<Value, McpRegistryServersDiscover> {

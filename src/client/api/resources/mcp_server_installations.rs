@@ -20,7 +20,7 @@ impl McpServerInstallations {
         )
     }
 
-    /// Reads available tools of mcp server installations.
+    /// Reads `available_tools` of mcp server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: not known.
     pub fn available_tools(&self) -> Request<Value> {
@@ -31,7 +31,7 @@ impl McpServerInstallations {
         ))
     }
 
-    /// Reads tools of a mcp server installation.
+    /// Reads `tools` of a mcp server installation.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
     pub fn tools(&self, id: impl Display) -> Request<Value> {

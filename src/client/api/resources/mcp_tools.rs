@@ -9,7 +9,7 @@ pub struct McpTools {
 }
 
 impl McpTools {
-    /// Does `docs_search` with mcp tools.
+    /// Runs PostHog's action `docs_search` on mcp tools.
     ///
     /// `POST /api/projects/{project_id}/mcp_tools/docs_search/`. Key scope: `project:read`.
     ///
@@ -23,7 +23,7 @@ impl McpTools {
         .body(body)
     }
 
-    /// Does `execute_sql` with mcp tools.
+    /// Runs PostHog's action `execute_sql` on mcp tools.
     ///
     /// `POST /api/{scope}/{project_id}/mcp_tools/execute_sql/`. Key scope: `query:read`.
     ///
@@ -35,7 +35,7 @@ impl McpTools {
         )
     }
 
-    /// Does `read_taxonomy` with mcp tools.
+    /// Runs PostHog's action `read_taxonomy` on mcp tools.
     ///
     /// `POST /api/{scope}/{project_id}/mcp_tools/read_taxonomy/`. Key scope: `action:read` and `event_definition:read` and `property_definition:read`.
     ///

@@ -65,7 +65,7 @@ impl Members {
         ))
     }
 
-    /// Reads github login of a member.
+    /// Reads `github_login` of a member.
     ///
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/github_login/`. Key scope: `organization_member:read`.
     pub fn github_login(&self, user_uuid: impl Display) -> Request<Value> {
@@ -76,7 +76,7 @@ impl Members {
         ))
     }
 
-    /// Reads scoped api keys of a member.
+    /// Reads `scoped_api_keys` of a member.
     ///
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Key scope: not known.
     ///

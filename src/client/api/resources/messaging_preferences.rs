@@ -9,7 +9,7 @@ pub struct MessagingPreferences {
 }
 
 impl MessagingPreferences {
-    /// Does `bulk_add_opt_outs` with messaging preferences.
+    /// Runs PostHog's action `bulk_add_opt_outs` on messaging preferences.
     ///
     /// `POST /api/projects/{project_id}/messaging_preferences/bulk_add_opt_outs/`. Key scope: `hog_flow:write`.
     pub fn bulk_add_opt_outs(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -21,7 +21,7 @@ impl MessagingPreferences {
         .body(body)
     }
 
-    /// Reads opt outs of messaging preferences.
+    /// Reads `opt_outs` of messaging preferences.
     ///
     /// `GET /api/projects/{project_id}/messaging_preferences/opt_outs/`. Key scope: `hog_flow:read`.
     pub fn opt_outs(&self) -> Request<Value, MessagingPreferencesOptOuts> {
@@ -31,7 +31,7 @@ impl MessagingPreferences {
         )
     }
 
-    /// Does `remove_opt_out` with messaging preferences.
+    /// Runs PostHog's action `remove_opt_out` on messaging preferences.
     ///
     /// `POST /api/projects/{project_id}/messaging_preferences/remove_opt_out/`. Key scope: `hog_flow:write`.
     pub fn remove_opt_out(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {

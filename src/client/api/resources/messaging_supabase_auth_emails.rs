@@ -9,7 +9,7 @@ pub struct MessagingSupabaseAuthEmails {
 }
 
 impl MessagingSupabaseAuthEmails {
-    /// Reads settings of messaging supabase auth emails.
+    /// Reads `settings` of messaging supabase auth emails.
     ///
     /// `GET /api/projects/{project_id}/messaging_supabase_auth_emails/settings/`. Key scope: `hog_flow:read`.
     ///
@@ -22,7 +22,7 @@ impl MessagingSupabaseAuthEmails {
         ))
     }
 
-    /// Does `update_settings` with messaging supabase auth emails.
+    /// Runs PostHog's action `update_settings` on messaging supabase auth emails.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_supabase_auth_emails/settings/`. Key scope: `hog_flow:write`.
     ///
@@ -36,7 +36,7 @@ impl MessagingSupabaseAuthEmails {
         .body(body)
     }
 
-    /// Does `starter_templates` with messaging supabase auth emails.
+    /// Runs PostHog's action `starter_templates` on messaging supabase auth emails.
     ///
     /// `POST /api/projects/{project_id}/messaging_supabase_auth_emails/starter_templates/`. Key scope: `hog_flow:write`.
     ///

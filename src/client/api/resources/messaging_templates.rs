@@ -51,7 +51,7 @@ impl MessagingTemplates {
         .body(body)
     }
 
-    /// Does `design` with a messaging template.
+    /// Runs PostHog's action `design` on a messaging template.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_templates/{id}/design/`. Key scope: `hog_flow:write`.
     pub fn design(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -63,7 +63,7 @@ impl MessagingTemplates {
         .body(body)
     }
 
-    /// Does `make_transactional` with a messaging template.
+    /// Runs PostHog's action `make_transactional` on a messaging template.
     ///
     /// `POST /api/projects/{project_id}/messaging_templates/{id}/make_transactional/`. Key scope: `hog_flow:write`.
     ///

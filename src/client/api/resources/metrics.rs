@@ -9,7 +9,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Reads attribute values of metrics.
+    /// Reads `attribute_values` of metrics.
     ///
     /// `GET /api/projects/{project_id}/metrics/attribute_values/`. Key scope: `metrics:read`.
     ///
@@ -23,7 +23,7 @@ impl Metrics {
         .query("key", key)
     }
 
-    /// Reads attributes of metrics.
+    /// Reads `attributes` of metrics.
     ///
     /// `GET /api/projects/{project_id}/metrics/attributes/`. Key scope: `metrics:read`.
     ///
@@ -35,7 +35,7 @@ impl Metrics {
         )
     }
 
-    /// Does `characterize` with metrics.
+    /// Runs PostHog's action `characterize` on metrics.
     ///
     /// `POST /api/projects/{project_id}/metrics/characterize/`. Key scope: `metrics:read`.
     ///
@@ -48,7 +48,7 @@ impl Metrics {
         .body(body)
     }
 
-    /// Does `dashboard_imports_validate` with metrics.
+    /// Runs PostHog's action `dashboard_imports_validate` on metrics.
     ///
     /// `POST /api/projects/{project_id}/metrics/dashboard_imports/validate/`. Key scope: `metrics:read`.
     ///
@@ -62,7 +62,7 @@ impl Metrics {
         .body(body)
     }
 
-    /// Does `query` with metrics.
+    /// Runs PostHog's action `query` on metrics.
     ///
     /// `POST /api/projects/{project_id}/metrics/query/`. Key scope: `metrics:read`.
     ///
@@ -71,7 +71,7 @@ impl Metrics {
         Request::new(self.at.call("metrics.query", Method::POST, "/query/")).body(body)
     }
 
-    /// Reads values of metrics.
+    /// Reads `values` of metrics.
     ///
     /// `GET /api/projects/{project_id}/metrics/values/`. Key scope: `metrics:read`.
     ///

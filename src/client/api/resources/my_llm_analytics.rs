@@ -9,7 +9,7 @@ pub struct MyLlmAnalytics {
 }
 
 impl MyLlmAnalytics {
-    /// Reads my spend of llm analytics.
+    /// Reads `my_spend` of llm analytics.
     ///
     /// `GET /api/llm_analytics/@me/spend/`. Key scope: `user:read`.
     pub fn my_spend(&self, product: impl Display) -> Request<Value, MyLlmAnalyticsMySpend> {

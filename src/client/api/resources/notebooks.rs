@@ -12,7 +12,7 @@ impl Notebooks {
     /// Lists notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/`. Key scope: `notebook:read`.
-    pub fn list(&self) -> Request<Page<Value>, NotebooksList> {
+    pub fn list(&self) -> Request<Page<models::NotebookMinimal>, NotebooksList> {
         Request::new(self.at.call("notebooks.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/`. Key scope: `notebook:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Notebook> {
         Request::new(self.at.call("notebooks.create", Method::POST, "/")).body(body)
     }
 
@@ -30,7 +30,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn get(&self, short_id: impl Display) -> Request<Value> {
+    pub fn get(&self, short_id: impl Display) -> Request<models::Notebook> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
@@ -45,7 +45,7 @@ impl Notebooks {
         &self,
         short_id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::Notebook> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
@@ -63,7 +63,7 @@ impl Notebooks {
         &self,
         short_id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::Notebook> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
@@ -75,7 +75,7 @@ impl Notebooks {
     /// Deletes a notebook, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:write`.
-    pub fn delete(&self, short_id: impl Display) -> Request<Value> {
+    pub fn delete(&self, short_id: impl Display) -> Request<models::Notebook> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
@@ -84,19 +84,19 @@ impl Notebooks {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads all activity of notebooks.
+    /// Reads `all_activity` of notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn all_activity(&self) -> Request<Value> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .call("notebooks.all_activity", Method::GET, "/activity/"),
         )
     }
 
-    /// Reads kernel compute options of notebooks.
+    /// Reads `kernel_compute_options` of notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/kernel/compute_options/`. Key scope: `notebook:read`.
     ///
@@ -109,7 +109,7 @@ impl Notebooks {
         ))
     }
 
-    /// Reads recording comments of notebooks.
+    /// Reads `recording_comments` of notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Key scope: not known.
     ///
@@ -136,12 +136,12 @@ impl Notebooks {
         ))
     }
 
-    /// Reads activity of a notebook.
+    /// Reads `activity` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, short_id: impl Display) -> Request<Value> {
+    pub fn activity(&self, short_id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.activity",
             Method::GET,
@@ -149,7 +149,7 @@ impl Notebooks {
         ))
     }
 
-    /// Does `collab_markdown_save` with a notebook.
+    /// Runs PostHog's action `collab_markdown_save` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/collab/markdown_save/`. Key scope: `notebook:write`.
     ///
@@ -163,7 +163,7 @@ impl Notebooks {
         ))
     }
 
-    /// Does `collab_save` with a notebook.
+    /// Runs PostHog's action `collab_save` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/collab/save/`. Key scope: `notebook:write`.
     ///
@@ -176,7 +176,7 @@ impl Notebooks {
         ))
     }
 
-    /// Does `kernel_config` with a notebook.
+    /// Runs PostHog's action `kernel_config` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/kernel/config/`. Key scope: `notebook:write`.
     ///
@@ -194,7 +194,7 @@ impl Notebooks {
         .body(body)
     }
 
-    /// Reads kernel status of a notebook.
+    /// Reads `kernel_status` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/kernel/status/`. Key scope: `notebook:read` and `query:read`.
     ///
@@ -207,7 +207,7 @@ impl Notebooks {
         ))
     }
 
-    /// Reads markdown of a notebook.
+    /// Reads `markdown` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`. Key scope: not known.
     pub fn markdown(&self, short_id: impl Display) -> Request<Value> {
@@ -218,7 +218,7 @@ impl Notebooks {
         ))
     }
 
-    /// Does `sql_v2_run` with a notebook.
+    /// Runs PostHog's action `sql_v2_run` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/run/`. Key scope: `notebook:write` and `query:read`.
     ///
@@ -231,7 +231,7 @@ impl Notebooks {
         ))
     }
 
-    /// Reads sql v2 state of a notebook.
+    /// Reads `sql_v2_state` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/state/`. Key scope: `notebook:read` and `query:read`.
     ///
@@ -244,7 +244,7 @@ impl Notebooks {
         ))
     }
 
-    /// Does `widgets_attach` with a notebook.
+    /// Runs PostHog's action `widgets_attach` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/attach/`. Key scope: `notebook:write`.
     pub fn widgets_attach(
@@ -263,7 +263,7 @@ impl Notebooks {
         .body(body)
     }
 
-    /// Does `widgets_cancel` with a notebook.
+    /// Runs PostHog's action `widgets_cancel` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/cancel/`. Key scope: `notebook:write`.
     pub fn widgets_cancel(
@@ -282,7 +282,7 @@ impl Notebooks {
         .body(body)
     }
 
-    /// Does `widgets_generate` with a notebook.
+    /// Runs PostHog's action `widgets_generate` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/generate/`. Key scope: `notebook:write` and `query:read`.
     ///
@@ -303,7 +303,7 @@ impl Notebooks {
         .body(body)
     }
 
-    /// Reads widgets status of a notebook.
+    /// Reads `widgets_status` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/status/`. Key scope: `notebook:read`.
     pub fn widgets_status(&self, short_id: impl Display, node_id: impl Display) -> Request<Value> {
@@ -433,7 +433,7 @@ impl NotebooksSqlV2Runs {
         ))
     }
 
-    /// Does `interrupt` with a run.
+    /// Runs PostHog's action `interrupt` on a run.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/interrupt/`. Key scope: `notebook:write`.
     ///

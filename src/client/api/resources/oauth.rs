@@ -9,7 +9,7 @@ pub struct Oauth {
 }
 
 impl Oauth {
-    /// Does `introspect` with oauth.
+    /// Runs PostHog's action `introspect` on oauth.
     ///
     /// `POST /oauth/introspect`. Key scope: not known.
     ///

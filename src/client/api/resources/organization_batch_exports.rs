@@ -97,7 +97,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Does `run_test_step_new` with batch exports.
+    /// Runs PostHog's action `run_test_step_new` on batch exports.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/run_test_step_new/`. Key scope: not known.
     ///
@@ -111,7 +111,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Reads test of batch exports.
+    /// Reads `test` of batch exports.
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/test/`. Key scope: not known.
     ///
@@ -123,7 +123,7 @@ impl OrganizationBatchExports {
         )
     }
 
-    /// Does `backfill` with a batch export.
+    /// Runs PostHog's action `backfill` on a batch export.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/backfill/`. Key scope: not known.
     ///
@@ -138,7 +138,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Reads logs of a batch export.
+    /// Reads `logs` of a batch export.
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`. Key scope: not known.
     ///
@@ -151,7 +151,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Does `pause` with a batch export.
+    /// Runs PostHog's action `pause` on a batch export.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. Key scope: not known.
     ///
@@ -165,7 +165,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Does `run_test_step` with a batch export.
+    /// Runs PostHog's action `run_test_step` on a batch export.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/run_test_step/`. Key scope: not known.
     ///
@@ -179,7 +179,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Does `unpause` with a batch export.
+    /// Runs PostHog's action `unpause` on a batch export.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. Key scope: not known.
     ///

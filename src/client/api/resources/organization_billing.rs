@@ -10,7 +10,7 @@ pub struct OrganizationBilling {
 }
 
 impl OrganizationBilling {
-    /// Reads features of billing.
+    /// Reads `features` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/features/`. Key scope: `billing:read`.
     ///
@@ -22,7 +22,7 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads forecast of billing.
+    /// Reads `forecast` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/forecast/`. Key scope: `billing:read`.
     ///
@@ -34,7 +34,7 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads limits of billing.
+    /// Reads `limits` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/limits/`. Key scope: `billing:read`.
     ///
@@ -46,7 +46,7 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads projects of billing.
+    /// Reads `projects` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/projects/`. Key scope: `billing:read`.
     ///
@@ -58,7 +58,7 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads spend of billing.
+    /// Reads `spend` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/spend/`. Key scope: `billing:read`.
     ///
@@ -70,7 +70,7 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads spend timeseries of billing.
+    /// Reads `spend_timeseries` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/spend/timeseries/`. Key scope: `billing:read`.
     ///
@@ -83,7 +83,7 @@ impl OrganizationBilling {
         ))
     }
 
-    /// Reads subscription of billing.
+    /// Reads `subscription` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/subscription/`. Key scope: `billing:read`.
     ///
@@ -96,7 +96,7 @@ impl OrganizationBilling {
         ))
     }
 
-    /// Reads usage of billing.
+    /// Reads `usage` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/usage/`. Key scope: `billing:read`.
     ///
@@ -108,7 +108,7 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads usage status of billing.
+    /// Reads `usage_status` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/usage/status/`. Key scope: `billing:read`.
     ///
@@ -121,7 +121,7 @@ impl OrganizationBilling {
         ))
     }
 
-    /// Reads usage timeseries of billing.
+    /// Reads `usage_timeseries` of billing.
     ///
     /// `GET /api/organizations/{organization_id}/billing/usage/timeseries/`. Key scope: `billing:read`.
     ///
@@ -162,7 +162,7 @@ impl OrganizationBillingProducts {
         ))
     }
 
-    /// Reads summary of products.
+    /// Reads `summary` of products.
     ///
     /// `GET /api/organizations/{organization_id}/billing/products/summary/`. Key scope: `billing:read`.
     ///

@@ -9,7 +9,7 @@ pub struct OrganizationFeatureFlags {
 }
 
 impl OrganizationFeatureFlags {
-    /// Does `copy_flags` with feature flags.
+    /// Runs PostHog's action `copy_flags` on feature flags.
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/`. Key scope: `feature_flag:write`.
     pub fn copy_flags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -21,7 +21,7 @@ impl OrganizationFeatureFlags {
         .body(body)
     }
 
-    /// Does `copy_flags_dependency_requirements` with feature flags.
+    /// Runs PostHog's action `copy_flags_dependency_requirements` on feature flags.
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/dependency_requirements/`. Key scope: `feature_flag:write`.
     pub fn copy_flags_dependency_requirements(

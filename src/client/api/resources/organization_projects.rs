@@ -13,17 +13,14 @@ impl OrganizationProjects {
     /// Lists projects.
     ///
     /// `GET /api/organizations/{organization_id}/projects/`. Key scope: `organization:read`.
-    pub fn list(&self) -> Request<Page<models::ProjectBackwardCompatBasic>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ProjectBasic>, LimitOffset> {
         Request::new(self.at.call("organization.projects.list", Method::GET, "/"))
     }
 
     /// Creates a project.
     ///
     /// `POST /api/organizations/{organization_id}/projects/`. Key scope: `project:write`.
-    pub fn create(
-        &self,
-        body: &(impl Serialize + ?Sized),
-    ) -> Request<models::ProjectBackwardCompat> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Project> {
         Request::new(
             self.at
                 .call("organization.projects.create", Method::POST, "/"),
@@ -34,7 +31,7 @@ impl OrganizationProjects {
     /// Gets a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/`. Key scope: `project:read`.
-    pub fn get(&self, id: impl Display) -> Request<models::ProjectBackwardCompat> {
+    pub fn get(&self, id: impl Display) -> Request<models::Project> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -49,7 +46,7 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<models::ProjectBackwardCompat> {
+    ) -> Request<models::Project> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -67,7 +64,7 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<models::ProjectBackwardCompat> {
+    ) -> Request<models::Project> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -89,7 +86,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads access control default objects of a project.
+    /// Reads `access_control_default_objects` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_objects/`. Key scope: `access_control:read`.
     ///
@@ -102,7 +99,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads access control default properties of a project.
+    /// Reads `access_control_default_properties` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_properties/`. Key scope: `access_control:read`.
     ///
@@ -115,7 +112,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Does `access_control_default_rules` with a project.
+    /// Runs PostHog's action `access_control_default_rules` on a project.
     ///
     /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_default_rules/`. Key scope: `access_control:write`.
     ///
@@ -133,7 +130,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Reads access control defaults of a project.
+    /// Reads `access_control_defaults` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_defaults/`. Key scope: `access_control:read`.
     ///
@@ -146,7 +143,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads access control member objects of a project.
+    /// Reads `access_control_member_objects` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_objects/`. Key scope: `access_control:read`.
     ///
@@ -164,7 +161,7 @@ impl OrganizationProjects {
         .query("member_id", member_id)
     }
 
-    /// Reads access control member properties of a project.
+    /// Reads `access_control_member_properties` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_properties/`. Key scope: `access_control:read`.
     ///
@@ -182,7 +179,7 @@ impl OrganizationProjects {
         .query("member_id", member_id)
     }
 
-    /// Does `access_control_member_rules` with a project.
+    /// Runs PostHog's action `access_control_member_rules` on a project.
     ///
     /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_member_rules/`. Key scope: `access_control:write`.
     ///
@@ -200,7 +197,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Reads access control members of a project.
+    /// Reads `access_control_members` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_members/`. Key scope: `access_control:read`.
     ///
@@ -216,7 +213,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads access control role objects of a project.
+    /// Reads `access_control_role_objects` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_objects/`. Key scope: `access_control:read`.
     ///
@@ -234,7 +231,7 @@ impl OrganizationProjects {
         .query("role_id", role_id)
     }
 
-    /// Reads access control role properties of a project.
+    /// Reads `access_control_role_properties` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_properties/`. Key scope: `access_control:read`.
     ///
@@ -252,7 +249,7 @@ impl OrganizationProjects {
         .query("role_id", role_id)
     }
 
-    /// Does `access_control_role_rules` with a project.
+    /// Runs PostHog's action `access_control_role_rules` on a project.
     ///
     /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_role_rules/`. Key scope: `access_control:write`.
     ///
@@ -270,7 +267,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Reads access control roles of a project.
+    /// Reads `access_control_roles` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_roles/`. Key scope: `access_control:read`.
     ///
@@ -286,12 +283,12 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads activity of a project.
+    /// Reads `activity` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, id: impl Display) -> Request<Value> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.activity",
             Method::GET,
@@ -299,7 +296,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Does `add_product_intent` with a project.
+    /// Runs PostHog's action `add_product_intent` on a project.
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Key scope: not known.
     ///
@@ -317,7 +314,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Does `change_organization` with a project.
+    /// Runs PostHog's action `change_organization` on a project.
     ///
     /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Key scope: not known.
     ///
@@ -331,7 +328,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Does `complete_product_onboarding` with a project.
+    /// Runs PostHog's action `complete_product_onboarding` on a project.
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Key scope: not known.
     ///
@@ -349,7 +346,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Does `delete_secret_token_backup` with a project.
+    /// Runs PostHog's action `delete_secret_token_backup` on a project.
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Key scope: not known.
     ///
@@ -367,7 +364,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Reads is generating demo data of a project.
+    /// Reads `is_generating_demo_data` of a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Key scope: not known.
     ///
@@ -380,7 +377,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Does `reset_token` with a project.
+    /// Runs PostHog's action `reset_token` on a project.
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Key scope: not known.
     ///
@@ -398,7 +395,7 @@ impl OrganizationProjects {
         .body(body)
     }
 
-    /// Does `rotate_secret_token` with a project.
+    /// Runs PostHog's action `rotate_secret_token` on a project.
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Key scope: not known.
     ///

@@ -15,7 +15,7 @@ impl PersistedFolder {
     /// `GET /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::PersistedFolder>, LimitOffset> {
         Request::new(self.at.call("persisted_folder.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl PersistedFolder {
     /// `POST /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::PersistedFolder> {
         Request::new(self.at.call("persisted_folder.create", Method::POST, "/")).body(body)
     }
 
@@ -33,7 +33,7 @@ impl PersistedFolder {
     /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::PersistedFolder> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -46,7 +46,11 @@ impl PersistedFolder {
     /// `PATCH /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::PersistedFolder> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -60,7 +64,11 @@ impl PersistedFolder {
     /// `PUT /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::PersistedFolder> {
         Request::new(
             self.at
                 .id("id", &id)

@@ -9,10 +9,10 @@ pub struct PersonalApiKeys {
 }
 
 impl PersonalApiKeys {
-    /// Reads current of personal api keys.
+    /// Reads `current` of personal api keys.
     ///
     /// `GET /api/personal_api_keys/@current`. Key scope: not known.
-    pub fn current(&self) -> Request<Value> {
+    pub fn current(&self) -> Request<models::PersonalApiKey> {
         Request::new(
             self.at
                 .call("personal_api_keys.current", Method::GET, "/@current"),

@@ -73,19 +73,19 @@ impl Persons {
         )
     }
 
-    /// Reads all activity of persons.
+    /// Reads `all_activity` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn all_activity(&self) -> Request<Value, InTableFormat> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
             self.at
                 .call("persons.all_activity", Method::GET, "/activity/"),
         )
     }
 
-    /// Does `bulk_delete` with persons.
+    /// Runs PostHog's action `bulk_delete` on persons.
     ///
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
     pub fn bulk_delete(
@@ -99,7 +99,7 @@ impl Persons {
         .body(body)
     }
 
-    /// Reads cohorts of persons.
+    /// Reads `cohorts` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/cohorts/`. Key scope: `cohort:read` and `person:read`.
     pub fn cohorts(&self, person_id: impl Display) -> Request<Value, InTableFormat> {
@@ -107,7 +107,7 @@ impl Persons {
             .query("person_id", person_id)
     }
 
-    /// Does `create_funnel` with persons.
+    /// Runs PostHog's action `create_funnel` on persons.
     ///
     /// `POST /api/{scope}/{project_id}/persons/funnel/`. Key scope: not known.
     ///
@@ -120,7 +120,7 @@ impl Persons {
         )
     }
 
-    /// Reads funnel of persons.
+    /// Reads `funnel` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: not known.
     ///
@@ -129,7 +129,7 @@ impl Persons {
         Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
     }
 
-    /// Does `create_funnel_correlation` with persons.
+    /// Runs PostHog's action `create_funnel_correlation` on persons.
     ///
     /// `POST /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: not known.
     ///
@@ -143,7 +143,7 @@ impl Persons {
         ))
     }
 
-    /// Reads funnel correlation of persons.
+    /// Reads `funnel_correlation` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: not known.
     ///
@@ -156,7 +156,7 @@ impl Persons {
         ))
     }
 
-    /// Reads lifecycle of persons.
+    /// Reads `lifecycle` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: not known.
     ///
@@ -168,7 +168,7 @@ impl Persons {
         )
     }
 
-    /// Does `reset_person_distinct_id` with persons.
+    /// Runs PostHog's action `reset_person_distinct_id` on persons.
     ///
     /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Key scope: not known.
     ///
@@ -182,7 +182,7 @@ impl Persons {
         ))
     }
 
-    /// Reads stickiness of persons.
+    /// Reads `stickiness` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: not known.
     ///
@@ -194,7 +194,7 @@ impl Persons {
         )
     }
 
-    /// Reads trends of persons.
+    /// Reads `trends` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: not known.
     ///
@@ -203,19 +203,22 @@ impl Persons {
         Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
     }
 
-    /// Reads values of persons.
+    /// Reads `values` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/values/`. Key scope: `person:read`.
     pub fn values(&self, key: impl Display) -> Request<Value, PersonsValues> {
         Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
     }
 
-    /// Reads activity of a person.
+    /// Reads `activity` of a person.
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, id: impl Display) -> Request<Value, InTableFormat> {
+    pub fn activity(
+        &self,
+        id: impl Display,
+    ) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -223,7 +226,7 @@ impl Persons {
         )
     }
 
-    /// Does `delete_events` with a person.
+    /// Runs PostHog's action `delete_events` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Key scope: not known.
     ///
@@ -237,7 +240,7 @@ impl Persons {
         ))
     }
 
-    /// Does `delete_property` with a person.
+    /// Runs PostHog's action `delete_property` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_property/`. Key scope: `person:write`.
     pub fn delete_property(
@@ -255,7 +258,7 @@ impl Persons {
         .body(body)
     }
 
-    /// Does `delete_recordings` with a person.
+    /// Runs PostHog's action `delete_recordings` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Key scope: not known.
     ///
@@ -269,7 +272,7 @@ impl Persons {
         ))
     }
 
-    /// Reads properties timeline of a person.
+    /// Reads `properties_timeline` of a person.
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: not known.
     ///
@@ -282,7 +285,7 @@ impl Persons {
         ))
     }
 
-    /// Does `split` with a person.
+    /// Runs PostHog's action `split` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: not known.
     ///
@@ -296,7 +299,7 @@ impl Persons {
         )
     }
 
-    /// Does `update_property` with a person.
+    /// Runs PostHog's action `update_property` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/update_property/`. Key scope: `person:write`.
     pub fn update_property(

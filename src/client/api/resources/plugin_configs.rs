@@ -33,7 +33,7 @@ impl PluginConfigsLogs {
     /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::PluginLogEntry>, LimitOffset> {
         Request::new(self.at.call("plugin_configs.logs.list", Method::GET, "/"))
     }
 }

@@ -9,7 +9,7 @@ pub struct PosthogConnections {
 }
 
 impl PosthogConnections {
-    /// Does `forward` with a posthog connection.
+    /// Runs PostHog's action `forward` on a posthog connection.
     ///
     /// `POST /api/projects/{project_id}/posthog_connections/{id}/forward/`. Key scope: `integration:write`.
     ///
@@ -23,7 +23,7 @@ impl PosthogConnections {
         .body(body)
     }
 
-    /// Reads target of a posthog connection.
+    /// Reads `target` of a posthog connection.
     ///
     /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`. Key scope: not known.
     pub fn target(&self, id: impl Display) -> Request<Value> {

@@ -76,7 +76,7 @@ impl PropertyDefinitions {
         )
     }
 
-    /// Reads seen together of property definitions.
+    /// Reads `seen_together` of property definitions.
     ///
     /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Key scope: not known.
     ///

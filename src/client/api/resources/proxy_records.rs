@@ -13,7 +13,7 @@ impl ProxyRecords {
     /// Lists proxy records.
     ///
     /// `GET /api/organizations/{organization_id}/proxy_records/`. Key scope: `organization:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ProxyRecord>, LimitOffset> {
         Request::new(
             self.at
                 .call("organization.proxy_records.list", Method::GET, "/"),
@@ -23,7 +23,7 @@ impl ProxyRecords {
     /// Creates a proxy record.
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/`. Key scope: `organization:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ProxyRecord> {
         Request::new(
             self.at
                 .call("organization.proxy_records.create", Method::POST, "/"),
@@ -34,7 +34,7 @@ impl ProxyRecords {
     /// Gets a proxy record.
     ///
     /// `GET /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: `organization:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::ProxyRecord> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -47,7 +47,11 @@ impl ProxyRecords {
     /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ProxyRecord> {
         Request::new(self.at.id("id", &id).call(
             "organization.proxy_records.update",
             Method::PATCH,
@@ -61,7 +65,11 @@ impl ProxyRecords {
     /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::ProxyRecord> {
         Request::new(self.at.id("id", &id).call(
             "organization.proxy_records.replace",
             Method::PUT,
@@ -81,7 +89,7 @@ impl ProxyRecords {
         ))
     }
 
-    /// Does `diagnose` with a proxy record.
+    /// Runs PostHog's action `diagnose` on a proxy record.
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/diagnose/`. Key scope: `organization:write`.
     ///
@@ -94,7 +102,7 @@ impl ProxyRecords {
         ))
     }
 
-    /// Does `retry` with a proxy record.
+    /// Runs PostHog's action `retry` on a proxy record.
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/retry/`. Key scope: `organization:write`.
     ///

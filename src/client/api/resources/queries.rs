@@ -38,7 +38,7 @@ impl Queries {
         )
     }
 
-    /// Does `check_auth_for_async` with query.
+    /// Runs PostHog's action `check_auth_for_async` on query.
     ///
     /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: not known.
     ///
@@ -52,7 +52,7 @@ impl Queries {
         ))
     }
 
-    /// Reads draft sql of query.
+    /// Reads `draft_sql` of query.
     ///
     /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: not known.
     ///
@@ -61,16 +61,16 @@ impl Queries {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
     }
 
-    /// Does `upgrade` with query.
+    /// Runs PostHog's action `upgrade` on query.
     ///
     /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn upgrade(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn upgrade(&self, body: &(impl Serialize + ?Sized)) -> Request<models::QueryUpgrade> {
         Request::new(self.at.call("query.upgrade", Method::POST, "/upgrade/")).body(body)
     }
 
-    /// Reads log of a query.
+    /// Reads `log` of a query.
     ///
     /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Key scope: not known.
     ///
@@ -83,18 +83,22 @@ impl Queries {
         )
     }
 
-    /// Does `create_of_kind` with a query.
+    /// Runs PostHog's action `create_of_kind` on a query.
     ///
     /// `POST /api/projects/{project_id}/query/{query_kind}/`. Key scope: not known.
     ///
     /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
-    pub fn create_of_kind(&self, query_kind: impl Display) -> Request<Value> {
+    pub fn create_of_kind(
+        &self,
+        query_kind: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<Value> {
         Request::new(
             self.at
                 .under("projects")
                 .id("query_kind", &query_kind)
                 .call("query.create_of_kind", Method::POST, "/"),
         )
+        .body(body)
     }
 }

@@ -46,7 +46,7 @@ impl ReviewHogReviews {
         )
     }
 
-    /// Reads pr status of reviews.
+    /// Reads `pr_status` of reviews.
     ///
     /// `GET /api/projects/{project_id}/review_hog/reviews/pr_status/`. Key scope: `review_hog:read`.
     ///
@@ -59,7 +59,7 @@ impl ReviewHogReviews {
         .query("pr_url", pr_url)
     }
 
-    /// Does `trigger` with reviews.
+    /// Runs PostHog's action `trigger` on reviews.
     ///
     /// `POST /api/projects/{project_id}/review_hog/reviews/trigger/`. Key scope: `review_hog:write`.
     ///

@@ -13,7 +13,7 @@ impl Roles {
     /// Lists roles.
     ///
     /// `GET /api/organizations/{organization_id}/roles/`. Key scope: `organization:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::Role>, LimitOffset> {
         Request::new(self.at.call("organization.roles.list", Method::GET, "/"))
     }
 
@@ -22,14 +22,14 @@ impl Roles {
     /// `POST /api/organizations/{organization_id}/roles/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Role> {
         Request::new(self.at.call("organization.roles.create", Method::POST, "/")).body(body)
     }
 
     /// Gets a role.
     ///
     /// `GET /api/organizations/{organization_id}/roles/{id}/`. Key scope: `organization:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Role> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -42,7 +42,11 @@ impl Roles {
     /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Role> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -56,7 +60,11 @@ impl Roles {
     /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Role> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -96,7 +104,7 @@ impl RolesRoleMemberships {
     /// Lists role memberships.
     ///
     /// `GET /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: `organization:read`.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::RoleMembership>, LimitOffset> {
         Request::new(
             self.at
                 .call("organization.roles.role_memberships.list", Method::GET, "/"),
@@ -108,7 +116,7 @@ impl RolesRoleMemberships {
     /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::RoleMembership> {
         Request::new(self.at.call(
             "organization.roles.role_memberships.create",
             Method::POST,

@@ -7,17 +7,14 @@ impl Project {
     /// Gets this project.
     ///
     /// `GET /api/projects/{id}/`. Key scope: not known.
-    pub fn get(&self) -> Request<models::ProjectBackwardCompat> {
+    pub fn get(&self) -> Request<models::Project> {
         Request::new(self.at.call("project.get", Method::GET, "/"))
     }
 
     /// Changes the given fields of this project.
     ///
     /// `PATCH /api/projects/{id}/`. Key scope: `project:write`.
-    pub fn update(
-        &self,
-        body: &(impl Serialize + ?Sized),
-    ) -> Request<models::ProjectBackwardCompat> {
+    pub fn update(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Project> {
         Request::new(self.at.call("project.update", Method::PATCH, "/")).body(body)
     }
 
@@ -1256,13 +1253,13 @@ impl Organization {
         Request::new(self.at.call("organization.delete", Method::DELETE, "/"))
     }
 
-    /// Does `environments_rollback` with this organization.
+    /// Runs PostHog's action `environments_rollback` on this organization.
     ///
     /// `POST /api/organizations/{id}/environments_rollback/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn environments_rollback(&self) -> Request<Value> {
+    pub fn environments_rollback(&self) -> Request<models::Organization> {
         Request::new(self.at.call(
             "organization.environments_rollback",
             Method::POST,
@@ -1388,7 +1385,7 @@ impl User {
         Request::new(self.at.call("user.delete", Method::DELETE, "/"))
     }
 
-    /// Reads hedgehog config of this user.
+    /// Reads `hedgehog_config` of this user.
     ///
     /// `GET /api/users/{uuid}/hedgehog_config/`. Key scope: not known.
     ///
@@ -1400,7 +1397,7 @@ impl User {
         )
     }
 
-    /// Does `update_hedgehog_config` with this user.
+    /// Runs PostHog's action `update_hedgehog_config` on this user.
     ///
     /// `PATCH /api/users/{uuid}/hedgehog_config/`. Key scope: not known.
     ///
@@ -1414,7 +1411,7 @@ impl User {
         .body(body)
     }
 
-    /// Does `scene_personalisation` with this user.
+    /// Runs PostHog's action `scene_personalisation` on this user.
     ///
     /// `POST /api/users/{uuid}/scene_personalisation/`. Key scope: not known.
     ///
@@ -1428,7 +1425,7 @@ impl User {
         ))
     }
 
-    /// Reads start 2fa setup of this user.
+    /// Reads `start_2fa_setup` of this user.
     ///
     /// `GET /api/users/{uuid}/start_2fa_setup/`. Key scope: not known.
     ///
@@ -1440,7 +1437,7 @@ impl User {
         )
     }
 
-    /// Does `two_factor_backup_codes` with this user.
+    /// Runs PostHog's action `two_factor_backup_codes` on this user.
     ///
     /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Key scope: not known.
     ///
@@ -1454,7 +1451,7 @@ impl User {
         ))
     }
 
-    /// Does `two_factor_disable` with this user.
+    /// Runs PostHog's action `two_factor_disable` on this user.
     ///
     /// `POST /api/users/{uuid}/two_factor_disable/`. Key scope: not known.
     ///
@@ -1468,7 +1465,7 @@ impl User {
         ))
     }
 
-    /// Reads two factor start setup of this user.
+    /// Reads `two_factor_start_setup` of this user.
     ///
     /// `GET /api/users/{uuid}/two_factor_start_setup/`. Key scope: not known.
     ///
@@ -1481,7 +1478,7 @@ impl User {
         ))
     }
 
-    /// Reads two factor status of this user.
+    /// Reads `two_factor_status` of this user.
     ///
     /// `GET /api/users/{uuid}/two_factor_status/`. Key scope: not known.
     ///
@@ -1493,7 +1490,7 @@ impl User {
         )
     }
 
-    /// Does `two_factor_validate` with this user.
+    /// Runs PostHog's action `two_factor_validate` on this user.
     ///
     /// `POST /api/users/{uuid}/two_factor_validate/`. Key scope: not known.
     ///
@@ -1507,7 +1504,7 @@ impl User {
         ))
     }
 
-    /// Does `validate_2fa` with this user.
+    /// Runs PostHog's action `validate_2fa` on this user.
     ///
     /// `POST /api/users/{uuid}/validate_2fa/`. Key scope: not known.
     ///

@@ -50,7 +50,7 @@ impl Saved {
         .body(body)
     }
 
-    /// Does `regenerate` with a saved.
+    /// Runs PostHog's action `regenerate` on a saved.
     ///
     /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`.
     ///

@@ -12,7 +12,9 @@ impl SessionRecordingPlaylists {
     /// Lists session recording playlists.
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/`. Key scope: `session_recording_playlist:read`.
-    pub fn list(&self) -> Request<Page<Value>, SessionRecordingPlaylistsList> {
+    pub fn list(
+        &self,
+    ) -> Request<Page<models::SessionRecordingPlaylist>, SessionRecordingPlaylistsList> {
         Request::new(
             self.at
                 .call("session_recording_playlists.list", Method::GET, "/"),
@@ -22,7 +24,10 @@ impl SessionRecordingPlaylists {
     /// Creates a session recording playlist.
     ///
     /// `POST /api/{scope}/{project_id}/session_recording_playlists/`. Key scope: `session_recording_playlist:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::SessionRecordingPlaylist> {
         Request::new(
             self.at
                 .call("session_recording_playlists.create", Method::POST, "/"),
@@ -33,7 +38,7 @@ impl SessionRecordingPlaylists {
     /// Gets a session recording playlist.
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:read`.
-    pub fn get(&self, short_id: impl Display) -> Request<Value> {
+    pub fn get(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.get",
             Method::GET,
@@ -48,7 +53,7 @@ impl SessionRecordingPlaylists {
         &self,
         short_id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.update",
             Method::PATCH,
@@ -66,7 +71,7 @@ impl SessionRecordingPlaylists {
         &self,
         short_id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.replace",
             Method::PUT,
@@ -78,7 +83,7 @@ impl SessionRecordingPlaylists {
     /// Deletes a session recording playlist, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:write`.
-    pub fn delete(&self, short_id: impl Display) -> Request<Value> {
+    pub fn delete(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.delete",
             Method::PATCH,

@@ -77,7 +77,7 @@ impl SessionRecordings {
         )
     }
 
-    /// Does `bulk_delete` with session recordings.
+    /// Runs PostHog's action `bulk_delete` on session recordings.
     ///
     /// `POST /api/projects/{project_id}/session_recordings/bulk_delete/`. Key scope: `session_recording:write`.
     ///
@@ -111,20 +111,20 @@ impl SessionRecordingsSharing {
     /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Vec<Value>> {
+    pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(
             self.at
                 .call("session_recordings.sharing.list", Method::GET, "/"),
         )
     }
 
-    /// Does `refresh` with sharing.
+    /// Runs PostHog's action `refresh` on sharing.
     ///
     /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/refresh/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn refresh(&self) -> Request<Value> {
+    pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
             "session_recordings.sharing.refresh",
             Method::POST,
@@ -152,7 +152,10 @@ impl SessionRecordingsSharingPasswords {
     /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
             "session_recordings.sharing.passwords.create",
             Method::POST,

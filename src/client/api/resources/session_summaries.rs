@@ -9,7 +9,7 @@ pub struct SessionSummaries {
 }
 
 impl SessionSummaries {
-    /// Does `create_session_summaries` with session summaries.
+    /// Runs PostHog's action `create_session_summaries` on session summaries.
     ///
     /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries/`. Key scope: not known.
     ///
@@ -24,7 +24,7 @@ impl SessionSummaries {
         .body(body)
     }
 
-    /// Does `create_session_summaries_individually` with session summaries.
+    /// Runs PostHog's action `create_session_summaries_individually` on session summaries.
     ///
     /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries_individually/`. Key scope: not known.
     ///

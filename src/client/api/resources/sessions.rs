@@ -9,7 +9,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Reads property definitions of sessions.
+    /// Reads `property_definitions` of sessions.
     ///
     /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`. Key scope: not known.
     ///
@@ -22,7 +22,7 @@ impl Sessions {
         ))
     }
 
-    /// Reads values of sessions.
+    /// Reads `values` of sessions.
     ///
     /// `GET /api/{scope}/{project_id}/sessions/values/`. Key scope: not known.
     ///

@@ -10,7 +10,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Reads activity summary of signals.
+    /// Reads `activity_summary` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/activity_summary/`. Key scope: `task:read`.
     ///
@@ -23,7 +23,7 @@ impl Signals {
         ))
     }
 
-    /// Reads activity summary versions of signals.
+    /// Reads `activity_summary_versions` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/activity_summary/versions/`. Key scope: `task:read`.
     ///
@@ -36,7 +36,7 @@ impl Signals {
         ))
     }
 
-    /// Reads anomalies insight of signals.
+    /// Reads `anomalies_insight` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/anomalies/insight/`. Key scope: `insight:read`.
     ///
@@ -50,7 +50,7 @@ impl Signals {
         .query("insight_id", insight_id)
     }
 
-    /// Reads anomalies search of signals.
+    /// Reads `anomalies_search` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/anomalies/search/`. Key scope: `insight:read`.
     ///
@@ -63,14 +63,14 @@ impl Signals {
         ))
     }
 
-    /// Reads config of signals.
+    /// Reads `config` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/config/`. Key scope: `task:read`.
     pub fn config(&self) -> Request<Value> {
         Request::new(self.at.call("signals.config", Method::GET, "/config/"))
     }
 
-    /// Does `create_config` with signals.
+    /// Runs PostHog's action `create_config` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/config/`. Key scope: `task:write`.
     pub fn create_config(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -81,14 +81,14 @@ impl Signals {
         .body(body)
     }
 
-    /// Does `all_scout` with signals.
+    /// Runs PostHog's action `all_scout` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     pub fn all_scout(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("signals.all_scout", Method::POST, "/scout/")).body(body)
     }
 
-    /// Reads scout metadata current of signals.
+    /// Reads `scout_metadata_current` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/metadata/current/`. Key scope: `signal_scout:read`.
     pub fn scout_metadata_current(&self) -> Request<Value> {
@@ -99,7 +99,7 @@ impl Signals {
         ))
     }
 
-    /// Reads scout project profile current of signals.
+    /// Reads `scout_project_profile_current` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/project_profile/current/`. Key scope: `signal_scout:read`.
     pub fn scout_project_profile_current(
@@ -112,7 +112,7 @@ impl Signals {
         ))
     }
 
-    /// Does `create_scout_scratchpad` with signals.
+    /// Runs PostHog's action `create_scout_scratchpad` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scratchpad_internal:write`.
     pub fn create_scout_scratchpad(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -124,7 +124,7 @@ impl Signals {
         .body(body)
     }
 
-    /// Reads scout scratchpad of signals.
+    /// Reads `scout_scratchpad` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scout:read`.
     pub fn scout_scratchpad(&self) -> Request<Value, SignalsScoutScratchpad> {
@@ -135,7 +135,7 @@ impl Signals {
         ))
     }
 
-    /// Does `scout_scratchpad_forget` with signals.
+    /// Runs PostHog's action `scout_scratchpad_forget` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/scratchpad/forget/`. Key scope: `signal_scratchpad_internal:write`.
     pub fn scout_scratchpad_forget(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -378,7 +378,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Does `bulk_state` with reports.
+    /// Runs PostHog's action `bulk_state` on reports.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/bulk-state/`. Key scope: `task:write`.
     pub fn bulk_state(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -389,7 +389,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Reads ranking outcomes of reports.
+    /// Reads `ranking_outcomes` of reports.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/ranking_outcomes/`. Key scope: `task:read`.
     pub fn ranking_outcomes(&self) -> Request<Value> {
@@ -400,7 +400,7 @@ impl SignalsReports {
         ))
     }
 
-    /// Does `claim` with a report.
+    /// Runs PostHog's action `claim` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/claim/`. Key scope: `task:write`.
     pub fn claim(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -412,7 +412,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Does `feedback` with a report.
+    /// Runs PostHog's action `feedback` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/feedback/`. Key scope: `llm_skill:write` and `signal_scout:write` and `task:read`.
     pub fn feedback(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -424,7 +424,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Does `merge` with a report.
+    /// Runs PostHog's action `merge` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/merge/`. Key scope: `task:write`.
     pub fn merge(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -436,7 +436,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Does `reviewers` with a report.
+    /// Runs PostHog's action `reviewers` on a report.
     ///
     /// `PUT /api/projects/{project_id}/signals/reports/{id}/reviewers/`. Key scope: `task:write`.
     pub fn reviewers(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -448,7 +448,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Does `reviewers_me` with a report.
+    /// Runs PostHog's action `reviewers_me` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/reviewers/me/`. Key scope: `task:write`.
     pub fn reviewers_me(
@@ -464,7 +464,7 @@ impl SignalsReports {
         .body(body)
     }
 
-    /// Does `state` with a report.
+    /// Runs PostHog's action `state` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/state/`. Key scope: `task:write`.
     pub fn state(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -683,7 +683,7 @@ impl SignalsReportsActions {
         )
     }
 
-    /// Does `run` with actions.
+    /// Runs PostHog's action `run` on actions.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/actions/run/`. Key scope: `task:write`.
     ///
@@ -862,7 +862,7 @@ impl SignalsReviewerExclusions {
         .body(body)
     }
 
-    /// Does `revoke` with a reviewer exclusion.
+    /// Runs PostHog's action `revoke` on a reviewer exclusion.
     ///
     /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/{id}/revoke/`. Key scope: `task:write`.
     ///
@@ -968,7 +968,7 @@ impl SignalsScoutConfigs {
         ))
     }
 
-    /// Does `sync` with configs.
+    /// Runs PostHog's action `sync` on configs.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/sync/`. Key scope: `signal_scout:write`.
     ///
@@ -980,7 +980,7 @@ impl SignalsScoutConfigs {
         )
     }
 
-    /// Does `precheck_test` with a config.
+    /// Runs PostHog's action `precheck_test` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/precheck_test/`. Key scope: `query:read` and `signal_scout:read`.
     pub fn precheck_test(
@@ -996,7 +996,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Does `run` with a config.
+    /// Runs PostHog's action `run` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/run/`. Key scope: `signal_scout:write`.
     pub fn run(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -1008,7 +1008,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Does `trial` with a config.
+    /// Runs PostHog's action `trial` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1022,7 +1022,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Does `trial_comparison` with a config.
+    /// Runs PostHog's action `trial_comparison` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1040,7 +1040,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Does `trial_comparison_archive` with a config.
+    /// Runs PostHog's action `trial_comparison_archive` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_archive/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1058,7 +1058,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Reads trial comparison history of a config.
+    /// Reads `trial_comparison_history` of a config.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_history/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1074,7 +1074,7 @@ impl SignalsScoutConfigs {
         ))
     }
 
-    /// Reads trial comparison result of a config.
+    /// Reads `trial_comparison_result` of a config.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_result/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1092,7 +1092,7 @@ impl SignalsScoutConfigs {
         .query("comparison_id", comparison_id)
     }
 
-    /// Does `trial_comparison_resume` with a config.
+    /// Runs PostHog's action `trial_comparison_resume` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_resume/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1110,7 +1110,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Reads trial result of a config.
+    /// Reads `trial_result` of a config.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_result/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1124,7 +1124,7 @@ impl SignalsScoutConfigs {
         .query("launch_id", launch_id)
     }
 
-    /// Reads trial setup of a config.
+    /// Reads `trial_setup` of a config.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_setup/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
@@ -1345,7 +1345,7 @@ impl SignalsScoutRubrics {
         .body(body)
     }
 
-    /// Does `generate` with a rubrics.
+    /// Runs PostHog's action `generate` on a rubrics.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/rubrics/{id}/generate/`. Key scope: `signal_scout:write`.
     ///
@@ -1385,7 +1385,7 @@ impl SignalsScoutRuns {
         )
     }
 
-    /// Reads emissions recent of runs.
+    /// Reads `emissions_recent` of runs.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/emissions/recent/`. Key scope: `signal_scout:read`.
     pub fn emissions_recent(&self) -> Request<Value, SignalsScoutRunsEmissionsRecent> {
@@ -1396,7 +1396,7 @@ impl SignalsScoutRuns {
         ))
     }
 
-    /// Does `check_result` with a run.
+    /// Runs PostHog's action `check_result` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/check-result/`. Key scope: `signal_scout_internal:write`.
     pub fn check_result(
@@ -1412,7 +1412,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Does `edit_report` with a run.
+    /// Runs PostHog's action `edit_report` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/edit-report/`. Key scope: `signal_scout_report:write`.
     pub fn edit_report(
@@ -1428,7 +1428,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Reads emissions of a run.
+    /// Reads `emissions` of a run.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/`. Key scope: `signal_scout:read`.
     pub fn emissions(&self, run_id: impl Display) -> Request<Value> {
@@ -1439,7 +1439,7 @@ impl SignalsScoutRuns {
         ))
     }
 
-    /// Reads emissions reports of a run.
+    /// Reads `emissions_reports` of a run.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/reports/`. Key scope: `signal_scout:read` and `task:read`.
     pub fn emissions_reports(&self, run_id: impl Display) -> Request<Value> {
@@ -1450,7 +1450,7 @@ impl SignalsScoutRuns {
         ))
     }
 
-    /// Does `emit_report` with a run.
+    /// Runs PostHog's action `emit_report` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-report/`. Key scope: `signal_scout_report:write`.
     pub fn emit_report(
@@ -1466,7 +1466,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Does `emit_signal` with a run.
+    /// Runs PostHog's action `emit_signal` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-signal/`. Key scope: `signal_scout_internal:write`.
     pub fn emit_signal(
@@ -1482,7 +1482,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Does `lighthouse_audit` with a run.
+    /// Runs PostHog's action `lighthouse_audit` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/lighthouse-audit/`. Key scope: `signal_scout_internal:write`.
     pub fn lighthouse_audit(
@@ -1498,7 +1498,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Does `record_output` with a run.
+    /// Runs PostHog's action `record_output` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/record-output/`. Key scope: `signal_scout_internal:write`.
     pub fn record_output(
@@ -1514,7 +1514,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Does `report_check_cancel` with a run.
+    /// Runs PostHog's action `report_check_cancel` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-cancel/`. Key scope: `signal_scout_report:write`.
     pub fn report_check_cancel(
@@ -1530,7 +1530,7 @@ impl SignalsScoutRuns {
         .body(body)
     }
 
-    /// Does `report_check_create` with a run.
+    /// Runs PostHog's action `report_check_create` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-create/`. Key scope: `signal_scout_report:write`.
     pub fn report_check_create(

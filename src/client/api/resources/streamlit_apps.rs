@@ -72,7 +72,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Does `create_version_from_source` with a streamlit app.
+    /// Runs PostHog's action `create_version_from_source` on a streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/create_version_from_source/`. Key scope: `query:read` and `streamlit_app:write`.
     ///
@@ -90,7 +90,7 @@ impl StreamlitApps {
         .body(body)
     }
 
-    /// Does `edit_source` with a streamlit app.
+    /// Runs PostHog's action `edit_source` on a streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/edit_source/`. Key scope: `query:read` and `streamlit_app:write`.
     ///
@@ -108,7 +108,7 @@ impl StreamlitApps {
         .body(body)
     }
 
-    /// Reads source of a streamlit app.
+    /// Reads `source` of a streamlit app.
     ///
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/source/`. Key scope: `streamlit_app:read`.
     ///
@@ -121,7 +121,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Does `start` with a streamlit app.
+    /// Runs PostHog's action `start` on a streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/start/`. Key scope: `query:read` and `streamlit_app:write`.
     ///
@@ -135,7 +135,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Reads status of a streamlit app.
+    /// Reads `status` of a streamlit app.
     ///
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/status/`. Key scope: `streamlit_app:read`.
     ///
@@ -148,7 +148,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Does `stop` with a streamlit app.
+    /// Runs PostHog's action `stop` on a streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/stop/`. Key scope: `streamlit_app:write`.
     ///
@@ -162,7 +162,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Reads versions of a streamlit app.
+    /// Reads `versions` of a streamlit app.
     ///
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/versions/`. Key scope: `streamlit_app:read`.
     ///

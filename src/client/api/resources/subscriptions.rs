@@ -12,21 +12,21 @@ impl Subscriptions {
     /// Lists subscriptions.
     ///
     /// `GET /api/{scope}/{project_id}/subscriptions/`. Key scope: `subscription:read`.
-    pub fn list(&self) -> Request<Page<Value>, SubscriptionsList> {
+    pub fn list(&self) -> Request<Page<models::Subscription>, SubscriptionsList> {
         Request::new(self.at.call("subscriptions.list", Method::GET, "/"))
     }
 
     /// Creates a subscription.
     ///
     /// `POST /api/{scope}/{project_id}/subscriptions/`. Key scope: `subscription:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Subscription> {
         Request::new(self.at.call("subscriptions.create", Method::POST, "/")).body(body)
     }
 
     /// Gets a subscription.
     ///
     /// `GET /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:read`.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Subscription> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -37,7 +37,11 @@ impl Subscriptions {
     /// Changes the given fields of a subscription.
     ///
     /// `PATCH /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:write`.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Subscription> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -51,7 +55,11 @@ impl Subscriptions {
     /// `PUT /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Subscription> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -63,7 +71,7 @@ impl Subscriptions {
     /// Deletes a subscription, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:write`.
-    pub fn delete(&self, id: impl Display) -> Request<Value> {
+    pub fn delete(&self, id: impl Display) -> Request<models::Subscription> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -86,7 +94,7 @@ impl Subscriptions {
         )
     }
 
-    /// Does `test_delivery` with a subscription.
+    /// Runs PostHog's action `test_delivery` on a subscription.
     ///
     /// `POST /api/projects/{project_id}/subscriptions/{id}/test-delivery/`. Key scope: `subscription:write`.
     ///

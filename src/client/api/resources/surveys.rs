@@ -77,19 +77,19 @@ impl Surveys {
         )
     }
 
-    /// Reads all activity of surveys.
+    /// Reads `all_activity` of surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn all_activity(&self) -> Request<Value> {
+    pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .call("surveys.all_activity", Method::GET, "/activity/"),
         )
     }
 
-    /// Reads responses count of surveys.
+    /// Reads `responses_count` of surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/responses_count/`. Key scope: not known.
     ///
@@ -101,7 +101,7 @@ impl Surveys {
         )
     }
 
-    /// Reads all stats of surveys.
+    /// Reads `all_stats` of surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/stats/`. Key scope: `survey:read`.
     pub fn all_stats(&self) -> Request<Value, SurveysAllStats> {
@@ -120,12 +120,12 @@ impl Surveys {
         .raw_body("application/json", r#"{"archived":true}"#)
     }
 
-    /// Reads activity of a survey.
+    /// Reads `activity` of a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, id: impl Display) -> Request<Value> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -133,7 +133,7 @@ impl Surveys {
         )
     }
 
-    /// Does `duplicate_to_projects` with a survey.
+    /// Runs PostHog's action `duplicate_to_projects` on a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Key scope: not known.
     ///
@@ -147,7 +147,7 @@ impl Surveys {
         ))
     }
 
-    /// Does `launch` with a survey.
+    /// Runs PostHog's action `launch` on a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`.
     ///
@@ -160,7 +160,7 @@ impl Surveys {
         )
     }
 
-    /// Reads stats of a survey.
+    /// Reads `stats` of a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/stats/`. Key scope: `survey:read`.
     pub fn stats(&self, id: impl Display) -> Request<Value, SurveysStats> {
@@ -171,7 +171,7 @@ impl Surveys {
         )
     }
 
-    /// Does `stop` with a survey.
+    /// Runs PostHog's action `stop` on a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`.
     ///
@@ -184,7 +184,7 @@ impl Surveys {
         )
     }
 
-    /// Does `summarize_responses` with a survey.
+    /// Runs PostHog's action `summarize_responses` on a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/summarize_responses/`. Key scope: `survey:read`.
     pub fn summarize_responses(

@@ -18,7 +18,7 @@ impl Taggers {
         Request::new(self.at.call("taggers.list", Method::GET, "/"))
     }
 
-    /// Does `test_hog` with taggers.
+    /// Runs PostHog's action `test_hog` on taggers.
     ///
     /// `POST /api/projects/{project_id}/taggers/test_hog/`. Key scope: `tagger:read`.
     ///

@@ -35,7 +35,7 @@ impl TaskChannels {
         )
     }
 
-    /// Reads instructions of a task channel.
+    /// Reads `instructions` of a task channel.
     ///
     /// `GET /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:read`.
     ///
@@ -48,7 +48,7 @@ impl TaskChannels {
         ))
     }
 
-    /// Does `replace_instructions` with a task channel.
+    /// Runs PostHog's action `replace_instructions` on a task channel.
     ///
     /// `PUT /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:write`.
     ///

@@ -16,7 +16,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn list(&self) -> Request<Page<Value>, TasksList> {
+    pub fn list(&self) -> Request<Page<models::Task>, TasksList> {
         Request::new(self.at.call("tasks.list", Method::GET, "/"))
     }
 
@@ -25,7 +25,7 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Task> {
         Request::new(self.at.call("tasks.create", Method::POST, "/")).body(body)
     }
 
@@ -34,7 +34,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/{id}/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::Task> {
         Request::new(self.at.id("id", &id).call("tasks.get", Method::GET, "/"))
     }
 
@@ -43,7 +43,11 @@ impl Tasks {
     /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Task> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -57,7 +61,11 @@ impl Tasks {
     /// `PUT /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::Task> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -79,7 +87,7 @@ impl Tasks {
         )
     }
 
-    /// Does `create_me_config` with tasks.
+    /// Runs PostHog's action `create_me_config` on tasks.
     ///
     /// `POST /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:write`.
     ///
@@ -92,7 +100,7 @@ impl Tasks {
         .body(body)
     }
 
-    /// Reads me config of tasks.
+    /// Reads `me_config` of tasks.
     ///
     /// `GET /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:read`.
     ///
@@ -101,7 +109,7 @@ impl Tasks {
         Request::new(self.at.call("tasks.me_config", Method::GET, "/@me/config/"))
     }
 
-    /// Does `me_config_agent_instructions` with tasks.
+    /// Runs PostHog's action `me_config_agent_instructions` on tasks.
     ///
     /// `POST /api/projects/{project_id}/tasks/@me/config/agent_instructions/`. Key scope: `task:write`.
     ///
@@ -115,7 +123,7 @@ impl Tasks {
         .body(body)
     }
 
-    /// Reads models of tasks.
+    /// Reads `models` of tasks.
     ///
     /// `GET /api/projects/{project_id}/tasks/models/`. Key scope: `task:read`.
     ///
@@ -124,13 +132,13 @@ impl Tasks {
         Request::new(self.at.call("tasks.models", Method::GET, "/models/"))
     }
 
-    /// Does `run` with a task.
+    /// Runs PostHog's action `run` on a task.
     ///
     /// `POST /api/projects/{project_id}/tasks/{id}/run/`. Key scope: `task:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn run(&self, id: impl Display) -> Request<Value> {
+    pub fn run(&self, id: impl Display) -> Request<models::Task> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -138,7 +146,7 @@ impl Tasks {
         )
     }
 
-    /// Does `update_position` with a task.
+    /// Runs PostHog's action `update_position` on a task.
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Key scope: not known.
     ///
@@ -147,7 +155,7 @@ impl Tasks {
         &self,
         id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::Task> {
         Request::new(self.at.id("id", &id).call(
             "tasks.update_position",
             Method::PATCH,
@@ -156,7 +164,7 @@ impl Tasks {
         .body(body)
     }
 
-    /// Reads artifacts of a task.
+    /// Reads `artifacts` of a task.
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/artifacts/`. Key scope: `task:read`.
     pub fn artifacts(&self, task_id: impl Display) -> Request<Value> {
@@ -390,7 +398,7 @@ impl TasksConfig {
         Request::new(self.at.call("tasks.config.create", Method::POST, "/")).body(body)
     }
 
-    /// Does `agent_instructions` with config.
+    /// Runs PostHog's action `agent_instructions` on config.
     ///
     /// `POST /api/projects/{project_id}/tasks/config/agent_instructions/`. Key scope: `task:write`.
     pub fn agent_instructions(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -415,7 +423,7 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::TaskRun>, LimitOffset> {
         Request::new(self.at.call("tasks.runs.list", Method::GET, "/"))
     }
 
@@ -424,7 +432,7 @@ impl TasksRuns {
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::TaskRun> {
         Request::new(self.at.call("tasks.runs.create", Method::POST, "/")).body(body)
     }
 
@@ -433,7 +441,7 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::TaskRun> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -446,7 +454,11 @@ impl TasksRuns {
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::TaskRun> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -455,12 +467,16 @@ impl TasksRuns {
         .body(body)
     }
 
-    /// Does `append_log` with a run.
+    /// Runs PostHog's action `append_log` on a run.
     ///
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn append_log(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn append_log(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::TaskRun> {
         Request::new(self.at.id("id", &id).call(
             "tasks.runs.append_log",
             Method::POST,
@@ -469,7 +485,7 @@ impl TasksRuns {
         .body(body)
     }
 
-    /// Reads session logs of a run.
+    /// Reads `session_logs` of a run.
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/session_logs/`. Key scope: `task:read`.
     ///
@@ -482,12 +498,16 @@ impl TasksRuns {
         ))
     }
 
-    /// Does `set_output` with a run.
+    /// Runs PostHog's action `set_output` on a run.
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn set_output(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn set_output(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::TaskRun> {
         Request::new(self.at.id("id", &id).call(
             "tasks.runs.set_output",
             Method::PATCH,

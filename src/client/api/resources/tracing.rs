@@ -9,7 +9,7 @@ pub struct Tracing {
 }
 
 impl Tracing {
-    /// Does `spans_aggregate` with tracing.
+    /// Runs PostHog's action `spans_aggregate` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/aggregate/`. Key scope: `tracing:read`.
     ///
@@ -22,7 +22,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Does `spans_attribute_breakdown` with tracing.
+    /// Runs PostHog's action `spans_attribute_breakdown` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/attribute-breakdown/`. Key scope: `tracing:read`.
     ///
@@ -36,7 +36,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Reads spans attributes of tracing.
+    /// Reads `spans_attributes` of tracing.
     ///
     /// `GET /api/projects/{project_id}/tracing/spans/attributes/`. Key scope: `tracing:read`.
     ///
@@ -49,7 +49,7 @@ impl Tracing {
         ))
     }
 
-    /// Does `spans_count` with tracing.
+    /// Runs PostHog's action `spans_count` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/count/`. Key scope: `tracing:read`.
     ///
@@ -62,7 +62,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Does `spans_duration_histogram` with tracing.
+    /// Runs PostHog's action `spans_duration_histogram` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/duration-histogram/`. Key scope: `tracing:read`.
     ///
@@ -76,7 +76,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Does `spans_latency_heatmap` with tracing.
+    /// Runs PostHog's action `spans_latency_heatmap` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/latency-heatmap/`. Key scope: `tracing:read`.
     ///
@@ -90,7 +90,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Does `spans_query` with tracing.
+    /// Runs PostHog's action `spans_query` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/query/`. Key scope: `tracing:read`.
     ///
@@ -103,7 +103,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Reads spans service names of tracing.
+    /// Reads `spans_service_names` of tracing.
     ///
     /// `GET /api/projects/{project_id}/tracing/spans/service-names/`. Key scope: `tracing:read`.
     ///
@@ -116,7 +116,7 @@ impl Tracing {
         ))
     }
 
-    /// Does `spans_service_health` with tracing.
+    /// Runs PostHog's action `spans_service_health` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/service_health/`. Key scope: `tracing:read`.
     ///
@@ -130,7 +130,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Does `spans_sparkline` with tracing.
+    /// Runs PostHog's action `spans_sparkline` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/sparkline/`. Key scope: `tracing:read`.
     ///
@@ -143,7 +143,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Does `spans_tree` with tracing.
+    /// Runs PostHog's action `spans_tree` on tracing.
     ///
     /// `POST /api/projects/{project_id}/tracing/spans/tree/`. Key scope: `tracing:read`.
     ///
@@ -156,7 +156,7 @@ impl Tracing {
         .body(body)
     }
 
-    /// Reads spans values of tracing.
+    /// Reads `spans_values` of tracing.
     ///
     /// `GET /api/projects/{project_id}/tracing/spans/values/`. Key scope: `tracing:read`.
     ///

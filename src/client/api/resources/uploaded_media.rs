@@ -21,7 +21,7 @@ impl UploadedMedia {
             .query("purpose", purpose)
     }
 
-    /// Does `start_upload` with uploaded media.
+    /// Runs PostHog's action `start_upload` on uploaded media.
     ///
     /// `POST /api/projects/{project_id}/uploaded_media/start_upload/`. Key scope: `uploaded_media:write`.
     pub fn start_upload(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -33,7 +33,7 @@ impl UploadedMedia {
         .body(body)
     }
 
-    /// Does `complete_upload` with an uploaded media.
+    /// Runs PostHog's action `complete_upload` on an uploaded media.
     ///
     /// `POST /api/projects/{project_id}/uploaded_media/{id}/complete_upload/`. Key scope: `uploaded_media:write`.
     ///

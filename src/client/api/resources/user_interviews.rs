@@ -16,7 +16,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
         Request::new(
             self.at
                 .under("environments")
@@ -30,7 +30,11 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Request<Value> {
+    pub fn create(
+        &self,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").call(
             "user_interviews.create",
             Method::POST,
@@ -45,7 +49,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.get",
             Method::GET,
@@ -64,7 +68,7 @@ impl UserInterviews {
         id: impl Display,
         content_type: &str,
         body: impl Into<reqwest::Body>,
-    ) -> Request<Value> {
+    ) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.update",
             Method::PATCH,
@@ -84,7 +88,7 @@ impl UserInterviews {
         id: impl Display,
         content_type: &str,
         body: impl Into<reqwest::Body>,
-    ) -> Request<Value> {
+    ) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.replace",
             Method::PUT,

@@ -18,7 +18,7 @@ impl Users {
         Request::new(self.at.call("users.list", Method::GET, "/"))
     }
 
-    /// Does `cancel_email_change_request` with users.
+    /// Runs PostHog's action `cancel_email_change_request` on users.
     ///
     /// `PATCH /api/users/cancel_email_change_request/`. Key scope: not known.
     ///
@@ -32,7 +32,7 @@ impl Users {
         .body(body)
     }
 
-    /// Does `request_email_verification` with users.
+    /// Runs PostHog's action `request_email_verification` on users.
     ///
     /// `POST /api/users/request_email_verification/`. Key scope: not known.
     ///
@@ -46,7 +46,7 @@ impl Users {
         .body(body)
     }
 
-    /// Does `verify_email` with users.
+    /// Runs PostHog's action `verify_email` on users.
     ///
     /// `POST /api/users/verify_email/`. Key scope: not known.
     ///

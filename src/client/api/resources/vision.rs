@@ -11,14 +11,14 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Reads quota of vision.
+    /// Reads `quota` of vision.
     ///
     /// `GET /api/projects/{project_id}/vision/quota/`. Key scope: `replay_scanner:read`.
     pub fn quota(&self) -> Request<Value> {
         Request::new(self.at.call("vision.quota", Method::GET, "/quota/"))
     }
 
-    /// Reads quota spend series of vision.
+    /// Reads `quota_spend_series` of vision.
     ///
     /// `GET /api/projects/{project_id}/vision/quota/spend_series/`. Key scope: `replay_scanner:read`.
     pub fn quota_spend_series(&self) -> Request<Value> {
@@ -113,7 +113,7 @@ impl VisionAlerts {
         )
     }
 
-    /// Does `destinations` with an alert.
+    /// Runs PostHog's action `destinations` on an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/`. Key scope: `session_recording:read` and `vision_alert:write`.
     pub fn destinations(
@@ -129,7 +129,7 @@ impl VisionAlerts {
         .body(body)
     }
 
-    /// Does `destinations_delete` with an alert.
+    /// Runs PostHog's action `destinations_delete` on an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/delete/`. Key scope: `vision_alert:write`.
     pub fn destinations_delete(
@@ -145,7 +145,7 @@ impl VisionAlerts {
         .body(body)
     }
 
-    /// Does `reset` with an alert.
+    /// Runs PostHog's action `reset` on an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/reset/`. Key scope: `vision_alert:write`.
     ///
@@ -249,7 +249,7 @@ impl VisionObservations {
         )
     }
 
-    /// Reads search of observations.
+    /// Reads `search` of observations.
     ///
     /// `GET /api/projects/{project_id}/vision/observations/search/`. Key scope: `replay_scanner:read` and `session_recording:read`.
     ///
@@ -262,7 +262,7 @@ impl VisionObservations {
         .query("q", q)
     }
 
-    /// Does `create_task` with an observation.
+    /// Runs PostHog's action `create_task` on an observation.
     ///
     /// `POST /api/projects/{project_id}/vision/observations/{id}/create_task/`. Key scope: `replay_scanner:write` and `session_recording:read` and `task:write`.
     ///
@@ -275,7 +275,7 @@ impl VisionObservations {
         ))
     }
 
-    /// Does `delete_label` with an observation.
+    /// Runs PostHog's action `delete_label` on an observation.
     ///
     /// `DELETE /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     pub fn delete_label(&self, id: impl Display) -> Request<Value> {
@@ -286,7 +286,7 @@ impl VisionObservations {
         ))
     }
 
-    /// Does `label` with an observation.
+    /// Runs PostHog's action `label` on an observation.
     ///
     /// `POST /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     pub fn label(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -298,7 +298,7 @@ impl VisionObservations {
         .body(body)
     }
 
-    /// Does `retry` with an observation.
+    /// Runs PostHog's action `retry` on an observation.
     ///
     /// `POST /api/projects/{project_id}/vision/observations/{id}/retry/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -492,7 +492,7 @@ impl VisionScanners {
         )
     }
 
-    /// Does `draft` with scanners.
+    /// Runs PostHog's action `draft` on scanners.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/draft/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -505,7 +505,7 @@ impl VisionScanners {
         .body(body)
     }
 
-    /// Does `estimate` with scanners.
+    /// Runs PostHog's action `estimate` on scanners.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/estimate/`. Key scope: `replay_scanner:read` and `session_recording:read`.
     pub fn estimate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -516,7 +516,7 @@ impl VisionScanners {
         .body(body)
     }
 
-    /// Does `inline_scan` with scanners.
+    /// Runs PostHog's action `inline_scan` on scanners.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/inline_scan/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -529,7 +529,7 @@ impl VisionScanners {
         .body(body)
     }
 
-    /// Reads stats of scanners.
+    /// Reads `stats` of scanners.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/stats/`. Key scope: `replay_scanner:read`.
     pub fn stats(&self) -> Request<Value> {
@@ -539,7 +539,7 @@ impl VisionScanners {
         )
     }
 
-    /// Reads watch feed of scanners.
+    /// Reads `watch_feed` of scanners.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/watch_feed/`. Key scope: `replay_scanner:read` and `session_recording:read`.
     pub fn watch_feed(&self) -> Request<Page<Value>, VisionScannersWatchFeed> {
@@ -549,7 +549,7 @@ impl VisionScanners {
         )
     }
 
-    /// Does `affected_cohort` with a scanner.
+    /// Runs PostHog's action `affected_cohort` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/affected_cohort/`. Key scope: `cohort:write` and `replay_scanner:read` and `session_recording:read`.
     pub fn affected_cohort(
@@ -565,7 +565,7 @@ impl VisionScanners {
         .body(body)
     }
 
-    /// Does `bulk_observe` with a scanner.
+    /// Runs PostHog's action `bulk_observe` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/bulk_observe/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -583,7 +583,7 @@ impl VisionScanners {
         .body(body)
     }
 
-    /// Does `create_dashboard` with a scanner.
+    /// Runs PostHog's action `create_dashboard` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/create_dashboard/`. Key scope: `dashboard:write` and `insight:write` and `replay_scanner:read` and `session_recording:read`.
     ///
@@ -597,7 +597,7 @@ impl VisionScanners {
         ))
     }
 
-    /// Does `duplicate` with a scanner.
+    /// Runs PostHog's action `duplicate` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/duplicate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -611,7 +611,7 @@ impl VisionScanners {
         ))
     }
 
-    /// Reads impact of a scanner.
+    /// Reads `impact` of a scanner.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{id}/impact/`. Key scope: `replay_scanner:read` and `session_recording:read`.
     pub fn impact(&self, id: impl Display) -> Request<Value, VisionScannersImpact> {
@@ -622,7 +622,7 @@ impl VisionScanners {
         )
     }
 
-    /// Does `observe` with a scanner.
+    /// Runs PostHog's action `observe` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/observe/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -636,7 +636,7 @@ impl VisionScanners {
         .body(body)
     }
 
-    /// Reads self driving stats of a scanner.
+    /// Reads `self_driving_stats` of a scanner.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{id}/self_driving_stats/`. Key scope: `replay_scanner:read` and `task:read`.
     pub fn self_driving_stats(&self, id: impl Display) -> Request<Value> {
@@ -647,7 +647,7 @@ impl VisionScanners {
         ))
     }
 
-    /// Does `scouts` with a scanner.
+    /// Runs PostHog's action `scouts` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/scouts/`. Key scope: `llm_skill:write` and `replay_scanner:write` and `session_recording:read` and `signal_scout:write`.
     ///
@@ -878,7 +878,7 @@ impl VisionScannersBackfills {
         )
     }
 
-    /// Does `estimate` with backfills.
+    /// Runs PostHog's action `estimate` on backfills.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/estimate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     pub fn estimate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -890,7 +890,7 @@ impl VisionScannersBackfills {
         .body(body)
     }
 
-    /// Does `cancel` with a backfill.
+    /// Runs PostHog's action `cancel` on a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/cancel/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     pub fn cancel(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -902,7 +902,7 @@ impl VisionScannersBackfills {
         .body(body)
     }
 
-    /// Does `resume` with a backfill.
+    /// Runs PostHog's action `resume` on a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/resume/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -945,7 +945,7 @@ impl VisionScannersObservations {
         ))
     }
 
-    /// Reads stats of observations.
+    /// Reads `stats` of observations.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/stats/`. Key scope: `replay_scanner:read` and `session_recording:read`.
     pub fn stats(&self) -> Request<Value, VisionScannersObservationsStats> {

@@ -68,7 +68,7 @@ impl VisualReviewRepos {
         .body(body)
     }
 
-    /// Reads flakiness of a repo.
+    /// Reads `flakiness` of a repo.
     ///
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/flakiness/`. Key scope: `visual_review:read`.
     ///
@@ -81,7 +81,7 @@ impl VisualReviewRepos {
         ))
     }
 
-    /// Reads toleration pileups of a repo.
+    /// Reads `toleration_pileups` of a repo.
     ///
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/toleration-pileups/`. Key scope: `visual_review:read`.
     ///
@@ -185,7 +185,7 @@ impl VisualReviewReposQuarantine {
         .body(body)
     }
 
-    /// Does `expire` with a quarantine.
+    /// Runs PostHog's action `expire` on a quarantine.
     ///
     /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/expire/`. Key scope: `visual_review:write`.
     ///
@@ -249,7 +249,7 @@ impl VisualReviewReposRuns {
         )
     }
 
-    /// Reads counts of runs.
+    /// Reads `counts` of runs.
     ///
     /// `GET /api/projects/{project_id}/visual_review/repos/{repo_id}/runs/counts/`. Key scope: `visual_review:read`.
     ///
@@ -317,7 +317,7 @@ impl VisualReviewRuns {
         )
     }
 
-    /// Reads counts of runs.
+    /// Reads `counts` of runs.
     ///
     /// `GET /api/projects/{project_id}/visual_review/runs/counts/`. Key scope: `visual_review:read`.
     ///
@@ -329,7 +329,7 @@ impl VisualReviewRuns {
         )
     }
 
-    /// Does `approve` with a run.
+    /// Runs PostHog's action `approve` on a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/approve/`. Key scope: `visual_review:write`.
     ///
@@ -343,7 +343,7 @@ impl VisualReviewRuns {
         .body(body)
     }
 
-    /// Does `finalize` with a run.
+    /// Runs PostHog's action `finalize` on a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/finalize/`. Key scope: `visual_review:write`.
     ///
@@ -357,7 +357,7 @@ impl VisualReviewRuns {
         .body(body)
     }
 
-    /// Does `lift_on_merge` with a run.
+    /// Runs PostHog's action `lift_on_merge` on a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/lift_on_merge/`. Key scope: `visual_review:write`.
     ///
@@ -375,7 +375,7 @@ impl VisualReviewRuns {
         .body(body)
     }
 
-    /// Does `recompute` with a run.
+    /// Runs PostHog's action `recompute` on a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/recompute/`. Key scope: `visual_review:write`.
     ///
@@ -389,7 +389,7 @@ impl VisualReviewRuns {
         ))
     }
 
-    /// Does `tolerate` with a run.
+    /// Runs PostHog's action `tolerate` on a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/tolerate/`. Key scope: `visual_review:write`.
     ///
@@ -492,7 +492,7 @@ impl VisualReviewRunsQuarantineLifts {
         )
     }
 
-    /// Does `cancel` with a quarantine lift.
+    /// Runs PostHog's action `cancel` on a quarantine lift.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/{request_id}/cancel/`. Key scope: `visual_review:write`.
     ///

@@ -12,9 +12,7 @@ impl WarehouseSavedQueries {
     /// Lists warehouse saved queries.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/`. Key scope: `warehouse_view:read`.
-    pub fn list(
-        &self,
-    ) -> Request<Page<models::DataWarehouseSavedQuery>, WarehouseSavedQueriesList> {
+    pub fn list(&self) -> Request<Page<models::SavedQuery>, WarehouseSavedQueriesList> {
         Request::new(
             self.at
                 .call("warehouse_saved_queries.list", Method::GET, "/"),
@@ -24,10 +22,7 @@ impl WarehouseSavedQueries {
     /// Creates a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/`. Key scope: `warehouse_view:write`.
-    pub fn create(
-        &self,
-        body: &(impl Serialize + ?Sized),
-    ) -> Request<models::DataWarehouseSavedQuery> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::SavedQuery> {
         Request::new(
             self.at
                 .call("warehouse_saved_queries.create", Method::POST, "/"),
@@ -38,7 +33,7 @@ impl WarehouseSavedQueries {
     /// Gets a warehouse saved query.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: `warehouse_view:read`.
-    pub fn get(&self, id: impl Display) -> Request<models::DataWarehouseSavedQuery> {
+    pub fn get(&self, id: impl Display) -> Request<models::SavedQuery> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -53,7 +48,7 @@ impl WarehouseSavedQueries {
         &self,
         id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<models::DataWarehouseSavedQuery> {
+    ) -> Request<models::SavedQuery> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.update",
             Method::PATCH,
@@ -71,7 +66,7 @@ impl WarehouseSavedQueries {
         &self,
         id: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<models::DataWarehouseSavedQuery> {
+    ) -> Request<models::SavedQuery> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.replace",
             Method::PUT,
@@ -91,7 +86,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Does `check_incremental` with warehouse saved queries.
+    /// Runs PostHog's action `check_incremental` on warehouse saved queries.
     ///
     /// `POST /api/projects/{project_id}/warehouse_saved_queries/check_incremental/`. Key scope: `warehouse_view:read`.
     ///
@@ -105,12 +100,12 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Reads activity of a warehouse saved query.
+    /// Reads `activity` of a warehouse saved query.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn activity(&self, id: impl Display) -> Request<Value> {
+    pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.activity",
             Method::GET,
@@ -118,7 +113,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Does `ancestors` with a warehouse saved query.
+    /// Runs PostHog's action `ancestors` on a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Key scope: not known.
     ///
@@ -132,7 +127,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Does `cancel` with a warehouse saved query.
+    /// Runs PostHog's action `cancel` on a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: not known.
     ///
@@ -146,7 +141,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Does `descendants` with a warehouse saved query.
+    /// Runs PostHog's action `descendants` on a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Key scope: not known.
     ///
@@ -160,7 +155,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Does `materialize` with a warehouse saved query.
+    /// Runs PostHog's action `materialize` on a warehouse saved query.
     ///
     /// `POST /api/projects/{project_id}/warehouse_saved_queries/{id}/materialize/`. Key scope: `warehouse_view:write`.
     ///
@@ -178,7 +173,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Does `revert_materialization` with a warehouse saved query.
+    /// Runs PostHog's action `revert_materialization` on a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/revert_materialization/`. Key scope: `warehouse_view:write`.
     pub fn revert_materialization(
@@ -194,7 +189,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Does `run` with a warehouse saved query.
+    /// Runs PostHog's action `run` on a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
     pub fn run(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -206,7 +201,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Reads run history of a warehouse saved query.
+    /// Reads `run_history` of a warehouse saved query.
     ///
     /// `GET /api/projects/{project_id}/warehouse_saved_queries/{id}/run_history/`. Key scope: `warehouse_view:read`.
     ///

@@ -31,7 +31,7 @@ impl WarehouseSuggestions {
         )
     }
 
-    /// Reads status of warehouse suggestions.
+    /// Reads `status` of warehouse suggestions.
     ///
     /// `GET /api/projects/{project_id}/warehouse_suggestions/status/`. Key scope: `warehouse_view:read`.
     ///
@@ -43,7 +43,7 @@ impl WarehouseSuggestions {
         )
     }
 
-    /// Does `accept` with a warehouse suggestion.
+    /// Runs PostHog's action `accept` on a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/accept/`. Key scope: `data_catalog_approval:write` and `warehouse_objects:write` and `warehouse_view:write`.
     ///
@@ -57,7 +57,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Does `assign` with a warehouse suggestion.
+    /// Runs PostHog's action `assign` on a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/assign/`. Key scope: `warehouse_view:write`.
     ///
@@ -71,7 +71,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Does `dismiss` with a warehouse suggestion.
+    /// Runs PostHog's action `dismiss` on a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/dismiss/`. Key scope: `warehouse_view:write`.
     ///
@@ -85,7 +85,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Does `resume` with a warehouse suggestion.
+    /// Runs PostHog's action `resume` on a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/resume/`. Key scope: `warehouse_view:write`.
     ///

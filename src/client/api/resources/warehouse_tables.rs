@@ -13,14 +13,14 @@ impl WarehouseTables {
     /// Lists warehouse tables.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_tables/`. Key scope: not known.
-    pub fn list(&self) -> Request<Page<Value>, SearchWithColumns> {
+    pub fn list(&self) -> Request<Page<models::WarehouseTable>, SearchWithColumns> {
         Request::new(self.at.call("warehouse_tables.list", Method::GET, "/"))
     }
 
     /// Creates a warehouse table.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/`. Key scope: `warehouse_table:write`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::WarehouseTable> {
         Request::new(self.at.call("warehouse_tables.create", Method::POST, "/")).body(body)
     }
 
@@ -29,7 +29,7 @@ impl WarehouseTables {
     /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::WarehouseTable> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -42,7 +42,11 @@ impl WarehouseTables {
     /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::WarehouseTable> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -56,7 +60,11 @@ impl WarehouseTables {
     /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::WarehouseTable> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -78,7 +86,7 @@ impl WarehouseTables {
         )
     }
 
-    /// Does `file` with warehouse tables.
+    /// Runs PostHog's action `file` on warehouse tables.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Key scope: not known.
     ///
@@ -91,7 +99,7 @@ impl WarehouseTables {
         .raw_body(content_type, body)
     }
 
-    /// Does `refresh_schema` with a warehouse table.
+    /// Runs PostHog's action `refresh_schema` on a warehouse table.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/refresh_schema/`. Key scope: `warehouse_table:write`.
     ///
@@ -104,7 +112,7 @@ impl WarehouseTables {
         ))
     }
 
-    /// Does `update_schema` with a warehouse table.
+    /// Runs PostHog's action `update_schema` on a warehouse table.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Key scope: not known.
     ///

@@ -9,7 +9,7 @@ pub struct WebAnalytics {
 }
 
 impl WebAnalytics {
-    /// Reads breakdown of web analytics.
+    /// Reads `breakdown` of web analytics.
     ///
     /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Key scope: not known.
     ///
@@ -29,7 +29,7 @@ impl WebAnalytics {
         .query("date_to", date_to)
     }
 
-    /// Reads overview of web analytics.
+    /// Reads `overview` of web analytics.
     ///
     /// `GET /api/projects/{project_id}/web_analytics/overview/`. Key scope: not known.
     ///
@@ -47,7 +47,7 @@ impl WebAnalytics {
         .query("date_to", date_to)
     }
 
-    /// Reads weekly digest of web analytics.
+    /// Reads `weekly_digest` of web analytics.
     ///
     /// `GET /api/projects/{project_id}/web_analytics/weekly_digest/`. Key scope: `web_analytics:read`.
     pub fn weekly_digest(&self) -> Request<Value, WebAnalyticsWeeklyDigest> {

@@ -9,7 +9,7 @@ pub struct WebAnalyticsPathCleaningSuggestions {
 }
 
 impl WebAnalyticsPathCleaningSuggestions {
-    /// Does `generate` with web analytics path cleaning suggestions.
+    /// Runs PostHog's action `generate` on web analytics path cleaning suggestions.
     ///
     /// `POST /api/projects/{project_id}/web_analytics_path_cleaning_suggestions/generate/`. Key scope: `web_analytics:write`.
     ///
@@ -23,7 +23,7 @@ impl WebAnalyticsPathCleaningSuggestions {
         ))
     }
 
-    /// Does `apply` with a web analytics path cleaning suggestion.
+    /// Runs PostHog's action `apply` on a web analytics path cleaning suggestion.
     ///
     /// `POST /api/projects/{project_id}/web_analytics_path_cleaning_suggestions/{id}/apply/`. Key scope: `web_analytics:write`.
     ///

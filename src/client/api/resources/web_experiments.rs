@@ -15,7 +15,7 @@ impl WebExperiments {
     /// `GET /api/projects/{project_id}/web_experiments/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::WebExperiment>, LimitOffset> {
         Request::new(self.at.call("web_experiments.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl WebExperiments {
     /// `POST /api/projects/{project_id}/web_experiments/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::WebExperiment> {
         Request::new(self.at.call("web_experiments.create", Method::POST, "/")).body(body)
     }
 
@@ -33,7 +33,7 @@ impl WebExperiments {
     /// `GET /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn get(&self, id: impl Display) -> Request<Value> {
+    pub fn get(&self, id: impl Display) -> Request<models::WebExperiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -46,7 +46,11 @@ impl WebExperiments {
     /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::WebExperiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -60,7 +64,11 @@ impl WebExperiments {
     /// `PUT /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<models::WebExperiment> {
         Request::new(
             self.at
                 .id("id", &id)

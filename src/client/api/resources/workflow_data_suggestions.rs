@@ -9,7 +9,7 @@ pub struct WorkflowDataSuggestions {
 }
 
 impl WorkflowDataSuggestions {
-    /// Does `build` with workflow data suggestions.
+    /// Runs PostHog's action `build` on workflow data suggestions.
     ///
     /// `POST /api/projects/{project_id}/workflow_data_suggestions/build/`. Key scope: `hog_flow:write` and `query:read`.
     pub fn build(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -20,7 +20,7 @@ impl WorkflowDataSuggestions {
         .body(body)
     }
 
-    /// Reads current of workflow data suggestions.
+    /// Reads `current` of workflow data suggestions.
     ///
     /// `GET /api/projects/{project_id}/workflow_data_suggestions/current/`. Key scope: `hog_flow:read` and `query:read`.
     pub fn current(&self) -> Request<Value> {
@@ -31,7 +31,7 @@ impl WorkflowDataSuggestions {
         ))
     }
 
-    /// Does `generate` with workflow data suggestions.
+    /// Runs PostHog's action `generate` on workflow data suggestions.
     ///
     /// `POST /api/projects/{project_id}/workflow_data_suggestions/generate/`. Key scope: `hog_flow:write` and `query:read`.
     pub fn generate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {

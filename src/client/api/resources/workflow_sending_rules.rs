@@ -9,7 +9,7 @@ pub struct WorkflowSendingRules {
 }
 
 impl WorkflowSendingRules {
-    /// Reads current of workflow sending rules.
+    /// Reads `current` of workflow sending rules.
     ///
     /// `GET /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:read`.
     ///
@@ -21,7 +21,7 @@ impl WorkflowSendingRules {
         )
     }
 
-    /// Does `update_current` with workflow sending rules.
+    /// Runs PostHog's action `update_current` on workflow sending rules.
     ///
     /// `PATCH /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:write`.
     ///

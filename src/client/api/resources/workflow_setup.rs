@@ -9,7 +9,7 @@ pub struct WorkflowSetup {
 }
 
 impl WorkflowSetup {
-    /// Reads status of workflow setup.
+    /// Reads `status` of workflow setup.
     ///
     /// `GET /api/projects/{project_id}/workflow_setup/status/`. Key scope: `hog_flow:read`.
     ///
