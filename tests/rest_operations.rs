@@ -3,6 +3,8 @@
 //! `api/paths.txt` holds what was seen of the API, apart from the table that the methods are made of:
 //! a line has a method, a path and the names of query parameters, those that are required with a `!`.
 
+#![cfg(feature = "rest")]
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing_posthog::api::{OPERATIONS, Operation};
