@@ -158,12 +158,15 @@ mod layer;
 pub mod testing;
 
 pub use capture::*;
-pub use client::{ApiRequest, BatchSummary, PostHogClient, PostHogClientBuilder};
+#[cfg(feature = "rest")]
+pub use client::api;
+pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
 pub use config::Region;
 pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+pub use reqwest::Method;
 pub use uuid::Uuid;
 
 #[cfg(doctest)]

@@ -1,12 +1,16 @@
 //! [`PostHogClient`]: keys, host and the shared HTTP core.
 
+#[cfg(feature = "rest")]
+pub mod api;
 mod batch;
 mod builder;
+#[cfg(feature = "rest")]
+mod path;
 mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
-pub use request::ApiRequest;
+pub use request::{AnyQuery, Request};
 
 use crate::config::Secret;
 use crate::error::PostHogError;

@@ -52,10 +52,10 @@ pub(crate) enum Body<'a> {
 }
 
 impl Body<'_> {
-    pub(crate) fn json(text: Vec<u8>) -> Self {
+    pub(crate) fn json(bytes: Bytes) -> Self {
         Self::Fixed {
             content_type: HeaderValue::from_static("application/json"),
-            bytes: text.into(),
+            bytes,
         }
     }
 
@@ -121,16 +121,15 @@ struct Failure {
 }
 
 impl Http {
-    /// Sends a body with the personal key and reads any `DeserializeOwned` answer. An empty answer reads
-    /// as JSON `null`.
-    pub(crate) async fn api_request<A: DeserializeOwned>(
+    /// Sends a body with the personal key, and gives the answer's body.
+    pub(crate) async fn api_request(
         &self,
         operation: &'static str,
         method: Method,
         path: &str,
         query: &[(String, String)],
         body: Body<'_>,
-    ) -> Result<A, PostHogError> {
+    ) -> Result<Bytes, PostHogError> {
         let answer = self
             .api_request_raw(Call {
                 operation,
@@ -143,18 +142,7 @@ impl Http {
                 hurry: None,
             })
             .await?;
-        let text: &[u8] = match answer.body.trim_ascii() {
-            [] => b"null",
-            text => text,
-        };
-        serde_json::from_slice(text).map_err(|e| {
-            let start = excerpt(&String::from_utf8_lossy(text), 200);
-            PostHogError::SerializationError {
-                operation,
-                what: format!("the answer is not of the type asked for; it starts with {start:?}"),
-                source: e,
-            }
-        })
+        Ok(answer.body)
     }
 
     /// The only function that sends. Tries as the policy says; one span for the call and one for
@@ -347,6 +335,25 @@ impl Http {
         *slot = Some(client.clone());
         Ok(client)
     }
+}
+
+/// Reads an answer as JSON; an empty one is `null`.
+pub(crate) fn read_json<A: DeserializeOwned>(
+    operation: &'static str,
+    body: &[u8],
+) -> Result<A, PostHogError> {
+    let text: &[u8] = match body.trim_ascii() {
+        [] => b"null",
+        text => text,
+    };
+    serde_json::from_slice(text).map_err(|source| {
+        let start = excerpt(&String::from_utf8_lossy(text), 200);
+        PostHogError::SerializationError {
+            operation,
+            what: format!("the answer is not of the type asked for; it starts with {start:?}"),
+            source,
+        }
+    })
 }
 
 enum Setup {
