@@ -11,6 +11,8 @@ mod layer;
 pub mod testing;
 
 pub use capture::*;
+#[cfg(feature = "rest")]
+pub use client::models;
 pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
 pub use config::Region;
 pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};

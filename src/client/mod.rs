@@ -3,6 +3,8 @@
 mod batch;
 mod builder;
 #[cfg(feature = "rest")]
+pub mod models;
+#[cfg(feature = "rest")]
 mod path;
 mod request;
 
