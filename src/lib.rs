@@ -159,7 +159,7 @@ pub mod testing;
 
 pub use capture::*;
 #[cfg(feature = "rest")]
-pub use client::api;
+pub use client::{api, models};
 pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
 pub use config::Region;
 pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};

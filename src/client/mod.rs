@@ -5,6 +5,8 @@ pub mod api;
 mod batch;
 mod builder;
 #[cfg(feature = "rest")]
+pub mod models;
+#[cfg(feature = "rest")]
 mod path;
 mod request;
 
