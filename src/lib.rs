@@ -12,8 +12,10 @@ pub mod testing;
 
 pub use capture::*;
 pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
+#[cfg(feature = "rest")]
+pub use client::{Items, Page, Pages};
 pub use config::Region;
-pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
+pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};

@@ -32,6 +32,8 @@ pub struct PostHogClientBuilder {
     breaker: CircuitBreaker,
     attempt_timeout: Duration,
     connect_timeout: Duration,
+    #[cfg(feature = "rest")]
+    aliases: Vec<String>,
 }
 
 impl Default for PostHogClientBuilder {
@@ -47,6 +49,8 @@ impl Default for PostHogClientBuilder {
             breaker: CircuitBreaker::default(),
             attempt_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
+            #[cfg(feature = "rest")]
+            aliases: Vec::new(),
         }
     }
 }
@@ -157,6 +161,17 @@ impl PostHogClientBuilder {
         self
     }
 
+    /// Another host name by which your PostHog calls itself in the `next` addresses of its lists, such
+    /// as `us.posthog.com` behind a proxy of your own. Requests still go to the configured host only.
+    ///
+    /// Without it, a list whose next page is said to be at another host ends with
+    /// [`PostHogError::Paging`].
+    #[cfg(feature = "rest")]
+    pub fn alias(mut self, host_name: impl Into<String>) -> Self {
+        self.aliases.push(host_name.into().trim().to_lowercase());
+        self
+    }
+
     pub(crate) fn has_project_key(&self) -> bool {
         self.project_api_key.is_some()
     }
@@ -208,6 +223,8 @@ impl PostHogClientBuilder {
         Ok(PostHogClient {
             inner: Arc::new(Inner {
                 project_key: check(self.project_api_key, project_key)?,
+                #[cfg(feature = "rest")]
+                aliases: self.aliases,
                 http: Http {
                     client: Mutex::new(self.http),
                     hosts,

@@ -3,11 +3,15 @@
 mod batch;
 mod builder;
 #[cfg(feature = "rest")]
+mod page;
+#[cfg(feature = "rest")]
 mod path;
 mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
+#[cfg(feature = "rest")]
+pub use page::{Items, Page, Pages};
 pub use request::{AnyQuery, Request};
 
 use crate::config::Secret;
@@ -41,6 +45,9 @@ pub struct PostHogClient {
 pub(crate) struct Inner {
     pub(crate) http: Http,
     pub(crate) project_key: Option<Secret>,
+    /// Other names of the same PostHog, in lower case.
+    #[cfg(feature = "rest")]
+    pub(crate) aliases: Vec<String>,
 }
 
 impl PostHogClient {

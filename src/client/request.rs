@@ -277,10 +277,19 @@ impl ApiCall {
     }
 
     #[cfg(feature = "rest")]
-    /// The same call on another path, with that query: for the next page.
-    pub(crate) fn at(&self, path: String, query: Vec<(String, String)>) -> Self {
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref().ok()
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    #[cfg(feature = "rest")]
+    /// The same call with that query: for the next page.
+    pub(crate) fn with_query(&self, query: Vec<(String, String)>) -> Self {
         Self {
-            path: Ok(path),
             query,
             ..self.clone()
         }
@@ -288,8 +297,9 @@ impl ApiCall {
 
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
         let operation = self.operation;
+        let client = self.client.clone();
         let body = self.send_raw().await?;
-        crate::http::read_json(operation, &body)
+        client.inner.http.read_json(operation, &body)
     }
 
     /// The one road on which every REST call goes, whatever its types.
