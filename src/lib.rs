@@ -13,7 +13,10 @@ pub mod testing;
 pub use capture::*;
 pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
 #[cfg(feature = "rest")]
-pub use client::{Items, Page, Pages};
+pub use client::{
+    AsyncQuery, Items, Page, Pages, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress,
+    QueryStatus, Refresh, RunningQuery,
+};
 pub use config::Region;
 pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};

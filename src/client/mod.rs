@@ -6,12 +6,19 @@ mod builder;
 mod page;
 #[cfg(feature = "rest")]
 mod path;
+#[cfg(feature = "rest")]
+mod query;
 mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
 #[cfg(feature = "rest")]
 pub use page::{Items, Page, Pages};
+#[cfg(feature = "rest")]
+pub use query::{
+    AsyncQuery, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress, QueryStatus, Refresh,
+    RunningQuery,
+};
 pub use request::{AnyQuery, Request};
 
 use crate::config::Secret;
