@@ -103,6 +103,8 @@ impl PostHogClient {
         let path = path.into();
         let bad = !path.starts_with('/')
             || path.contains(['?', '#', '\\'])
+            // Parsing a URL drops tabs and line ends: two dots that they keep apart would meet.
+            || path.contains(char::is_control)
             || path.split('/').any(is_dots);
         Request::new(ApiCall {
             client: self.clone(),
@@ -112,7 +114,7 @@ impl PostHogClient {
                 Err(Problem {
                     setting: "path",
                     problem: format!(
-                        "{path:?} must start with a slash, and have no dot segments, query or fragment; \
+                        "{path:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
                          give query parameters with `query`"
                     ),
                 })
