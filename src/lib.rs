@@ -17,6 +17,8 @@ pub use client::{
     AsyncQuery, Items, Page, Pages, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress,
     QueryStatus, Refresh, RunningQuery,
 };
+#[cfg(feature = "rate-limit")]
+pub use client::{EndpointClass, RateLimit, RateLimits};
 pub use config::Region;
 pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};

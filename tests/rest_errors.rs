@@ -1,5 +1,7 @@
 //! What errors say of PostHog's answers, and what they keep to themselves.
 
+#![cfg(feature = "rest")]
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error as _;

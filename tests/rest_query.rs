@@ -1,5 +1,7 @@
 //! Queries over real sockets: what is sent, how answers become rows, background runs and their ends.
 
+#![cfg(feature = "rest")]
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};

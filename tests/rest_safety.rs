@@ -1,5 +1,7 @@
 //! Hostile answers, hosts and inputs: errors in time and in few words, and the key stays where it belongs.
 
+#![cfg(feature = "rest")]
+
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -1,3 +1,5 @@
+#[cfg(feature = "rate-limit")]
+use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 use crate::config::{Hosts, Region, Secret, personal_key, project_key};
 use crate::error::PostHogError;
@@ -34,6 +36,8 @@ pub struct PostHogClientBuilder {
     connect_timeout: Duration,
     #[cfg(feature = "rest")]
     aliases: Vec<String>,
+    #[cfg(feature = "rate-limit")]
+    rate_limits: Option<RateLimits>,
 }
 
 impl Default for PostHogClientBuilder {
@@ -51,6 +55,8 @@ impl Default for PostHogClientBuilder {
             connect_timeout: Duration::from_secs(10),
             #[cfg(feature = "rest")]
             aliases: Vec::new(),
+            #[cfg(feature = "rate-limit")]
+            rate_limits: None,
         }
     }
 }
@@ -172,6 +178,13 @@ impl PostHogClientBuilder {
         self
     }
 
+    /// Waits before requests to the REST API that would exceed these limits. Default: none.
+    #[cfg(feature = "rate-limit")]
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.rate_limits = Some(limits);
+        self
+    }
+
     pub(crate) fn has_project_key(&self) -> bool {
         self.project_api_key.is_some()
     }
@@ -225,6 +238,8 @@ impl PostHogClientBuilder {
                 project_key: check(self.project_api_key, project_key)?,
                 #[cfg(feature = "rest")]
                 aliases: self.aliases,
+                #[cfg(feature = "rate-limit")]
+                limiter: self.rate_limits.as_ref().map(Limiter::new),
                 http: Http {
                     client: Mutex::new(self.http),
                     hosts,

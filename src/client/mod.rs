@@ -2,6 +2,8 @@
 
 mod batch;
 mod builder;
+#[cfg(feature = "rate-limit")]
+mod limit;
 #[cfg(feature = "rest")]
 mod page;
 #[cfg(feature = "rest")]
@@ -12,6 +14,8 @@ mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
+#[cfg(feature = "rate-limit")]
+pub use limit::{EndpointClass, RateLimit, RateLimits};
 #[cfg(feature = "rest")]
 pub use page::{Items, Page, Pages};
 #[cfg(feature = "rest")]
@@ -52,6 +56,8 @@ pub struct PostHogClient {
 pub(crate) struct Inner {
     pub(crate) http: Http,
     pub(crate) project_key: Option<Secret>,
+    #[cfg(feature = "rate-limit")]
+    pub(crate) limiter: Option<limit::Limiter>,
     /// Other names of the same PostHog, in lower case.
     #[cfg(feature = "rest")]
     pub(crate) aliases: Vec<String>,

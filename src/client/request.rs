@@ -326,7 +326,12 @@ impl ApiCall {
                 });
             }
         };
-        http.api_request(self.operation, self.method, &self.path?, &self.query, body)
+        let path = self.path?;
+        #[cfg(feature = "rate-limit")]
+        if let Some(limiter) = &self.client.inner.limiter {
+            limiter.wait(&self.method, &path).await;
+        }
+        http.api_request(self.operation, self.method, &path, &self.query, body)
             .await
     }
 }

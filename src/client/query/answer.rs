@@ -121,7 +121,7 @@ impl QueryAnswer {
 
     fn from_map(mut map: Map<String, Value>) -> Self {
         Self {
-            columns: list(&mut map, "columns", |column| text_of(column)),
+            columns: list(&mut map, "columns", text_of),
             types: list(&mut map, "types", |kind| match kind {
                 // [name, type]
                 Value::Array(pair) => text_of(pair.into_iter().nth(1).unwrap_or_default()),
