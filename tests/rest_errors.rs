@@ -1,6 +1,7 @@
 //! What errors say of PostHog's answers, and what they keep to themselves.
 
 #![cfg(feature = "rest")]
+#![allow(clippy::unwrap_used)]
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ fn refusal(kind: &str, code: &str, detail: &str, attr: Value) -> Value {
 #[tokio::test]
 async fn helpers_tell_the_cases_apart() {
     let (server, client) = start();
-    let mut ask = async |status, body| {
+    let ask = async |status, body| {
         server.answer_next(Answer::status(status).json(body));
         get(&client).send().await.unwrap_err()
     };

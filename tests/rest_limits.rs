@@ -1,6 +1,7 @@
 //! The client-side rate limit, and PostHog's own.
 
 #![cfg(all(feature = "rest", feature = "rate-limit"))]
+#![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};

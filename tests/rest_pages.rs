@@ -1,6 +1,7 @@
 //! Lists over real sockets: every style of paging, every item once, and no step to another place.
 
 #![cfg(feature = "rest")]
+#![allow(clippy::unwrap_used)]
 
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! Queries over real sockets: what is sent, how answers become rows, background runs and their ends.
 
 #![cfg(feature = "rest")]
+#![allow(clippy::unwrap_used)]
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -270,7 +271,7 @@ async fn a_time_limit_cancels_and_says_so() {
     // The first request sets up TLS, which takes a while.
     server.answer_next(answer(counts()));
     counting(&client).run().await.unwrap();
-    let limit = Duration::from_millis(300);
+    let limit = Duration::from_millis(700);
     for (status, says) in [(200, "was cancelled"), (404, "could not be cancelled")] {
         server.clear();
         server.answer_with(move |request| {
@@ -348,20 +349,24 @@ async fn dropping_cancels_where_it_is_asked_for() {
     let patient = Duration::from_secs(60);
     let begin = || counting(&client).run_async().poll(patient, patient);
 
+    let cancels = || {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "DELETE")
+            .count()
+    };
+    let some_time = Duration::from_millis(100);
+
     drop(begin().start().await.unwrap());
-    let waiting = tokio::time::timeout(Duration::from_millis(50), begin().run());
+    let waiting = tokio::time::timeout(some_time, begin().run());
     assert!(waiting.await.is_err());
-    assert!(
-        !server.wait_for_requests(3, Duration::from_millis(50)),
-        "left running"
-    );
+    tokio::time::sleep(some_time).await;
+    assert_eq!(cancels(), 0, "left running");
 
     drop(begin().cancel_on_drop().start().await.unwrap());
-    for _ in 0..500 {
-        if server.request_count() == 4 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    while cancels() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let last = server.requests().pop().unwrap();
     assert_eq!(sent(&last), ("DELETE", "/api/projects/1/query/abc/"));

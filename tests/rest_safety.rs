@@ -1,6 +1,7 @@
 //! Hostile answers, hosts and inputs: errors in time and in few words, and the key stays where it belongs.
 
 #![cfg(feature = "rest")]
+#![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -164,6 +165,20 @@ async fn redirects_do_not_take_the_key_along() {
     // And not without end.
     server.answer_with(|_| Some(Answer::status(307).header("location", "/api/again/")));
     assert_eq!(get(&client).send().await.unwrap_err().status(), Some(307));
+}
+
+#[tokio::test]
+async fn a_client_of_the_callers_own_may_follow_but_the_key_stays() {
+    let (server, _) = start();
+    let elsewhere = PostHogServer::start().unwrap();
+    elsewhere.answer_with(|_| Some(Answer::status(200).json(json!(1))));
+    let to = format!("{}/api/x/", elsewhere.url());
+    server.answer_with(move |_| Some(Answer::status(307).header("location", to.as_str())));
+    let own = builder(server.url()).reqwest_client(reqwest::Client::new());
+    let client = own.build().unwrap();
+    assert_eq!(get(&client).send().await.unwrap(), 1);
+    let request = elsewhere.requests().pop().unwrap();
+    assert_eq!(request.header("authorization"), None, "{request:?}");
 }
 
 #[tokio::test]

@@ -329,6 +329,10 @@ impl Query {
     /// What PostHog writes in more than one way is read in all of them: numbers as text, booleans as 0
     /// and 1.
     ///
+    /// These are the rows that PostHog gave: 100 where the SQL has no `LIMIT`. Where that matters,
+    /// [`run`](Self::run) it, look at [`has_more`](QueryAnswer::has_more), and then read
+    /// [its rows](QueryAnswer::rows).
+    ///
     /// # Errors
     /// As [`run`](Self::run); a row that does not fit is [`PostHogError::SerializationError`], with the
     /// number of the row and the name of the column.
