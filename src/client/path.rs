@@ -81,10 +81,6 @@ impl At {
         let path = self.path.clone().map(|path| path + tail);
         self.client.operation(operation, method, path)
     }
-
-    pub(crate) fn client(&self) -> &PostHogClient {
-        &self.client
-    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,8 @@ impl PostHogClient {
         let path = path.into();
         let bad = !path.starts_with('/')
             || path.contains(['?', '#', '\\'])
+            // Parsing a URL drops tabs and line ends: two dots that they keep apart would meet.
+            || path.contains(char::is_control)
             || path.split('/').any(is_dots);
         Request::new(ApiCall {
             client: self.clone(),
@@ -112,7 +114,7 @@ impl PostHogClient {
                 Err(Problem {
                     setting: "path",
                     problem: format!(
-                        "{path:?} must start with a slash, and have no dot segments, query or fragment; \
+                        "{path:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
                          give query parameters with `query`"
                     ),
                 })
@@ -277,10 +279,19 @@ impl ApiCall {
     }
 
     #[cfg(feature = "rest")]
-    /// The same call on another path, with that query: for the next page.
-    pub(crate) fn at(&self, path: String, query: Vec<(String, String)>) -> Self {
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref().ok()
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    #[cfg(feature = "rest")]
+    /// The same call with that query: for the next page.
+    pub(crate) fn with_query(&self, query: Vec<(String, String)>) -> Self {
         Self {
-            path: Ok(path),
             query,
             ..self.clone()
         }
@@ -288,8 +299,9 @@ impl ApiCall {
 
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
         let operation = self.operation;
+        let client = self.client.clone();
         let body = self.send_raw().await?;
-        crate::http::read_json(operation, &body)
+        client.inner.http.read_json(operation, &body)
     }
 
     /// The one road on which every REST call goes, whatever its types.
@@ -314,7 +326,12 @@ impl ApiCall {
                 });
             }
         };
-        http.api_request(self.operation, self.method, &self.path?, &self.query, body)
+        let path = self.path?;
+        #[cfg(feature = "rate-limit")]
+        if let Some(limiter) = &self.client.inner.limiter {
+            limiter.wait(&self.method, &path).await;
+        }
+        http.api_request(self.operation, self.method, &path, &self.query, body)
             .await
     }
 }

@@ -24,10 +24,7 @@
 //! - [`OPERATIONS`] lists them all, with paths and the scopes that a key needs.
 
 mod handles;
-#[doc(hidden)]
-pub mod models_stub;
 mod operation;
-mod page_stub;
 mod prelude;
 mod request;
 mod resources;
