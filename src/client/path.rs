@@ -87,18 +87,21 @@ impl At {
 mod tests {
     use super::*;
 
+    fn client() -> PostHogClient {
+        let builder = PostHogClient::builder().personal_api_key("phx_a");
+        builder.build().unwrap()
+    }
+
     fn path(id: &str) -> Result<String, String> {
-        let client = PostHogClient::builder()
-            .personal_api_key("phx_a")
-            .build()
-            .unwrap();
-        let at = At::root(&client).down("api/projects").id("project_id", &id);
+        let at = At::root(&client())
+            .down("api/projects")
+            .id("project_id", &id);
         at.path.map_err(|p| format!("{}: {}", p.setting, p.problem))
     }
 
     #[test]
     fn a_project_has_two_prefixes() {
-        let client = PostHogClient::builder().build().unwrap();
+        let client = client();
         let at = At::root(&client)
             .down("api/environments")
             .id("project_id", &"/api/projects/");
