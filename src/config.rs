@@ -39,6 +39,16 @@ impl Base {
     }
 }
 
+#[cfg(feature = "rest")]
+impl Hosts {
+    /// Whether one of the two bases is on that host.
+    pub(crate) fn include(&self, host: &str) -> bool {
+        [&self.api, &self.capture]
+            .iter()
+            .any(|base| Url::parse(&base.0).is_ok_and(|url| url.host_str() == Some(host)))
+    }
+}
+
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

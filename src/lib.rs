@@ -141,6 +141,9 @@
 //!
 //! - `rustls` (default): TLS by rustls, with the platform's certificates.
 //! - `native-tls`: TLS by the operating system's library.
+//! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
+//!   like, and the module `models`.
+//! - `rate-limit`: a client-side limit of requests by class of endpoint.
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
 //!
@@ -158,12 +161,22 @@ mod layer;
 pub mod testing;
 
 pub use capture::*;
-pub use client::{ApiRequest, BatchSummary, PostHogClient, PostHogClientBuilder};
+pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
+#[cfg(feature = "rest")]
+pub use client::{
+    AsyncQuery, Items, Page, Pages, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress,
+    QueryStatus, Refresh, RunningQuery,
+};
+#[cfg(feature = "rate-limit")]
+pub use client::{EndpointClass, RateLimit, RateLimits};
+#[cfg(feature = "rest")]
+pub use client::{api, models};
 pub use config::Region;
-pub use error::{ApiError, PostHogError, RequestError, RequestErrorKind};
+pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+pub use reqwest::Method;
 pub use uuid::Uuid;
 
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
 use tracing_posthog::{CircuitBreaker, CircuitState, Event, EventCaptureBackend, PostHogClient};
@@ -20,7 +20,7 @@ async fn send(client: &PostHogClient, way: Way) {
     match way {
         Way::Rest => {
             let request = client.request(reqwest::Method::GET, "/api/users/@me/");
-            let _ = request.send::<Value>().await;
+            let _ = request.send().await;
         }
         Way::Batch => {
             let _ = client.capture_batch([Event::new("one")]).await;

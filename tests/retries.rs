@@ -232,7 +232,7 @@ async fn a_policy_can_leave_requests_alone_that_may_have_been_acted_on() {
     let client = client_of(&server).retry(policy).build().unwrap();
     let post = || async {
         let request = client.request(reqwest::Method::POST, "/api/projects/1/");
-        request.body(&json!({"a": 1})).send::<Value>().await
+        request.body(&json!({"a": 1})).send().await
     };
     answer_rest(&server);
     server.answer_next(Answer::status(503));
@@ -288,7 +288,7 @@ async fn a_stream_is_sent_once_and_that_is_said() {
     let client = client_of(&server).build().unwrap();
     let upload = |body| {
         let request = client.request(reqwest::Method::POST, "/api/upload/");
-        request.raw_body("text/plain", body).send::<Value>()
+        request.raw_body("text/plain", body).send()
     };
 
     upload(stream(&source).await).await.unwrap();
@@ -452,7 +452,7 @@ async fn secret_call(client: &PostHogClient) -> PostHogError {
     request
         .query("token", "hunter2")
         .body(&json!({"password": "hunter2"}))
-        .send::<Value>()
+        .send()
         .await
         .unwrap_err()
 }

@@ -1,3 +1,5 @@
+#[cfg(feature = "rate-limit")]
+use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 use crate::config::{Hosts, Region, Secret, personal_key, project_key};
 use crate::error::PostHogError;
@@ -32,6 +34,10 @@ pub struct PostHogClientBuilder {
     breaker: CircuitBreaker,
     attempt_timeout: Duration,
     connect_timeout: Duration,
+    #[cfg(feature = "rest")]
+    aliases: Vec<String>,
+    #[cfg(feature = "rate-limit")]
+    rate_limits: Option<RateLimits>,
 }
 
 impl Default for PostHogClientBuilder {
@@ -47,6 +53,10 @@ impl Default for PostHogClientBuilder {
             breaker: CircuitBreaker::default(),
             attempt_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
+            #[cfg(feature = "rest")]
+            aliases: Vec::new(),
+            #[cfg(feature = "rate-limit")]
+            rate_limits: None,
         }
     }
 }
@@ -157,6 +167,24 @@ impl PostHogClientBuilder {
         self
     }
 
+    /// Another host name by which your PostHog calls itself in the `next` addresses of its lists, such
+    /// as `us.posthog.com` behind a proxy of your own. Requests still go to the configured host only.
+    ///
+    /// Without it, a list whose next page is said to be at another host ends with
+    /// [`PostHogError::Paging`].
+    #[cfg(feature = "rest")]
+    pub fn alias(mut self, host_name: impl Into<String>) -> Self {
+        self.aliases.push(host_name.into().trim().to_lowercase());
+        self
+    }
+
+    /// Waits before requests to the REST API that would exceed these limits. Default: none.
+    #[cfg(feature = "rate-limit")]
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.rate_limits = Some(limits);
+        self
+    }
+
     pub(crate) fn has_project_key(&self) -> bool {
         self.project_api_key.is_some()
     }
@@ -209,6 +237,10 @@ impl PostHogClientBuilder {
         Ok(PostHogClient {
             inner: Arc::new(Inner {
                 project_key: check(self.project_api_key, project_key)?,
+                #[cfg(feature = "rest")]
+                aliases: self.aliases,
+                #[cfg(feature = "rate-limit")]
+                limiter: self.rate_limits.as_ref().map(Limiter::new),
                 http: Http {
                     client: Mutex::new(self.http),
                     hosts,

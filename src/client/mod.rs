@@ -1,12 +1,33 @@
 //! [`PostHogClient`]: keys, host and the shared HTTP core.
 
+#[cfg(feature = "rest")]
+pub mod api;
 mod batch;
 mod builder;
+#[cfg(feature = "rate-limit")]
+mod limit;
+#[cfg(feature = "rest")]
+pub mod models;
+#[cfg(feature = "rest")]
+mod page;
+#[cfg(feature = "rest")]
+mod path;
+#[cfg(feature = "rest")]
+mod query;
 mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
-pub use request::ApiRequest;
+#[cfg(feature = "rate-limit")]
+pub use limit::{EndpointClass, RateLimit, RateLimits};
+#[cfg(feature = "rest")]
+pub use page::{Items, Page, Pages};
+#[cfg(feature = "rest")]
+pub use query::{
+    AsyncQuery, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress, QueryStatus, Refresh,
+    RunningQuery,
+};
+pub use request::{AnyQuery, Request};
 
 use crate::config::Secret;
 use crate::error::PostHogError;
@@ -39,6 +60,11 @@ pub struct PostHogClient {
 pub(crate) struct Inner {
     pub(crate) http: Http,
     pub(crate) project_key: Option<Secret>,
+    #[cfg(feature = "rate-limit")]
+    pub(crate) limiter: Option<limit::Limiter>,
+    /// Other names of the same PostHog, in lower case.
+    #[cfg(feature = "rest")]
+    pub(crate) aliases: Vec<String>,
 }
 
 impl PostHogClient {

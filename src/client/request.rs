@@ -1,124 +1,337 @@
+//! [`Request`]: one call of the REST API, before it is sent.
+
 use super::PostHogClient;
 use crate::error::PostHogError;
 use crate::http::Body;
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+use std::marker::PhantomData;
 
-/// A request to any endpoint of the REST API, made by [`PostHogClient::request`].
-#[derive(Debug)]
+/// One call of the REST API: made by the methods of the resources, or by
+/// [`PostHogClient::request`] for any path. Nothing happens until it is [sent](Self::send).
+///
+/// `A` is what the answer is read as; [`send_as`](Self::send_as) reads it as anything else. `Q` names
+/// the operation's query parameters: each is a method.
+///
+/// ```no_run
+/// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+/// use tracing_posthog::{Method, PostHogClient};
+/// let me: serde_json::Value = client.request(Method::GET, "/api/users/@me/").send().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a request does nothing until it is sent"]
-pub struct ApiRequest<'a> {
-    client: &'a PostHogClient,
+pub struct Request<A = Value, Q = AnyQuery> {
+    pub(crate) call: ApiCall,
+    types: PhantomData<fn() -> (A, Q)>,
+}
+
+/// Marks a request whose query parameters are not known: add any with
+/// [`query`](Request::query).
+#[derive(Debug, Clone, Copy)]
+pub struct AnyQuery;
+
+/// A request without its types, so that one road, compiled once, sends them all.
+#[derive(Clone)]
+pub(crate) struct ApiCall {
+    client: PostHogClient,
+    operation: &'static str,
     method: Method,
-    path: String,
+    /// Starts with a slash, percent-encoded; or why there is none.
+    path: Result<String, Problem>,
     query: Vec<(String, String)>,
     body: Content,
 }
 
-#[derive(Debug)]
+/// What is wrong with a request before it is sent; kept so that making one needs no `?`.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) setting: &'static str,
+    pub(crate) problem: String,
+}
+
+impl From<Problem> for PostHogError {
+    fn from(p: Problem) -> Self {
+        Self::config(p.setting, p.problem)
+    }
+}
+
 enum Content {
     None,
-    Json(Result<Vec<u8>, serde_json::Error>),
-    Raw {
-        content_type: String,
-        body: reqwest::Body,
-    },
+    Json(Bytes),
+    Unwritable(Option<serde_json::Error>),
+    Raw(HeaderValue, reqwest::Body),
+    Bad(Problem),
+}
+
+impl Clone for Content {
+    fn clone(&self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Json(json) => Self::Json(json.clone()),
+            Self::Unwritable(_) => Self::Unwritable(None),
+            Self::Raw(kind, body) => match body.as_bytes() {
+                Some(bytes) => Self::Raw(kind.clone(), Bytes::copy_from_slice(bytes).into()),
+                None => Self::Bad(Problem {
+                    setting: "body",
+                    problem: "a stream cannot be sent twice".into(),
+                }),
+            },
+            Self::Bad(problem) => Self::Bad(problem.clone()),
+        }
+    }
+}
+
+/// Whether a segment would be read as "here" or "one up".
+pub(crate) fn is_dots(segment: &str) -> bool {
+    let plain = segment.replace("%2e", ".").replace("%2E", ".");
+    plain == "." || plain == ".."
 }
 
 impl PostHogClient {
-    /// Asks any endpoint of the REST API, over the same retrying core as everything else. `path` starts
-    /// with a slash, stands percent-encoded and has no query; a personal API key is needed. The method
-    /// is that of the `reqwest` crate, version 0.13.
+    /// Asks any endpoint of the REST API, over the same retrying core as everything else; for what has
+    /// no method of its own. A personal API key is needed.
     ///
-    /// ```no_run
-    /// # use tracing_posthog::PostHogClient;
-    /// # async fn run(client: PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
-    /// let me: serde_json::Value = client.request(reqwest::Method::GET, "/api/users/@me/").send().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn request(&self, method: Method, path: impl Into<String>) -> ApiRequest<'_> {
-        ApiRequest {
-            client: self,
+    /// The path starts with a slash. Its parts are taken as they are: encode what is not yours with
+    /// care, or use the methods of the resources, which do.
+    pub fn request(&self, method: Method, path: impl Into<String>) -> Request {
+        let path = path.into();
+        let bad = !path.starts_with('/')
+            || path.contains(['?', '#', '\\'])
+            // Parsing a URL drops tabs and line ends: two dots that they keep apart would meet.
+            || path.contains(char::is_control)
+            || path.split('/').any(is_dots);
+        Request::new(ApiCall {
+            client: self.clone(),
+            operation: "api request",
             method,
-            path: path.into(),
+            path: if bad {
+                Err(Problem {
+                    setting: "path",
+                    problem: format!(
+                        "{path:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
+                         give query parameters with `query`"
+                    ),
+                })
+            } else {
+                Ok(path)
+            },
+            query: Vec::new(),
+            body: Content::None,
+        })
+    }
+
+    /// The one constructor under all generated methods.
+    #[cfg(feature = "rest")]
+    pub(crate) fn operation(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: Result<String, Problem>,
+    ) -> ApiCall {
+        ApiCall {
+            client: self.clone(),
+            operation,
+            method,
+            path,
             query: Vec::new(),
             body: Content::None,
         }
     }
 }
 
-impl ApiRequest<'_> {
-    /// Adds a query parameter; it is percent-encoded.
+impl<A, Q> Request<A, Q> {
+    pub(crate) fn new(call: ApiCall) -> Self {
+        Self {
+            call,
+            types: PhantomData,
+        }
+    }
+
+    /// Adds a query parameter of any name; it is percent-encoded. For what has no method of its own.
     pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.query.push((name.into(), value.to_string()));
+        self.call.set(name.into(), value.to_string());
         self
     }
 
-    /// The body, as JSON.
+    /// The body, as JSON. Methods that need one take it; this replaces it.
     pub fn body(mut self, body: &(impl Serialize + ?Sized)) -> Self {
-        self.body = Content::Json(serde_json::to_vec(body));
+        self.call.put_json(serde_json::to_vec(body));
         self
     }
 
-    /// A body of any kind. One that is a stream cannot be sent twice: such a request is tried once,
-    /// whatever the retry policy says.
-    pub fn raw_body(
-        mut self,
-        content_type: impl Into<String>,
-        body: impl Into<reqwest::Body>,
-    ) -> Self {
-        self.body = Content::Raw {
-            content_type: content_type.into(),
-            body: body.into(),
-        };
+    /// A body of any kind, such as a file or a multipart form. One that is a stream cannot be sent twice:
+    /// such a request is tried once, whatever the retry policy says.
+    pub fn raw_body(mut self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        self.call.put_raw(content_type, body.into());
         self
     }
 
-    /// Sends it and reads the answer; an empty answer reads as `null` (or `()`).
+    /// The same request, its answer read as another type.
+    pub fn answer_as<T>(self) -> Request<T, Q> {
+        Request::new(self.call)
+    }
+
+    /// Sends it, and reads the answer as any type. An empty answer reads as `null`, which is `()`,
+    /// `Option::None` or [`Value::Null`].
     ///
     /// # Errors
-    /// Any of [`PostHogError`]; [`Config`](PostHogError::Config) where no personal key was given or the
-    /// path does not start with a slash.
-    pub async fn send<A: DeserializeOwned>(self) -> Result<A, PostHogError> {
-        const OPERATION: &str = "api request";
-        if self.client.inner.http.personal_key.is_none() {
+    /// Any of [`PostHogError`].
+    pub async fn send_as<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
+        self.call.send().await
+    }
+
+    /// Sends it, and gives the answer's body as it is: CSV, exports, NDJSON, images.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`] but [`SerializationError`](PostHogError::SerializationError).
+    pub async fn send_for_bytes(self) -> Result<Bytes, PostHogError> {
+        self.call.send_raw().await
+    }
+
+    /// Sends it, and gives the answer's body as text; bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// As [`send_for_bytes`](Self::send_for_bytes).
+    pub async fn send_for_text(self) -> Result<String, PostHogError> {
+        let bytes = self.call.send_raw().await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl<A: DeserializeOwned, Q> Request<A, Q> {
+    /// Sends it, and reads the answer.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`].
+    pub async fn send(self) -> Result<A, PostHogError> {
+        self.call.send().await
+    }
+}
+
+impl<A: DeserializeOwned + Send + 'static, Q: 'static> IntoFuture for Request<A, Q> {
+    type Output = Result<A, PostHogError>;
+    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// `request.await` is `request.send().await`.
+    fn into_future(self) -> Self::IntoFuture {
+        let call = self.call;
+        Box::pin(async move { call.send().await })
+    }
+}
+
+impl<A, Q> fmt::Debug for Request<A, Q> {
+    /// Shows neither the query's values nor the body: both may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("operation", &self.call.operation)
+            .field("method", &self.call.method)
+            .field("path", &self.call.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ApiCall {
+    /// Sets a query parameter: the last value given is the one that is sent.
+    pub(crate) fn set(&mut self, name: String, value: String) {
+        match self.query.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, old)) => *old = value,
+            None => self.query.push((name, value)),
+        }
+    }
+
+    #[cfg(feature = "rest")]
+    /// Adds one value of a parameter that may stand there several times.
+    pub(crate) fn add(&mut self, name: &str, value: String) {
+        self.query.push((name.to_owned(), value));
+    }
+
+    pub(crate) fn put_json(&mut self, json: Result<Vec<u8>, serde_json::Error>) {
+        self.body = match json {
+            Ok(json) => Content::Json(json.into()),
+            Err(e) => Content::Unwritable(Some(e)),
+        };
+    }
+
+    pub(crate) fn put_raw(&mut self, content_type: &str, body: reqwest::Body) {
+        self.body = match HeaderValue::try_from(content_type) {
+            Ok(kind) => Content::Raw(kind, body),
+            Err(_) => Content::Bad(Problem {
+                setting: "content_type",
+                problem: format!("{content_type:?} is malformed"),
+            }),
+        };
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn client(&self) -> &PostHogClient {
+        &self.client
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref().ok()
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    #[cfg(feature = "rest")]
+    /// The same call with that query: for the next page.
+    pub(crate) fn with_query(&self, query: Vec<(String, String)>) -> Self {
+        Self {
+            query,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
+        let operation = self.operation;
+        let client = self.client.clone();
+        let body = self.send_raw().await?;
+        client.inner.http.read_json(operation, &body)
+    }
+
+    /// The one road on which every REST call goes, whatever its types.
+    pub(crate) async fn send_raw(self) -> Result<Bytes, PostHogError> {
+        let http = &self.client.inner.http;
+        if http.personal_key.is_none() {
             return Err(PostHogError::config(
                 "personal_api_key",
                 "the REST API needs a personal API key (phx_…); give it with `personal_api_key` or POSTHOG_PERSONAL_API_KEY",
             ));
         }
-        if !self.path.starts_with('/') || self.path.contains(['?', '#']) {
-            return Err(PostHogError::config(
-                "path",
-                format!(
-                    "{:?} must start with a slash and have no query; give query parameters with `query`",
-                    self.path
-                ),
-            ));
-        }
         let body = match self.body {
             Content::None => Body::Empty,
-            Content::Json(json) => {
-                Body::json(json.map_err(|source| PostHogError::SerializationError {
-                    operation: OPERATION,
+            Content::Json(json) => Body::json(json),
+            Content::Raw(kind, body) => Body::raw(kind, body),
+            Content::Bad(problem) => return Err(problem.into()),
+            Content::Unwritable(source) => {
+                return Err(PostHogError::SerializationError {
+                    operation: self.operation,
                     what: "the body cannot be written as JSON".into(),
-                    source,
-                })?)
-            }
-            Content::Raw { content_type, body } => {
-                let content_type = HeaderValue::try_from(&content_type).map_err(|_| {
-                    PostHogError::config("content_type", format!("{content_type:?} is malformed"))
-                })?;
-                Body::raw(content_type, body)
+                    source: source.unwrap_or_else(|| serde::ser::Error::custom("see above")),
+                });
             }
         };
-        self.client
-            .inner
-            .http
-            .api_request(OPERATION, self.method, &self.path, &self.query, body)
+        let path = self.path?;
+        #[cfg(feature = "rate-limit")]
+        if let Some(limiter) = &self.client.inner.limiter {
+            limiter.wait(&self.method, &path).await;
+        }
+        http.api_request(self.operation, self.method, &path, &self.query, body)
             .await
     }
 }

@@ -4,7 +4,9 @@ pub(crate) mod breaker;
 pub(crate) mod retry;
 
 use crate::config::{Hosts, Secret};
-use crate::error::{ApiError, PostHogError, RequestError, RequestErrorKind, excerpt};
+use crate::error::{
+    Account, ApiError, PostHogError, RequestError, RequestErrorKind, excerpt, markup, without_keys,
+};
 use breaker::Breaker;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
@@ -52,10 +54,10 @@ pub(crate) enum Body<'a> {
 }
 
 impl Body<'_> {
-    pub(crate) fn json(text: Vec<u8>) -> Self {
+    pub(crate) fn json(bytes: Bytes) -> Self {
         Self::Fixed {
             content_type: HeaderValue::from_static("application/json"),
-            bytes: text.into(),
+            bytes,
         }
     }
 
@@ -121,16 +123,15 @@ struct Failure {
 }
 
 impl Http {
-    /// Sends a body with the personal key and reads any `DeserializeOwned` answer. An empty answer reads
-    /// as JSON `null`.
-    pub(crate) async fn api_request<A: DeserializeOwned>(
+    /// Sends a body with the personal key, and gives the answer's body.
+    pub(crate) async fn api_request(
         &self,
         operation: &'static str,
         method: Method,
         path: &str,
         query: &[(String, String)],
         body: Body<'_>,
-    ) -> Result<A, PostHogError> {
+    ) -> Result<Bytes, PostHogError> {
         let answer = self
             .api_request_raw(Call {
                 operation,
@@ -143,18 +144,7 @@ impl Http {
                 hurry: None,
             })
             .await?;
-        let text: &[u8] = match answer.body.trim_ascii() {
-            [] => b"null",
-            text => text,
-        };
-        serde_json::from_slice(text).map_err(|e| {
-            let start = excerpt(&String::from_utf8_lossy(text), 200);
-            PostHogError::SerializationError {
-                operation,
-                what: format!("the answer is not of the type asked for; it starts with {start:?}"),
-                source: e,
-            }
-        })
+        Ok(answer.body)
     }
 
     /// The only function that sends. Tries as the policy says; one span for the call and one for
@@ -287,6 +277,7 @@ impl Http {
                 status.as_u16(),
                 &body,
                 attempt,
+                self.key(),
             ))),
         })
     }
@@ -334,6 +325,60 @@ impl Http {
         })
     }
 
+    fn key(&self) -> Option<&str> {
+        self.personal_key.as_ref().map(Secret::reveal)
+    }
+
+    /// Reads an answer as JSON; an empty one is `null`.
+    pub(crate) fn read_json<A: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        body: &[u8],
+    ) -> Result<A, PostHogError> {
+        let text: &[u8] = match body.trim_ascii() {
+            [] => b"null",
+            text => text,
+        };
+        parse(text).map_err(|(field, source)| self.misfit(operation, text, &field, source))
+    }
+
+    /// Says where an answer is not what it should be, in few words and without keys.
+    fn misfit(
+        &self,
+        operation: &'static str,
+        text: &[u8],
+        field: &str,
+        source: serde_json::Error,
+    ) -> PostHogError {
+        let start = text.get(..10_000).unwrap_or(text);
+        let what = match markup(&String::from_utf8_lossy(start)) {
+            Some(markup) => format!("the answer is {markup}; check the host"),
+            None => {
+                let field = match field {
+                    "" | "." => String::new(),
+                    field => format!(" at {}", excerpt(field, 200)),
+                };
+                let near = without_keys(&near(text, &source), self.key());
+                format!(
+                    "the answer is not of the type asked for{field}, near {:?}",
+                    excerpt(&near, 200)
+                )
+            }
+        };
+        // The library quotes the value that it did not like, whatever its length.
+        let said = source.to_string();
+        let clean = excerpt(&without_keys(&excerpt(&said, 1_000), self.key()), 500);
+        let source = match clean == said {
+            true => source,
+            false => serde::de::Error::custom(clean),
+        };
+        PostHogError::SerializationError {
+            operation,
+            what,
+            source,
+        }
+    }
+
     fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*slot {
@@ -347,6 +392,35 @@ impl Http {
         *slot = Some(client.clone());
         Ok(client)
     }
+}
+
+/// Reads JSON; what does not fit comes with the path of the field, as far as it is known.
+fn parse<A: DeserializeOwned>(text: &[u8]) -> Result<A, (String, serde_json::Error)> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    #[cfg(feature = "rest")]
+    let answer = serde_path_to_error::deserialize(&mut json)
+        .map_err(|e| (e.path().to_string(), e.into_inner()))?;
+    #[cfg(not(feature = "rest"))]
+    let answer = A::deserialize(&mut json).map_err(|e| (String::new(), e))?;
+    json.end().map_err(|e| (String::new(), e))?;
+    Ok(answer)
+}
+
+/// The text around the place of an error.
+fn near(text: &[u8], error: &serde_json::Error) -> String {
+    let line: usize = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    let at = (line + error.column()).min(text.len());
+    // Keys are found by how they start: begin at a gap, so that none is cut.
+    let mut start = at.saturating_sub(120);
+    while start > 0 && start < at && !matches!(text[start - 1], b' ' | b',' | b'{' | b'[' | b'\n') {
+        start += 1;
+    }
+    let end = (at + 300).min(text.len());
+    String::from_utf8_lossy(&text[start..end]).into_owned()
 }
 
 enum Setup {
@@ -393,31 +467,32 @@ fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
     }
 }
 
-fn api_error(call: &Call<'_>, status: u16, body: &[u8], attempts: u32) -> ApiError {
-    #[derive(serde::Deserialize, Default)]
-    struct Wire {
-        #[serde(rename = "type")]
-        kind: Option<String>,
-        code: Option<String>,
-        detail: Option<String>,
-        attr: Option<String>,
-    }
+fn api_error(
+    call: &Call<'_>,
+    status: u16,
+    body: &[u8],
+    attempts: u32,
+    key: Option<&str>,
+) -> ApiError {
     let text = String::from_utf8_lossy(body);
-    let wire = serde_json::from_str(&text).unwrap_or_else(|_| Wire {
-        // Plain text is PostHog's (capture answers so); a page of HTML is a proxy's and says little.
-        detail: (!text.trim_start().starts_with('<')).then(|| text.trim().to_owned()),
-        ..Wire::default()
-    });
+    let mut account = Account::read(&text);
+    // A proxy that shows the request it failed on shows the key.
+    let clean = |text: &str| without_keys(text, key);
+    for complaint in &mut account.list {
+        complaint.detail = clean(&complaint.detail);
+    }
     ApiError {
         operation: call.operation,
         method: call.method.to_string(),
         path: call.path.to_owned(),
         status,
-        kind: wire.kind,
-        code: wire.code,
-        detail: excerpt(&wire.detail.unwrap_or_default(), 500),
-        attr: wire.attr,
-        body: excerpt(&text, 2_000),
+        kind: account.kind,
+        code: account.code,
+        detail: clean(&account.detail),
+        attr: account.attr,
+        extra: account.extra,
+        list: account.list,
+        body: excerpt(&clean(&excerpt(&text, 3_000)), 2_000),
         attempts,
     }
 }

@@ -1,0 +1,50 @@
+//! A person asks to be forgotten: find them, see what is known, delete them and their events.
+//!
+//! It talks to a local PostHog, started here, with answers written below:
+//!
+//!     cargo run --example persons
+
+#![allow(clippy::print_stdout)]
+
+use serde_json::json;
+use std::error::Error;
+use tracing_posthog::PostHogClient;
+use tracing_posthog::testing::{Answer, PostHogServer};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let local = PostHogServer::start()?;
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_local")
+        .host(local.url())
+        .build()?;
+    let persons = client.project(12345).persons();
+
+    let ada = json!({
+        "uuid": "0195f0aa-1111-7222-8333-444455556666",
+        "distinct_ids": ["user_42", "ada@example.com"],
+        "properties": {"email": "ada@example.com", "plan": "pro"},
+    });
+    local.answer_next(Answer::status(200).json(json!({"next": null, "results": [ada]})));
+
+    // Every page, one person after the other.
+    let mut found = persons.list().search("ada@example.com").stream();
+    let mut uuids = Vec::new();
+    while let Some(person) = found.next().await {
+        let person = person?;
+        println!("found {:?}", person.distinct_ids);
+        uuids.extend(person.uuid);
+    }
+
+    for uuid in &uuids {
+        local.answer_next(Answer::status(202));
+        persons.delete(uuid).delete_events(true).await?;
+        println!("deleted {uuid} and their events");
+    }
+
+    for request in local.requests() {
+        let query = request.query.unwrap_or_default();
+        println!("  {} {}?{query}", request.method, request.path);
+    }
+    Ok(())
+}

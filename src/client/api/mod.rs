@@ -1,0 +1,34 @@
+//! Every operation of PostHog's private REST API as a method.
+//!
+//! One starts from a [`Project`], an [`Environment`], an [`Organization`], a [`User`] or, for what
+//! stands above them, the [`PostHogClient`](crate::PostHogClient), and goes down to a resource:
+//!
+//! ```no_run
+//! # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+//! use serde_json::json;
+//! let project = client.project(12345);
+//! let flags = project.feature_flags().list().limit(20).search("beta").await?;
+//! project.feature_flags().update(7, &json!({"active": false})).await?;
+//! let sharing = project.dashboards().sharing(3).list().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - `list`, `create`, `get`, `update` (the given fields), `replace` (all of it) and `delete` are what
+//!   they say; every other method has the name of PostHog's action. Where PostHog keeps what is
+//!   deleted and marks it, `delete` does that, and `hard_delete` is what PostHog refuses.
+//! - Ids are anything that is `Display`, bodies anything that is `Serialize`, and the answer can be
+//!   asked for as any type: [`send_as`](crate::Request::send_as).
+//! - Query parameters are methods of the request; those that PostHog requires are arguments.
+//! - Nothing is sent until the [`Request`](crate::Request) is awaited.
+//! - [`OPERATIONS`] lists them all, with paths and the scopes that a key needs.
+
+mod handles;
+mod operation;
+mod prelude;
+mod request;
+mod resources;
+
+pub use handles::{Environment, Organization, Project, User};
+pub use operation::{Done, Mark, Operation};
+pub use resources::*;

@@ -1,0 +1,191 @@
+//! What several areas have in common: filters, sharing, subscriptions, exports.
+
+use super::macros::{Hidden, Object, levels, model, values, wire};
+use super::organizations::UserBasic;
+use serde_json::Value;
+
+model! {
+    /// A condition on a property, as in flags, cohorts, actions and insights.
+    ///
+    /// Part of filters, answered by no endpoint of its own.
+    pub struct PropertyFilter {
+        /// Name of the property, or the number of a cohort.
+        key: Option<String>,
+        /// What it is compared with: text, number, boolean or a list.
+        value: Option<Value>,
+        /// How it is compared; missing means `exact`.
+        operator: Option<PropertyOperator>,
+        /// What the property belongs to: `event`, `person`, `group`, `cohort`, `session`, `hogql`,
+        /// ….
+        kind as "type": Option<String>,
+        /// Which group type, for `group` properties.
+        group_type_index: Option<i64>,
+        /// Whether the condition is turned around.
+        negation: Option<bool>,
+        /// Label that people see.
+        label: Option<String>,
+    }
+
+    /// How a dashboard, insight or recording is shared with people outside.
+    ///
+    /// Answered by `…/dashboards/{id}/sharing/`, `…/insights/{id}/sharing/` and
+    /// `…/session_recordings/{id}/sharing/`.
+    pub struct SharingConfiguration {
+        /// When it was created.
+        created_at: Option<String>,
+        /// Whether the link works.
+        enabled: Option<bool>,
+        /// Token in the link: who has it can look.
+        access_token: Option<Hidden>,
+        /// How the shared page looks.
+        settings: Option<Value>,
+        /// Whether it asks for a password.
+        password_required: Option<bool>,
+        /// Its passwords: id, note, who made it; never the password.
+        share_passwords: Vec<Object>,
+    }
+
+    /// Regular mail, Slack message or webhook with a dashboard or an insight.
+    ///
+    /// Answered by `…/subscriptions/`.
+    pub struct Subscription {
+        /// Number.
+        id: Option<i64>,
+        /// Number of the dashboard it shows.
+        dashboard: Option<i64>,
+        /// Number of the insight it shows.
+        insight: Option<i64>,
+        /// Where it goes: `email`, `slack` or `webhook`.
+        target_type: Option<String>,
+        /// Addresses (with commas between), channel or URL.
+        target_value: Option<String>,
+        /// `daily`, `weekly`, `monthly` or `yearly`.
+        frequency: Option<String>,
+        /// Every so many days, weeks, months or years.
+        interval: Option<i64>,
+        /// On which days of the week.
+        byweekday: Vec<String>,
+        /// Which of those days within a month; -1 is the last.
+        bysetpos: Option<i64>,
+        /// After how many deliveries it ends.
+        count: Option<i64>,
+        /// When the first one is due.
+        start_date: Option<String>,
+        /// When it ends.
+        until_date: Option<String>,
+        /// When it was created.
+        created_at: Option<String>,
+        /// Who created it.
+        created_by: Option<UserBasic>,
+        /// Whether it was deleted; PostHog keeps what was.
+        deleted: Option<bool>,
+        /// Title.
+        title: Option<String>,
+        /// How often, in words.
+        summary: Option<String>,
+        /// When the next one is due.
+        next_delivery_date: Option<String>,
+        /// Text of the first mail to new receivers.
+        invite_message: Option<String>,
+    }
+
+    /// A dashboard, insight or recording written to a file.
+    ///
+    /// Answered by `…/exports/`.
+    pub struct ExportedAsset {
+        /// Number.
+        id: Option<i64>,
+        /// Number of the dashboard.
+        dashboard: Option<i64>,
+        /// Number of the insight.
+        insight: Option<i64>,
+        /// Media type, such as `image/png` or `text/csv`.
+        export_format: Option<String>,
+        /// When it was created.
+        created_at: Option<String>,
+        /// Whether the file is ready.
+        has_content: Option<bool>,
+        /// What exactly is exported.
+        export_context: Option<Value>,
+        /// Name of the file.
+        filename: Option<String>,
+        /// When PostHog deletes it.
+        expires_after: Option<String>,
+        /// Why it failed.
+        exception: Option<String>,
+    }
+
+    /// A connection to another service, such as Slack or GitHub.
+    ///
+    /// Answered by `…/integrations/`.
+    pub struct Integration {
+        /// Number.
+        id: Option<i64>,
+        /// Which service: `slack`, `github`, `hubspot`, `google-ads`, ….
+        kind: Option<String>,
+        /// Settings; the secrets are left out by PostHog.
+        config: Option<Value>,
+        /// When it was created.
+        created_at: Option<String>,
+        /// Who created it.
+        created_by: Option<UserBasic>,
+        /// What is wrong with it; empty when nothing is.
+        errors: Option<String>,
+        /// Name of the connected account.
+        display_name: Option<String>,
+    }
+
+    /// Colours of charts.
+    ///
+    /// Answered by `…/data_color_themes/`.
+    pub struct DataColorTheme {
+        /// Number.
+        id: Option<i64>,
+        /// Name that people see.
+        name: Option<String>,
+        /// Colours in the order in which they are used.
+        colors: Option<Value>,
+        /// Whether it is PostHog's own.
+        is_global: Option<bool>,
+        /// When it was created.
+        created_at: Option<String>,
+        /// Who created it.
+        created_by: Option<UserBasic>,
+    }
+}
+
+values! {
+    /// How a property is compared with a value.
+    pub enum PropertyOperator {
+        Exact = "exact",
+        IsNot = "is_not",
+        /// Contains, in any case.
+        Contains = "icontains",
+        NotContains = "not_icontains",
+        Regex = "regex",
+        NotRegex = "not_regex",
+        Greater = "gt",
+        GreaterOrEqual = "gte",
+        Less = "lt",
+        LessOrEqual = "lte",
+        IsSet = "is_set",
+        IsNotSet = "is_not_set",
+        IsDateExact = "is_date_exact",
+        IsDateBefore = "is_date_before",
+        IsDateAfter = "is_date_after",
+        Between = "between",
+        NotBetween = "not_between",
+        In = "in",
+        NotIn = "not_in",
+    }
+}
+
+levels! {
+    /// Who may edit a dashboard or insight, or what a user may do with it.
+    pub enum RestrictionLevel {
+        /// Everyone in the project may edit it.
+        EveryoneCanEdit = 21,
+        /// Only collaborators may edit it.
+        OnlyCollaboratorsCanEdit = 37,
+    }
+}

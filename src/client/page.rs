@@ -1,0 +1,666 @@
+//! Lists: one page, every page, every item.
+
+use super::request::{ApiCall, Request};
+use crate::error::PostHogError;
+use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// One page of a list.
+///
+/// ```no_run
+/// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+/// use serde_json::Value;
+/// use tracing_posthog::{Method, Page};
+///
+/// let flags: Page<Value> = client
+///     .request(Method::GET, "/api/projects/1/feature_flags/")
+///     .query("limit", 50)
+///     .send_as()
+///     .await?;
+/// println!("{} of {:?}", flags.results.len(), flags.count);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items of this page.
+    pub results: Vec<T>,
+    /// Where the next page is; `None` on the last one.
+    pub next: Option<String>,
+    /// Where the page before is.
+    pub previous: Option<String>,
+    /// How many items there are on all pages, where PostHog counts them.
+    pub count: Option<u64>,
+    /// What else stands beside the items.
+    pub extra: Map<String, Value>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            results: Vec::new(),
+            next: None,
+            previous: None,
+            count: None,
+            extra: Map::new(),
+        }
+    }
+}
+
+impl<T> IntoIterator for Page<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    /// The items of this page, not of the following ones.
+    fn into_iter(self) -> Self::IntoIter {
+        self.results.into_iter()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
+    /// Reads `{results, next, previous, count, …}`, or a bare array as a list of one page.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Shape<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Shape<T> {
+            type Value = Page<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a page: an object with `results`, or an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Page<T>, A::Error> {
+                let mut page = Page::default();
+                while let Some(item) = seq.next_element()? {
+                    page.results.push(item);
+                }
+                Ok(page)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page<T>, A::Error> {
+                let mut page = Page::default();
+                let mut results = None;
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "results" {
+                        results = Some(map.next_value::<Option<Vec<T>>>()?.unwrap_or_default());
+                        continue;
+                    }
+                    let value = map.next_value::<Value>()?;
+                    match (name.as_str(), &value) {
+                        ("next" | "previous" | "count", Value::Null) => {}
+                        ("next", Value::String(url)) => page.next = address(url),
+                        ("previous", Value::String(url)) => page.previous = address(url),
+                        ("count", count) if number(count).is_some() => page.count = number(count),
+                        _ => {
+                            page.extra.insert(name, value);
+                        }
+                    }
+                }
+                page.results = results.ok_or_else(|| serde::de::Error::missing_field("results"))?;
+                Ok(page)
+            }
+        }
+
+        deserializer.deserialize_any(Shape(PhantomData))
+    }
+}
+
+fn address(url: &str) -> Option<String> {
+    (!url.is_empty()).then(|| url.to_owned())
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64(),
+    }
+}
+
+/// More empty pages than this, one after the other, are taken for a list without end.
+const EMPTY_PAGES: u32 = 100;
+/// More pages than this are taken for a list without end.
+const PAGES: usize = 100_000;
+/// What [`Request::all`] keeps at most.
+const ITEMS: usize = 1_000_000;
+
+/// Where a walk over the pages of one list stands. Sends nothing.
+#[derive(Debug)]
+struct Walk {
+    /// Queries asked already, as hashes: a list of many pages costs eight bytes for each.
+    seen: HashSet<u64>,
+    empty: u32,
+}
+
+type Query = Vec<(String, String)>;
+
+impl Walk {
+    fn from(query: &Query) -> Self {
+        Self {
+            seen: HashSet::from([fingerprint(query)]),
+            empty: 0,
+        }
+    }
+
+    /// The query of the page after `page`, which answered `query` at `path`. Of a `next` address only
+    /// the query is taken, so wherever it points, no request leaves the list's own place.
+    fn after<T>(
+        &mut self,
+        page: &Page<T>,
+        query: &Query,
+        path: &str,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> Result<Option<Query>, String> {
+        let next = match &page.next {
+            Some(next) => with(query, query_of(next, path, is_ours)?),
+            None => match unaddressed(page, query) {
+                Some(set) => with(query, vec![set]),
+                None => return Ok(None),
+            },
+        };
+        self.empty = match page.results.is_empty() {
+            true => self.empty + 1,
+            false => 0,
+        };
+        if self.empty >= EMPTY_PAGES {
+            return Err(format!(
+                "{EMPTY_PAGES} empty pages came one after the other"
+            ));
+        }
+        if self.seen.len() >= PAGES {
+            return Err(format!(
+                "{PAGES} pages came and there is no end; ask for larger pages with `limit`"
+            ));
+        }
+        if !self.seen.insert(fingerprint(&next)) {
+            return Err("it was read before: the list leads in a circle".to_owned());
+        }
+        Ok(Some(next))
+    }
+}
+
+/// `query` with the parameters of `next` in place of its own of the same names.
+fn with(query: &Query, next: Query) -> Query {
+    let kept = query
+        .iter()
+        .filter(|(name, _)| !next.iter().any(|(other, _)| other == name))
+        .cloned();
+    let mut all: Query = kept.collect();
+    all.extend(next);
+    all
+}
+
+fn fingerprint(query: &Query) -> u64 {
+    let mut sorted: Vec<_> = query.iter().collect();
+    sorted.sort();
+    let mut hasher = DefaultHasher::new();
+    sorted.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The query of a `next` address, which must be one of the same list on a host that is ours.
+fn query_of(next: &str, path: &str, is_ours: impl Fn(&str) -> bool) -> Result<Query, String> {
+    // The host given here is only there for addresses that have none.
+    let own = format!("http://own.invalid{path}");
+    let url = Url::parse(&own)
+        .and_then(|own| own.join(next))
+        .map_err(|e| format!("its address is no URL: {e}"))?;
+    let host = url.host_str().unwrap_or_default();
+    if host != "own.invalid" && !is_ours(host) {
+        return Err(format!(
+            "it is said to be at {host:?}, which is not the configured host; \
+             if this is another name of your PostHog, allow it with `alias`"
+        ));
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("its address is of the scheme {:?}", url.scheme()));
+    }
+    // A proxy may have put a prefix in front or taken one away.
+    let (there, here) = (plain(url.path()), plain(path));
+    if !there.ends_with(&here) && !here.ends_with(&there) {
+        return Err("its address is that of something else, not of this list".to_owned());
+    }
+    Ok(url.query_pairs().into_owned().collect())
+}
+
+/// A path's segments, decoded.
+fn plain(path: &str) -> Vec<String> {
+    path.trim_matches('/')
+        .split('/')
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect()
+}
+
+/// The parameter that leads on where a list says that there is more, but gives no address.
+fn unaddressed<T>(page: &Page<T>, query: &Query) -> Option<(String, String)> {
+    let said = |names: &[&str]| names.iter().find_map(|name| page.extra.get(*name));
+    if let Some(Value::String(cursor)) = said(&["next_cursor", "nextCursor"])
+        && !cursor.is_empty()
+    {
+        return Some(("cursor".to_owned(), cursor.clone()));
+    }
+    if said(&["has_next", "hasNext", "has_more", "hasMore"]) != Some(&Value::Bool(true))
+        || page.results.is_empty()
+    {
+        return None;
+    }
+    let asked = |name: &str| {
+        query
+            .iter()
+            .find(|(other, _)| other == name)?
+            .1
+            .parse()
+            .ok()
+    };
+    Some(match asked("page") {
+        Some(number) => (
+            "page".to_owned(),
+            u64::saturating_add(number, 1).to_string(),
+        ),
+        None => {
+            let offset = asked("offset").unwrap_or(0);
+            let next = offset.saturating_add(page.results.len() as u64);
+            ("offset".to_owned(), next.to_string())
+        }
+    })
+}
+
+/// Every page of a list, one at a time: [`Request::pages`].
+///
+/// For what needs the pages themselves: their [`count`](Page::count), a pause between them, or to go on
+/// after an error. Otherwise [`Request::stream`] is shorter.
+pub struct Pages<T> {
+    call: ApiCall,
+    walk: Walk,
+    upcoming: Option<Result<Query, PostHogError>>,
+    items: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages")
+            .field("path", &self.call.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned> Pages<T> {
+    fn new(call: ApiCall) -> Self {
+        let query = call.query().to_vec();
+        Self {
+            walk: Walk::from(&query),
+            upcoming: Some(Ok(query)),
+            call,
+            items: PhantomData,
+        }
+    }
+
+    /// Asks for the next page; `None` after the last.
+    ///
+    /// When a request fails, the next call asks for the same page again. Dropping the future loses
+    /// no page.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`]. [`PostHogError::Paging`] comes in place of a page that cannot be asked
+    /// for; after it there are no more.
+    pub async fn next(&mut self) -> Option<Result<Page<T>, PostHogError>> {
+        let query = match self.upcoming.take()? {
+            Ok(query) => query,
+            Err(problem) => return Some(Err(problem)),
+        };
+        let call = self.call.with_query(query.clone());
+        self.upcoming = Some(Ok(query));
+        let page: Page<T> = match call.send().await {
+            Ok(page) => page,
+            Err(error) => return Some(Err(error)),
+        };
+        let inner = &self.call.client().inner;
+        let is_ours =
+            |host: &str| inner.http.hosts.include(host) || inner.aliases.iter().any(|a| a == host);
+        if let Some(Ok(query)) = &self.upcoming {
+            let path = self.call.path().unwrap_or_default();
+            let next = self.walk.after(&page, query, path, is_ours);
+            self.upcoming = next.transpose().map(|next| {
+                next.map_err(|problem| PostHogError::Paging {
+                    operation: self.call.operation(),
+                    problem,
+                })
+            });
+        }
+        Some(Ok(page))
+    }
+}
+
+/// Every item of a list: [`Request::stream`].
+///
+/// A [`Stream`], and usable without one of the stream crates by [`next`](Self::next). Pages are asked
+/// for when their items are. After an error it ends.
+pub struct Items<T> {
+    items: BoxStream<'static, Result<T, PostHogError>>,
+}
+
+impl<T> Items<T> {
+    /// The next item; `None` after the last.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`], once.
+    pub async fn next(&mut self) -> Option<Result<T, PostHogError>> {
+        self.items.next().await
+    }
+}
+
+impl<T> Stream for Items<T> {
+    type Item = Result<T, PostHogError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.items.as_mut().poll_next(cx)
+    }
+}
+
+impl<T> fmt::Debug for Items<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items").finish_non_exhaustive()
+    }
+}
+
+/// Lists. PostHog gives them in pages, by `limit` and `offset`, by a cursor, or by other addresses:
+/// all are followed the same way.
+///
+/// ```no_run
+/// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+/// use serde_json::Value;
+/// use tracing_posthog::{Method, Page};
+///
+/// let mut people = client
+///     .request(Method::GET, "/api/projects/1/persons/")
+///     .query("search", "ada@")
+///     .answer_as::<Page<Value>>()
+///     .stream();
+/// while let Some(person) = people.next().await {
+///     println!("{}", person?["distinct_ids"]);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A `next` address never takes a request elsewhere: it must be one of the same list on the configured
+/// host (or an [`alias`](crate::PostHogClientBuilder::alias) of it), and only its query is used. A list
+/// that leads in a circle, gives 100 empty pages in a row, or more than 100,000 pages, ends with
+/// [`PostHogError::Paging`].
+impl<T: DeserializeOwned, Q> Request<Page<T>, Q> {
+    /// Every page, one at a time.
+    ///
+    /// ```no_run
+    /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+    /// # use tracing_posthog::{Method, Page};
+    /// let list = client.request(Method::GET, "/api/projects/1/cohorts/");
+    /// let mut pages = list.answer_as::<Page<serde_json::Value>>().pages();
+    /// while let Some(page) = pages.next().await {
+    ///     let page = page?;
+    ///     println!("{} of {:?}", page.results.len(), page.count);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pages(self) -> Pages<T> {
+        Pages::new(self.call)
+    }
+
+    /// Every item of every page, in order, asking for each page when its turn comes.
+    pub fn stream(self) -> Items<T>
+    where
+        T: Send + 'static,
+    {
+        let start = (self.pages(), Vec::new().into_iter());
+        let items = try_unfold(start, |(mut pages, mut ready)| async move {
+            loop {
+                if let Some(item) = ready.next() {
+                    return Ok(Some((item, (pages, ready))));
+                }
+                match pages.next().await {
+                    Some(page) => ready = page?.results.into_iter(),
+                    None => return Ok(None),
+                }
+            }
+        });
+        Items {
+            items: items.boxed(),
+        }
+    }
+
+    /// All items of all pages, in memory: at most 1,000,000. See [`all_up_to`](Self::all_up_to) for
+    /// another bound, and [`stream`](Self::stream) for none.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`]; [`PostHogError::Paging`] where there are more.
+    pub async fn all(self) -> Result<Vec<T>, PostHogError> {
+        self.all_up_to(ITEMS).await
+    }
+
+    /// All items of all pages, or an error where there are more than `max`. To take some of many, see
+    /// [`first`](Self::first).
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`]; [`PostHogError::Paging`] where there are more.
+    pub async fn all_up_to(self, max: usize) -> Result<Vec<T>, PostHogError> {
+        let operation = self.call.operation();
+        let mut pages = self.pages();
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await {
+            all.extend(page?.results);
+            if all.len() > max {
+                return Err(PostHogError::Paging {
+                    operation,
+                    problem: format!("there are more than {max} items; read them with `stream`"),
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The first `n` items, or all where there are fewer. Pages after them are not asked for.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`].
+    pub async fn first(self, n: usize) -> Result<Vec<T>, PostHogError> {
+        let mut pages = self.pages();
+        let mut first = Vec::new();
+        while first.len() < n
+            && let Some(page) = pages.next().await
+        {
+            first.extend(page?.results);
+        }
+        first.truncate(n);
+        Ok(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PATH: &str = "/api/projects/1/persons/";
+
+    fn page(value: Value) -> Page<u32> {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn query(text: &str) -> Query {
+        let url = Url::parse(&format!("http://x/?{text}")).unwrap();
+        url.query_pairs().into_owned().collect()
+    }
+
+    fn next_of(next: &str) -> Result<Query, String> {
+        query_of(next, PATH, |host| host == "eu.posthog.com")
+    }
+
+    #[test]
+    fn every_shape_reads_as_a_page() {
+        let full = page(
+            json!({"count": 3, "next": "https://x/?offset=2", "previous": null,
+                               "results": [1, 2], "has_more": true}),
+        );
+        assert_eq!(full.results, [1, 2]);
+        assert_eq!(full.count, Some(3));
+        assert_eq!(full.next.as_deref(), Some("https://x/?offset=2"));
+        assert_eq!(full.previous, None);
+        assert_eq!(Value::Object(full.extra), json!({"has_more": true}));
+
+        assert_eq!(page(json!([1, 2, 3])).results, [1, 2, 3]);
+        let odd = page(json!({"results": null, "next": "", "count": "12", "previous": 7}));
+        assert_eq!(
+            (odd.results.len(), odd.next, odd.count),
+            (0, None, Some(12))
+        );
+        assert_eq!(odd.extra["previous"], 7);
+        assert_eq!(page(json!({"results": [], "count": -1})).extra["count"], -1);
+
+        for bad in [
+            json!({"detail": "no list"}),
+            json!("x"),
+            json!({"results": ["x"]}),
+        ] {
+            assert!(
+                serde_json::from_value::<Page<u32>>(bad.clone()).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_query_of_the_same_list_on_our_host_is_taken() {
+        for good in [
+            "https://eu.posthog.com/api/projects/1/persons/?cursor=a%2Fb",
+            "http://eu.posthog.com:8000/api/projects/1/persons?cursor=a/b",
+            "https://EU.posthog.com/prefix/api/projects/1/persons/?cursor=a%2fb",
+            "https://eu.posthog.com/projects/1/persons/?cursor=a/b",
+            "https://eu.posthog.com/x/../api/projects/1/%70ersons/?cursor=a/b",
+            "/api/projects/1/persons/?cursor=a/b",
+            "?cursor=a/b",
+        ] {
+            assert_eq!(next_of(good), Ok(query("cursor=a/b")), "{good}");
+        }
+        for (bad, says) in [
+            (
+                "https://evil.example/api/projects/1/persons/?cursor=a",
+                "\"evil.example\"",
+            ),
+            (
+                "https://eu.posthog.com.evil.example/api/projects/1/persons/",
+                "configured host",
+            ),
+            (
+                "https://eu.posthog.com@evil.example/api/projects/1/persons/",
+                "\"evil.example\"",
+            ),
+            ("//evil.example/api/projects/1/persons/", "\"evil.example\""),
+            (
+                "\\\\evil.example/api/projects/1/persons/",
+                "\"evil.example\"",
+            ),
+            (
+                "https://eu.posthog.com/api/projects/2/persons/?cursor=a",
+                "something else",
+            ),
+            (
+                "https://eu.posthog.com/api/projects/1/persons/../../2/persons/",
+                "something else",
+            ),
+            (
+                "https://eu.posthog.com/api/projects/1/persons/%2e%2e/",
+                "something else",
+            ),
+            (
+                "https://eu.posthog.com/api/projects%2F1/persons/",
+                "something else",
+            ),
+            ("https://eu.posthog.com/", "something else"),
+            ("file:///etc/passwd", "configured host"),
+            ("javascript:alert(1)", "configured host"),
+            ("http://", "no URL"),
+        ] {
+            let error = next_of(bad).unwrap_err();
+            assert!(error.contains(says), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_walk_ends_where_the_list_ends() {
+        let start = query("limit=2&search=a");
+        let mut walk = Walk::from(&start);
+        let first = page(json!({"results": [1, 2], "next": "?limit=2&offset=2"}));
+        let second = walk
+            .after(&first, &start, PATH, |_| false)
+            .unwrap()
+            .unwrap();
+        assert_eq!(second, query("search=a&limit=2&offset=2"));
+        let last = page(json!({"results": [3], "next": null}));
+        assert_eq!(walk.after(&last, &second, PATH, |_| false), Ok(None));
+    }
+
+    #[test]
+    fn lists_without_addresses_lead_on_by_what_they_say() {
+        for (asked, said, want) in [
+            ("", json!({"has_next": true}), Some("offset=2")),
+            (
+                "limit=2&offset=4",
+                json!({"hasMore": true}),
+                Some("limit=2&offset=6"),
+            ),
+            ("page=3", json!({"has_next": true}), Some("page=4")),
+            ("cursor=a", json!({"next_cursor": "b"}), Some("cursor=b")),
+            ("", json!({"next_cursor": null, "has_next": false}), None),
+            ("", json!({"has_next": "true"}), None),
+            ("", json!({}), None),
+        ] {
+            let asked = query(asked);
+            let mut value = said.clone();
+            value["results"] = json!([1, 2]);
+            let next = Walk::from(&asked).after(&page(value), &asked, PATH, |_| false);
+            assert_eq!(next, Ok(want.map(query)), "{said}");
+        }
+        let empty = page(json!({"results": [], "has_next": true}));
+        let start = Query::new();
+        assert_eq!(
+            Walk::from(&start).after(&empty, &start, PATH, |_| false),
+            Ok(None)
+        );
+    }
+
+    #[test]
+    fn circles_and_endless_lists_end_with_an_error() {
+        let start = query("limit=1");
+        let walk = |page_of: &dyn Fn(usize) -> Value| {
+            let (mut walk, mut at) = (Walk::from(&start), start.clone());
+            for n in 1.. {
+                match walk.after(&page(page_of(n)), &at, PATH, |_| false) {
+                    Ok(Some(next)) => at = next,
+                    Ok(None) => panic!("an end"),
+                    Err(problem) => return (n, problem),
+                }
+            }
+            unreachable!()
+        };
+        let (n, problem) = walk(&|_| json!({"results": [1], "next": "?limit=1"}));
+        assert!(n == 1 && problem.contains("circle"), "{n} {problem}");
+        let (n, problem) = walk(&|n| json!({"results": [1], "next": format!("?b={}&a=1", n % 3)}));
+        assert!(n == 4 && problem.contains("circle"), "{n} {problem}");
+        let (n, problem) = walk(&|n| json!({"results": [], "next": format!("?offset={n}")}));
+        assert!(
+            n == 100 && problem.contains("100 empty pages"),
+            "{n} {problem}"
+        );
+        let (n, problem) = walk(&|n| json!({"results": [1], "next": format!("?offset={n}")}));
+        assert!(n == PAGES && problem.contains("no end"), "{n} {problem}");
+    }
+}

@@ -1,0 +1,288 @@
+//! Queries that PostHog runs in the background.
+
+use super::answer::{QueryAnswer, QueryStatus};
+use super::{Handle, Query, Refresh};
+use crate::error::PostHogError;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+type Progress = Box<dyn FnMut(&QueryStatus) + Send>;
+
+/// A query to be run in the background: [`Query::run_async`].
+///
+/// PostHog is asked how it is doing first after 250 ms, then less and less often, up to every 5 s.
+///
+/// # Cancelling
+///
+/// The query runs at PostHog, so dropping a future here leaves it running there, unless
+/// [`cancel_on_drop`](Self::cancel_on_drop) is set. [`time_limit`](Query::time_limit) cancels it when
+/// the time is over, and [`RunningQuery::cancel`] at will.
+#[must_use = "a query does nothing until it is run"]
+pub struct AsyncQuery {
+    query: Query,
+    first: Duration,
+    longest: Duration,
+    progress: Option<Progress>,
+    on_drop: OnDrop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnDrop {
+    Leave,
+    Cancel,
+}
+
+impl AsyncQuery {
+    pub(super) fn new(query: Query) -> Self {
+        Self {
+            query,
+            first: Duration::from_millis(250),
+            longest: Duration::from_secs(5),
+            progress: None,
+            on_drop: OnDrop::Leave,
+        }
+    }
+
+    /// Is shown each state that PostHog tells while waiting.
+    pub fn progress(mut self, progress: impl FnMut(&QueryStatus) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// See [`Query::time_limit`].
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.query = self.query.time_limit(limit);
+        self
+    }
+
+    /// How long to wait before asking for the first time, and at most between later times.
+    pub fn poll(mut self, first: Duration, longest: Duration) -> Self {
+        (self.first, self.longest) = (first, longest);
+        self
+    }
+
+    /// Tells PostHog to cancel the query when it is dropped before its end: this future, or the
+    /// [`RunningQuery`]. It is done by a task of the Tokio runtime in which the drop happens; where
+    /// there is none, the query is left running.
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.on_drop = OnDrop::Cancel;
+        self
+    }
+
+    /// Runs it to its end, and gives PostHog's answer. The same as awaiting it.
+    ///
+    /// # Errors
+    /// As [`Query::run`]; [`PostHogError::QueryTimeLimit`] when the time is over.
+    pub async fn run(self) -> Result<QueryAnswer, PostHogError> {
+        self.start().await?.wait().await
+    }
+
+    /// Runs it to its end, and reads each row; see [`Query::rows`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run) and [`Query::rows`].
+    pub async fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
+        self.run().await?.rows()
+    }
+
+    /// Starts it, and gives a handle on it.
+    ///
+    /// ```no_run
+    /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+    /// # async fn stop_asked() {}
+    /// let mut running = client.hogql(12345, "SELECT 1").run_async().start().await?;
+    /// tokio::select! {
+    ///     answer = running.wait() => println!("{}", answer?.results),
+    ///     () = stop_asked() => running.cancel().await?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn start(self) -> Result<RunningQuery, PostHogError> {
+        let limit = self.query.limit;
+        let refresh = self.query.refresh.unwrap_or(Refresh::Async).in_background();
+        let (handle, body) = self.query.into_body(Some(refresh))?;
+        // From here on it may be running, whether or not the answer comes.
+        let mut running = RunningQuery {
+            armed: self.on_drop == OnDrop::Cancel,
+            handle: handle.clone(),
+            done: None,
+            deadline: limit.map(|limit| (limit, Instant::now() + limit)),
+            first: self.first,
+            longest: self.longest,
+            progress: self.progress.map(Mutex::new),
+        };
+        let started: Result<QueryAnswer, _> = handle.within(limit, handle.post(&body)).await;
+        let mut answer = match started {
+            Ok(answer) => answer,
+            Err(error) => {
+                // It never started, or cancelling was tried.
+                running.armed &= may_run(&error);
+                return Err(error);
+            }
+        };
+        match answer.query_status.take() {
+            Some(status) if !status.complete && !status.error => {
+                // PostHog may know the same query under an older id.
+                if let Some(id) = status.id {
+                    running.handle.id = id;
+                }
+            }
+            Some(status) if answer.results.is_null() => running.done = Some(status.into_answer()),
+            status => {
+                answer.query_status = status;
+                running.done = Some(answer);
+            }
+        }
+        Ok(running)
+    }
+}
+
+impl IntoFuture for AsyncQuery {
+    type Output = Result<QueryAnswer, PostHogError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for AsyncQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncQuery")
+            .field("query", &self.query)
+            .field("poll", &(self.first, self.longest))
+            .field("on_drop", &self.on_drop)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A query that PostHog is running: [`AsyncQuery::start`].
+pub struct RunningQuery {
+    handle: Handle,
+    done: Option<QueryAnswer>,
+    deadline: Option<(Duration, Instant)>,
+    first: Duration,
+    longest: Duration,
+    /// Locked never, but for the handle to be shared.
+    progress: Option<Mutex<Progress>>,
+    /// Whether it is to be cancelled when dropped.
+    armed: bool,
+}
+
+impl RunningQuery {
+    /// The id under which PostHog knows it.
+    pub fn id(&self) -> &str {
+        &self.handle.id
+    }
+
+    /// Asks once how it is doing.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`]; a failed query is one, with PostHog's words.
+    pub async fn status(&self) -> Result<QueryStatus, PostHogError> {
+        #[derive(serde::Deserialize)]
+        struct Wrapped {
+            query_status: QueryStatus,
+        }
+        let at = self.handle.at.id("query_id", &self.handle.id);
+        let mut call = at.call("query status", Method::GET, "/");
+        if self.progress.is_some() {
+            call.set("show_progress".into(), "true".into());
+        }
+        Ok(call.send::<Wrapped>().await?.query_status)
+    }
+
+    /// Waits for its end. Dropping the future loses nothing: waiting can begin again, also after an
+    /// error of the connection.
+    ///
+    /// # Errors
+    /// As [`AsyncQuery::run`].
+    pub async fn wait(&mut self) -> Result<QueryAnswer, PostHogError> {
+        let Some((limit, deadline)) = self.deadline else {
+            return self.poll().await;
+        };
+        match tokio::time::timeout_at(deadline, self.poll()).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.armed = false;
+                Err(self.handle.give_up(limit).await)
+            }
+        }
+    }
+
+    async fn poll(&mut self) -> Result<QueryAnswer, PostHogError> {
+        let longest = self.longest;
+        let mut delays = ExponentialBuilder::new()
+            .with_factor(1.5)
+            .with_min_delay(self.first.min(longest))
+            .with_max_delay(longest)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        while self.done.is_none() {
+            tokio::time::sleep(delays.next().unwrap_or(longest).min(longest)).await;
+            let status = match self.status().await {
+                Ok(status) => status,
+                Err(error) => {
+                    self.armed &= may_run(&error);
+                    return Err(error);
+                }
+            };
+            if let Some(progress) = &mut self.progress {
+                progress.get_mut().unwrap_or_else(PoisonError::into_inner)(&status);
+            }
+            if status.complete || status.error {
+                self.done = Some(status.into_answer());
+            }
+        }
+        self.armed = false;
+        let answer = self.done.take().unwrap_or_default();
+        answer.checked(&self.handle.id)
+    }
+
+    /// Tells PostHog to cancel it.
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`].
+    pub async fn cancel(&mut self) -> Result<(), PostHogError> {
+        self.handle.cancel().await?;
+        self.armed = false;
+        Ok(())
+    }
+}
+
+/// Whether a query may be running after that error. Refusals, such as of a query that failed or that
+/// PostHog does not know, show that it is not.
+fn may_run(error: &PostHogError) -> bool {
+    let tried = matches!(error, PostHogError::QueryTimeLimit { .. });
+    error.is_retryable() || (error.status().is_none() && !tried)
+}
+
+impl Drop for RunningQuery {
+    fn drop(&mut self) {
+        if self.armed
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let handle = self.handle.clone();
+            runtime.spawn(async move { handle.cancel().await });
+        }
+    }
+}
+
+impl fmt::Debug for RunningQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningQuery")
+            .field("id", &self.handle.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,526 @@
+//! One row of a query, as serde reads it: by name or by position.
+
+use serde::de::value::{StrDeserializer, UnitDeserializer};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::{Error, Value};
+
+/// A row: its cells, and the names of the columns.
+pub(super) struct Row<'a> {
+    columns: Columns<'a>,
+    cells: Vec<Value>,
+}
+
+enum Columns<'a> {
+    Shared(&'a [String]),
+    Own(Vec<String>),
+}
+
+impl Columns<'_> {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Shared(names) => names,
+            Self::Own(names) => names,
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn new(columns: &'a [String], row: Value) -> Self {
+        match row {
+            Value::Array(cells) => Self {
+                columns: Columns::Shared(columns),
+                cells,
+            },
+            // Some kinds of queries name the values in each row.
+            Value::Object(row) => {
+                let (names, cells) = row.into_iter().unzip();
+                Self {
+                    columns: Columns::Own(names),
+                    cells,
+                }
+            }
+            cell => Self {
+                columns: Columns::Shared(columns),
+                cells: vec![cell],
+            },
+        }
+    }
+
+    fn single(mut self) -> Result<Cell, Error> {
+        match (self.cells.pop(), self.cells.len()) {
+            (Some(cell), 0) => Ok(Cell {
+                name: self.columns.names().first().cloned(),
+                value: cell,
+            }),
+            (cell, others) => Err(Error::custom(format_args!(
+                "it has {} values, where one is expected; read it into a tuple or a struct",
+                others + usize::from(cell.is_some())
+            ))),
+        }
+    }
+
+    fn by_position(self) -> Walk<'a> {
+        Walk {
+            columns: self.columns,
+            cells: self.cells.into_iter(),
+            at: 0,
+            value: None,
+        }
+    }
+
+    fn by_name(self) -> Result<Walk<'a>, Error> {
+        let (names, cells) = (self.columns.names().len(), self.cells.len());
+        if names != cells {
+            return Err(Error::custom(format_args!(
+                "it has {cells} values and {names} names of columns"
+            )));
+        }
+        Ok(self.by_position())
+    }
+}
+
+/// Hands out the cells one after the other.
+struct Walk<'a> {
+    columns: Columns<'a>,
+    cells: std::vec::IntoIter<Value>,
+    at: usize,
+    value: Option<Value>,
+}
+
+impl Walk<'_> {
+    fn cell(&mut self, value: Value) -> Cell {
+        let name = self.columns.names().get(self.at);
+        let name = name.cloned().unwrap_or_else(|| (self.at + 1).to_string());
+        self.at += 1;
+        Cell {
+            name: Some(name),
+            value,
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Walk<'_> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
+        let Some(value) = self.cells.next() else {
+            return Ok(None);
+        };
+        self.cell(value).read(seed).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.cells.len())
+    }
+}
+
+impl<'de> MapAccess<'de> for Walk<'_> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
+        self.value = self.cells.next();
+        match (&self.value, self.columns.names().get(self.at)) {
+            (Some(_), Some(name)) => {
+                let name: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
+                seed.deserialize(name).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        let value = self.value.take().unwrap_or_default();
+        self.cell(value).read(seed)
+    }
+}
+
+macro_rules! single {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            let cell = self.single()?;
+            let name = cell.name.clone();
+            cell.$method(visitor).map_err(|e| in_column(name.as_deref(), e))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Row<'_> {
+    type Error = Error;
+
+    single! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_bytes deserialize_byte_buf deserialize_unit deserialize_identifier
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.columns.names().len() == self.cells.len() {
+            true => visitor.visit_map(self.by_position()),
+            false => visitor.visit_seq(self.by_position()),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match *self.cells {
+            [Value::Null] => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(self.by_position())
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        if len != self.cells.len() {
+            return Err(Error::custom(format_args!(
+                "it has {} values, where {len} are expected",
+                self.cells.len()
+            )));
+        }
+        visitor.visit_seq(self.by_position())
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_tuple(len, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(self.by_name()?)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_map(self.by_name()?)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let cell = self.single()?;
+        let column = cell.name.clone();
+        cell.value
+            .deserialize_enum(name, variants, visitor)
+            .map_err(|e| in_column(column.as_deref(), e))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        UnitDeserializer::<Error>::new().deserialize_any(visitor)
+    }
+}
+
+fn in_column(name: Option<&str>, error: Error) -> Error {
+    match name {
+        Some(name) => Error::custom(format_args!("column {name:?}: {error}")),
+        None => error,
+    }
+}
+
+/// One value of a row. PostHog writes some in more than one way: numbers as text, booleans as numbers.
+struct Cell {
+    name: Option<String>,
+    value: Value,
+}
+
+impl Cell {
+    fn read<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+        let name = self.name.clone();
+        seed.deserialize(self)
+            .map_err(|e| in_column(name.as_deref(), e))
+    }
+
+    fn integer(&self) -> Option<i128> {
+        match &self.value {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) if number.is_f64() => number
+                .as_f64()
+                .filter(|n| n.fract() == 0.0 && n.abs() < 9e15)
+                .map(|n| n as i128),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.integer() {
+                Some(n) => match (u64::try_from(n), i64::try_from(n)) {
+                    (Ok(n), _) => visitor.visit_u64(n),
+                    (_, Ok(n)) => visitor.visit_i64(n),
+                    _ => visitor.visit_i128(n),
+                },
+                None => self.value.$method(visitor),
+            }
+        }
+    )*};
+}
+
+macro_rules! forward {
+    ($($method:ident($($arg:ident: $kind:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $kind,)* visitor: V) -> Result<V::Value, Error> {
+            self.value.$method($($arg,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Cell {
+    type Error = Error;
+
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+    }
+
+    forward! {
+        deserialize_any() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_bytes() deserialize_byte_buf() deserialize_unit() deserialize_seq()
+        deserialize_map() deserialize_identifier() deserialize_ignored_any()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match (&self.value, self.value.as_u64()) {
+            (_, Some(n @ (0 | 1))) => visitor.visit_bool(n == 1),
+            (Value::String(text), _) => match text.as_str() {
+                "true" | "1" => visitor.visit_bool(true),
+                "false" | "0" => visitor.visit_bool(false),
+                _ => self.value.deserialize_bool(visitor),
+            },
+            _ => self.value.deserialize_bool(visitor),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value.as_str().map(str::parse) {
+            Some(Ok(n)) => visitor.visit_f64(n),
+            _ => self.value.deserialize_f64(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::QueryAnswer;
+    use super::*;
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+    use std::net::IpAddr;
+
+    fn rows<T: DeserializeOwned>(columns: &[&str], rows: Value) -> Result<Vec<T>, String> {
+        let answer = json!({"columns": columns, "results": rows});
+        let answer: QueryAnswer = serde_json::from_value(answer).unwrap();
+        answer.rows().map_err(|e| e.to_string())
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Named {
+        total: u64,
+        event: String,
+        #[serde(default)]
+        note: Option<String>,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Tuple(String, Option<i64>);
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Address(IpAddr);
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Plan {
+        Pro,
+        Free,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Flat {
+        event: String,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Value>,
+    }
+
+    #[test]
+    fn structs_by_name_tuples_by_position_one_column_by_itself() {
+        let named = |event: &str, total| Named {
+            total,
+            event: event.into(),
+            note: None,
+        };
+        assert_eq!(
+            rows(&["event", "total"], json!([["a", 1], ["b", "2"]])),
+            Ok(vec![named("a", 1), named("b", 2)])
+        );
+        assert_eq!(
+            rows(
+                &["total", "more", "event", "note"],
+                json!([[3.0, {}, "c", null]])
+            ),
+            Ok(vec![named("c", 3)])
+        );
+        assert_eq!(
+            rows(&[], json!([{"event": "d", "total": 4}])),
+            Ok(vec![named("d", 4)])
+        );
+        assert_eq!(
+            rows(&["a", "b"], json!([["x", null], ["y", -7]])),
+            Ok(vec![Tuple("x".into(), None), Tuple("y".into(), Some(-7))])
+        );
+        assert_eq!(rows(&["n"], json!([[1], ["2"], 3])), Ok(vec![1u8, 2, 3]));
+        assert_eq!(rows(&["n"], json!([[1]])), Ok(vec![(1u8,)]));
+        assert_eq!(
+            rows(&["n"], json!([[null], ["x"]])),
+            Ok(vec![None, Some("x".to_owned())])
+        );
+        let ip = IpAddr::from([10, 0, 0, 7]);
+        assert_eq!(rows(&["ip"], json!([["10.0.0.7"]])), Ok(vec![Address(ip)]));
+        assert_eq!(
+            rows(&["plan"], json!([["pro"], ["free"]])),
+            Ok(vec![Plan::Pro, Plan::Free])
+        );
+        assert_eq!(
+            rows(&["event", "x"], json!([["a", [1]]])),
+            Ok(vec![Flat {
+                event: "a".into(),
+                rest: BTreeMap::from([("x".into(), json!([1]))])
+            }])
+        );
+        assert_eq!(
+            rows(&["a", "b"], json!([[1, 2]])),
+            Ok(vec![BTreeMap::from([
+                ("a".to_owned(), 1),
+                ("b".to_owned(), 2)
+            ])])
+        );
+        assert_eq!(rows(&["a", "b"], json!([[1, 2]])), Ok(vec![vec![1, 2]]));
+        assert_eq!(
+            rows(&["a", "b"], json!([[1, 2]])),
+            Ok(vec![json!({"a": 1, "b": 2})])
+        );
+        assert_eq!(rows(&["a"], json!([])), Ok(Vec::<u8>::new()));
+    }
+
+    #[test]
+    fn values_that_are_written_in_several_ways() {
+        assert_eq!(
+            rows(&["b"], json!([[0], [1], [true], ["false"]])),
+            Ok(vec![false, true, true, false])
+        );
+        assert_eq!(
+            rows(&["f"], json!([["1.5"], [2], ["-inf"]])),
+            Ok(vec![1.5, 2.0, f64::NEG_INFINITY])
+        );
+        assert_eq!(
+            rows(&["n"], json!([["18446744073709551616"], [-5], [u64::MAX]])),
+            Ok(vec![
+                18_446_744_073_709_551_616i128,
+                -5,
+                i128::from(u64::MAX)
+            ])
+        );
+        assert_eq!(
+            rows(&["n", "o"], json!([["3", "4"]])),
+            Ok(vec![(3i8, Some(4u64))])
+        );
+    }
+
+    #[test]
+    fn misfits_name_row_and_column() {
+        let error = |got: Result<Vec<Named>, String>| got.unwrap_err();
+        let e = error(rows(&["event", "total"], json!([["a", 1], ["b", null]])));
+        assert!(
+            e.contains("row 2, column \"total\": invalid type: null, expected u64"),
+            "{e}"
+        );
+        let e = error(rows(&["event", "count()"], json!([["a", 1]])));
+        assert!(
+            e.contains("row 1, missing field `total`; the columns are event, count()"),
+            "{e}"
+        );
+        let e = error(rows(&["event"], json!([["a", 1]])));
+        assert!(e.contains("2 values and 1 names"), "{e}");
+        let e = rows::<(u8, u8)>(&["a", "b", "c"], json!([[1, 2, 3]])).unwrap_err();
+        assert!(
+            e.contains("row 1, it has 3 values, where 2 are expected; the columns are a, b, c"),
+            "{e}"
+        );
+        let e = rows::<u8>(&["a", "b"], json!([[1, 2]])).unwrap_err();
+        assert!(e.contains("where one is expected"), "{e}");
+        let e = rows::<u8>(&["a"], json!([[300]])).unwrap_err();
+        assert!(
+            e.contains("column \"a\": invalid value: integer `300`"),
+            "{e}"
+        );
+        let e = rows::<u8>(&["a"], json!([[]])).unwrap_err();
+        assert!(e.contains("it has 0 values"), "{e}");
+        let e = rows::<Plan>(&["plan"], json!([["gold"]])).unwrap_err();
+        assert!(e.contains("column \"plan\": unknown variant `gold`"), "{e}");
+        let e = rows::<u8>(&["a"], json!({"a": 1})).unwrap_err();
+        assert!(e.contains("the results are not rows"), "{e}");
+        let long = rows::<u8>(&["a"], json!([["x".repeat(10_000)]])).unwrap_err();
+        assert!(long.len() < 500, "{}", long.len());
+    }
+}

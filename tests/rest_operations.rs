@@ -1,0 +1,172 @@
+//! Every operation of PostHog's REST API is a method that asks what it should.
+//!
+//! `api/paths.txt` holds what was seen of the API, apart from the table that the methods are made of:
+//! a line has a method, a path and the names of query parameters, those that are required with a `!`.
+
+#![cfg(feature = "rest")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_debug_implementations, unreachable_pub)]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use tracing_posthog::api::{OPERATIONS, Operation};
+use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
+use tracing_posthog::{PostHogClient, Request};
+
+#[path = "generated/calls.rs"]
+mod calls;
+
+const SEEN: &str = include_str!("../api/paths.txt");
+
+/// One call of a generated method with every id and parameter.
+pub struct Call {
+    /// Empty for a second way to say an operation.
+    operation: &'static str,
+    method: &'static str,
+    /// With ids in braces.
+    path: &'static str,
+    /// What `{scope}` in it is.
+    scope: &'static str,
+    query: &'static [(&'static str, &'static str)],
+    body: &'static str,
+    make: fn(&PostHogClient) -> Request,
+}
+
+const fn call(
+    operation: &'static str,
+    method: &'static str,
+    path: &'static str,
+    scope: &'static str,
+    query: &'static [(&'static str, &'static str)],
+    body: &'static str,
+    make: fn(&PostHogClient) -> Request,
+) -> Call {
+    Call {
+        operation,
+        method,
+        path,
+        scope,
+        query,
+        body,
+        make,
+    }
+}
+
+/// Method and path, with the query parameters known for it.
+fn seen() -> BTreeMap<(&'static str, &'static str), Vec<&'static str>> {
+    SEEN.lines()
+        .map(|line| {
+            let mut words = line.split(' ');
+            let method = words.next().unwrap();
+            ((method, words.next().unwrap()), words.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn operations_are_those_that_were_seen() {
+    let seen: BTreeSet<_> = seen().into_keys().collect();
+    let ours: BTreeSet<_> = OPERATIONS.iter().map(|o| (o.method, o.path)).collect();
+    let missing: Vec<_> = seen.difference(&ours).collect();
+    let invented: Vec<_> = ours.difference(&seen).collect();
+    assert!(missing.is_empty(), "missing: {missing:#?}");
+    assert!(invented.is_empty(), "never seen: {invented:#?}");
+    assert_eq!(OPERATIONS.len(), 1508, "one entry each");
+    let names: BTreeSet<_> = OPERATIONS.iter().map(name).collect();
+    assert_eq!(names.len(), OPERATIONS.len(), "names are unique");
+}
+
+fn name(operation: &Operation) -> String {
+    format!("{}.{}", operation.resource, operation.name)
+}
+
+/// The path with every id `{x}` as `x/b c`, which is what the calls give.
+fn path_of(call: &Call) -> String {
+    let path = call.path.replace("{scope}", call.scope);
+    let ids = path.replace('{', "").replace('}', "%2Fb%20c");
+    assert!(!ids.contains("//"), "{ids}");
+    ids
+}
+
+/// The parameters of a query string, read without the help of what wrote it.
+fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        let mut bytes = Vec::new();
+        let mut rest = text.bytes();
+        while let Some(b) = rest.next() {
+            bytes.push(match b {
+                b'%' => {
+                    let hex = [rest.next().unwrap(), rest.next().unwrap()];
+                    u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap()
+                }
+                b => b,
+            });
+        }
+        String::from_utf8(bytes).unwrap()
+    };
+    query
+        .iter()
+        .flat_map(|q| q.split('&'))
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap();
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+fn check(call: &Call, request: &RecordedRequest) {
+    let what = format!("{} {} {}", call.operation, call.method, call.path);
+    assert_eq!(request.method, call.method, "{what}");
+    assert_eq!(request.path, path_of(call), "{what}");
+    let want: Vec<(String, String)> = call
+        .query
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    assert_eq!(pairs(request.query.as_deref()), want, "{what}");
+    let key = request.header("authorization");
+    assert_eq!(key, Some("Bearer phx_every"), "{what}");
+    assert_eq!(String::from_utf8_lossy(&request.body), call.body, "{what}");
+}
+
+#[test]
+fn calls_give_every_parameter_that_was_seen() {
+    let seen = seen();
+    for call in calls::CALLS.iter().filter(|c| !c.operation.is_empty()) {
+        let given: BTreeSet<_> = call.query.iter().map(|(name, _)| *name).collect();
+        let known: BTreeSet<_> = seen[&(call.method, call.path)]
+            .iter()
+            .map(|name| name.trim_end_matches('!'))
+            .collect();
+        assert_eq!(given, known, "{}", call.operation);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_asks_what_it_should() {
+    let server = PostHogServer::start().unwrap();
+    server.answer_with(|_| Some(Answer::status(200).body("{}")));
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_every")
+        .host(server.url())
+        .build()
+        .unwrap();
+    let mut called = BTreeSet::new();
+    for call in calls::CALLS {
+        let before = server.requests().len();
+        assert_eq!(before, 0);
+        (call.make)(&client).send_as::<Value>().await.unwrap();
+        let requests = server.requests();
+        assert_eq!(requests.len(), 1, "{}", call.operation);
+        check(call, &requests[0]);
+        server.clear();
+        called.insert(call.operation);
+    }
+    let all: BTreeSet<String> = OPERATIONS.iter().map(name).collect();
+    let missed: Vec<_> = all
+        .iter()
+        .filter(|o| !called.contains(o.as_str()))
+        .collect();
+    assert!(missed.is_empty(), "never called: {missed:#?}");
+}

@@ -1,0 +1,344 @@
+//! Reads api/operations.txt. What the lines mean is written at its top.
+
+use std::collections::BTreeMap;
+
+pub struct Table {
+    pub enums: Vec<Enum>,
+    pub sets: Vec<Set>,
+    pub resources: Vec<Resource>,
+}
+
+pub struct Enum {
+    pub name: String,
+    /// Variant and value.
+    pub values: Vec<(String, String)>,
+}
+
+/// Query parameters that several operations share.
+pub struct Set {
+    pub name: String,
+    pub params: Vec<Param>,
+}
+
+pub struct Resource {
+    pub line: usize,
+    pub path: String,
+    pub rename: Option<(String, Option<String>)>,
+    pub rows: Vec<Row>,
+}
+
+pub struct Row {
+    pub line: usize,
+    pub name: String,
+    pub method: String,
+    pub tail: String,
+    pub body: Body,
+    pub answer: Option<String>,
+    pub scopes: Vec<String>,
+    pub prefix: Option<Prefix>,
+    pub marks: Vec<String>,
+    pub required: Vec<Param>,
+    pub optional: Vec<Param>,
+    pub set: Option<String>,
+}
+
+#[derive(PartialEq)]
+pub enum Body {
+    None,
+    Json,
+    Optional,
+    Multipart,
+    Fixed(String),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Prefix {
+    Projects,
+    Environments,
+    Both,
+}
+
+#[derive(Clone)]
+pub struct Param {
+    pub wire: String,
+    pub kind: Kind,
+}
+
+#[derive(Clone, PartialEq)]
+pub enum Kind {
+    Str,
+    Int,
+    Float,
+    Bool,
+    Time,
+    Json,
+    Enum(String),
+    /// Of what, and whether its items are repeated keys.
+    List(Box<Kind>, bool),
+}
+
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
+const MARKS: [&str; 4] = ["preview", "2025-10", "deprecated", "refused"];
+
+pub fn read(text: &str) -> Result<Table, String> {
+    let mut table = Table {
+        enums: Vec::new(),
+        sets: Vec::new(),
+        resources: Vec::new(),
+    };
+    for (line, text) in logical_lines(text) {
+        table
+            .line(line, &text)
+            .map_err(|e| format!("line {line}: {e}"))?;
+    }
+    table.check()?;
+    Ok(table)
+}
+
+/// Lines without remarks, continued ones joined, with the number of their first.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = match line.find("# ") {
+            _ if line == "#" => "",
+            Some(at) => &line[..at],
+            None => line,
+        }
+        .trim_end();
+        let depth = line.len() - line.trim_start().len();
+        match lines.last_mut() {
+            Some((_, last)) if depth >= 4 => {
+                last.push(' ');
+                last.push_str(line.trim_start());
+            }
+            _ if !line.is_empty() => lines.push((i + 1, line.to_owned())),
+            _ => {}
+        }
+    }
+    lines
+}
+
+impl Table {
+    fn line(&mut self, line: usize, text: &str) -> Result<(), String> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let indented = text.starts_with(' ');
+        match words[..] {
+            ["enum", name, ref values @ ..] if !indented => self.enums.push(Enum {
+                name: name.to_owned(),
+                values: values
+                    .iter()
+                    .map(|v| variant(v))
+                    .collect::<Result<_, _>>()?,
+            }),
+            ["query", name, ref params @ ..] if !indented => self.sets.push(Set {
+                name: name.to_owned(),
+                params: params
+                    .iter()
+                    .map(|p| match param(p)? {
+                        (_, true) => Err(format!("{p}: a shared parameter cannot be required")),
+                        (p, false) => Ok(p),
+                    })
+                    .collect::<Result<_, _>>()?,
+            }),
+            [path, ref rest @ ..] if text.starts_with('/') => self.resources.push(Resource {
+                line,
+                path: path.to_owned(),
+                rename: match rest {
+                    [] => None,
+                    ["as", name] => Some(((*name).to_owned(), None)),
+                    ["as", name, method] => Some(((*name).to_owned(), Some((*method).to_owned()))),
+                    _ => return Err("after the path stands nothing or `as STRUCT [METHOD]`".into()),
+                },
+                rows: Vec::new(),
+            }),
+            [name, method, tail, ref rest @ ..] if indented => {
+                let row = self.row(line, name, method, tail, rest)?;
+                match self.resources.last_mut() {
+                    Some(resource) => resource.rows.push(row),
+                    None => return Err("an operation before the first resource".into()),
+                }
+            }
+            _ => {
+                return Err(format!(
+                    "neither `/path`, `enum`, `query` nor an operation: {text:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        line: usize,
+        name: &str,
+        method: &str,
+        tail: &str,
+        rest: &[&str],
+    ) -> Result<Row, String> {
+        if !METHODS.contains(&method) {
+            return Err(format!("{method} is not one of {METHODS:?}"));
+        }
+        if !tail.starts_with('/') && !tail.is_empty() {
+            return Err(format!("the rest of the path, {tail}, starts with a slash"));
+        }
+        let mut row = Row {
+            line,
+            name: name.to_owned(),
+            method: method.to_owned(),
+            tail: tail.to_owned(),
+            body: Body::None,
+            answer: None,
+            scopes: Vec::new(),
+            prefix: None,
+            marks: Vec::new(),
+            required: Vec::new(),
+            optional: Vec::new(),
+            set: None,
+        };
+        let mut words = rest.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "json" => row.body = Body::Json,
+                "json?" => row.body = Body::Optional,
+                "multipart" => row.body = Body::Multipart,
+                "->" => match words.next() {
+                    Some(answer) => row.answer = Some((*answer).to_owned()),
+                    None => return Err("an answer is missing after `->`".into()),
+                },
+                "projects" => row.prefix = Some(Prefix::Projects),
+                "environments" => row.prefix = Some(Prefix::Environments),
+                "both" => row.prefix = Some(Prefix::Both),
+                mark if MARKS.contains(&mark) => row.marks.push(mark.to_owned()),
+                other => self.token(&mut row, other)?,
+            }
+        }
+        if row.set.is_some() && !row.optional.is_empty() {
+            return Err("a shared `?Name` stands beside no optional parameters".into());
+        }
+        Ok(row)
+    }
+
+    fn token(&self, row: &mut Row, word: &str) -> Result<(), String> {
+        if let Some(json) = word.strip_prefix('=') {
+            row.body = Body::Fixed(json.to_owned());
+        } else if let Some(query) = word.strip_prefix('?') {
+            if query.starts_with(|c: char| c.is_ascii_uppercase()) {
+                if !self.sets.iter().any(|s| s.name == query) {
+                    return Err(format!("there is no `query {query}`"));
+                }
+                row.set = Some(query.to_owned());
+            } else {
+                match param(query)? {
+                    (param, true) => row.required.push(param),
+                    (param, false) => row.optional.push(param),
+                }
+            }
+        } else if word.split(':').count() == 2 {
+            row.scopes.push(word.to_owned());
+        } else {
+            return Err(format!(
+                "{word:?} is no body, mark, `object:read` scope or ?query"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let known = |kind: &Kind| match kind {
+            Kind::Enum(name) => self.enums.iter().any(|e| e.name == *name),
+            _ => true,
+        };
+        let check = |param: &Param| {
+            let kind = match &param.kind {
+                Kind::List(item, _) => item,
+                kind => kind,
+            };
+            match known(kind) {
+                true => Ok(()),
+                false => Err(format!("{}: no type or enum of that name", param.wire)),
+            }
+        };
+        let mut names = BTreeMap::new();
+        let enums = self.enums.iter().map(|e| (&e.name, "enum"));
+        for (name, what) in enums.chain(self.sets.iter().map(|s| (&s.name, "query"))) {
+            if names.insert((what, name), ()).is_some() {
+                return Err(format!("`{what} {name}` is there twice"));
+            }
+        }
+        for set in &self.sets {
+            set.params
+                .iter()
+                .try_for_each(check)
+                .map_err(|e| format!("query {}: {e}", set.name))?;
+        }
+        for resource in &self.resources {
+            let mut names = BTreeMap::new();
+            for row in &resource.rows {
+                let at = |e| format!("line {}: {e}", row.line);
+                row.required.iter().try_for_each(check).map_err(at)?;
+                row.optional.iter().try_for_each(check).map_err(at)?;
+                if let Some(other) = names.insert(&row.name, row.line) {
+                    return Err(at(format!("`{}` is also on line {other}", row.name)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn params_of<'a>(&'a self, row: &'a Row) -> &'a [Param] {
+        match &row.set {
+            Some(name) => self
+                .sets
+                .iter()
+                .find(|s| s.name == *name)
+                .map_or(&[], |s| &s.params),
+            None => &row.optional,
+        }
+    }
+}
+
+fn variant(word: &str) -> Result<(String, String), String> {
+    let (name, value) = match word.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value),
+        None => (crate::names::variant(word), word),
+    };
+    if !name.starts_with(|c: char| c.is_ascii_uppercase()) || name == "Other" {
+        return Err(format!(
+            "{value:?} makes no variant; give one: `Name={value}`"
+        ));
+    }
+    Ok((name, value.to_owned()))
+}
+
+/// A parameter, and whether it is required.
+fn param(word: &str) -> Result<(Param, bool), String> {
+    let (word, required) = match word.strip_suffix('!') {
+        Some(word) => (word, true),
+        None => (word, false),
+    };
+    let (wire, kind) = word.split_once(':').unwrap_or((word, "str"));
+    let kind = match kind.strip_prefix('[') {
+        None => scalar(kind),
+        Some(list) => match list.strip_suffix("]*") {
+            Some(item) => Kind::List(Box::new(scalar(item)), true),
+            None => match list.strip_suffix(']') {
+                Some(item) => Kind::List(Box::new(scalar(item)), false),
+                None => return Err(format!("{word}: a list is `[type]` or `[type]*`")),
+            },
+        },
+    };
+    let wire = wire.to_owned();
+    Ok((Param { wire, kind }, required))
+}
+
+fn scalar(word: &str) -> Kind {
+    match word {
+        "str" => Kind::Str,
+        "int" => Kind::Int,
+        "float" => Kind::Float,
+        "bool" => Kind::Bool,
+        "time" => Kind::Time,
+        "json" => Kind::Json,
+        name => Kind::Enum(name.to_owned()),
+    }
+}
