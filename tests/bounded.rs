@@ -6,7 +6,9 @@ mod support;
 use std::time::{Duration, Instant};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer, Recording};
-use tracing_posthog::{CaptureHandle, CircuitBreaker, DropReason, Event, QueuePolicy};
+use tracing_posthog::{
+    CaptureHandle, CircuitBreaker, DropReason, Event, QueuePolicy, TryCaptureError,
+};
 
 const NEVER: Duration = Duration::from_secs(3600);
 const FULL: DropReason = DropReason::QueueFull;
@@ -472,4 +474,67 @@ fn the_actor_rests_while_kept_batches_pause_and_while_the_breaker_is_open() {
         assert!(busy < ms(60), "pausing, and busy for {busy:?} of 300 ms");
         assert_eq!(posthog.stats().queued + posthog.stats().in_flight, 20);
     }
+}
+
+// Told, not hidden.
+
+#[test]
+fn try_capture_says_why_it_did_not_take_an_event() {
+    let server = server();
+    server.answer_with(|_| Some(Answer::stall()));
+    let posthog = capture_to(&server)
+        .queue_events(2)
+        // Waits are for `capture`: this would never end.
+        .queue_policy(QueuePolicy::Block { timeout: NEVER })
+        .event_bytes(5_000)
+        .shutdown_timeout(ms(10))
+        .start()
+        .unwrap();
+    let huge = event(0).property("text", "x".repeat(5_000));
+    assert_eq!(posthog.try_capture(&huge), Err(TryCaptureError::TooLarge));
+    assert_eq!(posthog.try_capture(&event(1)), Ok(()));
+    assert_eq!(posthog.try_capture(&event(2)), Ok(()));
+    assert_eq!(
+        posthog.try_capture(&event(3)),
+        Err(TryCaptureError::QueueFull)
+    );
+    posthog.opt_out();
+    assert_eq!(
+        posthog.try_capture(&event(4)),
+        Err(TryCaptureError::OptedOut)
+    );
+    posthog.opt_in();
+    posthog.shutdown_blocking(ms(10));
+    assert_eq!(
+        posthog.try_capture(&event(5)),
+        Err(TryCaptureError::Shutdown)
+    );
+    let stats = posthog.stats();
+    assert_eq!(stats.captured, 5, "opted out, nothing is captured: {stats}");
+    assert_eq!(stats.dropped.by(DropReason::TooLarge), 1);
+    assert_eq!(stats.dropped.by(FULL), 1);
+    assert_eq!(
+        CaptureHandle::disabled().try_capture(&event(6)),
+        Err(TryCaptureError::Disabled)
+    );
+}
+
+#[test]
+fn try_capture_in_a_hook_is_refused() {
+    let server = server();
+    let (told, refusals) = std::sync::mpsc::channel();
+    let slot: std::sync::Arc<std::sync::OnceLock<CaptureHandle>> = Default::default();
+    let own = slot.clone();
+    let posthog = capture_to(&server)
+        .before_send(move |event| {
+            told.send(own.get().unwrap().try_capture(&event)).unwrap();
+            Some(event)
+        })
+        .start()
+        .unwrap();
+    slot.set(posthog.clone()).unwrap();
+    posthog.capture(event(1));
+    posthog.shutdown_blocking(LONG);
+    assert_eq!(refusals.recv().unwrap(), Err(TryCaptureError::WithinHook));
+    assert_eq!(posthog.stats().delivered, 1);
 }

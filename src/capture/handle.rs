@@ -130,6 +130,31 @@ impl fmt::Display for FlushReport {
     }
 }
 
+/// Why [`CaptureHandle::try_capture`] did not take an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryCaptureError {
+    /// As many events wait as the queue may hold. There will be room once some are delivered.
+    #[error("the queue is full; try again later, or raise `queue_events` or `queue_bytes`")]
+    QueueFull,
+    /// It would never be sent: see [`event_bytes`](crate::CaptureBuilder::event_bytes).
+    #[error("the event is larger than `event_bytes` allows")]
+    TooLarge,
+    /// After [`shutdown`](CaptureHandle::shutdown) nothing is taken.
+    #[error("capturing was shut down")]
+    Shutdown,
+    /// Until [`opt_in`](CaptureHandle::opt_in) nothing is taken.
+    #[error("capturing is opted out")]
+    OptedOut,
+    /// The handle never captures: no key, or [`disabled`](CaptureHandle::disabled).
+    #[error("capturing is disabled")]
+    Disabled,
+    /// Called by a `before_send` or `on_error` hook, or under the actor's own runtime: hooks could feed
+    /// themselves forever.
+    #[error("a hook cannot capture events")]
+    WithinHook,
+}
+
 thread_local! {
     /// Each thread's buffer for the record it is writing. Taken out while it is written: a value whose
     /// `Debug` captures an event finds none and uses one of its own.
@@ -186,6 +211,54 @@ impl CaptureHandle {
     pub fn capture(&self, event: Event) {
         let Some(shared) = self.active() else { return };
         shared.record(|record| record.event(&event));
+    }
+
+    /// Like [`capture`](Self::capture), for a caller who can do something about a refusal: hold back,
+    /// try again, or keep the event elsewhere. Never waits, also under
+    /// [`QueuePolicy::Block`](crate::QueuePolicy::Block). `Ok` says that the event is in the queue; what
+    /// becomes of it there is in [`stats`](Self::stats), where a refusal counts as one captured event and
+    /// one dropped.
+    ///
+    /// # Errors
+    /// [`TryCaptureError`], by reason.
+    ///
+    /// ```
+    /// # use tracing_posthog::{CaptureHandle, Event, TryCaptureError};
+    /// # async fn import(handle: &CaptureHandle, history: Vec<Event>) -> Result<(), TryCaptureError> {
+    /// for event in history {
+    ///     while let Err(refused) = handle.try_capture(&event) {
+    ///         if refused != TryCaptureError::QueueFull {
+    ///             return Err(refused);
+    ///         }
+    ///         handle.flush().await; // makes room
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_capture(&self, event: &Event) -> Result<(), TryCaptureError> {
+        let shared = self.shared.as_deref().ok_or(TryCaptureError::Disabled)?;
+        if shared.opted_out.load(Relaxed) {
+            return Err(TryCaptureError::OptedOut);
+        }
+        if is_quiet() {
+            return Err(TryCaptureError::WithinHook);
+        }
+        let at = millis(shared.clock.now());
+        let mut record = Record::over(take_scratch(), shared.max_event_bytes);
+        record.event(event);
+        let taken = if record.overflowed() {
+            shared.queue.refuse(DropReason::TooLarge);
+            Err(DropReason::TooLarge)
+        } else {
+            shared.queue.push_without_waiting(record.bytes(), at)
+        };
+        give_scratch(record.into_bytes());
+        taken.map_err(|reason| match reason {
+            DropReason::TooLarge => TryCaptureError::TooLarge,
+            DropReason::Shutdown => TryCaptureError::Shutdown,
+            _ => TryCaptureError::QueueFull,
+        })
     }
 
     /// Waits until everything captured so far is delivered or dropped, or until the flush timeout

@@ -21,7 +21,7 @@ pub use batch::Compression;
 pub use builder::{CaptureBuilder, start_event_capture_backend};
 pub use encode::GeoIp;
 pub use event::Event;
-pub use handle::{CaptureHandle, Clock, FlushReport, PostHogGuard};
+pub use handle::{CaptureHandle, Clock, FlushReport, PostHogGuard, TryCaptureError};
 #[cfg(feature = "testing")]
 pub(crate) use handle::{Shared, SystemClock};
 pub(crate) use handle::{give_scratch, take_scratch};

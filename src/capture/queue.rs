@@ -226,10 +226,27 @@ impl Queue {
     }
 
     /// Puts one record in, or counts why not.
+    #[inline]
     pub(crate) fn push(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
+        self.put(record, at, self.limits.policy)
+    }
+
+    /// The same, for a caller who wants to be told rather than wait.
+    pub(crate) fn push_without_waiting(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
+        self.put(
+            record,
+            at,
+            match self.limits.policy {
+                QueuePolicy::Block { .. } => QueuePolicy::DropNewest,
+                policy => policy,
+            },
+        )
+    }
+
+    fn put(&self, record: &[u8], at: i64, policy: QueuePolicy) -> Result<(), DropReason> {
         let mut state = self.state();
         if state.closed || !self.fits(&state, record.len()) {
-            state = self.make_room(state, record.len())?;
+            state = self.make_room(state, record.len(), policy)?;
         }
         self.append(&mut state, record, at);
         let wake = match state.sleep {
@@ -270,8 +287,9 @@ impl Queue {
         &'a self,
         mut state: MutexGuard<'a, State>,
         bytes: usize,
+        policy: QueuePolicy,
     ) -> Result<MutexGuard<'a, State>, DropReason> {
-        match self.limits.policy {
+        match policy {
             // Larger than all of the room there can be: nothing would help it.
             _ if bytes > self.limits.bytes => {}
             QueuePolicy::Block { timeout } => {
