@@ -144,6 +144,7 @@
 //! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
 //!   like, and the module `models`.
 //! - `rate-limit`: a client-side limit of requests by class of endpoint.
+//! - `metrics`: what became of events, published through the [`metrics`](https://docs.rs/metrics) facade.
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
 //!

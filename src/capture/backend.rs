@@ -7,6 +7,8 @@ use super::handle::{Control, Counters, FlushReport, Reply};
 use super::hooks::{CaptureError, Fate, Hooks};
 use super::queue::{Queue, Sleep};
 use super::stats::DropReason;
+#[cfg(feature = "metrics")]
+use super::stats::Stats;
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitState;
@@ -61,6 +63,8 @@ pub struct EventCaptureBackend {
     alone: bool,
     hurry: watch::Sender<bool>,
     trouble: Trouble,
+    #[cfg(feature = "metrics")]
+    metrics: super::metrics::Publisher,
 }
 
 /// What an actor is made of.
@@ -163,6 +167,8 @@ impl EventCaptureBackend {
             alone: false,
             hurry: watch::Sender::new(false),
             trouble: Trouble::default(),
+            #[cfg(feature = "metrics")]
+            metrics: Default::default(),
         }
     }
 
@@ -176,6 +182,8 @@ impl EventCaptureBackend {
             let Some(deadline) = self.settle_down() else {
                 continue;
             };
+            #[cfg(feature = "metrics")]
+            self.publish(deadline);
             let next = tokio::select! {
                 biased;
                 // A closed channel is always ready: asked again, it would keep all others from their turn.
@@ -201,6 +209,20 @@ impl EventCaptureBackend {
             }
         }
         self.end();
+    }
+
+    /// Before a long sleep always: what is shown meanwhile is to be true.
+    #[cfg(feature = "metrics")]
+    fn publish(&mut self, wakes: Option<Instant>) {
+        let parts = &self.parts;
+        let stats = || Stats {
+            circuit: Some(parts.client.circuit_state()),
+            ..Stats::read(&parts.queue, &parts.counters)
+        };
+        match wakes {
+            Some(_) => self.metrics.now_and_then(stats),
+            None => self.metrics.now(stats()),
+        }
     }
 
     /// Fills the free places with requests.
@@ -559,6 +581,8 @@ impl EventCaptureBackend {
     /// The shutdown is over: drops what is left, and says so.
     fn end(&mut self) {
         let left = self.parts.queue.abandon();
+        #[cfg(feature = "metrics")]
+        self.publish(None);
         if left > 0 {
             warn!(
                 target: "tracing_posthog::capture",

@@ -323,28 +323,14 @@ impl CaptureHandle {
     pub fn stats(&self) -> Stats {
         let Some(shared) = &self.shared else {
             return Stats {
-                captured: 0,
-                delivered: 0,
-                dropped: Default::default(),
-                queued: 0,
-                in_flight: 0,
-                batches: 0,
-                batches_kept: 0,
-                circuit: None,
                 disabled: true,
+                ..Stats::default()
             };
         };
-        let c = shared.queue.counts();
         Stats {
-            captured: c.delivered + c.dropped.total() + c.queued + c.in_flight,
-            delivered: c.delivered,
-            dropped: c.dropped,
-            queued: c.queued,
-            in_flight: c.in_flight,
-            batches: shared.counters.batches.load(Relaxed),
-            batches_kept: shared.counters.batches_kept.load(Relaxed),
             circuit: shared.client.as_ref().map(PostHogClient::circuit_state),
             disabled: shared.opted_out.load(Relaxed),
+            ..Stats::read(&shared.queue, &shared.counters)
         }
     }
 

@@ -8,6 +8,8 @@ mod event;
 mod handle;
 mod hooks;
 mod host;
+#[cfg(feature = "metrics")]
+mod metrics;
 pub(crate) mod notices;
 pub(crate) mod queue;
 pub(crate) mod quiet;

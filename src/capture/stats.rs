@@ -1,7 +1,10 @@
 //! The ledger: what became of every event.
 
+use super::handle::Counters;
+use super::queue::Queue;
 use crate::http::breaker::CircuitState;
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Why an event was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,7 +105,7 @@ impl fmt::Debug for Dropped {
 /// println!("{} delivered, {} lost to a full queue", stats.delivered, stats.dropped.by(DropReason::QueueFull));
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Events handed in, those refused at a full queue included.
@@ -123,6 +126,23 @@ pub struct Stats {
     pub circuit: Option<CircuitState>,
     /// Whether capturing is switched off, by configuration or by opting out.
     pub disabled: bool,
+}
+
+impl Stats {
+    /// The counts of this moment; what only a handle knows is left out.
+    pub(crate) fn read(queue: &Queue, counters: &Counters) -> Self {
+        let c = queue.counts();
+        Self {
+            captured: c.delivered + c.dropped.total() + c.queued + c.in_flight,
+            delivered: c.delivered,
+            dropped: c.dropped,
+            queued: c.queued,
+            in_flight: c.in_flight,
+            batches: counters.batches.load(Relaxed),
+            batches_kept: counters.batches_kept.load(Relaxed),
+            ..Self::default()
+        }
+    }
 }
 
 /// One line for people: `12 captured: 10 delivered, 1 queued, 0 in flight, 1 dropped (queue_full 1)`.
@@ -164,9 +184,7 @@ mod tests {
             queued: 1,
             in_flight: 0,
             batches: 1,
-            batches_kept: 0,
-            circuit: None,
-            disabled: false,
+            ..Stats::default()
         };
         assert_eq!(
             stats.to_string(),

@@ -1,0 +1,92 @@
+//! With the feature `metrics` the ledger is published through the facade of that crate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use std::collections::BTreeMap;
+use support::*;
+use tracing_posthog::testing::Answer;
+use tracing_posthog::{CaptureHandle, Event};
+
+/// The sums of all that was published so far: a snapshot starts from zero again.
+#[derive(Default)]
+struct Published {
+    counters: BTreeMap<String, u64>,
+    gauges: BTreeMap<String, f64>,
+}
+
+impl Published {
+    fn read(&mut self, recorder: &Snapshotter) {
+        for (key, _, _, value) in recorder.snapshot().into_vec() {
+            let labels: String = key
+                .key()
+                .labels()
+                .map(|l| format!("{{{}={}}}", l.key(), l.value()))
+                .collect();
+            let name = format!("{}{labels}", key.key().name());
+            match value {
+                DebugValue::Counter(n) => *self.counters.entry(name).or_default() += n,
+                DebugValue::Gauge(n) => *self.gauges.entry(name).or_default() += n.into_inner(),
+                DebugValue::Histogram(_) => panic!("{name} is a histogram"),
+            }
+        }
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        self.counters.get(name).copied().unwrap_or_default()
+    }
+}
+
+fn capture(posthog: &CaptureHandle, events: u64) {
+    for n in 0..events {
+        posthog.capture(Event::new("tick").distinct_id("user_1").property("n", n));
+    }
+}
+
+// One test: the recorder is the process's.
+#[test]
+fn two_actors_add_up_to_their_ledgers() {
+    let recorder = DebuggingRecorder::new();
+    let published = recorder.snapshotter();
+    recorder.install().unwrap();
+    let mut seen = Published::default();
+
+    let (fine, refusing) = (server(), server());
+    refusing.answer_with(|_| Some(Answer::status(400)));
+    let first = capture_to(&fine).start().unwrap();
+    let second = capture_to(&refusing).start().unwrap();
+    capture(&first, 30);
+    capture(&second, 12);
+    // Asleep, an actor has published what happened.
+    wait_until("both ledgers are published", || {
+        seen.read(&published);
+        seen.counter("posthog_events_delivered_total") == 30
+            && seen.counter("posthog_events_dropped_total{reason=rejected}") == 12
+    });
+    assert_eq!(seen.counter("posthog_events_captured_total"), 42);
+    assert_eq!(seen.gauges["posthog_events_queued"], 0.0);
+    assert_eq!(seen.gauges["posthog_events_in_flight"], 0.0);
+
+    // Waiting events are shown while they wait, and are gone when they are.
+    fine.answer_next(Answer::stall());
+    capture(&first, 5);
+    wait_until("a request is shown under way", || {
+        seen.read(&published);
+        seen.gauges["posthog_events_in_flight"] == 5.0
+    });
+    first.shutdown_blocking(ms(50));
+    second.shutdown_blocking(LONG);
+    wait_until("the end is published", || {
+        seen.read(&published);
+        seen.gauges["posthog_events_in_flight"] == 0.0
+    });
+    assert_eq!(seen.counter("posthog_events_captured_total"), 47);
+    let stats = [first.stats(), second.stats()];
+    let batches = stats.iter().map(|s| s.batches).sum::<u64>();
+    assert_eq!(seen.counter("posthog_batches_sent_total"), batches);
+    assert_eq!(
+        seen.counter("posthog_events_dropped_total{reason=shutdown}"),
+        5
+    );
+}
