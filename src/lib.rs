@@ -127,8 +127,8 @@
 //!
 //! - Capturing does no I/O, never waits for PostHog and never panics.
 //! - The queue is bounded, in events and bytes. What does not fit, or cannot be delivered, is dropped and
-//!   counted by reason: `captured = delivered + dropped + queued + in_flight` in every
-//!   [`stats`](CaptureHandle::stats).
+//!   counted by reason: `captured + recovered = delivered + dropped + queued + in_flight + spooled` in every
+//!   [`stats`](CaptureHandle::stats); `recovered` and `spooled` are of the disk spool.
 //! - Requests are retried ([`RetryPolicy`]), batches that failed are kept and tried again while there is room,
 //!   and a [`CircuitBreaker`] leaves a failing PostHog alone.
 //! - [`flush`](CaptureHandle::flush), [`shutdown`](CaptureHandle::shutdown) and the drop of the
@@ -144,6 +144,8 @@
 //! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
 //!   like, and the module `models`.
 //! - `rate-limit`: a client-side limit of requests by class of endpoint.
+//! - `spool`: what cannot be delivered now goes to disk ([`Spool`]), and is delivered later, by this process or the
+//!   next.
 //! - `metrics`: what became of events, published through the [`metrics`](https://docs.rs/metrics) facade.
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
@@ -160,6 +162,17 @@ mod http;
 mod layer;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+/// What the fuzzers feed.
+#[cfg(all(fuzzing, feature = "spool"))]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod __fuzz {
+    /// Reads a spool file: how many events, and how many damaged lines.
+    pub fn spool_file(bytes: &[u8]) -> (usize, usize) {
+        crate::capture::spool::file::fuzz(bytes)
+    }
+}
 
 pub use capture::*;
 pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};

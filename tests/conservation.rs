@@ -1,4 +1,4 @@
-//! No event vanishes: `captured = delivered + dropped + queued + in_flight`, in every snapshot, through
+//! No event vanishes: `captured = delivered + dropped + queued + in_flight` (and `spooled`), in every snapshot, through
 //! every fault.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

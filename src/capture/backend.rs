@@ -1,19 +1,27 @@
 //! The actor: takes batches from the queue, sends them, settles what became of them.
 
-use super::batch::{self, Batch, Wire};
+mod disk;
+mod flushes;
+mod lanes;
+mod pause;
+
+use super::batch::{Batch, Wire};
 use super::builder::CaptureBuilder;
 use super::encode::Encoder;
-use super::handle::{Control, Counters, FlushReport, Reply};
+use super::handle::{Control, Counters};
 use super::hooks::{CaptureError, Fate, Hooks};
-use super::queue::{Queue, Sleep};
+use super::queue::{Home, Queue, Sleep};
+use super::spool::{Durability, Store};
 use super::stats::DropReason;
 #[cfg(feature = "metrics")]
 use super::stats::Stats;
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitState;
-use crate::http::retry::RetryPolicy;
+use flushes::{Flush, Shutdown};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use lanes::Turn;
+use pause::Pause;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -46,13 +54,18 @@ use tracing::{debug, warn};
 pub struct EventCaptureBackend {
     parts: Parts,
     in_flight: FuturesUnordered<Sending>,
-    /// The chunk numbers and sizes of the batches in flight.
-    flying: Vec<(u64, usize)>,
+    /// The batches in flight.
+    flying: Vec<Arc<Batch>>,
     /// Encoded, and waiting for their turn.
     fresh: VecDeque<Batch>,
     /// Failed in all their attempts, and waiting to be tried again.
     kept: VecDeque<Batch>,
+    /// How many events of these two the ledger knows of.
+    counted: usize,
+    turn: Turn,
     pause: Pause,
+    /// When a batch last failed and was left to the disk.
+    failed_at: Option<Instant>,
     /// Events before this number go at once.
     due: u64,
     /// When the interval is over; `None` while nothing happens.
@@ -76,63 +89,28 @@ pub(crate) struct Parts {
     pub(crate) wire: Arc<Wire>,
     pub(crate) encoder: Encoder,
     pub(crate) hooks: Hooks,
+    /// Never there without the feature `spool`.
+    pub(crate) disk: Option<Store>,
     pub(crate) batch_bytes: usize,
     pub(crate) interval: Duration,
     pub(crate) max_in_flight: usize,
     pub(crate) shutdown_timeout: Duration,
 }
 
-type Sending = Pin<Box<dyn Future<Output = (Batch, Result<(), PostHogError>)> + Send>>;
-
-/// A flush that waits.
-struct Flush {
-    until: u64,
-    open: u64,
-    delivered: u64,
-    since: Instant,
-    deadline: Instant,
-    reply: Reply,
-}
-
-struct Shutdown {
-    deadline: Instant,
-    open: u64,
-    delivered: u64,
-    replies: Vec<Reply>,
-}
-
-/// How long kept batches wait: longer each time, and not at all after a success.
-#[derive(Default)]
-struct Pause {
-    /// `None`: they may go.
-    until: Option<Instant>,
-    delays: Option<Box<dyn Iterator<Item = Duration> + Send>>,
-}
-
-impl Pause {
-    fn lengthen(&mut self) {
-        let policy = RetryPolicy::default().first_delay(Duration::from_secs(1));
-        let delays = self.delays.get_or_insert_with(|| Box::new(policy.delays()));
-        let delay = delays.next().unwrap_or(policy.max_delay);
-        self.until = Some(Instant::now() + delay);
-    }
-
-    fn is_over(&self) -> bool {
-        self.until.is_none_or(|until| until <= Instant::now())
-    }
-}
+type Sending = Pin<Box<dyn Future<Output = (Arc<Batch>, Result<(), PostHogError>)> + Send>>;
 
 /// What was said about failing deliveries, so that an episode is reported once.
 #[derive(Default)]
 struct Trouble {
     keeping: bool,
+    spooling: bool,
     dropping: bool,
     rejected_status: Option<u16>,
 }
 
 enum Next {
     Order(Option<Control>),
-    Settled(Batch, Result<(), PostHogError>),
+    Settled(Arc<Batch>, Result<(), PostHogError>),
     Woken,
     Timer,
 }
@@ -159,7 +137,10 @@ impl EventCaptureBackend {
             flying: Vec::new(),
             fresh: VecDeque::new(),
             kept: VecDeque::new(),
+            counted: 0,
+            turn: Turn::default(),
             pause: Pause::default(),
+            failed_at: None,
             due: 0,
             tick: None,
             flushes: Vec::new(),
@@ -173,8 +154,12 @@ impl EventCaptureBackend {
     }
 
     pub(crate) async fn run(mut self) {
+        self.open_disk();
         loop {
+            self.look_around(Duration::MAX);
             self.start_sends();
+            self.stow();
+            self.count_waiting();
             self.answer_flushes();
             if self.is_done() {
                 break;
@@ -227,7 +212,10 @@ impl EventCaptureBackend {
 
     /// Fills the free places with requests.
     fn start_sends(&mut self) {
-        while self.in_flight.len() < self.parts.max_in_flight && self.may_send() {
+        while self.in_flight.len() < self.parts.max_in_flight
+            && self.may_send()
+            && !self.has_given_up()
+        {
             let Some(batch) = self.next_batch() else {
                 break;
             };
@@ -247,49 +235,10 @@ impl EventCaptureBackend {
             }
     }
 
-    /// The oldest batch that may go: kept ones after their pause, then encoded ones, then the queue.
-    fn next_batch(&mut self) -> Option<Batch> {
-        if self.pause.is_over()
-            && let Some(batch) = self.kept.pop_front()
-        {
-            self.count_kept();
-            return Some(batch);
-        }
-        loop {
-            if let Some(batch) = self.fresh.pop_front() {
-                return Some(batch);
-            }
-            self.encode_next_chunk()?;
-        }
-    }
-
-    fn encode_next_chunk(&mut self) -> Option<()> {
-        let parts = &mut self.parts;
-        let chunk = parts.queue.take(self.due)?;
-        let mut dropped = Vec::new();
-        let batches = batch::encode(&mut parts.encoder, &chunk, parts.batch_bytes, |reason| {
-            dropped.push(reason);
-        });
-        let bytes = batches.iter().map(|b| b.json.len()).sum();
-        parts.queue.encoded(chunk, bytes);
-        for reason in dropped {
-            parts.queue.settle(1, 0, Err(reason));
-            parts.hooks.on_error(&CaptureError {
-                events: 1,
-                fate: Fate::Dropped(reason),
-                error: None,
-            });
-        }
-        self.fresh.extend(batches);
-        if self.tick.is_some() {
-            self.tick = Some(Instant::now() + self.parts.interval);
-        }
-        Some(())
-    }
-
     fn send(&mut self, batch: Batch) {
         self.parts.counters.batches.fetch_add(1, Relaxed);
-        self.flying.push((batch.seq, batch.len()));
+        let batch = Arc::new(batch);
+        self.flying.push(batch.clone());
         let (wire, client) = (self.parts.wire.clone(), self.parts.client.clone());
         let hurry = Some(self.hurry.subscribe());
         self.in_flight.push(Box::pin(async move {
@@ -298,21 +247,22 @@ impl EventCaptureBackend {
         }));
     }
 
-    fn settle(&mut self, batch: Batch, result: Result<(), PostHogError>) {
-        if let Some(i) = self
-            .flying
-            .iter()
-            .position(|f| *f == (batch.seq, batch.len()))
-        {
-            self.flying.swap_remove(i);
-        }
+    fn settle(&mut self, batch: Arc<Batch>, result: Result<(), PostHogError>) {
+        self.flying.retain(|flying| !Arc::ptr_eq(flying, &batch));
+        let batch = Arc::unwrap_or_clone(batch);
         let error = match result {
             Ok(()) => return self.delivered(&batch),
             Err(error) => error,
         };
         match &error {
             // Not sent at all: it keeps its place.
-            PostHogError::CircuitOpen { .. } => self.fresh.push_front(batch),
+            PostHogError::CircuitOpen { .. } if batch.home == Home::Memory => {
+                self.fresh.push_front(batch);
+            }
+            PostHogError::CircuitOpen { .. } => {
+                // It is on disk, so this only lets go of it.
+                let _ = self.move_to_disk(batch, Durability::Synced);
+            }
             e if e.status() == Some(413) => self.too_large(batch, &error),
             e if e.is_retryable() => self.exhausted(batch, &error),
             _ => {
@@ -324,16 +274,17 @@ impl EventCaptureBackend {
 
     fn delivered(&mut self, batch: &Batch) {
         let events = batch.len() as u64;
-        self.parts
-            .queue
-            .settle(batch.len(), batch.json.len(), Ok(()));
+        self.account(batch.home, batch.len(), batch.json.len(), Ok(()));
+        self.remove_file(batch);
         for flush in self.flushes.iter_mut().filter(|f| batch.seq < f.until) {
             flush.delivered += events;
         }
-        if let Some(shutdown) = &mut self.shutdown {
+        if let Some(shutdown) = &mut self.shutdown
+            && batch.home != Home::Recovered
+        {
             shutdown.delivered += events;
         }
-        if self.trouble.keeping || self.trouble.dropping {
+        if self.trouble.keeping || self.trouble.spooling || self.trouble.dropping {
             debug!(target: "tracing_posthog::capture", "PostHog takes events again");
         }
         self.trouble = Trouble::default();
@@ -341,29 +292,38 @@ impl EventCaptureBackend {
     }
 
     fn too_large(&mut self, batch: Batch, error: &PostHogError) {
-        let (seq, len, bytes) = (batch.seq, batch.len(), batch.json.len());
         match batch.split() {
             Some((first, second)) => {
-                debug!(target: "tracing_posthog::capture", events = len, "413: sending in halves");
-                // The comma between them is gone.
-                self.parts.queue.shrink(1);
-                self.fresh.push_front(second);
-                self.fresh.push_front(first);
+                debug!(
+                    target: "tracing_posthog::capture",
+                    events = batch.len(),
+                    "413: sending in halves",
+                );
+                if batch.home == Home::Memory {
+                    // The comma between them is gone.
+                    self.parts.queue.shrink(1);
+                }
+                for part in self.replace_file(&batch, [first, second]).into_iter().rev() {
+                    self.fresh.push_front(part);
+                }
             }
             None => {
                 warn!(
                     target: "tracing_posthog::capture",
-                    bytes,
+                    bytes = batch.json.len(),
                     "PostHog says that an event is too large; it is dropped",
                 );
-                debug_assert_eq!(len, 1, "chunk {seq}");
-                self.drop_events(1, bytes, DropReason::TooLarge, Some(error));
+                debug_assert_eq!(batch.len(), 1, "chunk {}", batch.seq);
+                self.drop_batch(&batch, DropReason::TooLarge, Some(error));
             }
         }
     }
 
-    /// Keeps the batch while there is room for what comes, else drops it.
-    fn exhausted(&mut self, mut batch: Batch, error: &PostHogError) {
+    /// Leaves the batch to the disk, else keeps it while there is room for what comes, else drops it.
+    fn exhausted(&mut self, batch: Batch, error: &PostHogError) {
+        let Err(mut batch) = self.spool_exhausted(batch, error) else {
+            return;
+        };
         if self.parts.queue.is_crowded() && self.shutdown.is_none() {
             if !std::mem::replace(&mut self.trouble.dropping, true) {
                 warn!(
@@ -373,7 +333,11 @@ impl EventCaptureBackend {
                     "events cannot be delivered and the queue is full; batches are being dropped",
                 );
             }
-            return self.drop_batch(&batch, DropReason::Exhausted, Some(error));
+            let reason = match &self.parts.disk {
+                Some(disk) if disk.is_full() => DropReason::SpoolFull,
+                _ => DropReason::Exhausted,
+            };
+            return self.drop_batch(&batch, reason, Some(error));
         }
         if !std::mem::replace(&mut self.trouble.keeping, true) {
             warn!(
@@ -390,7 +354,6 @@ impl EventCaptureBackend {
         });
         batch.exhausted = Some(Instant::now());
         self.kept.push_back(batch);
-        self.count_kept();
         self.pause.lengthen();
     }
 
@@ -407,145 +370,44 @@ impl EventCaptureBackend {
     }
 
     fn drop_batch(&mut self, batch: &Batch, reason: DropReason, error: Option<&PostHogError>) {
-        self.drop_events(batch.len(), batch.json.len(), reason, error);
-    }
-
-    fn drop_events(
-        &mut self,
-        events: usize,
-        bytes: usize,
-        reason: DropReason,
-        error: Option<&PostHogError>,
-    ) {
-        self.parts.queue.settle(events, bytes, Err(reason));
+        self.account(batch.home, batch.len(), batch.json.len(), Err(reason));
+        self.remove_file(batch);
         self.parts.hooks.on_error(&CaptureError {
-            events: events as u64,
+            events: batch.len() as u64,
             fate: Fate::Dropped(reason),
             error,
         });
     }
 
-    fn count_kept(&self) {
-        let events = self.kept.iter().map(Batch::len).sum();
-        self.parts.queue.set_kept(events);
-    }
-
-    fn obey(&mut self, order: Option<Control>) {
-        match order {
-            Some(Control::Flush {
-                line,
-                timeout,
-                reply,
-            }) => {
-                let since = Instant::now();
-                // What was delivered while the order was on its way counts too.
-                let meanwhile = self.parts.queue.counts().delivered - line.delivered;
-                self.flushes.push(Flush {
-                    until: line.until,
-                    open: line.open,
-                    delivered: meanwhile.min(line.open),
-                    since,
-                    deadline: later(since, timeout),
-                    reply,
-                });
-                self.due = self.due.max(line.until);
-                self.pause.until = None;
-            }
-            Some(Control::Shutdown { timeout, reply }) => {
-                self.begin_shutdown(timeout, Some(reply));
-            }
-            None => {
-                self.alone = true;
-                self.begin_shutdown(self.parts.shutdown_timeout, None);
+    /// Says what became of events, in the column of the ledger where they stand.
+    fn account(&self, home: Home, events: usize, bytes: usize, fate: Result<(), DropReason>) {
+        match home {
+            Home::Memory => self.parts.queue.settle(events, bytes, fate),
+            Home::Disk | Home::Recovered => {
+                self.parts.queue.settle_spooled(home, events as u64, fate);
             }
         }
-    }
-
-    fn begin_shutdown(&mut self, timeout: Duration, reply: Option<Reply>) {
-        self.parts.queue.close();
-        let line = self.parts.queue.seal();
-        let now = Instant::now();
-        let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
-            deadline: later(now, timeout),
-            open: line.open,
-            delivered: 0,
-            replies: Vec::new(),
-        });
-        shutdown.deadline = shutdown.deadline.min(later(now, timeout));
-        shutdown.replies.extend(reply);
-        self.due = line.until;
-        // What is kept goes once more at once, and from there as patiently as if it were the first time.
-        self.pause = Pause::default();
-        self.hurry.send_replace(true);
-    }
-
-    /// Answers the flushes whose events are settled, kept for later, or out of time.
-    fn answer_flushes(&mut self) {
-        let now = Instant::now();
-        let mut i = 0;
-        while let Some(flush) = self.flushes.get(i) {
-            let pending = self.pending(flush.until);
-            let busy = self.flying.iter().any(|(seq, _)| *seq < flush.until)
-                || self.fresh.iter().any(|b| b.seq < flush.until)
-                || self
-                    .parts
-                    .queue
-                    .front_seq()
-                    .is_some_and(|s| s < flush.until)
-                || self
-                    .kept
-                    .iter()
-                    .any(|b| b.seq < flush.until && b.exhausted.is_none_or(|at| at < flush.since));
-            if busy && now < flush.deadline {
-                i += 1;
-                continue;
-            }
-            let flush = self.flushes.swap_remove(i);
-            flush.reply.send(FlushReport {
-                delivered: flush.delivered,
-                dropped: flush.open.saturating_sub(flush.delivered + pending),
-                pending,
-            });
-        }
-    }
-
-    /// How many events before `until` are not settled.
-    fn pending(&self, until: u64) -> u64 {
-        let kept = self.kept.iter().chain(&self.fresh);
-        let kept: usize = kept.filter(|b| b.seq < until).map(Batch::len).sum();
-        kept as u64 + self.parts.queue.queued_before(until) + self.flying_events(until)
-    }
-
-    fn flying_events(&self, until: u64) -> u64 {
-        self.flying
-            .iter()
-            .filter(|(seq, _)| *seq < until)
-            .map(|(_, events)| *events as u64)
-            .sum()
-    }
-
-    fn is_done(&self) -> bool {
-        let Some(shutdown) = &self.shutdown else {
-            return false;
-        };
-        let idle = self.in_flight.is_empty() && self.fresh.is_empty() && self.kept.is_empty();
-        (idle && self.parts.queue.front_seq().is_none()) || Instant::now() >= shutdown.deadline
     }
 
     /// Says how the actor sleeps, and until when at most. `None`: there is work.
     fn settle_down(&mut self) -> Option<Option<Instant>> {
         let full = self.in_flight.len() >= self.parts.max_in_flight;
-        let (sleep, mut wake) = if full {
-            (Sleep::Awake, None)
-        } else if !self.may_send() {
-            let wait = self.parts.client.breaker_wait().unwrap_or_default();
-            // Zero: somebody else's probe is under way.
-            let wait = wait.max(Duration::from_millis(20));
-            (Sleep::Awake, Some(Instant::now() + wait))
-        } else if self.tick.is_some() {
-            (Sleep::Timer, self.tick)
-        } else {
-            (Sleep::Deep, None)
+        let may_send = self.may_send();
+        let mut wake = None;
+        if may_send && self.writes_when_due() {
+            // Callers do not wake it for that.
+            self.tick
+                .get_or_insert_with(|| Instant::now() + self.parts.interval);
+            wake = self.tick;
+        }
+        let takes = self.stows() || (may_send && !full && !self.has_given_up());
+        let sleep = match (takes, self.tick) {
+            (false, _) => Sleep::Awake,
+            (true, None) => Sleep::Deep,
+            (true, tick) => {
+                wake = tick;
+                Sleep::Timer
+            }
         };
         if self.parts.queue.sleep(self.due, sleep).is_none() {
             self.tick
@@ -553,9 +415,16 @@ impl EventCaptureBackend {
             return None;
         }
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
+        if !may_send && !full {
+            let wait = self.parts.client.breaker_wait().unwrap_or_default();
+            // Zero: somebody else's probe is under way.
+            at_latest(Instant::now() + wait.max(Duration::from_millis(20)));
+        }
         if let Some(until) = self.pause.until
-            && !self.kept.is_empty()
-            && sleep != Sleep::Awake
+            && may_send
+            && !full
+            && !self.has_given_up()
+            && self.old_waits()
         {
             at_latest(until);
         }
@@ -577,49 +446,6 @@ impl EventCaptureBackend {
         let waiting = self.parts.queue.front_seq().is_some();
         self.tick = waiting.then(|| now + self.parts.interval);
     }
-
-    /// The shutdown is over: drops what is left, and says so.
-    fn end(&mut self) {
-        let left = self.parts.queue.abandon();
-        #[cfg(feature = "metrics")]
-        self.publish(None);
-        if left > 0 {
-            warn!(
-                target: "tracing_posthog::capture",
-                events = left,
-                "shut down before everything was delivered; the rest is dropped",
-            );
-            self.parts.hooks.on_error(&CaptureError {
-                events: left,
-                fate: Fate::Dropped(DropReason::Shutdown),
-                error: None,
-            });
-        }
-        for flush in self.flushes.drain(..) {
-            flush.reply.send(FlushReport {
-                delivered: flush.delivered,
-                dropped: flush.open.saturating_sub(flush.delivered),
-                pending: 0,
-            });
-        }
-        if let Some(shutdown) = self.shutdown.take() {
-            let report = FlushReport {
-                delivered: shutdown.delivered,
-                dropped: shutdown.open.saturating_sub(shutdown.delivered),
-                pending: 0,
-            };
-            for reply in shutdown.replies {
-                reply.send(report);
-            }
-        }
-    }
-}
-
-impl Drop for EventCaptureBackend {
-    fn drop(&mut self) {
-        // Only where its runtime went away before the shutdown: what was there is lost, and counted.
-        self.parts.queue.abandon();
-    }
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
@@ -627,10 +453,4 @@ async fn sleep_until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// `Instant + Duration` that does not panic where a timeout is meant to be endless.
-fn later(from: Instant, by: Duration) -> Instant {
-    from.checked_add(by)
-        .unwrap_or_else(|| from + Duration::from_secs(60 * 60 * 24 * 365))
 }

@@ -1,7 +1,8 @@
 //! Encoded events that travel in one request, and the bodies they travel in.
 
 use super::encode::Encoder;
-use super::queue::Chunk;
+use super::queue::{Chunk, Home};
+use super::spool::FileId;
 use super::stamp::Stamp;
 use super::stats::DropReason;
 use crate::config::Secret;
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Encoded events: their JSON, separated by commas.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Batch {
     /// The number of the first event of the chunk it comes from.
     pub(crate) seq: u64,
@@ -26,6 +27,10 @@ pub(crate) struct Batch {
     ends: Vec<usize>,
     /// When its attempts were last exhausted.
     pub(crate) exhausted: Option<Instant>,
+    /// Where the ledger counts it.
+    pub(crate) home: Home,
+    /// The file that holds the same events.
+    pub(crate) file: Option<FileId>,
 }
 
 impl Batch {
@@ -35,20 +40,48 @@ impl Batch {
             json: Vec::new(),
             ends: Vec::new(),
             exhausted: None,
+            home: Home::default(),
+            file: None,
         }
+    }
+
+    /// A batch of events that were encoded before.
+    #[cfg(feature = "spool")]
+    pub(crate) fn of_events<'a>(seq: u64, events: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut batch = Self::new(seq);
+        for event in events {
+            if batch.len() > 0 {
+                batch.json.push(b',');
+            }
+            batch.json.extend_from_slice(event);
+            batch.ends.push(batch.json.len());
+        }
+        batch
+    }
+
+    /// Each event's JSON.
+    #[cfg(feature = "spool")]
+    pub(crate) fn events(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let event = &self.json[start..*end];
+            start = end + 1;
+            event
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Two batches of half the events each; `None` for a single one.
-    pub(crate) fn split(self) -> Option<(Self, Self)> {
+    /// Two batches of half the events each, in the same place and without files; `None` for a single one.
+    pub(crate) fn split(&self) -> Option<(Self, Self)> {
         if self.len() < 2 {
             return None;
         }
         let half = self.len() / 2;
         let (mut first, mut second) = (Self::new(self.seq), Self::new(self.seq));
+        (first.home, second.home) = (self.home, self.home);
         let cut = self.ends[half - 1];
         first.ends.extend_from_slice(&self.ends[..half]);
         first.json.extend_from_slice(&self.json[..cut]);

@@ -34,6 +34,7 @@ use tokio::sync::mpsc;
 /// | [`requests_in_flight`](Self::requests_in_flight) | 4 |
 /// | [`compression`](Self::compression) | gzip |
 /// | [`geoip`](Self::geoip) | off |
+/// | `spool` (feature `spool`) | none |
 #[must_use = "nothing is captured until it is started"]
 pub struct CaptureBuilder {
     client: PostHogClient,
@@ -47,6 +48,8 @@ pub struct CaptureBuilder {
     migration: Migration,
     disabled: bool,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "spool")]
+    spool: Option<super::spool::Spool>,
 }
 
 impl fmt::Debug for CaptureBuilder {
@@ -101,6 +104,8 @@ impl CaptureBuilder {
             migration: Migration::default(),
             disabled: false,
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "spool")]
+            spool: None,
         }
     }
 
@@ -243,6 +248,15 @@ impl CaptureBuilder {
         self
     }
 
+    /// Keeps on disk what cannot be delivered now: see [`Spool`](crate::Spool). Default: nothing is
+    /// written to disk.
+    #[cfg(feature = "spool")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "spool")))]
+    pub fn spool(mut self, spool: super::spool::Spool) -> Self {
+        self.spool = Some(spool);
+        self
+    }
+
     /// Starts the actor on a thread of its own with a runtime of its own: it works without a runtime,
     /// and outlives yours.
     ///
@@ -269,8 +283,9 @@ impl CaptureBuilder {
     }
 
     /// Starts the actor as a task of your runtime. When that runtime goes away first, what is not
-    /// delivered is dropped, and counted. End it with `shutdown().await`: a blocking call, or a guard's
-    /// drop, on the only thread of that runtime keeps the actor from running, and waits in vain.
+    /// delivered is dropped (left on disk, with a disk spool), and counted. End it with `shutdown().await`: a blocking call, or a guard's
+    /// drop, on the only thread of that runtime keeps the actor from running, and waits in vain. A disk
+    /// spool reads and writes its files within that task: prefer [`start`](Self::start) with one.
     ///
     /// # Errors
     /// [`PostHogError::Config`] where the client has no project API key or a limit is zero.
@@ -303,6 +318,21 @@ impl CaptureBuilder {
                 "must be longer than zero; to send each event at once use `flush_at(1)`",
             ));
         }
+        #[cfg(feature = "spool")]
+        if let Some(spool) = &self.spool {
+            if spool.directory.as_os_str().is_empty() {
+                return Err(PostHogError::config(
+                    "spool",
+                    "the directory is empty; name one",
+                ));
+            }
+            if spool.max_bytes == 0 || spool.max_age.is_zero() {
+                return Err(PostHogError::config(
+                    "spool",
+                    "`max_bytes` and `max_age` must be more than zero; without a spool leave it out",
+                ));
+            }
+        }
         if self.disabled {
             return Ok(None);
         }
@@ -317,6 +347,20 @@ impl CaptureBuilder {
         let wire = Arc::new(Wire::new(key, self.migration, self.compression));
         let queue = Arc::new(Queue::new(self.limits));
         let counters = Arc::new(Counters::default());
+        #[cfg(not(feature = "spool"))]
+        let disk = None;
+        #[cfg(feature = "spool")]
+        let disk = self.spool.map(|spool| {
+            // What the envelope says is part of where files belong: another host, project or kind of
+            // traffic never gets them.
+            let identity = format!(
+                "{}\n{}\n{:?}",
+                self.client.inner.http.hosts.capture,
+                key.reveal(),
+                self.migration,
+            );
+            super::spool::Store::new(spool, &identity, counters.clone())
+        });
         let (control, orders) = mpsc::unbounded_channel();
         let handle = CaptureHandle::new(Shared {
             queue: queue.clone(),
@@ -338,6 +382,7 @@ impl CaptureBuilder {
             wire,
             encoder: Encoder::new(self.enrichment, Arc::new(Notices::default())),
             hooks,
+            disk,
             batch_bytes,
             interval: self.flush_interval,
             max_in_flight: self.in_flight,

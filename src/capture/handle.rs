@@ -4,7 +4,7 @@ use super::event::Event;
 use super::queue::{Queue, Sealed};
 use super::quiet::is_quiet;
 use super::record::{Record, millis};
-use super::stats::{DropReason, Stats};
+use super::stats::{DropReason, SpoolStats, Stats};
 use crate::client::PostHogClient;
 use std::cell::Cell;
 use std::fmt;
@@ -69,6 +69,28 @@ impl Clock for SystemClock {
 pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) batches_kept: AtomicU64,
+    pub(crate) spool: SpoolCounters,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SpoolCounters {
+    pub(crate) files: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) persisted: AtomicU64,
+    pub(crate) damaged_files: AtomicU64,
+    pub(crate) write_failures: AtomicU64,
+}
+
+impl SpoolCounters {
+    pub(crate) fn read(&self) -> SpoolStats {
+        SpoolStats {
+            files: self.files.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            persisted: self.persisted.load(Relaxed),
+            damaged_files: self.damaged_files.load(Relaxed),
+            write_failures: self.write_failures.load(Relaxed),
+        }
+    }
 }
 
 /// What the actor is asked to do, in a channel of its own: never stuck behind events.
@@ -111,12 +133,14 @@ pub struct FlushReport {
     pub dropped: u64,
     /// Not settled: the time was over, or PostHog failed and they are kept to be tried again.
     pub pending: u64,
+    /// Left on disk by the feature `spool`, to be delivered later, by this process or the next.
+    pub spooled: u64,
 }
 
 impl FlushReport {
     /// Whether everything was delivered.
     pub fn is_complete(&self) -> bool {
-        self.dropped == 0 && self.pending == 0
+        self.dropped == 0 && self.pending == 0 && self.spooled == 0
     }
 }
 
@@ -126,7 +150,11 @@ impl fmt::Display for FlushReport {
             f,
             "{} delivered, {} dropped, {} pending",
             self.delivered, self.dropped, self.pending
-        )
+        )?;
+        match self.spooled {
+            0 => Ok(()),
+            spooled => write!(f, ", {spooled} left on disk"),
+        }
     }
 }
 
@@ -289,7 +317,8 @@ impl CaptureHandle {
     }
 
     /// Refuses further events, delivers what is there, within the shutdown timeout (default 5 s), and
-    /// ends the actor. What is left then is dropped and counted. Any number of calls do the same as one.
+    /// ends the actor. What is left then is left on disk where there is a spool, else dropped, and
+    /// counted. Any number of calls do the same as one.
     pub async fn shutdown(&self) -> FlushReport {
         let Some(shared) = &self.shared else {
             return FlushReport::default();
@@ -417,6 +446,7 @@ impl Shared {
         let c = self.queue.counts();
         FlushReport {
             pending: c.queued + c.in_flight,
+            spooled: c.spooled_here,
             ..FlushReport::default()
         }
     }

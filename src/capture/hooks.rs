@@ -28,6 +28,8 @@ pub struct CaptureError<'a> {
 pub enum Fate {
     /// They stay in memory and are tried again later.
     Kept,
+    /// They are on disk, and are delivered later, by this process or the next.
+    Spooled,
     /// They are lost, for that reason.
     Dropped(DropReason),
 }

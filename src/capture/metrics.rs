@@ -16,6 +16,8 @@ const DROPPED: &str = "posthog_events_dropped_total";
 const BATCHES: &str = "posthog_batches_sent_total";
 const KEPT: &str = "posthog_batches_kept_total";
 const QUEUED: &str = "posthog_events_queued";
+const SPOOLED: &str = "posthog_events_spooled";
+const RECOVERED: &str = "posthog_events_recovered_total";
 const IN_FLIGHT: &str = "posthog_events_in_flight";
 const CIRCUITS: &str = "posthog_circuits_open";
 
@@ -51,6 +53,10 @@ impl Publisher {
 fn publish(last: &Stats, now: &Stats) {
     counter!(CAPTURED).increment(now.captured.saturating_sub(last.captured));
     counter!(DELIVERED).increment(now.delivered.saturating_sub(last.delivered));
+    let recovered = now.recovered - last.recovered;
+    if recovered > 0 {
+        counter!(RECOVERED).increment(recovered);
+    }
     counter!(BATCHES).increment(now.batches.saturating_sub(last.batches));
     counter!(KEPT).increment(now.batches_kept.saturating_sub(last.batches_kept));
     for reason in DropReason::ALL {
@@ -63,6 +69,7 @@ fn publish(last: &Stats, now: &Stats) {
     for (name, before, after) in [
         (QUEUED, last.queued, now.queued),
         (IN_FLIGHT, last.in_flight, now.in_flight),
+        (SPOOLED, last.spooled, now.spooled),
         (CIRCUITS, open(last), open(now)),
     ] {
         // Counts of events are far below where a float loses units.
@@ -86,6 +93,12 @@ fn describe() {
     );
     describe_gauge!(QUEUED, Unit::Count, "Events waiting in memory.");
     describe_gauge!(IN_FLIGHT, Unit::Count, "Events in requests under way.");
+    describe_gauge!(SPOOLED, Unit::Count, "Events that are on disk only.");
+    describe_counter!(
+        RECOVERED,
+        Unit::Count,
+        "Events on disk taken over from ended processes."
+    );
     describe_gauge!(
         CIRCUITS,
         Unit::Count,

@@ -15,6 +15,11 @@ pub(crate) mod queue;
 pub(crate) mod quiet;
 pub(crate) mod record;
 pub(crate) mod sites;
+#[cfg(feature = "spool")]
+pub(crate) mod spool;
+#[cfg(not(feature = "spool"))]
+#[path = "spool/off.rs"]
+pub(crate) mod spool;
 pub(crate) mod stamp;
 mod stats;
 
@@ -29,4 +34,6 @@ pub(crate) use handle::{Shared, SystemClock};
 pub(crate) use handle::{give_scratch, take_scratch};
 pub use hooks::{CaptureError, Fate};
 pub use queue::QueuePolicy;
-pub use stats::{DropReason, Dropped, Stats};
+#[cfg(feature = "spool")]
+pub use spool::{Spool, SpoolMode, SpoolPolicy};
+pub use stats::{DropReason, Dropped, SpoolStats, Stats};

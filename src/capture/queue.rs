@@ -102,6 +102,18 @@ pub(crate) enum Sleep {
     Deep,
 }
 
+/// In which column of the ledger an event stands that the actor has and that is not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "spool"), allow(dead_code))]
+pub(crate) enum Home {
+    #[default]
+    Memory,
+    /// On disk only, from this actor's own queue.
+    Disk,
+    /// On disk only, taken over from a process that has ended.
+    Recovered,
+}
+
 #[derive(Debug)]
 struct State {
     /// Oldest first; the last one is being filled.
@@ -116,6 +128,12 @@ struct State {
     held_bytes: usize,
     /// The part of `held` that waits to be tried again.
     kept: usize,
+    /// On disk only: of this queue, and taken over.
+    spooled: u64,
+    spooled_recovered: u64,
+    /// Ever taken over from ended processes, and delivered of them.
+    recovered: u64,
+    recovered_delivered: u64,
     delivered: u64,
     dropped: Dropped,
     sleep: Sleep,
@@ -149,6 +167,20 @@ pub(crate) struct Counts {
     pub(crate) dropped: Dropped,
     pub(crate) queued: u64,
     pub(crate) in_flight: u64,
+    pub(crate) spooled: u64,
+    /// The part of `spooled` that came through this queue.
+    pub(crate) spooled_here: u64,
+    pub(crate) recovered: u64,
+    /// The part of `delivered` that came through this queue.
+    pub(crate) delivered_here: u64,
+}
+
+impl Counts {
+    /// Derived, so that the ledger always balances.
+    pub(crate) fn captured(&self) -> u64 {
+        let settled = self.delivered + self.dropped.total();
+        (settled + self.queued + self.in_flight + self.spooled).saturating_sub(self.recovered)
+    }
 }
 
 /// Where a flush or shutdown draws its line.
@@ -179,6 +211,10 @@ impl Queue {
                 held: 0,
                 held_bytes: 0,
                 kept: 0,
+                spooled: 0,
+                spooled_recovered: 0,
+                recovered: 0,
+                recovered_delivered: 0,
                 delivered: 0,
                 dropped: Dropped::default(),
                 sleep: Sleep::Deep,
@@ -365,8 +401,8 @@ impl Queue {
         }
         Sealed {
             until: state.next,
-            open: (state.queued + state.held) as u64,
-            delivered: state.delivered,
+            open: (state.queued + state.held) as u64 + state.spooled,
+            delivered: state.delivered - state.recovered_delivered,
         }
     }
 
@@ -402,10 +438,12 @@ impl Queue {
         let mut state = self.state();
         state.held -= events;
         state.held_bytes -= bytes;
-        match fate {
-            Ok(()) => state.delivered += events as u64,
-            Err(reason) => state.dropped.add(reason, events as u64),
-        }
+        state.count(events as u64, fate);
+        self.give_room(state);
+    }
+
+    /// What has become of the room that taken events gave back.
+    fn give_room(&self, mut state: MutexGuard<'_, State>) {
         if !state.closed && !self.is_full(&state) {
             self.look_first.store(false, Ordering::Relaxed);
         }
@@ -419,6 +457,43 @@ impl Queue {
         // Notifying is a system call, also where nobody waits.
         if matches!(self.limits.policy, QueuePolicy::Block { .. }) {
             self.room.notify_all();
+        }
+    }
+
+    /// Moves taken events to the disk column: they need no room here any more.
+    pub(crate) fn spool(&self, events: usize, bytes: usize) {
+        let mut state = self.state();
+        state.held -= events;
+        state.held_bytes -= bytes;
+        state.spooled += events as u64;
+        self.give_room(state);
+    }
+
+    /// Takes events of the disk column back into memory, where the disk fails.
+    pub(crate) fn unspool(&self, home: Home, events: usize, bytes: usize) {
+        let mut state = self.state();
+        *state.on_disk(home) -= events as u64;
+        state.held += events;
+        state.held_bytes += bytes;
+        if self.is_full(&state) {
+            self.look_first.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts events that ended processes left on disk.
+    pub(crate) fn recover(&self, events: u64) {
+        let mut state = self.state();
+        state.recovered += events;
+        state.spooled_recovered += events;
+    }
+
+    /// Says what became of events of the disk column.
+    pub(crate) fn settle_spooled(&self, home: Home, events: u64, fate: Result<(), DropReason>) {
+        let mut state = self.state();
+        *state.on_disk(home) -= events;
+        state.count(events, fate);
+        if home == Home::Recovered && fate.is_ok() {
+            state.recovered_delivered += events;
         }
     }
 
@@ -442,6 +517,13 @@ impl Queue {
     /// that they were told is taken is given up for their next.
     pub(crate) fn is_crowded(&self) -> bool {
         !matches!(self.limits.policy, QueuePolicy::Block { .. }) && self.is_full(&self.state())
+    }
+
+    /// Whether half of the room is taken.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let state = self.state();
+        state.queued + state.held > self.limits.events / 2
+            || state.queued_bytes + state.held_bytes > self.limits.bytes / 2
     }
 
     /// The number of the oldest event in the queue.
@@ -524,13 +606,31 @@ impl Queue {
         Counts {
             delivered: state.delivered,
             dropped: state.dropped,
-            queued: (state.queued + state.kept) as u64,
-            in_flight: (state.held - state.kept) as u64,
+            queued: (state.queued + state.kept.min(state.held)) as u64,
+            in_flight: state.held.saturating_sub(state.kept) as u64,
+            spooled: state.spooled + state.spooled_recovered,
+            spooled_here: state.spooled,
+            recovered: state.recovered,
+            delivered_here: state.delivered - state.recovered_delivered,
         }
     }
 }
 
 impl State {
+    fn count(&mut self, events: u64, fate: Result<(), DropReason>) {
+        match fate {
+            Ok(()) => self.delivered += events,
+            Err(reason) => self.dropped.add(reason, events),
+        }
+    }
+
+    fn on_disk(&mut self, home: Home) -> &mut u64 {
+        match home {
+            Home::Recovered => &mut self.spooled_recovered,
+            Home::Disk | Home::Memory => &mut self.spooled,
+        }
+    }
+
     fn drop_oldest(&mut self) {
         let Some(front) = self.chunks.front_mut() else {
             return;

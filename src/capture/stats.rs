@@ -24,10 +24,16 @@ pub enum DropReason {
     Exhausted,
     /// Captured after the shutdown, or still there when the shutdown's time was over.
     Shutdown,
+    /// On disk, and dropped for what came after it: the spool was full.
+    SpoolFull,
+    /// On disk for longer than the spool's `max_age`.
+    Expired,
+    /// On disk, and unreadable when it was to be sent. Its remains are in the spool's directory `damaged`.
+    Damaged,
 }
 
 impl DropReason {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 10;
 
     /// All reasons.
     pub const ALL: [Self; Self::COUNT] = [
@@ -38,6 +44,9 @@ impl DropReason {
         Self::Rejected,
         Self::Exhausted,
         Self::Shutdown,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::Damaged,
     ];
 
     /// A short name, for logs and metrics labels.
@@ -50,6 +59,9 @@ impl DropReason {
             Self::Rejected => "rejected",
             Self::Exhausted => "exhausted",
             Self::Shutdown => "shutdown",
+            Self::SpoolFull => "spool_full",
+            Self::Expired => "expired",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -96,7 +108,8 @@ impl fmt::Debug for Dropped {
 }
 
 /// What became of the events captured so far. In every snapshot
-/// `captured = delivered + dropped + queued + in_flight`.
+/// `captured + recovered = delivered + dropped + queued + in_flight + spooled`; the two of the disk spool
+/// are 0 without one.
 ///
 /// ```
 /// # use tracing_posthog::{CaptureHandle, DropReason};
@@ -118,6 +131,12 @@ pub struct Stats {
     pub queued: u64,
     /// Events in a request that is under way, or between its attempts.
     pub in_flight: u64,
+    /// Events that are on disk only, those that are being sent from there included.
+    pub spooled: u64,
+    /// Events on disk that were taken over from processes that have ended.
+    pub recovered: u64,
+    /// What the disk spool has and did.
+    pub spool: SpoolStats,
     /// Batches sent, retries not counted.
     pub batches: u64,
     /// Batches that failed in all their attempts and were kept for another try.
@@ -128,16 +147,35 @@ pub struct Stats {
     pub disabled: bool,
 }
 
+/// What the disk spool of one actor has and did; all 0 without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SpoolStats {
+    /// Files of this actor, and of those it took over.
+    pub files: u64,
+    /// Their bytes, each file in steps of 4 KiB.
+    pub bytes: u64,
+    /// Events that were ever written to disk. Grows only.
+    pub persisted: u64,
+    /// Files of which something could not be read and was set aside.
+    pub damaged_files: u64,
+    /// Failed attempts to use the disk; batches stayed in memory.
+    pub write_failures: u64,
+}
+
 impl Stats {
     /// The counts of this moment; what only a handle knows is left out.
     pub(crate) fn read(queue: &Queue, counters: &Counters) -> Self {
         let c = queue.counts();
         Self {
-            captured: c.delivered + c.dropped.total() + c.queued + c.in_flight,
+            captured: c.captured(),
             delivered: c.delivered,
             dropped: c.dropped,
             queued: c.queued,
             in_flight: c.in_flight,
+            spooled: c.spooled,
+            recovered: c.recovered,
+            spool: counters.spool.read(),
             batches: counters.batches.load(Relaxed),
             batches_kept: counters.batches_kept.load(Relaxed),
             ..Self::default()
@@ -163,6 +201,12 @@ impl fmt::Display for Stats {
         }
         if self.dropped.total() > 0 {
             f.write_str(")")?;
+        }
+        if self.spooled > 0 {
+            write!(f, ", {} on disk", self.spooled)?;
+        }
+        if self.recovered > 0 {
+            write!(f, ", {} recovered", self.recovered)?;
         }
         Ok(())
     }

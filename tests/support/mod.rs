@@ -1,6 +1,8 @@
 //! What the tests of delivery share.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod spooling;
+
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, Once};
@@ -95,8 +97,8 @@ pub fn busy_time(runtime: &tokio::runtime::Runtime, time: Duration) -> Duration 
 #[track_caller]
 pub fn assert_conserved(stats: &Stats) {
     assert_eq!(
-        stats.captured,
-        stats.delivered + stats.dropped.total() + stats.queued + stats.in_flight,
+        stats.captured + stats.recovered,
+        stats.delivered + stats.dropped.total() + stats.queued + stats.in_flight + stats.spooled,
         "{stats:?}"
     );
 }

@@ -1,0 +1,112 @@
+//! Whose turn it is: fresh events and batches that failed before take turns.
+
+use super::EventCaptureBackend;
+use crate::capture::batch::{self, Batch};
+use crate::capture::hooks::{CaptureError, Fate};
+use crate::capture::queue::Home;
+use tokio::time::Instant;
+
+/// Who goes next where both wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Turn {
+    #[default]
+    Fresh,
+    Old,
+}
+
+impl EventCaptureBackend {
+    /// The next batch that may go. In a shutdown memory goes first: the disk can wait.
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
+        if self.turn == Turn::Old
+            && self.shutdown.is_none()
+            && let Some(batch) = self.next_old()
+        {
+            self.turn = Turn::Fresh;
+            return Some(batch);
+        }
+        let batch = self.next_fresh().or_else(|| self.next_old());
+        self.turn = Turn::Old;
+        batch
+    }
+
+    fn next_fresh(&mut self) -> Option<Batch> {
+        loop {
+            if let Some(batch) = self.fresh.pop_front() {
+                return Some(batch);
+            }
+            self.encode_next_chunk()?;
+        }
+    }
+
+    /// What failed before and has waited long enough: from memory, else one at a time from disk.
+    fn next_old(&mut self) -> Option<Batch> {
+        if !self.pause.is_over() {
+            return None;
+        }
+        if let Some(batch) = self.kept.pop_front() {
+            return Some(batch);
+        }
+        if self.replays() {
+            return None;
+        }
+        let mut batch = self.parts.disk.as_mut()?.next();
+        self.settle_losses();
+        if let Some(batch) = &mut batch
+            && batch.file.is_none()
+        {
+            // What could be read of a damaged file found no place on disk.
+            let (events, bytes) = (batch.len(), batch.json.len());
+            self.parts.queue.unspool(batch.home, events, bytes);
+            batch.home = Home::Memory;
+        }
+        batch
+    }
+
+    /// Whether a batch from disk is under way.
+    fn replays(&self) -> bool {
+        self.flying.iter().any(|batch| batch.home != Home::Memory)
+    }
+
+    /// Whether something that failed before could go once its pause is over.
+    pub(super) fn old_waits(&self) -> bool {
+        let on_disk = self.parts.disk.as_ref().is_some_and(|d| d.has_waiting());
+        !self.kept.is_empty() || (on_disk && !self.replays())
+    }
+
+    pub(super) fn encode_next_chunk(&mut self) -> Option<()> {
+        let parts = &mut self.parts;
+        let chunk = parts.queue.take(self.due)?;
+        let mut dropped = Vec::new();
+        let batches = batch::encode(&mut parts.encoder, &chunk, parts.batch_bytes, |reason| {
+            dropped.push(reason);
+        });
+        let bytes = batches.iter().map(|b| b.json.len()).sum();
+        parts.queue.encoded(chunk, bytes);
+        for reason in dropped {
+            parts.queue.settle(1, 0, Err(reason));
+            parts.hooks.on_error(&CaptureError {
+                events: 1,
+                fate: Fate::Dropped(reason),
+                error: None,
+            });
+        }
+        for mut batch in batches {
+            self.write_ahead(&mut batch);
+            self.fresh.push_back(batch);
+        }
+        // Ahead of its time nothing that waits for the disk is put off.
+        if self.tick.is_some() && !self.writes_ahead() {
+            self.tick = Some(Instant::now() + self.parts.interval);
+        }
+        Some(())
+    }
+
+    /// Tells the ledger how many of the taken events wait.
+    pub(super) fn count_waiting(&mut self) {
+        let events = self.kept.iter().chain(&self.fresh).map(Batch::len).sum();
+        if events != self.counted {
+            self.counted = events;
+            self.parts.queue.set_kept(events);
+        }
+    }
+}

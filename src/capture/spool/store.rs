@@ -1,0 +1,531 @@
+//! The directories of one actor: its own, and those it took over; their files, by age.
+//!
+//! `<directory>/<project>/<owner>/<files>`, with a lock file `<owner>.lock` beside each owner's directory.
+//! It is locked before the directory is made, and for as long as the owner lives: a directory whose lock
+//! can be had belongs to nobody any more.
+
+mod damage;
+mod disk;
+
+pub(crate) use disk::Durability;
+
+use super::file::{self, Name};
+use super::{Spool, SpoolMode, SpoolPolicy};
+use crate::capture::batch::Batch;
+use crate::capture::handle::Counters;
+use crate::capture::queue::Home;
+use crate::capture::stamp::Ids;
+use crate::capture::stats::DropReason;
+use damage::MAX_FILE;
+use disk::{Owner, new_owner, private_directory, write_file};
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+use tracing::warn;
+
+/// How often others are looked for, and how long a disk that failed is left alone.
+const EVERY: Duration = Duration::from_secs(30);
+/// What a file takes at least.
+const BLOCK: u64 = 4 << 10;
+/// A file, ordered by age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    created: u64,
+    owner: u32,
+    seq: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    events: u64,
+    /// As it counts against the limit.
+    bytes: u64,
+    /// The number of its first event in this actor's queue; `None` where it was taken over.
+    first: Option<u64>,
+    state: Use,
+}
+
+impl Entry {
+    fn home(&self) -> Home {
+        match self.first {
+            Some(_) => Home::Disk,
+            None => Home::Recovered,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Its batch is in memory too, and counted there.
+    InMemory,
+    Waiting,
+    Sending,
+}
+
+/// Events that left the disk undelivered.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) home: Home,
+    pub(crate) events: u64,
+    pub(crate) reason: DropReason,
+}
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    spool: Spool,
+    project: PathBuf,
+    counters: Arc<Counters>,
+    owners: BTreeMap<u32, Owner>,
+    next_owner: u32,
+    own: Option<u32>,
+    files: BTreeMap<FileId, Entry>,
+    waiting: usize,
+    bytes: u64,
+    seq: u64,
+    last_created: u64,
+    /// Set while the disk is left alone.
+    retry_at: Option<Instant>,
+    full: bool,
+    next_look: Option<Instant>,
+    lost: Vec<Lost>,
+    said_failing: bool,
+    said_damaged: bool,
+}
+
+impl Store {
+    /// `identity` tells projects apart; only its hash is written anywhere.
+    pub(crate) fn new(spool: Spool, identity: &str, counters: Arc<Counters>) -> Self {
+        let project = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, identity.as_bytes());
+        Self {
+            project: spool.directory.join(project.to_string()),
+            spool,
+            counters,
+            owners: BTreeMap::new(),
+            next_owner: 0,
+            own: None,
+            files: BTreeMap::new(),
+            waiting: 0,
+            bytes: 0,
+            seq: 0,
+            last_created: 0,
+            retry_at: None,
+            full: false,
+            next_look: None,
+            lost: Vec::new(),
+            said_failing: false,
+            said_damaged: false,
+        }
+    }
+
+    pub(crate) fn writes_ahead(&self) -> bool {
+        self.spool.mode == SpoolMode::WriteAhead
+    }
+
+    /// Whether a batch may be written, as far as is known.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.full && self.retry_at.is_none_or(|at| at <= Instant::now())
+    }
+
+    /// Whether there was no room for the last batch.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Makes the own directory, so that an unusable disk is known at the start, and takes over what ended
+    /// processes left. Returns how many events.
+    pub(crate) fn open(&mut self) -> u64 {
+        if let Err(error) = self.own() {
+            self.failed(&error);
+        }
+        self.look_around(Duration::ZERO)
+    }
+
+    /// Takes over what has been left since, and drops what is too old; at most so often. Returns how many
+    /// events were taken over.
+    pub(crate) fn look_around(&mut self, at_most_every: Duration) -> u64 {
+        let now = Instant::now();
+        let since = at_most_every.min(EVERY);
+        if self
+            .next_look
+            .is_some_and(|next| now + (EVERY - since) < next)
+        {
+            return 0;
+        }
+        self.next_look = Some(now + EVERY);
+        // A missing directory is no news: nothing is there.
+        let found = self.adopt_all().unwrap_or_default();
+        self.expire();
+        self.make_room(0);
+        self.trim_damaged();
+        self.publish();
+        found
+    }
+
+    /// Writes a batch that is in memory.
+    pub(crate) fn write(&mut self, batch: &Batch, durability: Durability) -> io::Result<FileId> {
+        let id = self.put(batch, Some(batch.seq), self.now(), durability)?;
+        self.counters
+            .spool
+            .persisted
+            .fetch_add(batch.len() as u64, Relaxed);
+        Ok(id)
+    }
+
+    /// Writes a part of what a file holds, as old as that.
+    pub(crate) fn rewrite(&mut self, batch: &Batch, of: FileId) -> io::Result<FileId> {
+        let first = match self.files.get(&of) {
+            Some(entry) => entry.first,
+            None => Some(batch.seq),
+        };
+        self.put(batch, first, of.created, Durability::Written)
+    }
+
+    /// The batch is no longer in memory: its file waits for its turn.
+    pub(crate) fn release(&mut self, id: FileId) {
+        if let Some(entry) = self.files.get_mut(&id)
+            && entry.state != Use::Waiting
+        {
+            entry.state = Use::Waiting;
+            self.waiting += 1;
+        }
+    }
+
+    /// Removes the file of a settled batch.
+    pub(crate) fn remove(&mut self, id: FileId) {
+        if let Some(path) = self.path(id)
+            && let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            // It would be sent again by the next process; PostHog knows its events by their uuid.
+            self.failed(&error);
+        }
+        self.forget(id);
+        self.publish();
+    }
+
+    /// The oldest file that waits.
+    pub(crate) fn next(&mut self) -> Option<Batch> {
+        self.expire();
+        while self.waiting > 0 {
+            let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
+            let (id, _) = self.files.iter().find(waits)?;
+            let id = *id;
+            if let Some(batch) = self.read(id) {
+                return Some(batch);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Whether events before `until` of this actor's queue wait on disk.
+    pub(crate) fn waiting_before(&self, until: u64) -> bool {
+        let before = |e: &Entry| e.state == Use::Waiting && e.first.is_some_and(|n| n < until);
+        self.waiting > 0 && self.files.values().any(before)
+    }
+
+    /// How many events before `until` of this actor's queue are on disk only.
+    pub(crate) fn events_before(&self, until: u64) -> u64 {
+        let before = |e: &&Entry| e.state != Use::InMemory && e.first.is_some_and(|n| n < until);
+        self.files.values().filter(before).map(|e| e.events).sum()
+    }
+
+    /// What was lost since the last time.
+    pub(crate) fn take_lost(&mut self) -> Vec<Lost> {
+        std::mem::take(&mut self.lost)
+    }
+
+    fn now(&self) -> u64 {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        // A clock that steps back does not change the order.
+        u64::try_from(since.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(self.last_created)
+    }
+
+    fn path(&self, id: FileId) -> Option<PathBuf> {
+        let name = Name {
+            created: id.created,
+            seq: id.seq,
+            events: self.files.get(&id)?.events,
+        };
+        Some(self.owners.get(&id.owner)?.path.join(name.to_string()))
+    }
+
+    fn put(
+        &mut self,
+        batch: &Batch,
+        first: Option<u64>,
+        created: u64,
+        durability: Durability,
+    ) -> io::Result<FileId> {
+        if self.retry_at.is_some_and(|at| at > Instant::now()) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        let lines = file::write(batch);
+        let bytes = (lines.len() as u64).next_multiple_of(BLOCK);
+        if bytes > MAX_FILE.min(self.spool.max_bytes) {
+            let error = io::Error::from(io::ErrorKind::FileTooLarge);
+            self.failed(&error);
+            return Err(error);
+        }
+        if !self.make_room(bytes) {
+            self.full = true;
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let seq = self.seq;
+        let name = Name {
+            created,
+            seq,
+            events: batch.len() as u64,
+        };
+        let written = self.own().and_then(|(owner, path)| {
+            write_file(&path, &name.to_string(), &lines, durability)?;
+            Ok(owner)
+        });
+        let owner = match written {
+            Ok(owner) => owner,
+            Err(error) => {
+                self.failed(&error);
+                return Err(error);
+            }
+        };
+        self.seq += 1;
+        self.last_created = self.last_created.max(created);
+        (self.retry_at, self.said_failing) = (None, false);
+        let id = FileId {
+            created,
+            owner,
+            seq,
+        };
+        let entry = Entry {
+            events: name.events,
+            bytes,
+            first,
+            state: Use::InMemory,
+        };
+        self.insert(id, entry);
+        self.publish();
+        Ok(id)
+    }
+
+    fn insert(&mut self, id: FileId, entry: Entry) {
+        self.bytes += entry.bytes;
+        self.waiting += usize::from(entry.state == Use::Waiting);
+        if let Some(owner) = self.owners.get_mut(&id.owner) {
+            owner.files += 1;
+        }
+        self.files.insert(id, entry);
+    }
+
+    /// Takes a file out of the books; a directory that was taken over goes with its last one.
+    fn forget(&mut self, id: FileId) -> Option<Entry> {
+        let entry = self.files.remove(&id)?;
+        self.bytes -= entry.bytes;
+        self.waiting -= usize::from(entry.state == Use::Waiting);
+        self.full = false;
+        if let Some(owner) = self.owners.get_mut(&id.owner) {
+            owner.files -= 1;
+            if owner.files == 0 && self.own != Some(id.owner) {
+                self.leave(id.owner);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Gives up a directory, and removes it where nothing is left in it.
+    fn leave(&mut self, owner: u32) {
+        if let Some(owner) = self.owners.remove(&owner)
+            && fs::remove_dir(&owner.path).is_ok()
+        {
+            let _ = fs::remove_file(&owner.lock);
+        }
+    }
+
+    /// Loses a whole file.
+    fn lose(&mut self, id: FileId, reason: DropReason) {
+        if let Some(path) = self.path(id) {
+            let _ = fs::remove_file(path);
+        }
+        if let Some(entry) = self.forget(id) {
+            self.lost.push(Lost {
+                home: entry.home(),
+                events: entry.events,
+                reason,
+            });
+        }
+    }
+
+    fn oldest_waiting(&self) -> Option<FileId> {
+        let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
+        self.files.iter().find(waits).map(|(id, _)| *id)
+    }
+
+    fn make_room(&mut self, bytes: u64) -> bool {
+        while self.bytes + bytes > self.spool.max_bytes {
+            let oldest = match self.spool.when_full {
+                SpoolPolicy::DropOldest => self.oldest_waiting(),
+                SpoolPolicy::DropNewest => None,
+            };
+            let Some(oldest) = oldest else { return false };
+            self.lose(oldest, DropReason::SpoolFull);
+        }
+        true
+    }
+
+    fn expire(&mut self) {
+        let age = u64::try_from(self.spool.max_age.as_millis()).unwrap_or(u64::MAX);
+        let last = self.now().saturating_sub(age);
+        while let Some(oldest) = self.oldest_waiting().filter(|id| id.created < last) {
+            self.lose(oldest, DropReason::Expired);
+        }
+    }
+
+    /// The own directory; made at the first need, and again where it has gone.
+    fn own(&mut self) -> io::Result<(u32, PathBuf)> {
+        if let Some(own) = self.own
+            && let Some(owner) = self.owners.get(&own)
+        {
+            if owner.path.is_dir() && owner.lock.is_file() {
+                return Ok((own, owner.path.clone()));
+            }
+            self.own = None;
+            if owner.files == 0 {
+                self.leave(own);
+            }
+        }
+        private_directory(&self.project)?;
+        let mut ids = Ids::default();
+        let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+        // Somebody who tidies up may have taken a lock file between its making and its locking.
+        for _ in 0..3 {
+            let name = ids.at(self.now().cast_signed()).to_string();
+            match new_owner(&self.project, &name) {
+                Ok(owner) => {
+                    let id = self.next_owner;
+                    let path = owner.path.clone();
+                    self.next_owner += 1;
+                    self.owners.insert(id, owner);
+                    self.own = Some(id);
+                    return Ok((id, path));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn adopt_all(&mut self) -> io::Result<u64> {
+        let mut found = 0;
+        for lock in fs::read_dir(&self.project)?.flatten() {
+            let lock = lock.path();
+            let ours = self.owners.values().any(|owner| owner.lock == lock);
+            if !ours && lock.extension().is_some_and(|e| e == "lock") {
+                found += self.adopt(lock).unwrap_or_default();
+            }
+        }
+        Ok(found)
+    }
+
+    fn adopt(&mut self, lock: PathBuf) -> io::Result<u64> {
+        let locked = OpenOptions::new().read(true).write(true).open(&lock)?;
+        if locked.try_lock().is_err() {
+            return Ok(0);
+        }
+        let path = lock.with_extension("");
+        if !path.is_dir() {
+            // Its owner ended before it made one, or whoever took it over before it removed this.
+            return fs::remove_file(&lock).map(|()| 0);
+        }
+        let id = self.next_owner;
+        self.next_owner += 1;
+        self.owners.insert(
+            id,
+            Owner {
+                path: path.clone(),
+                lock,
+                files: 0,
+                locked,
+            },
+        );
+        let mut found = 0;
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with('.') && name.ends_with(".jsonl.tmp") {
+                // The write that its owner ended in: never counted as written.
+                let _ = fs::remove_file(entry.path());
+            }
+            let Some(name) = Name::parse(name) else {
+                continue;
+            };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if !metadata.is_file() {
+                continue;
+            }
+            let file = FileId {
+                created: name.created,
+                owner: id,
+                seq: name.seq,
+            };
+            if self.files.contains_key(&file) {
+                continue;
+            }
+            found += name.events;
+            let entry = Entry {
+                events: name.events,
+                bytes: metadata.len().next_multiple_of(BLOCK),
+                first: None,
+                state: Use::Waiting,
+            };
+            self.insert(file, entry);
+        }
+        if self.owners.get(&id).is_some_and(|owner| owner.files == 0) {
+            self.leave(id);
+        }
+        Ok(found)
+    }
+
+    /// Leaves the disk alone for a while.
+    fn failed(&mut self, error: &io::Error) {
+        self.counters.spool.write_failures.fetch_add(1, Relaxed);
+        self.retry_at = Some(Instant::now() + EVERY);
+        if !std::mem::replace(&mut self.said_failing, true) {
+            warn!(
+                target: "tracing_posthog::capture",
+                %error,
+                directory = %self.spool.directory.display(),
+                "the spool directory cannot be used; events stay in memory, and it is tried again later",
+            );
+        }
+    }
+
+    fn publish(&self) {
+        let counters = &self.counters.spool;
+        counters.files.store(self.files.len() as u64, Relaxed);
+        counters.bytes.store(self.bytes, Relaxed);
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let empty: Vec<u32> = self
+            .owners
+            .iter()
+            .filter_map(|(id, owner)| (owner.files == 0).then_some(*id))
+            .collect();
+        for owner in empty {
+            self.leave(owner);
+        }
+    }
+}
