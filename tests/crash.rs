@@ -1,0 +1,165 @@
+//! With write-ahead, `kill -9` costs no event that was reported as written, and doubles none.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use support::spooling::*;
+use support::*;
+use tracing_posthog::testing::{Answer, RecordedRequest};
+use tracing_posthog::{CaptureBuilder, CircuitBreaker, Event, Spool, SpoolMode};
+
+const KILLS: u64 = 50;
+/// Numbers of one child start at its own multiple of this.
+const RANGE: u64 = 1_000_000;
+
+/// Random enough, and the same in each run.
+fn random(seed: u64) -> u64 {
+    let n = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    n ^ (n >> 27)
+}
+
+fn builder(url: &str, directory: &Path) -> CaptureBuilder {
+    let client = client_at(url)
+        .retry(quick().attempts(2))
+        .circuit_breaker(CircuitBreaker::after_failures(5).cool_down(ms(20)));
+    capture_with(client)
+        .flush_interval(ms(5))
+        .spool(Spool::directory(directory).mode(SpoolMode::WriteAhead))
+}
+
+/// What the child process runs; the test of the parent starts it, and kills it.
+#[test]
+fn child() {
+    let Ok(url) = std::env::var("CRASH_TEST_URL") else {
+        return;
+    };
+    let directory = std::env::var("CRASH_TEST_DIRECTORY").unwrap();
+    let first: u64 = std::env::var("CRASH_TEST_FIRST").unwrap().parse().unwrap();
+    let posthog = builder(&url, Path::new(&directory)).start().unwrap();
+    let mut out = std::io::stdout().lock();
+    let (mut next, mut reported) = (first, 0);
+    loop {
+        for _ in 0..5 {
+            let event = Event::new("tick").property("n", next);
+            posthog.capture(event.distinct_id(format!("user_{next}")));
+            next += 1;
+        }
+        std::thread::sleep(ms(1));
+        let stats = posthog.stats();
+        assert_conserved(&stats);
+        // A dropped one would shift what the number of written events says.
+        assert_eq!(stats.dropped.total(), 0, "{stats:?}");
+        if stats.spool.persisted > reported {
+            reported = stats.spool.persisted;
+            writeln!(out, "\npersisted {}", first + reported).unwrap();
+            out.flush().unwrap();
+        }
+    }
+}
+
+/// Lets a child live so long, and returns the number before which it reported all events as written.
+fn live_and_be_killed(url: &str, directory: &Path, first: u64, life: Duration) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env("CRASH_TEST_URL", url)
+        .env("CRASH_TEST_DIRECTORY", directory)
+        .env("CRASH_TEST_FIRST", first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        let numbers = lines.filter_map(|l| l.strip_prefix("persisted ")?.parse().ok());
+        numbers.last()
+    });
+    std::thread::sleep(life);
+    assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap().unwrap_or(first)
+}
+
+fn answer(request: &RecordedRequest, n: u64) -> Option<Answer> {
+    match random(n) % 12 {
+        0 | 1 => Some(Answer::status(503)),
+        2 => Some(Answer::reset()),
+        3 => Some(Answer::close()),
+        4 => Some(Answer::half()),
+        5 => Some(Answer::status(503).after_accepting()),
+        6 => Some(Answer::accept().delay(ms(30))),
+        7 if batch(request).len() > 1 => Some(Answer::status(413)),
+        _ => None,
+    }
+}
+
+#[test]
+fn nothing_that_was_written_is_lost_to_kill_9_and_nothing_becomes_another() {
+    let (server, directory) = (server(), Directory::new());
+    let requests = AtomicU64::new(0);
+    server.answer_with(move |request| answer(request, requests.fetch_add(1, Relaxed)));
+    let mut wanted = BTreeSet::new();
+    let mut reports = 0;
+    for kill in 0..KILLS {
+        let first = kill * RANGE;
+        let life = ms(50 + random(kill) % 250);
+        let until = live_and_be_killed(&server.url(), &directory.path, first, life);
+        reports += u64::from(until > first);
+        wanted.extend(first..until);
+    }
+    assert!(
+        reports > KILLS / 2,
+        "most lived long enough to write: {reports}"
+    );
+
+    // The last one lives in peace, and delivers what all others left.
+    server.answer_with(|_| None);
+    let last = builder(&server.url(), &directory.path).start().unwrap();
+    wait_until("all delivered", || {
+        last.flush_blocking(LONG);
+        last.stats().spooled == 0
+    });
+    assert!(last.shutdown_blocking(LONG).is_complete());
+    let stats = last.stats();
+    assert_settled(&stats);
+    assert_eq!((stats.dropped.total(), stats.spool.damaged_files), (0, 0));
+    assert_eq!(stats.delivered, stats.recovered);
+    assert!(stats.recovered > 0, "they left something");
+    assert_eq!(directory.files().len(), 0);
+
+    let mut arrived: BTreeSet<u64> = BTreeSet::new();
+    let mut by_uuid: HashMap<String, Value> = HashMap::new();
+    let mut by_number: BTreeMap<u64, String> = BTreeMap::new();
+    for event in server
+        .requests()
+        .iter()
+        .filter(|r| r.json().is_some())
+        .flat_map(batch)
+    {
+        let number = event["properties"]["n"].as_u64().unwrap();
+        let uuid = event["uuid"].as_str().unwrap().to_owned();
+        // One number, one uuid, and every byte the same each time.
+        assert_eq!(by_number.entry(number).or_insert(uuid.clone()), &uuid);
+        assert_eq!(by_uuid.entry(uuid).or_insert(event.clone()), &event);
+    }
+    for event in server.events() {
+        arrived.insert(event.property("n").unwrap().as_u64().unwrap());
+    }
+    let missing: Vec<_> = wanted.difference(&arrived).collect();
+    assert_eq!(missing, Vec::<&u64>::new(), "of {}", wanted.len());
+    println!(
+        "{} written, {} arrived, {} by the last",
+        wanted.len(),
+        arrived.len(),
+        stats.recovered
+    );
+}
