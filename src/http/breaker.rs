@@ -1,5 +1,6 @@
 //! A circuit breaker: after repeated failures, leave PostHog alone for a while.
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -46,7 +47,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// How long it stays open before one probe is let through. Default 30 s.
+    /// How long it stays open before one probe is let through, at least; a random share of up to a
+    /// quarter comes on top, so that many processes do not return in step. Default 30 s.
     pub fn cool_down(mut self, cool_down: Duration) -> Self {
         self.cool_down = cool_down;
         self
@@ -149,9 +151,21 @@ impl Breaker {
         }
     }
 
+    /// A random time of up to a quarter of the cool-down.
+    fn spread(&self) -> Duration {
+        let quarter = self.config.cool_down / 4;
+        let jittered = ExponentialBuilder::new()
+            .with_min_delay(quarter)
+            .with_max_delay(quarter)
+            .with_jitter()
+            .build()
+            .next();
+        jittered.unwrap_or_default().saturating_sub(quarter)
+    }
+
     fn open(&self) -> State {
         State::Open {
-            until: Instant::now() + self.config.cool_down,
+            until: Instant::now() + self.config.cool_down + self.spread(),
         }
     }
 }
@@ -207,9 +221,12 @@ mod tests {
         assert_eq!(b.current(), CircuitState::Closed);
         b.admit().unwrap().failed();
         assert_eq!(b.current(), CircuitState::Open);
-        assert_eq!(b.admit().unwrap_err(), Duration::from_secs(30));
+        let wait = b.admit().unwrap_err();
+        assert!((30_000..=37_500).contains(&wait.as_millis()), "{wait:?}");
 
-        tokio::time::advance(Duration::from_secs(30)).await;
+        tokio::time::advance(wait - Duration::from_millis(1)).await;
+        assert_eq!(b.current(), CircuitState::Open);
+        tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(b.current(), CircuitState::HalfOpen);
         let probe = b.admit().unwrap();
         assert_eq!(
@@ -224,14 +241,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn breakers_that_opened_together_do_not_probe_in_step() {
+        let mut probes = std::collections::BTreeMap::new();
+        for _ in 0..1_000 {
+            let b = breaker();
+            b.admit().unwrap().failed();
+            b.admit().unwrap().failed();
+            let wait = b.admit().unwrap_err();
+            *probes.entry(wait.as_millis() / 500).or_insert(0) += 1;
+        }
+        // Over 7.5 s: 67 in half a second on the average.
+        let peak = probes.values().copied().max().unwrap();
+        assert!(peak < 150, "{probes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_failed_probe_opens_again_and_a_cancelled_one_is_given_back() {
         let b = breaker();
         b.admit().unwrap().failed();
         b.admit().unwrap().failed();
-        tokio::time::advance(Duration::from_secs(31)).await;
+        tokio::time::advance(Duration::from_secs(38)).await;
         b.admit().unwrap().failed();
         assert_eq!(b.current(), CircuitState::Open);
-        tokio::time::advance(Duration::from_secs(31)).await;
+        tokio::time::advance(Duration::from_secs(38)).await;
         drop(b.admit().unwrap());
         assert_eq!(b.current(), CircuitState::HalfOpen);
         b.admit().unwrap().answered();

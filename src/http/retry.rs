@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// Retried are 5xx, 429, 408 and transient transport errors. Before retry *n* the wait is
 /// `first_delay · 2ⁿ⁻¹`, lengthened by a random share of itself so that many clients do not return
-/// in step, and never above `max_delay`. A `Retry-After` of the answer (seconds or an HTTP date) is a
+/// in step, and never above `max_delay`: the longest waits spread over its upper half. A `Retry-After` of the answer (seconds or an HTTP date) is a
 /// minimum, up to `max_delay`.
 ///
 /// ```
@@ -73,10 +73,12 @@ impl RetryPolicy {
     /// The waits between attempts, jitter included, `Retry-After` not.
     pub(crate) fn delays(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         let cap = self.max_delay;
+        // Half of it is for the jitter: cut off at the cap, all would wait the same again.
+        let longest = cap / 2;
         ExponentialBuilder::new()
             .with_factor(2.0)
-            .with_min_delay(self.first_delay.min(cap))
-            .with_max_delay(cap)
+            .with_min_delay(self.first_delay.min(longest))
+            .with_max_delay(longest)
             .with_jitter()
             .without_max_times()
             .build()
@@ -243,6 +245,20 @@ mod tests {
         assert_eq!(retry_after(&u64::MAX.to_string(), now), s(u64::MAX));
     }
 
+    #[test]
+    fn a_thousand_clients_at_the_cap_do_not_return_in_step() {
+        let p = RetryPolicy::default();
+        let mut arrivals = std::collections::BTreeMap::new();
+        for _ in 0..1_000 {
+            // The twelfth wait: long at the cap.
+            let wait = p.delays().nth(11).unwrap();
+            *arrivals.entry(wait.as_millis() / 1_000).or_insert(0) += 1;
+        }
+        // Over 15 s: 67 in a second on the average.
+        let peak = arrivals.values().copied().max().unwrap();
+        assert!(peak < 150, "{arrivals:?}");
+    }
+
     proptest! {
         #[test]
         fn waits_grow_from_the_first_delay_and_stay_under_the_cap(
@@ -254,8 +270,9 @@ mod tests {
                 .max_delay(Duration::from_millis(cap));
             let retry_after = after.map(Duration::from_secs);
             for (n, delay) in p.delays().take(12).enumerate() {
-                let base = Duration::from_millis(first.min(cap)) * 2u32.pow(n as u32);
-                prop_assert!(delay >= base.min(p.max_delay) && delay <= (base * 2).min(p.max_delay));
+                let longest = p.max_delay / 2;
+                let base = (Duration::from_millis(first).min(longest) * 2u32.pow(n as u32)).min(longest);
+                prop_assert!(delay >= base && delay <= base * 2);
                 let outcome = Outcome::Status { status: 503, retry_after };
                 let Decision::RetryIn(wait) = p.decide(n as u32 + 1, false, &outcome, delay) else {
                     panic!("must retry")
