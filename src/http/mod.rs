@@ -1,11 +1,12 @@
 //! One road to PostHog: every request of this crate is sent by [`Http::api_request_raw`].
 
+mod answer;
 pub(crate) mod breaker;
 pub(crate) mod retry;
 
 use crate::config::{Hosts, Secret};
 use crate::error::{
-    Account, ApiError, PostHogError, RequestError, RequestErrorKind, excerpt, markup, without_keys,
+    Account, ApiError, PostHogError, RequestError, RequestErrorKind, excerpt, without_keys,
 };
 use breaker::Breaker;
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,6 @@ use reqwest::header::{
 };
 use reqwest::{Method, Url};
 use retry::{Decision, Outcome, RetryPolicy};
-use serde::de::DeserializeOwned;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -329,56 +329,6 @@ impl Http {
         self.personal_key.as_ref().map(Secret::reveal)
     }
 
-    /// Reads an answer as JSON; an empty one is `null`.
-    pub(crate) fn read_json<A: DeserializeOwned>(
-        &self,
-        operation: &'static str,
-        body: &[u8],
-    ) -> Result<A, PostHogError> {
-        let text: &[u8] = match body.trim_ascii() {
-            [] => b"null",
-            text => text,
-        };
-        parse(text).map_err(|(field, source)| self.misfit(operation, text, &field, source))
-    }
-
-    /// Says where an answer is not what it should be, in few words and without keys.
-    fn misfit(
-        &self,
-        operation: &'static str,
-        text: &[u8],
-        field: &str,
-        source: serde_json::Error,
-    ) -> PostHogError {
-        let start = text.get(..10_000).unwrap_or(text);
-        let what = match markup(&String::from_utf8_lossy(start)) {
-            Some(markup) => format!("the answer is {markup}; check the host"),
-            None => {
-                let field = match field {
-                    "" | "." => String::new(),
-                    field => format!(" at {}", excerpt(field, 200)),
-                };
-                let near = without_keys(&near(text, &source), self.key());
-                format!(
-                    "the answer is not of the type asked for{field}, near {:?}",
-                    excerpt(&near, 200)
-                )
-            }
-        };
-        // The library quotes the value that it did not like, whatever its length.
-        let said = source.to_string();
-        let clean = excerpt(&without_keys(&excerpt(&said, 1_000), self.key()), 500);
-        let source = match clean == said {
-            true => source,
-            false => serde::de::Error::custom(clean),
-        };
-        PostHogError::SerializationError {
-            operation,
-            what,
-            source,
-        }
-    }
-
     fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*slot {
@@ -392,35 +342,6 @@ impl Http {
         *slot = Some(client.clone());
         Ok(client)
     }
-}
-
-/// Reads JSON; what does not fit comes with the path of the field, as far as it is known.
-fn parse<A: DeserializeOwned>(text: &[u8]) -> Result<A, (String, serde_json::Error)> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    #[cfg(feature = "rest")]
-    let answer = serde_path_to_error::deserialize(&mut json)
-        .map_err(|e| (e.path().to_string(), e.into_inner()))?;
-    #[cfg(not(feature = "rest"))]
-    let answer = A::deserialize(&mut json).map_err(|e| (String::new(), e))?;
-    json.end().map_err(|e| (String::new(), e))?;
-    Ok(answer)
-}
-
-/// The text around the place of an error.
-fn near(text: &[u8], error: &serde_json::Error) -> String {
-    let line: usize = text
-        .split_inclusive(|byte| *byte == b'\n')
-        .take(error.line().saturating_sub(1))
-        .map(<[u8]>::len)
-        .sum();
-    let at = (line + error.column()).min(text.len());
-    // Keys are found by how they start: begin at a gap, so that none is cut.
-    let mut start = at.saturating_sub(120);
-    while start > 0 && start < at && !matches!(text[start - 1], b' ' | b',' | b'{' | b'[' | b'\n') {
-        start += 1;
-    }
-    let end = (at + 300).min(text.len());
-    String::from_utf8_lossy(&text[start..end]).into_owned()
 }
 
 enum Setup {

@@ -1,0 +1,276 @@
+//! Reading answers as JSON, and saying what is wrong with those that do not fit.
+
+use super::Http;
+use crate::error::{PostHogError, excerpt, markup, without_keys};
+use serde::de::{DeserializeOwned, Error as _};
+
+impl Http {
+    /// Reads an answer as JSON; an empty one is `null`.
+    pub(crate) fn read_json<A: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        body: &[u8],
+    ) -> Result<A, PostHogError> {
+        let text: &[u8] = match body.trim_ascii() {
+            [] => b"null",
+            text => text,
+        };
+        serde_json::from_slice(text).map_err(|e| self.misfit(operation, text, e))
+    }
+
+    /// Says where an answer is not what it should be, in few words and without keys.
+    #[cold]
+    fn misfit(
+        &self,
+        operation: &'static str,
+        text: &[u8],
+        source: serde_json::Error,
+    ) -> PostHogError {
+        let start = text.get(..10_000).unwrap_or(text);
+        let what = match markup(&String::from_utf8_lossy(start)) {
+            Some(markup) => format!("the answer is {markup}; check the host"),
+            None => {
+                let at = offset(text, &source);
+                let field = match path(&text[..at]) {
+                    path if path.is_empty() => path,
+                    path => format!(" at {}", excerpt(&without_keys(&path, self.key()), 200)),
+                };
+                let near = without_keys(&near(text, at), self.key());
+                format!(
+                    "the answer is not of the type asked for{field}, near {:?}",
+                    excerpt(&near, 200)
+                )
+            }
+        };
+        // The library quotes the value that it did not like, whatever its length.
+        let said = source.to_string();
+        let clean = excerpt(&without_keys(&excerpt(&said, 1_000), self.key()), 500);
+        let source = match clean == said {
+            true => source,
+            false => serde_json::Error::custom(clean),
+        };
+        PostHogError::SerializationError {
+            operation,
+            what,
+            source,
+        }
+    }
+}
+
+/// How many bytes were read before the error.
+fn offset(text: &[u8], error: &serde_json::Error) -> usize {
+    let line: usize = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    (line + error.column()).min(text.len())
+}
+
+/// The text around the place of an error.
+fn near(text: &[u8], at: usize) -> String {
+    // Keys are found by how they start: begin at a gap, so that none is cut.
+    let mut start = at.saturating_sub(120);
+    while start > 0 && start < at && !matches!(text[start - 1], b' ' | b',' | b'{' | b'[' | b'\n') {
+        start += 1;
+    }
+    let end = (at + 300).min(text.len());
+    String::from_utf8_lossy(&text[start..end]).into_owned()
+}
+
+/// Where the last value of an unfinished JSON text stands, such as `results[2].name`; empty for the whole.
+/// For a complaint of a type of its own about the last of a list or map, the place of that list or map.
+///
+/// Found from the text alone and only after an error, so that reading costs each type nothing.
+fn path(text: &[u8]) -> String {
+    enum Step<'a> {
+        Key(&'a [u8]),
+        Index(usize),
+    }
+    // The comma after a value is read before an error of that value is placed.
+    let text = text.trim_ascii_end();
+    let text = text.strip_suffix(b",").unwrap_or(text);
+    let mut steps = Vec::new();
+    let mut key_follows = false;
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match first {
+            b'{' => {
+                steps.push(Step::Key(b""));
+                key_follows = true;
+            }
+            b'[' => steps.push(Step::Index(0)),
+            b'}' | b']' => drop(steps.pop()),
+            b',' => match steps.last_mut() {
+                Some(Step::Index(n)) => *n += 1,
+                _ => key_follows = true,
+            },
+            b'"' => {
+                let (string, after) = rest.split_at(string_end(rest));
+                rest = after.get(1..).unwrap_or_default();
+                if key_follows && let Some(Step::Key(key)) = steps.last_mut() {
+                    *key = string;
+                    key_follows = false;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut path = String::new();
+    for step in steps {
+        match step {
+            Step::Key(b"") => {}
+            Step::Key(key) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&String::from_utf8_lossy(key));
+            }
+            Step::Index(n) => path.push_str(&format!("[{n}]")),
+        }
+    }
+    path
+}
+
+/// How long a string is that has been opened.
+fn string_end(text: &[u8]) -> usize {
+    let mut escaped = false;
+    text.iter()
+        .position(|byte| match byte {
+            _ if escaped => {
+                escaped = false;
+                false
+            }
+            b'\\' => {
+                escaped = true;
+                false
+            }
+            byte => *byte == b'"',
+        })
+        .unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only its reading is looked at")]
+    struct Row {
+        id: u64,
+        tags: Vec<String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only its reading is looked at")]
+    struct Page {
+        results: Vec<Row>,
+        #[serde(default)]
+        by_name: BTreeMap<String, Row>,
+    }
+
+    fn place<T: DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
+        let error = serde_json::from_str::<T>(text).unwrap_err();
+        path(&text.as_bytes()[..offset(text.as_bytes(), &error)])
+    }
+
+    #[test]
+    fn errors_name_their_field() {
+        for (text, field) in [
+            (
+                r#"{"results": [{"id": 1, "tags": []}, {"id": "x", "tags": []}]}"#,
+                "results[1].id",
+            ),
+            (r#"{"results": [{"id": 1.5, "tags": []}]}"#, "results[0].id"),
+            (r#"{"results": [{"id": -1}]}"#, "results[0].id"),
+            (
+                r#"{"results": [{"id": true, "tags": []}, 3]}"#,
+                "results[0].id",
+            ),
+            (
+                r#"{"results": [{"id": null, "tags": []}]}"#,
+                "results[0].id",
+            ),
+            (r#"{"results": [{"id": {}, "tags": []}]}"#, "results[0].id"),
+            (
+                r#"{"results": [{"tags": ["a", "b\"]}", 7], "id": 1}]}"#,
+                "results[0].tags[2]",
+            ),
+            (r#"{"results": [{"tags": []}, {"id": 1}]}"#, "results[0]"),
+            (
+                r#"{"results": [{"id": 1, "tags": []}, {"id": 1}, {}]}"#,
+                "results[1]",
+            ),
+            (r#"{"results": 5}"#, "results"),
+            (r#"{"results": "no"}"#, "results"),
+            (
+                "{\n \"results\": [],\n \"by_name\": {\"x y\": {\"id\": 0, \"tags\": [\n0]}}}",
+                "by_name.x y.tags[0]",
+            ),
+            (r#"{"by_name": {}}"#, ""),
+            ("[]", ""),
+            (r#""text""#, ""),
+        ] {
+            assert_eq!(place::<Page>(text), field, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_without_a_place_of_their_own_are_found_too() {
+        /// Complains only after it was read, as models do.
+        #[derive(Debug)]
+        struct Late;
+        impl<'de> Deserialize<'de> for Late {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                match Value::deserialize(from)? {
+                    Value::Object(_) => Ok(Self),
+                    _ => Err(D::Error::custom("late")),
+                }
+            }
+        }
+        assert_eq!(place::<Vec<Late>>("[{}, {}, [[1], 2], {}]"), "[2]");
+        assert_eq!(place::<Vec<Late>>("[{}, {}, 5 , {}]"), "[2]");
+        // The last of a list is closed together with the list.
+        assert_eq!(
+            place::<BTreeMap<String, Vec<Late>>>(r#"{"a": [{}, 5]}"#),
+            "a"
+        );
+        assert_eq!(
+            place::<BTreeMap<String, Late>>(r#"{"a": {"x": 1}, "b": [{}]}"#),
+            ""
+        );
+        assert_eq!(place::<BTreeMap<String, Late>>(r#"{"b": 5, "c": {}}"#), "b");
+    }
+
+    proptest! {
+        /// Whatever comes, cut anywhere: a place or none, and never a panic.
+        #[test]
+        fn any_text_has_a_place(text in ".{0,80}", at in 0usize..400) {
+            let bytes = text.as_bytes();
+            path(&bytes[..at.min(bytes.len())]);
+        }
+
+        /// A number in the place of a list is found, whatever its name.
+        #[test]
+        fn names_are_as_they_were_sent(names in proptest::collection::vec("[^\u{0}-\u{1f}]{1,9}", 1..4)) {
+            let mut value = json!(5);
+            for name in names.iter().rev() {
+                value = json!({name: [[], value]});
+            }
+            let text = value.to_string();
+            let at = text.find('5').filter(|_| names.iter().all(|n| !n.contains('5')));
+            prop_assume!(at.is_some());
+            let expected = names.iter().map(|name| {
+                let quoted = json!(name).to_string();
+                format!("{}[1]", &quoted[1..quoted.len() - 1])
+            });
+            let found = path(&text.as_bytes()[..=at.unwrap()]);
+            prop_assert_eq!(found, expected.collect::<Vec<_>>().join("."));
+        }
+    }
+}
