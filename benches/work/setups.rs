@@ -42,7 +42,9 @@ pub(crate) const CASES: [Case; 6] = [
 ];
 
 /// The log, to nowhere. Without the time, whose digits cost more and less.
-fn line<S>() -> log::Layer<S, DefaultFields, Format<Full, ()>, fn() -> io::Sink>
+type Line<S> = log::Layer<S, DefaultFields, Format<Full, ()>, fn() -> io::Sink>;
+
+fn line<S>() -> Line<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
