@@ -2,7 +2,7 @@
 """The comparison with the peers, in one command:
 
     python3 benches/peers/run.py                # everything; about half an hour, most of it compiling
-    python3 benches/peers/run.py caller         # or a part: caller, deliver, build
+    python3 benches/peers/run.py caller         # or a part: caller, deliver, threads, build
     python3 benches/peers/run.py caller loki    # and some of the peers only
 
 Needs valgrind, and Linux. Each peer is built by itself, since cargo gives a whole build one backend of
@@ -92,11 +92,11 @@ def caller(peers):
          (0, 2, 3, 5))
 
 
-def delivered(peer):
+def delivered(peer, threads=1):
     sink = subprocess.Popen([os.path.join(OUT, "sink")], stdout=subprocess.PIPE, text=True)
     try:
         url = sink.stdout.readline().strip()
-        seconds, cpu, peak = run(peer, "deliver", str(EVENTS), url)
+        seconds, cpu, peak = run(peer, "deliver", str(EVENTS), str(threads), url)
         with urllib.request.urlopen(f"{url}/count") as answer:
             events, requests, size = (int(word) for word in answer.read().split())
     finally:
@@ -112,6 +112,16 @@ def deliver(peers):
     show(f"{EVENTS:,} events delivered to a sink on this machine, by one thread that waits for room", [
         "delivered %", "events per s", "CPU us per event", "peak MiB", "bytes per event on the wire"],
         table, "{:.1f} {:,.0f} {:.2f} {:.0f} {:.0f}", (2,))
+
+
+def threads(peers):
+    runs = [[[delivered(peer, n)[1] for n in (1, 8)] for peer in peers] for _ in range(5)]
+    table = {}
+    for peer, of_peer in zip(peers, zip(*runs)):
+        one, eight = (statistics.median(rate) for rate in zip(*of_peer))
+        table[peer] = (one, eight, eight / one)
+    show("Delivered per second, of one thread and of eight that each wait for room",
+         ["1 thread", "8 threads", "8 to 1"], table, "{:,.0f} {:,.0f} {:.2f}", ())
 
 
 def builds(_):
@@ -152,7 +162,7 @@ def show(title, columns, table, formats, ratios, first="peer"):
 
 
 def main():
-    parts = {"caller": caller, "deliver": deliver, "build": builds}
+    parts = {"caller": caller, "deliver": deliver, "threads": threads, "build": builds}
     asked = sys.argv[1:]
     if unknown := [word for word in asked if word not in parts and word not in PEERS]:
         sys.exit(f"neither a part nor a peer: {', '.join(unknown)}")

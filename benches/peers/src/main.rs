@@ -1,13 +1,15 @@
 //! One peer at work: what `run.py` builds once for each, and counts.
 //!
 //! `peer caller event|request N`: captures, and delivers nothing.
-//! `peer deliver N URL`: delivers N events to the sink at that address, and drops none.
+//! `peer deliver N THREADS URL`: delivers N events of so many threads to the sink at that address, and drops
+//! none.
 
 mod peer;
 mod work;
 
 use std::env;
 use std::fs;
+use std::thread;
 use std::time::Instant;
 use work::{Data, notes};
 
@@ -19,8 +21,8 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["caller", case, times] => caller(case, number(times)),
-        ["deliver", events, url] => deliver(number(events), url),
-        _ => panic!("usage: peer caller event|request N, or peer deliver N URL"),
+        ["deliver", events, threads, url] => deliver(number(events), number(threads), url),
+        _ => panic!("usage: peer caller event|request N, or peer deliver N THREADS URL"),
     }
 }
 
@@ -51,20 +53,29 @@ fn caller(case: &str, times: u64) {
     std::process::exit(0);
 }
 
-fn deliver(events: u64, url: &str) {
+fn deliver(events: u64, threads: u64, url: &str) {
     let notes = notes();
     let peer = peer::this(Some(url));
     let (started, cpu) = (Instant::now(), process_cpu());
-    for first in (0..events).step_by(PER_SPAN as usize) {
-        peer.in_spans(first, &mut || {
-            for i in first..events.min(first + PER_SPAN) {
-                peer.event(&Data::at(i), Some(&notes[i as usize % notes.len()]));
-                if (i + 1) % peer.room() == 0 {
-                    peer.wait();
+    let (producer, notes) = (&*peer, &notes);
+    let capture = move |from: u64, to: u64| {
+        for first in (from..to).step_by(PER_SPAN as usize) {
+            producer.in_spans(first, &mut || {
+                for i in first..to.min(first + PER_SPAN) {
+                    producer.event(&Data::at(i), Some(&notes[i as usize % notes.len()]));
+                    if (i + 1) % (producer.room() / threads).max(1) == 0 {
+                        producer.wait();
+                    }
                 }
-            }
-        });
-    }
+            });
+        }
+    };
+    let each = events.div_ceil(threads);
+    thread::scope(|scope| {
+        for from in (0..events).step_by(each as usize) {
+            scope.spawn(move || capture(from, events.min(from + each)));
+        }
+    });
     peer.finish();
     let (took, cpu) = (started.elapsed(), process_cpu() - cpu);
     println!("{} {cpu} {}", took.as_secs_f64(), peak_mib());

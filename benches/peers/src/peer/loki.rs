@@ -1,7 +1,7 @@
 //! `tracing-loki`: JSON lines in protobuf, snappy. Its queue of 512 drops when it is full.
 
 use super::Peer;
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing_loki::{BackgroundTaskController, url::Url};
@@ -9,7 +9,7 @@ use tracing_loki::{BackgroundTaskController, url::Url};
 pub struct Loki {
     runtime: Runtime,
     controller: BackgroundTaskController,
-    task: RefCell<Option<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Peer for Loki {
@@ -27,7 +27,12 @@ impl Peer for Loki {
     }
 
     fn finish(&self) {
-        if let Some(task) = self.task.take() {
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = task {
             self.runtime.block_on(async {
                 self.controller.shutdown().await;
                 task.await.expect("delivery");
@@ -53,6 +58,6 @@ pub fn new(url: Option<&str>) -> Loki {
     Loki {
         runtime,
         controller,
-        task: RefCell::new(task),
+        task: Mutex::new(task),
     }
 }

@@ -19,7 +19,7 @@ mod chosen;
 mod chosen;
 
 /// Something that gets events out of a program.
-pub trait Peer {
+pub trait Peer: Sync {
     /// Runs `f` in two spans of two fields each.
     fn in_spans(&self, i: u64, f: &mut dyn FnMut()) {
         let outer = tracing::info_span!("request", distinct_id = i, path = "/signup/confirm");

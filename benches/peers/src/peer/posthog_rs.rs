@@ -9,17 +9,21 @@ use tokio::runtime::{Builder, Runtime};
 pub struct Sdk {
     runtime: Runtime,
     client: Client,
-    id: Cell<u64>,
+}
+
+thread_local! {
+    /// Of the request that this thread is in.
+    static ID: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Peer for Sdk {
     fn in_spans(&self, i: u64, f: &mut dyn FnMut()) {
-        self.id.set(i);
+        ID.set(i);
         f();
     }
 
     fn event(&self, data: &Data, note: Option<&str>) {
-        let mut event = Event::new("signup".to_owned(), self.id.get().to_string());
+        let mut event = Event::new("signup".to_owned(), ID.get().to_string());
         let plan = if note.is_some() { MARK } else { "pro" };
         let put = event
             .insert_prop("path", "/signup/confirm")
@@ -74,9 +78,5 @@ pub fn new(url: Option<&str>) -> Sdk {
         options.capture_compression(CaptureCompression::Gzip);
     }
     let client = runtime.block_on(posthog_rs::client(options.build().expect("options")));
-    Sdk {
-        runtime,
-        client,
-        id: Cell::new(0),
-    }
+    Sdk { runtime, client }
 }
