@@ -115,13 +115,14 @@ def deliver(peers):
 
 
 def threads(peers):
-    runs = [[[delivered(peer, n)[1] for n in (1, 8)] for peer in peers] for _ in range(5)]
+    runs = [[[delivered(peer, n)[:2] for n in (1, 8)] for peer in peers] for _ in range(5)]
     table = {}
     for peer, of_peer in zip(peers, zip(*runs)):
-        one, eight = (statistics.median(rate) for rate in zip(*of_peer))
-        table[peer] = (one, eight, eight / one)
+        one, eight = (statistics.median(rate for _, rate in of_count) for of_count in zip(*of_peer))
+        share = statistics.median(eight_threads[0] for _, eight_threads in of_peer)
+        table[peer] = (one, eight, eight / one, share)
     show("Delivered per second, of one thread and of eight that each wait for room",
-         ["1 thread", "8 threads", "8 to 1"], table, "{:,.0f} {:,.0f} {:.2f}", ())
+         ["1 thread", "8 threads", "8 to 1", "of 8: delivered %"], table, "{:,.0f} {:,.0f} {:.2f} {:.0f}", ())
 
 
 def builds(_):
