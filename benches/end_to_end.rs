@@ -11,9 +11,10 @@ use std::error::Error;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{PostHogServer, Recording};
-use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogLayer, QueuePolicy};
+use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogLayer};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use work::{Data, big_event, in_spans, mix, notes};
@@ -26,12 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     if args.iter().any(|a| a == SERVER) {
         return serve();
     }
-    let events = match args.iter().find_map(|a| a.parse().ok()) {
+    let mut numbers = args.iter().filter_map(|a| a.parse().ok());
+    let events = match numbers.next() {
         Some(events) => events,
         None if args.iter().any(|a| a == "--bench") => 1_000_000,
         None => 1_000,
     };
-    measure(events)
+    measure(events, numbers.next().unwrap_or(1))
 }
 
 /// The other process: says where it listens, and at the end of its input how much came.
@@ -45,7 +47,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure(events: u64) -> Result<(), Box<dyn Error>> {
+fn measure(events: u64, threads: u64) -> Result<(), Box<dyn Error>> {
     let mut server = Command::new(env::current_exe()?)
         .arg(SERVER)
         .stdin(Stdio::piped())
@@ -58,12 +60,7 @@ fn measure(events: u64) -> Result<(), Box<dyn Error>> {
         .project_api_key("phc_bench")
         .host(url)
         .build()?;
-    let handle = EventCaptureBackend::builder(client)
-        // The producer is faster than any delivery: it waits, and nothing is dropped.
-        .queue_policy(QueuePolicy::Block {
-            timeout: Duration::from_secs(60),
-        })
-        .start()?;
+    let handle = EventCaptureBackend::builder(client).start()?;
     tracing_subscriber::registry()
         .with(LevelFilter::INFO)
         .with(PostHogLayer::new(handle.clone()))
@@ -71,13 +68,29 @@ fn measure(events: u64) -> Result<(), Box<dyn Error>> {
     let notes = notes();
 
     let (started, cpu) = (Instant::now(), cpu());
-    for request in 0..events.div_ceil(100) {
-        in_spans(request, || {
-            for i in (request * 100..events).take(100) {
-                big_event(&Data::at(i), &notes[(mix(i) % 4096) as usize]);
+    // Producers are faster than any delivery: they look now and then, and wait while the queue is half full.
+    let has_room = || {
+        let stats = handle.stats();
+        stats.queued + stats.in_flight < 5_000
+    };
+    let capture = |thread: u64| {
+        for request in (thread..events.div_ceil(100)).step_by(threads as usize) {
+            in_spans(request, || {
+                for i in (request * 100..events).take(100) {
+                    big_event(&Data::at(i), &notes[(mix(i) % 4096) as usize]);
+                }
+            });
+            while !has_room() {
+                thread::sleep(Duration::from_micros(200));
             }
-        });
-    }
+        }
+    };
+    let capture = &capture;
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || capture(thread));
+        }
+    });
     handle.flush_blocking(Duration::from_secs(60));
     handle.shutdown_blocking(Duration::from_secs(10));
     let (took, cpu) = (started.elapsed(), self::cpu().zip(cpu).map(|(b, a)| b - a));
@@ -85,7 +98,7 @@ fn measure(events: u64) -> Result<(), Box<dyn Error>> {
     let stats = handle.stats();
     let arrived = last_line(&mut server, said)?;
     println!(
-        "{events} events: {} delivered, {arrived} arrived, {} dropped, in {took:.2?}",
+        "{events} events of {threads} threads: {} delivered, {arrived} arrived, {} dropped, in {took:.2?}",
         stats.delivered,
         stats.dropped.total()
     );

@@ -5,73 +5,11 @@
 mod work;
 
 use divan::Bencher;
-use std::fmt;
-use std::io;
-use tracing::{Dispatch, Level, info, info_span, trace};
-use tracing_posthog::PostHogLayer;
-use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, fmt as log};
-use work::dead_end;
+use tracing::{Level, info, info_span, trace};
+use work::setups::{CASES, Case, installed};
 
 fn main() {
     divan::main();
-}
-
-/// What else is installed.
-#[derive(Debug, Clone, Copy)]
-enum Setup {
-    /// Nothing else.
-    Alone,
-    /// `EnvFilter` for all, and the log.
-    Global,
-    /// The log with an `EnvFilter` of its own.
-    PerLayer,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Case(Setup, bool);
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(setup, ours) = self;
-        write!(f, "{setup:?} {}", if *ours { "with" } else { "without" })
-    }
-}
-
-const CASES: [Case; 6] = [
-    Case(Setup::Alone, false),
-    Case(Setup::Alone, true),
-    Case(Setup::Global, false),
-    Case(Setup::Global, true),
-    Case(Setup::PerLayer, false),
-    Case(Setup::PerLayer, true),
-];
-
-fn installed(Case(setup, ours): Case) -> Dispatch {
-    let ours = ours.then(|| PostHogLayer::new(dead_end(100)));
-    let filter = || EnvFilter::new("info");
-    let registry = tracing_subscriber::registry();
-    // `Option<Layer>` is no stand-in for a layer that is not there: it has a level hint of its own.
-    match (setup, ours) {
-        (Setup::Alone, None) => registry.into(),
-        (Setup::Alone, Some(ours)) => registry.with(ours).into(),
-        (Setup::Global, None) => registry
-            .with(filter())
-            .with(log::layer().with_writer(io::sink))
-            .into(),
-        (Setup::Global, Some(ours)) => registry
-            .with(filter())
-            .with(log::layer().with_writer(io::sink))
-            .with(ours)
-            .into(),
-        (Setup::PerLayer, None) => registry
-            .with(log::layer().with_writer(io::sink).with_filter(filter()))
-            .into(),
-        (Setup::PerLayer, Some(ours)) => registry
-            .with(log::layer().with_writer(io::sink).with_filter(filter()))
-            .with(ours)
-            .into(),
-    }
 }
 
 fn bench(bencher: Bencher<'_, '_>, case: Case, what: impl Fn()) {

@@ -63,6 +63,25 @@ fn a_captured_event_in_two_spans_allocates_nothing_once_warm() {
 }
 
 #[test]
+fn a_span_with_our_fields_allocates_one_place_for_them() {
+    let server = PostHogServer::start().unwrap();
+    let handle = backend(&server);
+    let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(handle.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        let request = |n: u64| {
+            let span = tracing::info_span!("request", posthog.distinct_id = n, path = "/signup");
+            span.in_scope(|| emit(n));
+        };
+        (0..1_000).for_each(request);
+        let count = allocations(|| (0..10_000).for_each(request));
+        assert!(count < 10_020, "{count} allocations in 10,000 requests");
+        let unconcerned = |n: u64| tracing::info_span!("query", n, table = "x").in_scope(|| ());
+        unconcerned(0);
+        assert_eq!(allocations(|| (0..10_000).for_each(unconcerned)), 0);
+    });
+}
+
+#[test]
 fn an_event_that_is_not_ours_allocates_nothing() {
     let handle = CaptureHandle::disabled();
     let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(handle));

@@ -1,6 +1,8 @@
 //! The event that all benchmarks capture, and a backend whose events go nowhere.
 #![allow(dead_code)] // Each benchmark uses a part of it.
 
+pub(crate) mod setups;
+
 use std::fmt;
 use std::time::Duration;
 use tracing_posthog::{CaptureHandle, EventCaptureBackend, PostHogClient, RetryPolicy};

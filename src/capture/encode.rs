@@ -236,9 +236,9 @@ impl Encoder {
                 }
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
-                    // Those that go by number come first: nothing else can be before them.
+                    // Those of the event that go by number come first: nothing can be before them.
                     let earlier = match field.name {
-                        Some(name) if name.unique => None,
+                        Some(name) if name.unique && segment == 0 => None,
                         _ => r.fields.iter().position(same),
                     };
                     match earlier {

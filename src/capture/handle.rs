@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::queue::{Queue, Sealed};
 use super::quiet::is_quiet;
-use super::record::{Record, millis};
+use super::record::Record;
 use super::stats::{DropReason, SpoolStats, Stats};
 use crate::client::PostHogClient;
 use std::cell::Cell;
@@ -272,7 +272,7 @@ impl CaptureHandle {
         if is_quiet() {
             return Err(TryCaptureError::WithinHook);
         }
-        let at = millis(shared.clock.now());
+        let at = shared.clock.now();
         let mut record = Record::over(take_scratch(), shared.max_event_bytes);
         record.event(event);
         let taken = if record.overflowed() {
@@ -394,7 +394,7 @@ impl Shared {
         if is_quiet() || !self.queue.admits() {
             return;
         }
-        let at = millis(self.clock.now());
+        let at = self.clock.now();
         let mut record = Record::over(take_scratch(), self.max_event_bytes);
         write(&mut record);
         if record.overflowed() {

@@ -4,11 +4,12 @@
 //! a chunk whole. Nothing else happens under the lock, and chunks are used again, so a caller neither
 //! waits for I/O nor allocates. The sleep state stands under the same lock, so that no wake is lost.
 
+use super::record::millis;
 use super::stats::{DropReason, Dropped};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
 /// What a capture does when the queue is full.
@@ -53,10 +54,20 @@ pub(crate) struct Chunk {
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     end: usize,
-    at: i64,
+    /// Made milliseconds on the actor's thread.
+    at: SystemTime,
 }
 
 impl Chunk {
+    /// An empty one with room for as much.
+    fn as_large_as(other: &Self) -> Self {
+        Self {
+            bytes: Vec::with_capacity(other.bytes.len()),
+            entries: Vec::with_capacity(other.entries.len()),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.head
     }
@@ -66,7 +77,7 @@ impl Chunk {
         self.first + self.head as u64
     }
 
-    fn push(&mut self, record: &[u8], at: i64) {
+    fn push(&mut self, record: &[u8], at: SystemTime) {
         self.bytes.extend_from_slice(record);
         let end = self.bytes.len();
         self.entries.push(Entry { end, at });
@@ -86,7 +97,7 @@ impl Chunk {
     pub(crate) fn records(&self) -> impl Iterator<Item = (&[u8], i64)> {
         (self.head..self.entries.len()).map(|i| {
             let entry = self.entries[i];
-            (&self.bytes[self.start_of(i)..entry.end], entry.at)
+            (&self.bytes[self.start_of(i)..entry.end], millis(entry.at))
         })
     }
 }
@@ -263,12 +274,16 @@ impl Queue {
 
     /// Puts one record in, or counts why not.
     #[inline]
-    pub(crate) fn push(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
+    pub(crate) fn push(&self, record: &[u8], at: SystemTime) -> Result<(), DropReason> {
         self.put(record, at, self.limits.policy)
     }
 
     /// The same, for a caller who wants to be told rather than wait.
-    pub(crate) fn push_without_waiting(&self, record: &[u8], at: i64) -> Result<(), DropReason> {
+    pub(crate) fn push_without_waiting(
+        &self,
+        record: &[u8],
+        at: SystemTime,
+    ) -> Result<(), DropReason> {
         self.put(
             record,
             at,
@@ -279,7 +294,7 @@ impl Queue {
         )
     }
 
-    fn put(&self, record: &[u8], at: i64, policy: QueuePolicy) -> Result<(), DropReason> {
+    fn put(&self, record: &[u8], at: SystemTime, policy: QueuePolicy) -> Result<(), DropReason> {
         let mut state = self.state();
         if state.closed || !self.fits(&state, record.len()) {
             state = self.make_room(state, record.len(), policy)?;
@@ -366,7 +381,7 @@ impl Queue {
         Err(reason)
     }
 
-    fn append(&self, state: &mut State, record: &[u8], at: i64) {
+    fn append(&self, state: &mut State, record: &[u8], at: SystemTime) {
         let open = state.chunks.back_mut().filter(|chunk| {
             !chunk.sealed
                 && chunk.len() < self.limits.batch_events
@@ -375,7 +390,12 @@ impl Queue {
         match open {
             Some(chunk) => chunk.push(record, at),
             None => {
-                let mut chunk = state.free.pop().unwrap_or_default();
+                // One that grew step by step would be copied at each.
+                let mut chunk = match (state.free.pop(), state.chunks.back()) {
+                    (Some(chunk), _) => chunk,
+                    (None, Some(full)) => Chunk::as_large_as(full),
+                    (None, None) => Chunk::default(),
+                };
                 chunk.first = state.next;
                 chunk.push(record, at);
                 state.chunks.push_back(chunk);

@@ -4,8 +4,8 @@
 //! a break, then those of the nearest span, a break, and so on outwards: whoever reads a record lets
 //! the nearest value win, and within one segment the last.
 //!
-//! The fields of a known callsite stand at the very beginning, behind its number. They have no key: what
-//! would be its length is the number of the field in the callsite.
+//! The fields of a known callsite, event or span, stand behind its number, first in their segment. They
+//! have no key: what would be its length is the number of the field in the callsite.
 
 use super::event::Event;
 use super::sites::{self, Name, Site};
@@ -117,7 +117,7 @@ pub(crate) struct Field<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Key<'a> {
     Named(Slot, &'a str),
-    /// By its number in the callsite that the record began with.
+    /// By its number in the callsite that the segment began with.
     Numbered(u16),
 }
 
@@ -162,10 +162,10 @@ impl Record {
         self.bytes
     }
 
-    /// Begins the record of a callsite, whose fields go by number.
+    /// Begins a segment of a callsite, whose fields go by number.
     #[inline]
-    pub(crate) fn site(&mut self, number: u16) {
-        self.field(header(Slot::Site, Tag::Null, number, 0), "", &[]);
+    pub(crate) fn site(&mut self, site: &Site) {
+        self.field(header(Slot::Site, Tag::Null, site.number(), 0), "", &[]);
     }
 
     #[inline(always)]
@@ -183,8 +183,19 @@ impl Record {
     }
 
     #[inline(always)]
-    fn field(&mut self, header: [u8; HEADER], name: &str, value: &[u8]) {
-        if self.bytes.len() + HEADER + name.len() + value.len() > self.limit {
+    fn number(&mut self, key: Key<'_>, tag: Tag, value: [u8; 8]) {
+        match key {
+            // In one piece: the most frequent of all.
+            Key::Numbered(n) => {
+                self.field(joined(header(Slot::Numbered, tag, n, 8), value), "", &[]);
+            }
+            Key::Named(..) => self.put(key, tag, &value),
+        }
+    }
+
+    #[inline(always)]
+    fn field<const N: usize>(&mut self, header: [u8; N], name: &str, value: &[u8]) {
+        if self.bytes.len() + N + name.len() + value.len() > self.limit {
             self.overflow = true;
             return;
         }
@@ -210,12 +221,12 @@ impl Record {
 
     #[inline]
     pub(crate) fn i64(&mut self, key: Key<'_>, value: i64) {
-        self.put(key, Tag::I64, &value.to_le_bytes());
+        self.number(key, Tag::I64, value.to_le_bytes());
     }
 
     #[inline]
     pub(crate) fn u64(&mut self, key: Key<'_>, value: u64) {
-        self.put(key, Tag::U64, &value.to_le_bytes());
+        self.number(key, Tag::U64, value.to_le_bytes());
     }
 
     /// JSON has no number that every reader takes for more than 64 bits: what does not fit is text.
@@ -236,7 +247,7 @@ impl Record {
 
     #[inline]
     pub(crate) fn f64(&mut self, key: Key<'_>, value: f64) {
-        self.put(key, Tag::F64, &value.to_le_bytes());
+        self.number(key, Tag::F64, value.to_le_bytes());
     }
 
     #[inline]
@@ -304,6 +315,7 @@ impl Record {
     }
 
     /// Fields that were encoded before, of the same segment.
+    #[inline]
     pub(crate) fn append(&mut self, encoded: &[u8]) {
         if self.bytes.len() + encoded.len() > self.limit {
             self.overflow = true;
@@ -312,10 +324,17 @@ impl Record {
         self.bytes.extend_from_slice(encoded);
     }
 
-    /// Fields that were encoded before, of a span further out.
+    /// Fields that were encoded before, of a span further out; `site` is what numbers there refer to.
     #[inline]
-    pub(crate) fn outer_segment(&mut self, encoded: &[u8]) {
-        self.field(header(Slot::Break, Tag::Null, 0, 0), "", encoded);
+    pub(crate) fn outer_segment(&mut self, encoded: &[u8], site: Option<&Site>) {
+        let far = header(Slot::Break, Tag::Null, 0, 0);
+        match site {
+            None => self.field(far, "", encoded),
+            Some(site) => {
+                let near = header(Slot::Site, Tag::Null, site.number(), 0);
+                self.field(joined(far, near), "", encoded);
+            }
+        }
     }
 
     pub(crate) fn value(&mut self, key: Key<'_>, value: &Value) {
@@ -398,6 +417,14 @@ fn header(slot: Slot, tag: Tag, key: u16, value: usize) -> [u8; HEADER] {
     [slot as u8, tag as u8, k[0], k[1], v[0], v[1], v[2], v[3]]
 }
 
+#[inline]
+fn joined(first: [u8; 8], second: [u8; 8]) -> [u8; 16] {
+    let mut both = [0; 16];
+    both[..8].copy_from_slice(&first);
+    both[8..].copy_from_slice(&second);
+    both
+}
+
 /// A key's length is kept in 16 bits.
 #[inline]
 fn clip(key: &str) -> &str {
@@ -455,11 +482,7 @@ pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
-/// Splits the first field off.
-pub(crate) fn read(record: &[u8]) -> Option<(Field<'_>, &[u8])> {
-    read_of(record, None)
-}
-
+/// Splits the first field off, of a segment without its beginning: `site` is what numbers refer to.
 #[inline]
 fn read_of<'a>(record: &'a [u8], site: Option<&'static Site>) -> Option<(Field<'a>, &'a [u8])> {
     let (&[slot, tag, k0, k1, v0, v1, v2, v3], rest) = record.split_first_chunk::<HEADER>()?;
@@ -491,16 +514,29 @@ fn read_of<'a>(record: &'a [u8], site: Option<&'static Site>) -> Option<(Field<'
     Some((field, rest))
 }
 
-/// Merges `newer` into the segment `older`: a field recorded again replaces the one before.
-pub(crate) fn merge(older: &[u8], newer: &[u8]) -> Vec<u8> {
-    let mut merged = Vec::with_capacity(older.len() + newer.len());
-    let mut rest = older;
-    while let Some((field, after)) = read(rest) {
-        let replaced = fields(newer).any(|n| n.slot == field.slot && n.key == field.key);
-        if !replaced {
-            merged.extend_from_slice(&rest[..rest.len() - after.len()]);
-        }
+/// The fields of a segment without its beginning, each with its bytes; `site` is what numbers refer to.
+pub(crate) fn each<'a>(
+    segment: &'a [u8],
+    site: Option<&'static Site>,
+) -> impl Iterator<Item = (Field<'a>, &'a [u8])> {
+    let mut rest = segment;
+    std::iter::from_fn(move || {
+        let (field, after) = read_of(rest, site)?;
+        let bytes = &rest[..rest.len() - after.len()];
         rest = after;
+        Some((field, bytes))
+    })
+}
+
+/// Merges `newer` into `older`, both fields of one span: one that is recorded again replaces the one
+/// before.
+pub(crate) fn merge(older: &[u8], newer: &[u8], site: Option<&'static Site>) -> Vec<u8> {
+    let mut merged = Vec::with_capacity(older.len() + newer.len());
+    for (field, bytes) in each(older, site) {
+        let replaced = each(newer, site).any(|(n, _)| n.slot == field.slot && n.key == field.key);
+        if !replaced {
+            merged.extend_from_slice(bytes);
+        }
     }
     merged.extend_from_slice(newer);
     merged
@@ -539,7 +575,7 @@ mod tests {
         older.i64(Key::Named(Slot::Property, "a"), 1);
         older.i64(Key::Named(Slot::Set, "a"), 2);
         newer.i64(Key::Named(Slot::Property, "a"), 3);
-        let merged = merge(older.bytes(), newer.bytes());
+        let merged = merge(older.bytes(), newer.bytes(), None);
         let got: Vec<_> = fields(&merged).map(|f| (f.slot, f.value)).collect();
         assert_eq!(
             got,

@@ -8,9 +8,11 @@ use tracing::Metadata;
 #[derive(Debug)]
 pub(crate) struct Site {
     metadata: &'static Metadata<'static>,
+    number: u16,
     names: Box<[Name]>,
     /// The number of the field that holds an event's text.
     message: Option<usize>,
+    names_event: bool,
 }
 
 #[derive(Debug)]
@@ -29,31 +31,31 @@ const TRIES: usize = 8;
 
 static SITES: [OnceLock<Site>; PLACES] = [const { OnceLock::new() }; PLACES];
 
-/// A callsite and its number. The first time, `meaning` says what each field name is for.
+/// A callsite's names; the same answer each time. The first time, `meaning` says what each field name
+/// is for.
 #[inline]
-pub(crate) fn number(
+pub(crate) fn of(
     metadata: &'static Metadata<'static>,
     meaning: fn(&'static str) -> (Slot, &'static str),
-) -> Option<(u16, &'static Site)> {
-    number_in(&SITES, metadata, meaning)
+) -> Option<&'static Site> {
+    of_in(&SITES, metadata, meaning)
 }
 
 #[inline]
-fn number_in(
+fn of_in(
     sites: &'static [OnceLock<Site>],
     metadata: &'static Metadata<'static>,
     meaning: fn(&'static str) -> (Slot, &'static str),
-) -> Option<(u16, &'static Site)> {
+) -> Option<&'static Site> {
     // Its metadata lives as long as the process, so the address is its name.
     let address = std::ptr::from_ref(metadata).addr();
     let first = (address >> 4) ^ (address >> 14);
     (first..first + TRIES)
         .map(|place| {
             let place = place % sites.len();
-            let site = sites[place].get_or_init(|| Site::new(metadata, meaning));
-            (place as u16, site)
+            sites[place].get_or_init(|| Site::new(metadata, place as u16, meaning))
         })
-        .find(|(_, site)| std::ptr::eq(site.metadata, metadata))
+        .find(|site| std::ptr::eq(site.metadata, metadata))
 }
 
 /// The callsite of that number.
@@ -65,6 +67,7 @@ impl Site {
     #[cold]
     fn new(
         metadata: &'static Metadata<'static>,
+        number: u16,
         meaning: fn(&'static str) -> (Slot, &'static str),
     ) -> Self {
         let meanings: Vec<_> = metadata
@@ -84,9 +87,22 @@ impl Site {
         };
         Self {
             metadata,
+            number,
             names: meanings.iter().map(name).collect(),
+            names_event: meanings.iter().any(|(slot, _)| *slot == Slot::Name),
             message: metadata.fields().field("message").map(|f| f.index()),
         }
+    }
+
+    #[inline]
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Whether it has the field that makes an event of it.
+    #[inline]
+    pub(crate) fn names_event(&self) -> bool {
+        self.names_event
     }
 
     #[inline]
@@ -121,13 +137,17 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             let span = || tracing::info_span!("one", plan = 1, set.plan = 2, twice = 3, twice_ = 4);
             let metadata = metadata_of(&span());
-            let n = number(metadata, meaning).unwrap().0;
-            assert_eq!(number(metadata_of(&span()), meaning).unwrap().0, n);
+            let here = of(metadata, meaning).unwrap();
+            assert!(std::ptr::eq(
+                of(metadata_of(&span()), meaning).unwrap(),
+                here
+            ));
             let other = tracing::info_span!("two");
-            assert_ne!(number(metadata_of(&other), meaning).unwrap().0, n);
+            let elsewhere = of(metadata_of(&other), meaning).unwrap();
+            assert_ne!(elsewhere.number(), here.number());
 
             let mut r = Record::over(Vec::new(), 999);
-            r.site(n);
+            r.site(here);
             for field in 0..4 {
                 r.i64(Key::Numbered(field), field.into());
             }
@@ -143,7 +163,8 @@ mod tests {
                 (Slot::Group, "level", Val::Bool(true), None),
             ];
             assert_eq!(got, want);
-            assert_eq!(&*site(n).unwrap().names[1].json, b"\"plan\":");
+            let names = &site(here.number()).unwrap().names;
+            assert_eq!(&*names[1].json, b"\"plan\":");
         });
     }
 
@@ -156,7 +177,7 @@ mod tests {
                 tracing::info_span!("b"),
                 tracing::info_span!("c"),
             ];
-            let number = |span| Some(number_in(&FEW, metadata_of(span), meaning)?.0);
+            let number = |span| Some(of_in(&FEW, metadata_of(span), meaning)?.number());
             let (first, second) = (number(&a), number(&b));
             assert!(first.is_some() && second.is_some() && first != second);
             assert_eq!(number(&c), None);

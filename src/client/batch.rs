@@ -3,7 +3,7 @@ use crate::capture::batch::{Compression, Migration, Wire, encode};
 use crate::capture::encode::{Encoder, Enrichment};
 use crate::capture::notices::Notices;
 use crate::capture::queue::{Limits, Queue, QueuePolicy};
-use crate::capture::record::{Record, millis};
+use crate::capture::record::Record;
 use crate::capture::{DropReason, Dropped, Event};
 use crate::error::PostHogError;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ impl PostHogClient {
                 continue;
             }
             // Without bounds, nothing is refused.
-            let _ = queue.push(record.bytes(), millis(SystemTime::now()));
+            let _ = queue.push(record.bytes(), SystemTime::now());
         }
         while let Some(chunk) = queue.take(u64::MAX) {
             let dropped = &mut summary.dropped;

@@ -22,6 +22,8 @@ enum Which {
 }
 
 impl SpanFields {
+    pub(crate) const ALL: Self = Self(Which::All);
+
     /// None, the default.
     pub fn none() -> Self {
         Self(Which::None)
@@ -29,7 +31,7 @@ impl SpanFields {
 
     /// All of them.
     pub fn all() -> Self {
-        Self(Which::All)
+        Self::ALL
     }
 
     /// Those of these names.
@@ -42,6 +44,11 @@ impl SpanFields {
         Self(Which::Named(
             names.into_iter().map(|name| name.as_ref().into()).collect(),
         ))
+    }
+
+    #[inline]
+    pub(crate) fn is_all(&self) -> bool {
+        matches!(self.0, Which::All)
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! Lock-free memories of what does not concern this layer, so that it costs next to nothing.
+//! Lock-free memories, so that what does not concern this layer costs next to nothing.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use tracing::Metadata;
@@ -6,11 +6,11 @@ use tracing::span::Id;
 
 const PLACES: usize = 256;
 
-/// Callsites that are known to be of no interest. A miss says nothing: then the names are looked at.
+/// Callsites of which the same is known. A miss says nothing: then the names are looked at.
 #[derive(Debug)]
-pub(crate) struct Unwanted(Box<[AtomicUsize; PLACES]>);
+pub(crate) struct Known(Box<[AtomicUsize; PLACES]>);
 
-impl Unwanted {
+impl Known {
     pub(crate) fn new() -> Self {
         Self(Box::new([const { AtomicUsize::new(0) }; PLACES]))
     }

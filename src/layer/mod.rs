@@ -9,23 +9,24 @@ mod visit;
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
 use crate::capture::record::{Key, Record, Slot, merge, millis};
-use crate::capture::sites;
+use crate::capture::sites::{self, Site};
 use crate::capture::{CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogGuard};
 use crate::client::PostHogClientBuilder;
 use crate::error::PostHogError;
 use builder::Extras;
-use callsites::{Timed, Unwanted};
+use callsites::{Known, Timed};
 use span::{Encoded, SpanData, SpanSlots, TimedSpan, context_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tracing::dispatcher::WeakDispatch;
+use tracing::field::Visit;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, Layered};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
-use visit::{Names, Numbers, Visitor};
+use visit::{Names, Numbers, SpanNumbers, Visitor};
 
 /// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
 ///
@@ -90,7 +91,8 @@ pub struct PostHogLayer {
     span_fields: SpanFields,
     extras: Extras,
     fallback: Vec<u8>,
-    unwanted: Unwanted,
+    unwanted: Known,
+    wanted: Known,
     timed: Timed,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -169,16 +171,19 @@ impl PostHogLayer {
             span_fields: builder.span_fields,
             extras: builder.extras,
             fallback: builder.fallback,
-            unwanted: Unwanted::new(),
+            unwanted: Known::new(),
+            wanted: Known::new(),
             timed: Timed::new(),
             dispatch: OnceLock::new(),
         }
     }
 
-    /// Whether the callsite concerns us. Its field names and level never change, so a no is remembered.
+    /// Whether the callsite concerns us. Its field names and level never change, so the answer is
+    /// remembered; in two places, so that ours do not push out the many others.
     #[inline]
     fn wants(&self, metadata: &'static Metadata<'static>) -> bool {
-        !self.unwanted.contains(metadata) && self.looks_wanted(metadata)
+        !self.unwanted.contains(metadata)
+            && (self.wanted.contains(metadata) || self.looks_wanted(metadata))
     }
 
     #[inline(never)]
@@ -190,23 +195,28 @@ impl PostHogLayer {
             } else {
                 names.any(|name| fields::is_ours(name) || self.span_fields.allows(name))
             };
-        if !wanted {
-            self.unwanted.add(metadata);
+        match wanted {
+            true => self.wanted.add(metadata),
+            false => self.unwanted.add(metadata),
         }
         wanted
     }
 
-    fn becomes_event(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.max_level && metadata.fields().field(fields::EVENT).is_some()
+    fn becomes_event(&self, metadata: &Metadata<'_>, site: Option<&Site>) -> bool {
+        *metadata.level() <= self.max_level
+            && match site {
+                Some(site) => site.names_event(),
+                None => metadata.fields().field(fields::EVENT).is_some(),
+            }
     }
 
     /// Writes the event's own fields: by number, where their callsite has one.
     fn add_fields(&self, event: &Event<'_>, record: &mut Record) {
         let metadata = event.metadata();
         let message = self.extras.message;
-        match sites::number(metadata, fields::meaning) {
-            Some((number, site)) => {
-                record.site(number);
+        match sites::of(metadata, fields::meaning) {
+            Some(site) => {
+                record.site(site);
                 let but = match message {
                     true => None,
                     false => site.message(),
@@ -260,7 +270,7 @@ impl PostHogLayer {
                     && let Some(data) = slots.get(self.id)
                     && !data.context.is_empty()
                 {
-                    record.outer_segment(&data.context);
+                    record.outer_segment(&data.context, data.site);
                 }
             });
             next = span.parent();
@@ -294,26 +304,37 @@ impl PostHogLayer {
 
     fn add_fallback(&self, record: &mut Record) {
         if !self.fallback.is_empty() {
-            record.outer_segment(&self.fallback);
+            record.outer_segment(&self.fallback, None);
         }
     }
 
     /// Encodes a span's fields, outside any lock: their `Debug` may log, lock, or panic.
     fn encode_span(
         &self,
-        visit: impl FnOnce(&mut Visitor<'_, Names<'_>>),
+        site: Option<&'static Site>,
         becomes_event: bool,
+        visit: impl FnOnce(&mut dyn Visit),
     ) -> Encoded {
+        let kept = match becomes_event {
+            true => &SpanFields::ALL,
+            false => &self.span_fields,
+        };
         let buffer = crate::capture::take_scratch();
         let mut record = Record::over(buffer, MAX_SPAN_BYTES);
-        visit(&mut Visitor {
-            record: &mut record,
-            naming: if becomes_event {
-                Names::All
-            } else {
-                Names::Span(&self.span_fields)
-            },
-        });
+        match site {
+            Some(_) if kept.is_all() => visit(&mut Visitor {
+                record: &mut record,
+                naming: Numbers { but: None },
+            }),
+            Some(site) => visit(&mut Visitor {
+                record: &mut record,
+                naming: SpanNumbers(site, kept),
+            }),
+            None => visit(&mut Visitor {
+                record: &mut record,
+                naming: Names::Span(kept),
+            }),
+        }
         if record.overflowed() {
             record.mark_cut();
         }
@@ -322,14 +343,21 @@ impl PostHogLayer {
         encoded
     }
 
-    fn span_data(&self, fields: Encoded, becomes_event: bool) -> SpanData {
+    fn span_data(
+        &self,
+        site: Option<&'static Site>,
+        becomes_event: bool,
+        fields: Encoded,
+    ) -> SpanData {
         if becomes_event {
             SpanData {
-                context: context_of(&fields, |name| self.span_fields.allows(name)),
+                site,
+                context: context_of(&fields, site, |name| self.span_fields.allows(name)),
                 timed: Some(Box::new(TimedSpan::new(fields.into_vec()))),
             }
         } else {
             SpanData {
+                site,
                 context: fields,
                 timed: None,
             }
@@ -359,10 +387,12 @@ impl PostHogLayer {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         contained(|| {
-            let becomes_event = self.becomes_event(attributes.metadata());
-            let fields = self.encode_span(|v| attributes.record(v), becomes_event);
+            let metadata = attributes.metadata();
+            let site = sites::of(metadata, fields::meaning);
+            let becomes_event = self.becomes_event(metadata, site);
+            let fields = self.encode_span(site, becomes_event, |v| attributes.record(v));
             let Some(span) = ctx.span(id) else { return };
-            let data = self.span_data(fields, becomes_event);
+            let data = self.span_data(site, becomes_event, fields);
             let mut extensions = span.extensions_mut();
             // Rarely was there one before, of another PostHog layer.
             if let Some(others) = extensions.replace(SpanSlots::new(self.id, data))
@@ -409,14 +439,14 @@ impl PostHogLayer {
     {
         contained(|| {
             let Some(span) = ctx.span(&id) else { return };
-            let timed = {
+            let ours = {
                 let mut extensions = span.extensions_mut();
                 extensions
                     .get_mut::<SpanSlots>()
                     .and_then(|slots| slots.get_mut(self.id))
-                    .and_then(|data| data.timed.take())
+                    .and_then(|data| Some((data.timed.take()?, data.site)))
             };
-            let Some(timed) = timed else { return };
+            let Some((timed, site)) = ours else { return };
             self.timed.remove(&id);
             let Some(shared) = self.handle.active() else {
                 return;
@@ -424,6 +454,9 @@ impl PostHogLayer {
             let times = timed.times();
             let ended = shared.clock.now().checked_sub(times.since_end);
             shared.record(|record| {
+                if let Some(site) = site {
+                    record.site(site);
+                }
                 // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
                 if let Some(ended) = ended {
                     record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
@@ -502,8 +535,9 @@ where
             if !self.wants(metadata) {
                 return;
             }
-            let becomes_event = self.becomes_event(metadata);
-            let newer = self.encode_span(|v| values.record(v), becomes_event);
+            let site = sites::of(metadata, fields::meaning);
+            let becomes_event = self.becomes_event(metadata, site);
+            let newer = self.encode_span(site, becomes_event, |v| values.record(v));
             let mut extensions = span.extensions_mut();
             let Some(data) = extensions
                 .get_mut::<SpanSlots>()
@@ -515,13 +549,15 @@ where
             let mut newer_context = None;
             if let Some(timed) = &mut data.timed {
                 if fits(&timed.fields) {
-                    timed.fields = merge(&timed.fields, &newer);
+                    timed.fields = merge(&timed.fields, &newer, site);
                 }
-                newer_context = Some(context_of(&newer, |name| self.span_fields.allows(name)));
+                newer_context = Some(context_of(&newer, site, |name| {
+                    self.span_fields.allows(name)
+                }));
             }
             if fits(&data.context) {
                 let newer = newer_context.as_ref().unwrap_or(&newer);
-                data.context = merge(&data.context, newer).into();
+                data.context = merge(&data.context, newer, site).into();
             }
         });
     }

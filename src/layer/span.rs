@@ -1,15 +1,18 @@
 //! What the layer keeps in a span.
 
 use crate::capture::record::{self, Slot};
+use crate::capture::sites::Site;
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
 /// A span's encoded fields. Usually few and short: then they need no memory of their own.
-pub(crate) type Encoded = SmallVec<[u8; 64]>;
+pub(crate) type Encoded = SmallVec<[u8; 48]>;
 
 /// One layer's data in one span.
 #[derive(Debug)]
 pub(crate) struct SpanData {
+    /// What the numbers of its fields refer to.
+    pub(crate) site: Option<&'static Site>,
     /// Encoded fields for the events within, and the spans.
     pub(crate) context: Encoded,
     /// For a span that becomes an event itself.
@@ -81,56 +84,57 @@ pub(crate) struct Times {
 /// A span's data of all PostHog layers. Nearly always there is one; a second project adds another.
 #[derive(Debug)]
 pub(crate) struct SpanSlots {
-    first: (u64, SpanData),
-    more: Vec<(u64, SpanData)>,
+    layer: u64,
+    data: SpanData,
+    others: Option<Box<SpanSlots>>,
 }
 
 impl SpanSlots {
     pub(crate) fn new(layer: u64, data: SpanData) -> Self {
         Self {
-            first: (layer, data),
-            more: Vec::new(),
+            layer,
+            data,
+            others: None,
         }
     }
 
     /// Takes over what other layers had put there before.
     pub(crate) fn adopt(&mut self, others: Self) {
-        self.more.push(others.first);
-        self.more.extend(others.more);
+        self.others = Some(Box::new(others));
     }
 
     #[inline]
     pub(crate) fn get(&self, layer: u64) -> Option<&SpanData> {
-        if self.first.0 == layer {
-            return Some(&self.first.1);
+        match self.layer == layer {
+            true => Some(&self.data),
+            false => self.others.as_ref()?.get(layer),
         }
-        let (_, data) = self.more.iter().find(|(id, _)| *id == layer)?;
-        Some(data)
     }
 
     pub(crate) fn get_mut(&mut self, layer: u64) -> Option<&mut SpanData> {
-        if self.first.0 == layer {
-            return Some(&mut self.first.1);
+        match self.layer == layer {
+            true => Some(&mut self.data),
+            false => self.others.as_mut()?.get_mut(layer),
         }
-        let (_, data) = self.more.iter_mut().find(|(id, _)| *id == layer)?;
-        Some(data)
     }
 }
 
 /// The part of a span's fields that reaches the events within: identity, and what `allows` lets through.
-pub(crate) fn context_of(fields: &[u8], allows: impl Fn(&str) -> bool) -> Encoded {
+pub(crate) fn context_of(
+    fields: &[u8],
+    site: Option<&'static Site>,
+    allows: impl Fn(&str) -> bool,
+) -> Encoded {
     let mut context = Encoded::new();
-    let mut rest = fields;
-    while let Some((field, after)) = record::read(rest) {
+    for (field, bytes) in record::each(fields, site) {
         let reaches = match field.slot {
             Slot::Property => allows(field.key),
             Slot::Name | Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce => false,
             _ => true,
         };
         if reaches {
-            context.extend_from_slice(&rest[..rest.len() - after.len()]);
+            context.extend_from_slice(bytes);
         }
-        rest = after;
     }
     context
 }

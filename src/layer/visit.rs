@@ -3,6 +3,7 @@
 use super::builder::SpanFields;
 use super::fields::{is_ours, meaning};
 use crate::capture::record::{Key, Record, Slot, Text};
+use crate::capture::sites::Site;
 use std::error::Error;
 use std::fmt::{self, Debug};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,11 +14,15 @@ pub(crate) trait Naming {
     fn key(&self, field: &Field) -> Option<Key<'static>>;
 }
 
-/// All fields but at most one, by their numbers: the record began with their callsite.
+/// All fields but at most one, by their numbers in a known callsite.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbers {
     pub(crate) but: Option<usize>,
 }
+
+/// Those fields of a span that count, by their numbers in its callsite.
+#[derive(Clone, Copy)]
+pub(crate) struct SpanNumbers<'a>(pub(crate) &'static Site, pub(crate) &'a SpanFields);
 
 /// Those fields that count, by name.
 #[derive(Clone, Copy)]
@@ -32,6 +37,16 @@ impl Naming for Numbers {
     #[inline]
     fn key(&self, field: &Field) -> Option<Key<'static>> {
         (self.but != Some(field.index())).then(|| Key::Numbered(field.index() as u16))
+    }
+}
+
+impl Naming for SpanNumbers<'_> {
+    #[inline]
+    fn key(&self, field: &Field) -> Option<Key<'static>> {
+        let Self(site, fields) = self;
+        let number = field.index() as u16;
+        let name = site.name(number)?;
+        (name.slot != Slot::Property || fields.allows(name.key)).then_some(Key::Numbered(number))
     }
 }
 

@@ -121,6 +121,35 @@ impl CapturedEvents {
         events.clone()
     }
 
+    /// For this crate's benchmarks: the JSON of the events so far, joined by commas; they are forgotten.
+    #[doc(hidden)]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut json = Vec::new();
+        while let Some(chunk) = self.queue.take(u64::MAX) {
+            let events = chunk.len();
+            for batch in encode(&mut kept.encoder, &chunk, usize::MAX, drop) {
+                json = match json.len() {
+                    0 => batch.json,
+                    _ => [&json[..], b",", &batch.json].concat(),
+                };
+            }
+            self.queue.encoded(chunk, 0);
+            self.queue.settle(events, 0, Ok(()));
+        }
+        json
+    }
+
+    /// For this crate's benchmarks: takes the events out of the queue and forgets them.
+    #[doc(hidden)]
+    pub fn forget(&self) {
+        while let Some(chunk) = self.queue.take(u64::MAX) {
+            let events = chunk.len();
+            self.queue.encoded(chunk, 0);
+            self.queue.settle(events, 0, Ok(()));
+        }
+    }
+
     /// The first event of that name.
     pub fn find(&self, name: &str) -> Option<RecordedEvent> {
         self.events().into_iter().find(|event| event.event == name)

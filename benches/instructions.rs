@@ -1,0 +1,161 @@
+//! One thing done so many times, to be counted from outside by `instructions.py`: instructions under
+//! callgrind, system calls under strace.
+//!
+//! `instructions CASE N`. A case of unconcerned code has three words, such as `global:info:with`.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+#[path = "work/mod.rs"]
+mod work;
+
+use std::env;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+use tracing::{info, info_span, trace};
+use tracing_posthog::testing::{PostHogServer, Recording};
+use tracing_posthog::{
+    CaptureHandle, Event, EventCaptureBackend, PostHogClient, PostHogLayer, SpanFields,
+};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
+use work::setups::{Case, Setup, installed};
+use work::{Data, dead_end, event, in_spans};
+
+/// More than any case captures.
+const ENDLESS: usize = 1 << 20;
+
+/// Done before it is counted: callsites are registered, buffers have grown.
+const WARM_UP: u64 = 500;
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).collect();
+    // `cargo test --benches` runs this too, and says nothing.
+    let [case, times, ..] = &args[..] else {
+        return;
+    };
+    let times = times.parse().unwrap();
+    match case.as_str() {
+        "event" => with_layer(dead_end(ENDLESS), SpanFields::none(), || events(times)),
+        "event_all" => with_layer(dead_end(ENDLESS), SpanFields::all(), || events(times)),
+        "request" => with_layer(dead_end(ENDLESS), SpanFields::none(), || requests(times)),
+        "request_all" => with_layer(dead_end(ENDLESS), SpanFields::all(), || requests(times)),
+        "refused" => refused(times),
+        "delivered" => delivered(times),
+        "idle" => idle(times),
+        words => unconcerned(&words.split(':').collect::<Vec<_>>(), times),
+    }
+}
+
+fn with_layer(handle: CaptureHandle, span_fields: SpanFields, f: impl FnOnce()) {
+    let layer = PostHogLayer::builder(handle)
+        .span_fields(span_fields)
+        .build();
+    let subscriber = tracing_subscriber::registry()
+        .with(LevelFilter::INFO)
+        .with(layer);
+    tracing::subscriber::with_default(subscriber, f);
+}
+
+fn events(times: u64) {
+    in_spans(1, || {
+        for i in 0..WARM_UP + times {
+            event(&Data::at(i));
+        }
+    });
+}
+
+fn requests(times: u64) {
+    for i in 0..WARM_UP + times {
+        in_spans(i, || event(&Data::at(i)));
+    }
+}
+
+/// Events that a full queue refuses.
+fn refused(times: u64) {
+    let handle = dead_end(100);
+    for _ in 0..200 {
+        handle.capture(Event::new("filling"));
+    }
+    with_layer(handle, SpanFields::none(), || events(times));
+}
+
+/// What does not concern us: `setup:what:with` or `:without`.
+fn unconcerned(words: &[&str], times: u64) {
+    let &[setup, what, ours] = words else {
+        return;
+    };
+    let setup = match setup {
+        "alone" => Setup::Alone,
+        "global" => Setup::Global,
+        _ => Setup::PerLayer,
+    };
+    tracing::dispatcher::with_default(&installed(Case(setup, ours == "with")), || {
+        let open = info_span!("unrelated", n = 1, kind = "x");
+        for _ in 0..WARM_UP + times {
+            match what {
+                "trace" => trace!(n = 1, kind = "x", "not for us"),
+                "info" => info!(n = 1, kind = "x", "not for us"),
+                "span" => info_span!("unrelated", n = 1, kind = "x").in_scope(|| ()),
+                _ => open.in_scope(|| ()),
+            }
+        }
+    });
+}
+
+/// Steady load with default settings, all of it delivered. Looks for two files that are not there, so that
+/// the part between is found among the system calls of this thread; says how many batches it made.
+fn delivered(times: u64) {
+    let server = PostHogServer::start().unwrap();
+    server.record(Recording::CountsOnly);
+    let handle = to(&server);
+    with_layer(handle.clone(), SpanFields::none(), || {
+        // The same as below, so that all chunks there will be are there and have grown.
+        events(times);
+        handle.flush_blocking(Duration::from_secs(60));
+        let before = handle.stats().batches;
+        let _ = fs::metadata("/posthog/begin");
+        events(times);
+        let _ = fs::metadata("/posthog/end");
+        handle.flush_blocking(Duration::from_secs(60));
+        println!("{} batches", handle.stats().batches - before);
+    });
+}
+
+fn to(server: &PostHogServer) -> CaptureHandle {
+    let client = PostHogClient::builder()
+        .project_api_key("phc_bench")
+        .host(server.url())
+        .build()
+        .unwrap();
+    EventCaptureBackend::builder(client).start().unwrap()
+}
+
+/// How often threads of this process run in so many milliseconds without events, this one left out.
+/// Something was delivered before, as in a process that has been busy.
+fn idle(millis: u64) {
+    let server = PostHogServer::start().unwrap();
+    let handle = to(&server);
+    handle.capture(Event::new("once"));
+    handle.flush_blocking(Duration::from_secs(60));
+    drop(server);
+    // The connection ends, and what else follows of what went before.
+    thread::sleep(Duration::from_millis(500));
+    let before = switches();
+    thread::sleep(Duration::from_millis(millis));
+    println!("{} wake-ups", switches() - before);
+}
+
+/// How often all threads but the first gave up the processor by themselves.
+fn switches() -> u64 {
+    let own = std::process::id().to_string();
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(Result::ok)
+        .filter(|task| task.file_name() != own.as_str())
+        .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+        .filter_map(|status| {
+            let line = status.lines().find(|l| l.starts_with("voluntary_"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .sum()
+}
