@@ -75,6 +75,7 @@ fn said() -> impl Strategy<Value = Said> {
         3 => (500u16..600).prop_map(Said::Status),
         3 => Just(Said::Status(413)),
         2 => (200u16..600).prop_map(Said::Status),
+        1 => Just(Said::Status(408)),
         2 => (prop_oneof![Just(429u16), Just(503)], 0u32..100).prop_map(|(s, after)| Said::StatusAndRetryAfter(s, after)),
         2 => any::<bool>().prop_map(|taken| Said::Reset { taken }),
         2 => any::<bool>().prop_map(|taken| Said::Close { taken }),
