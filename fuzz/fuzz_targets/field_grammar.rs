@@ -93,9 +93,13 @@ fuzz_target!(|fields: Vec<(Name, Value)>| {
         let events = captured.take();
         // A second name may be an empty one.
         let renamed = fields.iter().any(|(name, _)| name == "posthog.event");
-        assert!(events.len() == 1 || renamed, "{dropped} dropped so far: {fields:?}");
+        assert!(
+            events.len() == 1 || renamed,
+            "{dropped} dropped so far: {fields:?}"
+        );
         for name in events.iter().flat_map(|e| e.properties.keys()) {
-            let ours = name.starts_with("posthog.") && fields.iter().any(|(field, _)| field == name);
+            let ours =
+                name.starts_with("posthog.") && fields.iter().any(|(field, _)| field == name);
             assert!(!ours, "{name} became a property");
         }
     });
