@@ -99,9 +99,8 @@ async fn a_fleet_does_not_return_in_step() {
             );
             use std::io::Write as _;
             writeln!(std::io::stderr(), "{line}").unwrap();
-            // Jitter is random: what it reaches is a third of this.
-            assert!(peak(&with.processes) <= u32::from(PROCESSES) / 4, "{line}");
-            assert!(f64::from(peak(&with.processes)) <= 25.0 * mean, "{line}");
+            // Random, and some are between two attempts when it is back: a third of this is reached.
+            assert!(peak(&with.processes) < u32::from(PROCESSES) / 5, "{line}");
             assert!(
                 peak(&without.processes) >= u32::from(PROCESSES) * 9 / 10,
                 "{line}"
