@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 use support::spooling::Directory;
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer};
@@ -108,10 +109,13 @@ fn what_finds_no_place_on_a_full_disk_stays_in_memory() {
         wait_until("the disk is full", || {
             posthog.stats().spool.write_failures > 0
         });
+        let start = Instant::now();
         wait_until("all were tried", || {
             posthog.flush_blocking(LONG);
             posthog.stats().in_flight == 0
         });
+        // What is in memory fails, and what is on disk has to wait with it.
+        assert!(start.elapsed() < LONG / 2, "{:?}", start.elapsed());
         let stats = posthog.stats();
         assert_eq!(
             (stats.captured, stats.dropped.total()),
