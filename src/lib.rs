@@ -164,11 +164,17 @@ mod layer;
 pub mod testing;
 
 /// What the fuzzers feed.
-#[cfg(all(fuzzing, feature = "spool"))]
+#[cfg(fuzzing)]
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod __fuzz {
+    /// Encodes what crosses the queue.
+    pub fn record(bytes: &[u8]) -> Option<Vec<u8>> {
+        crate::capture::fuzz::record(bytes)
+    }
+
     /// Reads a spool file: how many events, and how many damaged lines.
+    #[cfg(feature = "spool")]
     pub fn spool_file(bytes: &[u8]) -> (usize, usize) {
         crate::capture::spool::file::fuzz(bytes)
     }

@@ -1,10 +1,13 @@
 //! Whatever names and values an event has, PostHog takes it, and they arrive.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod callsites;
 mod support;
 
+use callsites::Held;
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
+use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 use support::*;
 use tracing_posthog::testing::{CapturedEvents, PostHogServer, RecordedEvent};
@@ -152,6 +155,11 @@ fn is_reserved(name: &str) -> bool {
     )
 }
 
+/// Names of fields that become no property of that name, or not always.
+fn is_special(name: &str) -> bool {
+    is_reserved(name) || name.contains('\0') || name == "message" || name.starts_with("log.")
+}
+
 fn assert_arrived(sent: &Event, arrived: &RecordedEvent) -> Result<(), TestCaseError> {
     prop_assert_eq!(&arrived.event, &clean(&sent.name));
     for (name, value) in &sent.properties {
@@ -181,6 +189,62 @@ static ROAD: LazyLock<Mutex<Road>> = LazyLock::new(|| {
     let posthog = capture_to(&server).flush_interval(LONG).start().unwrap();
     Mutex::new(Road { server, posthog })
 });
+
+/// Names of fields: of the grammar, almost of it, and any.
+fn field_name() -> impl Strategy<Value = String> {
+    let known = proptest::sample::select(vec![
+        "distinct_id",
+        "session_id",
+        "timestamp",
+        "uuid",
+        "process_person_profile",
+        "geoip_disable",
+        "properties",
+        "group.company",
+        "group.",
+        "set.plan",
+        "set_once.plan",
+        "set_once.",
+        "event",
+    ]);
+    prop_oneof![
+        3 => text(),
+        3 => known.prop_map(|name| format!("posthog.{name}")),
+        1 => text().prop_map(|name| format!("posthog.{name}")),
+        1 => text().prop_map(|name| format!("posthog.set.{name}")),
+        1 => text().prop_map(|name| format!("posthog.group.{name}")),
+        1 => Just("message".to_owned()),
+    ]
+}
+
+fn held() -> impl Strategy<Value = Held> {
+    prop_oneof![
+        any::<bool>().prop_map(Held::Bool),
+        any::<i64>().prop_map(Held::I64),
+        any::<u64>().prop_map(Held::U64),
+        any::<i128>().prop_map(Held::I128),
+        any::<f64>().prop_map(Held::F64),
+        text().prop_map(Held::Text),
+        text().prop_map(Held::Debug),
+        text().prop_map(Held::Display),
+        proptest::collection::vec(any::<u8>(), 0..9).prop_map(Held::Bytes),
+        fields().prop_map(|fields| Held::Text(Value::Object(fields).to_string())),
+        Just(Held::Nothing),
+    ]
+}
+
+/// What a plain field becomes, where that is as simple as it sounds.
+fn becomes(held: &Held) -> Option<Value> {
+    Some(match held {
+        Held::Bool(v) => Value::from(*v),
+        Held::I64(v) => Value::from(*v),
+        Held::U64(v) => Value::from(*v),
+        Held::F64(v) => Number::from_f64(*v).map_or(Value::Null, Value::from),
+        Held::Text(v) | Held::Display(v) => Value::from(v.as_str()),
+        Held::Debug(v) => Value::from(format!("{v:?}")),
+        Held::I128(_) | Held::Bytes(_) | Held::Nothing => return None,
+    })
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
@@ -238,6 +302,43 @@ proptest! {
             prop_assert_eq!(&p["$process_person_profile"], &Value::from(false));
         } else {
             prop_assert_eq!(clean(&id), Value::from(events[0].distinct_id.clone()));
+        }
+    }
+
+    #[test]
+    fn any_names_of_fields_are_taken_by_posthog_with_every_key_once(
+        made in proptest::collection::vec((field_name(), held()), 0..callsites::FIELDS),
+    ) {
+        let road = ROAD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        road.server.clear();
+        let dropped = road.posthog.stats().dropped.total();
+        let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(road.posthog.clone()));
+        tracing::subscriber::with_default(subscriber, || callsites::emit(&made));
+        let report = road.posthog.flush_blocking(LONG);
+        prop_assert_eq!(road.server.duplicate_keys_seen(), 0);
+        // A second name may be an empty one.
+        let renamed = made.iter().any(|(name, _)| name == "posthog.event");
+        let dropped = road.posthog.stats().dropped.total() - dropped;
+        prop_assert_eq!(report.delivered + dropped, 1);
+        prop_assert!(renamed || dropped == 0, "{:?}", road.posthog.stats());
+        let arrived = road.server.events();
+        prop_assert_eq!(arrived.len() as u64, 1 - dropped);
+        let Some(arrived) = arrived.first() else { return Ok(()) };
+        // Fields of one name, and what `posthog.properties` brings, are told apart elsewhere.
+        let mut names: HashMap<&str, u32> = HashMap::new();
+        for (name, _) in &made {
+            *names.entry(name).or_default() += 1;
+        }
+        for (name, held) in &made {
+            if name.starts_with("posthog.") {
+                prop_assert!(arrived.property(name).is_none(), "{name} is no property");
+            } else if let Some(wanted) = becomes(held)
+                && names[name.as_str()] == 1
+                && !names.contains_key("posthog.properties")
+                && !is_special(name)
+            {
+                assert_same(&wanted, arrived.property(&clean(name)))?;
+            }
         }
     }
 

@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{CaptureHandle, DropReason, Event, PostHogLayer, RetryPolicy};
+use tracing_posthog::{
+    CaptureHandle, CircuitBreaker, DropReason, Event, PostHogLayer, RetryPolicy,
+};
 
 fn event(n: usize) -> Event {
     Event::new(format!("e{n}")).distinct_id("user_1")
@@ -94,6 +96,32 @@ fn a_flush_that_meets_a_delivery_reports_no_loss() {
             });
         }
     });
+}
+
+#[test]
+fn a_flush_does_not_wait_for_the_pause_of_a_posthog_that_fails() {
+    let server = server();
+    server.answer_with(|_| Some(Answer::status(503)));
+    let client = client_of(&server)
+        .retry(quick().attempts(1))
+        .circuit_breaker(CircuitBreaker::off());
+    let posthog = capture_with(client)
+        .requests_in_flight(1)
+        .batch_events(1)
+        .start()
+        .unwrap();
+    capture_some(&posthog, 0..3);
+    wait_until("all are kept", || posthog.stats().batches_kept == 3);
+    let start = Instant::now();
+    // Each tries one of them. It fails, and the two others have to wait with it.
+    for _ in 0..4 {
+        assert_eq!(posthog.flush_blocking(LONG).pending, 3);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]

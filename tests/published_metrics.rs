@@ -5,6 +5,7 @@ mod support;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use std::collections::BTreeMap;
+use support::spooling::Directory;
 use support::*;
 use tracing_posthog::testing::Answer;
 use tracing_posthog::{CaptureHandle, Event};
@@ -47,6 +48,8 @@ fn capture(posthog: &CaptureHandle, events: u64) {
 // One test: the recorder is the process's.
 #[test]
 fn two_actors_add_up_to_their_ledgers() {
+    let left_behind = Directory::new();
+    leave_behind(&left_behind, 7);
     let recorder = DebuggingRecorder::new();
     let published = recorder.snapshotter();
     recorder.install().unwrap();
@@ -89,4 +92,56 @@ fn two_actors_add_up_to_their_ledgers() {
         seen.counter("posthog_events_dropped_total{reason=shutdown}"),
         5
     );
+
+    spooled_and_recovered(&published, &mut seen, &left_behind);
+}
+
+/// A process that ended with so many events on disk, which go to the port that PostHog will have.
+fn leave_behind(directory: &Directory, events: u64) {
+    let posthog = down(directory).start().unwrap();
+    capture(&posthog, events);
+    wait_until("on disk", || posthog.stats().spooled == events);
+    posthog.shutdown_blocking(LONG);
+}
+
+/// Sends to where nobody listens.
+fn down(directory: &Directory) -> tracing_posthog::CaptureBuilder {
+    let client = client_at("http://127.0.0.1:9").retry(quick().attempts(1));
+    capture_with(client).spool(directory.spool())
+}
+
+fn spooled_and_recovered(published: &Snapshotter, seen: &mut Published, left: &Directory) {
+    let recovering = down(left).start().unwrap();
+    wait_until("what was left behind is shown", || {
+        seen.read(published);
+        seen.counter("posthog_events_recovered_total") == 7
+            && seen.gauges["posthog_events_spooled"] == 7.0
+    });
+    capture(&recovering, 4);
+    wait_until("what goes to disk is shown", || {
+        seen.read(published);
+        seen.gauges["posthog_events_spooled"] == 11.0
+    });
+    assert_eq!(seen.counter("posthog_events_recovered_total"), 7);
+
+    // Comes from disk, and leaves the gauge where it is delivered.
+    let (server, own) = (server(), Directory::new());
+    server.answer_with(|_| Some(Answer::status(503)));
+    let client = client_of(&server).retry(quick().attempts(1));
+    let posthog = capture_with(client).spool(own.spool()).start().unwrap();
+    capture(&posthog, 5);
+    wait_until("both are shown", || {
+        seen.read(published);
+        seen.gauges["posthog_events_spooled"] == 16.0
+    });
+    server.answer_with(|_| None);
+    wait_until("it is delivered", || {
+        posthog.flush_blocking(LONG);
+        posthog.stats().delivered == 5
+    });
+    wait_until("the gauge falls", || {
+        seen.read(published);
+        seen.gauges["posthog_events_spooled"] == 11.0
+    });
+    assert_eq!(seen.gauges["posthog_events_queued"], 0.0);
 }

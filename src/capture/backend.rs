@@ -1,6 +1,8 @@
 //! The actor: takes batches from the queue, sends them, settles what became of them.
 
 mod disk;
+#[cfg(test)]
+mod fleet;
 mod flushes;
 mod lanes;
 mod pause;

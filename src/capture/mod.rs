@@ -5,6 +5,8 @@ pub(crate) mod batch;
 mod builder;
 pub(crate) mod encode;
 mod event;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod handle;
 mod hooks;
 mod host;

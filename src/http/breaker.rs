@@ -1,6 +1,7 @@
 //! A circuit breaker: after repeated failures, leave PostHog alone for a while.
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use super::retry::jittered;
+use backon::BackoffBuilder;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -154,12 +155,11 @@ impl Breaker {
     /// A random time of up to a quarter of the cool-down.
     fn spread(&self) -> Duration {
         let quarter = self.config.cool_down / 4;
-        let jittered = ExponentialBuilder::new()
+        let waits = jittered()
             .with_min_delay(quarter)
             .with_max_delay(quarter)
-            .with_jitter()
-            .build()
-            .next();
+            .build();
+        let jittered = waits.into_iter().next();
         jittered.unwrap_or_default().saturating_sub(quarter)
     }
 

@@ -2,6 +2,8 @@
 
 mod answer;
 pub(crate) mod breaker;
+#[cfg(test)]
+pub(crate) mod outage;
 pub(crate) mod retry;
 
 use crate::config::{Hosts, Secret};
@@ -232,6 +234,12 @@ impl Http {
             })),
         };
         let failed = |e: reqwest::Error| transport(kind_of(&e), Some(Box::new(e.without_url())));
+        #[cfg(test)]
+        match outage::finds_it_back(self.hosts.capture.to_string()) {
+            Some(true) => return Ok(Answer { body: Bytes::new() }),
+            Some(false) => return Err(transport(RequestErrorKind::Connect, None)),
+            None => {}
+        }
 
         let request = self.build(call).map_err(|e| match e {
             Setup::Reqwest(e) => failed(e),

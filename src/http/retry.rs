@@ -75,11 +75,10 @@ impl RetryPolicy {
         let cap = self.max_delay;
         // Half of it is for the jitter: cut off at the cap, all would wait the same again.
         let longest = cap / 2;
-        ExponentialBuilder::new()
+        jittered()
             .with_factor(2.0)
             .with_min_delay(self.first_delay.min(longest))
             .with_max_delay(longest)
-            .with_jitter()
             .without_max_times()
             .build()
             .map(move |delay| delay.min(cap))
@@ -117,6 +116,15 @@ impl RetryPolicy {
         // were all told the same second do not come back in the same instant.
         Decision::RetryIn((at_least.min(self.max_delay) + delay).min(self.max_delay))
     }
+}
+
+/// Waits that a random share of themselves lengthens, unlike in each process.
+pub(super) fn jittered() -> ExponentialBuilder {
+    #[cfg(test)]
+    if !super::outage::jitters() {
+        return ExponentialBuilder::new();
+    }
+    ExponentialBuilder::new().with_jitter()
 }
 
 /// Which methods a [`RetryPolicy`] retries.

@@ -125,8 +125,8 @@ impl EventCaptureBackend {
         sent.any(|seq| seq < flush.until)
             || self.fresh.iter().any(|b| b.seq < flush.until)
             || front.is_some_and(|seq| seq < flush.until)
-            || untried.any(|b| b.seq < flush.until)
-            || on_disk()
+            // In a pause one of them failed since, and the others wait for it: longer than who asked wants to.
+            || (self.pause.is_over() && (untried.any(|b| b.seq < flush.until) || on_disk()))
     }
 
     /// How many events before `until` are in memory, and not settled.

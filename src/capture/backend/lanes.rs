@@ -74,8 +74,13 @@ impl EventCaptureBackend {
     }
 
     pub(super) fn encode_next_chunk(&mut self) -> Option<()> {
+        let chunk = self.parts.queue.take(self.due)?;
+        if self.writes_ahead() {
+            // What is left behind waits from now on, however long this takes.
+            self.tick
+                .get_or_insert_with(|| Instant::now() + self.parts.interval);
+        }
         let parts = &mut self.parts;
-        let chunk = parts.queue.take(self.due)?;
         let mut dropped = Vec::new();
         let batches = batch::encode(&mut parts.encoder, &chunk, parts.batch_bytes, |reason| {
             dropped.push(reason);
