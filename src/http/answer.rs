@@ -31,7 +31,7 @@ impl Http {
             Some(markup) => format!("the answer is {markup}; check the host"),
             None => {
                 let at = offset(text, &source);
-                let field = match path(&text[..at]) {
+                let field = match path(&text[..at], &source) {
                     path if path.is_empty() => path,
                     path => format!(" at {}", excerpt(&without_keys(&path, self.key()), 200)),
                 };
@@ -82,14 +82,18 @@ fn near(text: &[u8], at: usize) -> String {
 /// For a complaint of a type of its own about the last of a list or map, the place of that list or map.
 ///
 /// Found from the text alone and only after an error, so that reading costs each type nothing.
-fn path(text: &[u8]) -> String {
+fn path(text: &[u8], error: &serde_json::Error) -> String {
     enum Step<'a> {
         Key(&'a [u8]),
         Index(usize),
     }
-    // The comma after a value is read before an error of that value is placed.
-    let text = text.trim_ascii_end();
-    let text = text.strip_suffix(b",").unwrap_or(text);
+    // The comma after a value is read before an error of that value is placed; but a list or object that
+    // should be something else is not read at all.
+    let mut text = text.trim_ascii_end();
+    let said = error.to_string();
+    if !said.starts_with("invalid type: map") && !said.starts_with("invalid type: sequence") {
+        text = text.strip_suffix(b",").unwrap_or(text);
+    }
     let mut steps = Vec::new();
     let mut key_follows = false;
     let mut rest = text;
@@ -176,7 +180,7 @@ mod tests {
 
     fn place<T: DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
         let error = serde_json::from_str::<T>(text).unwrap_err();
-        path(&text.as_bytes()[..offset(text.as_bytes(), &error)])
+        path(&text.as_bytes()[..offset(text.as_bytes(), &error)], &error)
     }
 
     #[test]
@@ -205,6 +209,18 @@ mod tests {
             (
                 r#"{"results": [{"id": 1, "tags": []}, {"id": 1}, {}]}"#,
                 "results[1]",
+            ),
+            (
+                r#"{"results": [{"tags": ["a", {}], "id": 1}]}"#,
+                "results[0].tags[1]",
+            ),
+            (
+                r#"{"results": [{"tags": ["a", ["b"]], "id": 1}]}"#,
+                "results[0].tags[1]",
+            ),
+            (
+                r#"{"results": [{"tags": [], "id": [1]}, {}]}"#,
+                "results[0].id",
             ),
             (r#"{"results": 5}"#, "results"),
             (r#"{"results": "no"}"#, "results"),
@@ -252,7 +268,7 @@ mod tests {
         #[test]
         fn any_text_has_a_place(text in ".{0,80}", at in 0usize..400) {
             let bytes = text.as_bytes();
-            path(&bytes[..at.min(bytes.len())]);
+            path(&bytes[..at.min(bytes.len())], &serde_json::Error::custom("no"));
         }
 
         /// A number in the place of a list is found, whatever its name.
@@ -269,7 +285,7 @@ mod tests {
                 let quoted = json!(name).to_string();
                 format!("{}[1]", &quoted[1..quoted.len() - 1])
             });
-            let found = path(&text.as_bytes()[..=at.unwrap()]);
+            let found = path(&text.as_bytes()[..=at.unwrap()], &serde_json::Error::custom("no"));
             prop_assert_eq!(found, expected.collect::<Vec<_>>().join("."));
         }
     }
