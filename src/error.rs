@@ -372,6 +372,8 @@ pub enum RequestErrorKind {
     Timeout,
     /// The connection broke while sending, or before the answer was complete.
     Interrupted,
+    /// PostHog answered that it could not keep all events, and asks for the rest again.
+    NotPersisted,
     /// The answer was larger than the client reads.
     AnswerTooLarge,
     /// The HTTP client could not be set up (TLS, certificates), or the request not be built.
@@ -381,7 +383,10 @@ pub enum RequestErrorKind {
 impl RequestErrorKind {
     /// Whether another attempt may succeed.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Connect | Self::Timeout | Self::Interrupted)
+        matches!(
+            self,
+            Self::Connect | Self::Timeout | Self::Interrupted | Self::NotPersisted
+        )
     }
 }
 
@@ -391,6 +396,7 @@ impl fmt::Display for RequestErrorKind {
             Self::Connect => "no connection",
             Self::Timeout => "the attempt timed out",
             Self::Interrupted => "the connection broke off",
+            Self::NotPersisted => "PostHog could not keep all events yet",
             Self::AnswerTooLarge => "the answer is too large",
             Self::Setup => "the request could not be set up",
         })

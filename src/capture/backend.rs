@@ -7,7 +7,7 @@ mod flushes;
 mod lanes;
 mod pause;
 
-use super::batch::{Batch, Wire};
+use super::batch::Batch;
 use super::builder::CaptureBuilder;
 use super::encode::Encoder;
 use super::handle::{Control, Counters};
@@ -17,6 +17,7 @@ use super::spool::{Durability, Store};
 use super::stats::DropReason;
 #[cfg(feature = "metrics")]
 use super::stats::Stats;
+use super::wire::{Refused, Rest, Sent, Wire};
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitState;
@@ -24,7 +25,7 @@ use flushes::{Flush, Shutdown};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use lanes::Turn;
 use pause::Pause;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -99,7 +100,10 @@ pub(crate) struct Parts {
     pub(crate) shutdown_timeout: Duration,
 }
 
-type Sending = Pin<Box<dyn Future<Output = (Arc<Batch>, Result<(), PostHogError>)> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = (Arc<Batch>, Sent)> + Send>>;
+
+/// PostHog has a few dozen reasons to refuse an event; more than this are noise.
+const REASONS_TOLD: usize = 64;
 
 /// What was said about failing deliveries, so that an episode is reported once.
 #[derive(Default)]
@@ -108,11 +112,13 @@ struct Trouble {
     spooling: bool,
     dropping: bool,
     rejected_status: Option<u16>,
+    /// Reasons for refusing single events, each told once.
+    refused: BTreeSet<String>,
 }
 
 enum Next {
     Order(Option<Control>),
-    Settled(Arc<Batch>, Result<(), PostHogError>),
+    Settled(Arc<Batch>, Sent),
     Woken,
     Timer,
 }
@@ -175,7 +181,7 @@ impl EventCaptureBackend {
                 biased;
                 // A closed channel is always ready: asked again, it would keep all others from their turn.
                 order = self.parts.orders.recv(), if !self.alone => Next::Order(order),
-                Some((batch, result)) = self.in_flight.next() => Next::Settled(batch, result),
+                Some((batch, sent)) = self.in_flight.next() => Next::Settled(batch, sent),
                 () = self.parts.queue.woken() => Next::Woken,
                 () = sleep_until(deadline) => Next::Timer,
             };
@@ -187,7 +193,7 @@ impl EventCaptureBackend {
             }
             match next {
                 Next::Order(order) => self.obey(order),
-                Next::Settled(batch, result) => self.settle(batch, result),
+                Next::Settled(batch, sent) => self.settle(batch, sent),
                 Next::Woken => {
                     self.tick
                         .get_or_insert_with(|| Instant::now() + self.parts.interval);
@@ -244,19 +250,80 @@ impl EventCaptureBackend {
         let (wire, client) = (self.parts.wire.clone(), self.parts.client.clone());
         let hurry = Some(self.hurry.subscribe());
         self.in_flight.push(Box::pin(async move {
-            let result = wire.send(&client.inner.http, &batch, hurry).await;
-            (batch, result)
+            let sent = wire.send(&client.inner.http, &batch, hurry).await;
+            (batch, sent)
         }));
     }
 
-    fn settle(&mut self, batch: Arc<Batch>, result: Result<(), PostHogError>) {
+    fn settle(&mut self, batch: Arc<Batch>, sent: Sent) {
         self.flying.retain(|flying| !Arc::ptr_eq(flying, &batch));
         let batch = Arc::unwrap_or_clone(batch);
-        let error = match result {
-            Ok(()) => return self.delivered(&batch),
-            Err(error) => error,
+        match sent.rest {
+            Rest::Failed(error) => self.failed(batch, &error),
+            Rest::Nothing => {
+                self.settle_some(&batch, sent.accepted, &sent.refused, batch.json.len());
+                self.remove_file(&batch);
+            }
+            Rest::Later(ref left) | Rest::PartFailed(ref left, _) => {
+                let settled = batch.json.len() - left.json.len();
+                self.settle_some(&batch, sent.accepted, &sent.refused, settled);
+                self.go_on(&batch, sent.rest);
+            }
+        }
+    }
+
+    /// Some of a batch's events are settled; these are not.
+    fn go_on(&mut self, whole: &Batch, rest: Rest) {
+        let (left, error) = match rest {
+            Rest::Later(left) => (left, None),
+            Rest::PartFailed(left, error) => (left, Some(error)),
+            Rest::Nothing | Rest::Failed(_) => return,
         };
-        match &error {
+        let in_memory = self.replace_file(whole, [left]);
+        if in_memory.is_empty() && error.is_some() {
+            self.failed_at = Some(Instant::now());
+            if let Some(shutdown) = &mut self.shutdown {
+                shutdown.failed = true;
+            }
+            self.pause.lengthen();
+        }
+        for left in in_memory {
+            match &error {
+                Some(error) => self.failed(left, error),
+                None => self.fresh.push_front(left),
+            }
+        }
+    }
+
+    /// Counts events that PostHog took, and those that it refused one by one; `bytes` of memory go with them.
+    fn settle_some(&mut self, batch: &Batch, accepted: usize, refused: &[Refused], bytes: usize) {
+        let mut bytes = Some(bytes);
+        if accepted > 0 {
+            self.delivered(batch, accepted, bytes.take().unwrap_or_default());
+        }
+        for refused in refused {
+            let freed = bytes.take().unwrap_or_default();
+            self.account(batch.home, refused.events, freed, Err(refused.reason));
+            let told = &mut self.trouble.refused;
+            if told.len() < REASONS_TOLD && told.insert(refused.detail.clone()) {
+                warn!(
+                    target: "tracing_posthog::capture",
+                    events = refused.events,
+                    reason = refused.detail,
+                    "PostHog refuses events; they are dropped",
+                );
+            }
+            self.parts.hooks.on_error(&CaptureError {
+                events: refused.events as u64,
+                fate: Fate::Dropped(refused.reason),
+                error: None,
+                detail: Some(&refused.detail),
+            });
+        }
+    }
+
+    fn failed(&mut self, batch: Batch, error: &PostHogError) {
+        match error {
             // Not sent at all: it keeps its place.
             PostHogError::CircuitOpen { .. } if batch.home == Home::Memory => {
                 self.fresh.push_front(batch);
@@ -265,19 +332,22 @@ impl EventCaptureBackend {
                 // It is on disk, so this only lets go of it.
                 let _ = self.move_to_disk(batch, Durability::Synced);
             }
-            e if e.status() == Some(413) => self.too_large(batch, &error),
-            e if e.is_retryable() => self.exhausted(batch, &error),
+            e if e.status() == Some(413) => self.too_large(batch, error),
+            e if e.is_retryable() => self.exhausted(batch, error),
             _ => {
-                self.warn_rejected(&error);
-                self.drop_batch(&batch, DropReason::Rejected, Some(&error));
+                self.warn_rejected(error);
+                let reason = match error.status() {
+                    Some(402) => DropReason::Quota,
+                    _ => DropReason::Rejected,
+                };
+                self.drop_batch(&batch, reason, Some(error));
             }
         }
     }
 
-    fn delivered(&mut self, batch: &Batch) {
-        let events = batch.len() as u64;
-        self.account(batch.home, batch.len(), batch.json.len(), Ok(()));
-        self.remove_file(batch);
+    fn delivered(&mut self, batch: &Batch, accepted: usize, bytes: usize) {
+        let events = accepted as u64;
+        self.account(batch.home, accepted, bytes, Ok(()));
         for flush in self.flushes.iter_mut().filter(|f| batch.seq < f.until) {
             flush.delivered += events;
         }
@@ -289,7 +359,10 @@ impl EventCaptureBackend {
         if self.trouble.keeping || self.trouble.spooling || self.trouble.dropping {
             debug!(target: "tracing_posthog::capture", "PostHog takes events again");
         }
-        self.trouble = Trouble::default();
+        self.trouble = Trouble {
+            refused: std::mem::take(&mut self.trouble.refused),
+            ..Trouble::default()
+        };
         self.pause = Pause::default();
     }
 
@@ -353,6 +426,7 @@ impl EventCaptureBackend {
             events: batch.len() as u64,
             fate: Fate::Kept,
             error: Some(error),
+            detail: None,
         });
         batch.exhausted = Some(Instant::now());
         self.kept.push_back(batch);
@@ -378,6 +452,7 @@ impl EventCaptureBackend {
             events: batch.len() as u64,
             fate: Fate::Dropped(reason),
             error,
+            detail: None,
         });
     }
 

@@ -1,20 +1,9 @@
-//! Encoded events that travel in one request, and the bodies they travel in.
+//! Encoded events that travel in one request.
 
 use super::encode::Encoder;
 use super::queue::{Chunk, Home};
 use super::spool::FileId;
-use super::stamp::Stamp;
 use super::stats::DropReason;
-use crate::config::Secret;
-use crate::error::PostHogError;
-use crate::http::{Body, Call, Http, Payload, Side};
-use bytes::Bytes;
-use flate2::{Compress, Compression as Level, FlushCompress, Status};
-use reqwest::Method;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Encoded events: their JSON, separated by commas.
@@ -46,7 +35,6 @@ impl Batch {
     }
 
     /// A batch of events that were encoded before.
-    #[cfg(feature = "spool")]
     pub(crate) fn of_events<'a>(seq: u64, events: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut batch = Self::new(seq);
         for event in events {
@@ -60,7 +48,6 @@ impl Batch {
     }
 
     /// Each event's JSON.
-    #[cfg(feature = "spool")]
     pub(crate) fn events(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
@@ -72,6 +59,16 @@ impl Batch {
 
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// A batch of some of these events, in the same place and without a file.
+    pub(crate) fn pick(&self, events: &[usize]) -> Self {
+        let all: Vec<_> = self.events().collect();
+        let picked = events.iter().filter_map(|n| all.get(*n).copied());
+        Self {
+            home: self.home,
+            ..Self::of_events(self.seq, picked)
+        }
     }
 
     /// Two batches of half the events each, in the same place and without files; `None` for a single one.
@@ -129,141 +126,9 @@ pub(crate) fn encode(
     done
 }
 
-/// How request bodies are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Compression {
-    /// gzip at a fast level, the default.
-    #[default]
-    Gzip,
-    /// None.
-    Off,
-}
-
-/// What stands around the events in a request, and how it is packed. One for each actor.
-#[derive(Debug)]
-pub(crate) struct Wire {
-    /// `{"api_key":…,"historical_migration":…,"sent_at":"`
-    head: Vec<u8>,
-    gzip: Option<Mutex<Compress>>,
-}
-
-impl Wire {
-    pub(crate) fn new(key: &Secret, historical: Migration, compression: Compression) -> Self {
-        let mut head = b"{\"api_key\":".to_vec();
-        // A key is ASCII text: it always has its JSON.
-        let _ = serde_json::to_writer(&mut head, key.reveal());
-        if historical == Migration::Historical {
-            head.extend_from_slice(b",\"historical_migration\":true");
-        }
-        head.extend_from_slice(b",\"sent_at\":\"");
-        let gzip = (compression == Compression::Gzip)
-            .then(|| Mutex::new(Compress::new_gzip(Level::new(1), 15)));
-        Self { head, gzip }
-    }
-
-    /// Sends the batch: attempts, backoff and all.
-    pub(crate) async fn send(
-        &self,
-        http: &Http,
-        batch: &Batch,
-        hurry: Option<watch::Receiver<bool>>,
-    ) -> Result<(), PostHogError> {
-        let body = || self.payload(batch, SystemTime::now());
-        let call = Call {
-            operation: "capture batch",
-            method: Method::POST,
-            side: Side::Capture,
-            path: "/batch/",
-            query: &[],
-            body: Body::PerAttempt(&body),
-            // PostHog knows an event that it has seen by its uuid.
-            idempotent: true,
-            hurry,
-        };
-        // What a 2xx says does not matter: several servers say it in several ways, or not at all.
-        http.api_request_raw(call).await.map(drop)
-    }
-
-    /// The body of one attempt. `sent_at` is of this attempt: PostHog corrects a wrong clock by it.
-    fn payload(&self, batch: &Batch, now: SystemTime) -> Payload {
-        let mut head = self.head.clone();
-        Stamp::default().write(super::record::millis(now), &mut head);
-        head.extend_from_slice(b"\",\"batch\":[");
-        let parts = [&head[..], &batch.json, b"]}"];
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let packed = self.gzip.as_ref().and_then(|gzip| {
-            gzip_parts(
-                &mut gzip.lock().unwrap_or_else(PoisonError::into_inner),
-                parts,
-            )
-        });
-        let bytes = match packed {
-            Some(packed) => {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                packed.into()
-            }
-            None => Bytes::from(parts.concat()),
-        };
-        Payload { headers, bytes }
-    }
-}
-
-/// One gzip member of all parts. `None` where it fails: then the body goes as it is.
-fn gzip_parts(gzip: &mut Compress, parts: [&[u8]; 3]) -> Option<Vec<u8>> {
-    gzip.reset();
-    let total: usize = parts.iter().map(|p| p.len()).sum();
-    let mut out = Vec::with_capacity(total / 4 + 256);
-    for (n, part) in parts.iter().enumerate() {
-        let (flush, mut rest) = match n {
-            2 => (FlushCompress::Finish, *part),
-            _ => (FlushCompress::None, *part),
-        };
-        loop {
-            if out.capacity() - out.len() < 64 {
-                out.reserve(out.len() / 2 + 256);
-            }
-            let before = gzip.total_in();
-            let status = gzip.compress_vec(rest, &mut out, flush).ok()?;
-            rest = rest.get((gzip.total_in() - before) as usize..)?;
-            match status {
-                Status::StreamEnd => return Some(out),
-                _ if rest.is_empty() && flush == FlushCompress::None => break,
-                Status::Ok | Status::BufError => {}
-            }
-        }
-    }
-    None
-}
-
-/// Whether the events are of now, or are moved here from elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Migration {
-    #[default]
-    Live,
-    Historical,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
-
-    #[test]
-    fn gzip_is_one_member_that_unpacks_to_all_parts() {
-        let mut gzip = Compress::new_gzip(Level::new(1), 15);
-        for size in [0, 1, 300, 70_000, 900_000] {
-            let noise: Vec<u8> = (0..size as u32)
-                .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-                .collect();
-            let packed = gzip_parts(&mut gzip, [b"head", &noise, b"tail"]).unwrap();
-            let mut unpacked = Vec::new();
-            let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
-            decoder.read_to_end(&mut unpacked).unwrap();
-            assert_eq!(unpacked, [b"head", &noise[..], b"tail"].concat(), "{size}");
-        }
-    }
 
     #[test]
     fn a_split_batch_is_two_batches_of_the_same_events() {

@@ -1,7 +1,6 @@
 //! Settings of the capture actor, and its start.
 
 use super::backend::{EventCaptureBackend, Parts};
-use super::batch::{Compression, Migration, Wire};
 use super::encode::{Encoder, Enrichment, GeoIp};
 use super::event::Event;
 use super::handle::{CaptureHandle, Clock, Counters, Shared, SystemClock};
@@ -9,6 +8,7 @@ use super::hooks::CaptureError;
 use super::notices::Notices;
 use super::queue::{Limits, Queue, QueuePolicy};
 use super::quiet::{Quiet, Quietly};
+use super::wire::{CaptureProtocol, Compression, Migration, Wire};
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use serde_json::Value;
@@ -32,6 +32,7 @@ use tokio::sync::mpsc;
 /// | [`flush_timeout`](Self::flush_timeout) | 10 s |
 /// | [`shutdown_timeout`](Self::shutdown_timeout) | 5 s |
 /// | [`requests_in_flight`](Self::requests_in_flight) | 4 |
+/// | [`protocol`](Self::protocol) | v0 |
 /// | [`compression`](Self::compression) | gzip |
 /// | [`geoip`](Self::geoip) | off |
 /// | `spool` (feature `spool`) | none |
@@ -44,6 +45,7 @@ pub struct CaptureBuilder {
     flush_timeout: Duration,
     shutdown_timeout: Duration,
     in_flight: usize,
+    protocol: CaptureProtocol,
     compression: Compression,
     migration: Migration,
     disabled: bool,
@@ -100,6 +102,7 @@ impl CaptureBuilder {
             flush_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(5),
             in_flight: 4,
+            protocol: CaptureProtocol::default(),
             compression: Compression::default(),
             migration: Migration::default(),
             disabled: false,
@@ -181,7 +184,21 @@ impl CaptureBuilder {
         self
     }
 
-    /// How request bodies are compressed. Default [`Compression::Gzip`].
+    /// Which of PostHog's capture protocols events are sent by. Default [`CaptureProtocol::V0`].
+    ///
+    /// ```
+    /// # use tracing_posthog::{EventCaptureBackend, PostHogClient};
+    /// # fn f(client: PostHogClient) {
+    /// use tracing_posthog::CaptureProtocol;
+    /// let builder = EventCaptureBackend::builder(client).protocol(CaptureProtocol::Auto);
+    /// # }
+    /// ```
+    pub fn protocol(mut self, protocol: CaptureProtocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// How request bodies are compressed. Default [`Compression::Gzip`]. By capture v0 only gzip or none.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
@@ -318,6 +335,12 @@ impl CaptureBuilder {
                 "must be longer than zero; to send each event at once use `flush_at(1)`",
             ));
         }
+        if self.protocol == CaptureProtocol::V0 && !self.compression.is_v0() {
+            return Err(PostHogError::config(
+                "compression",
+                "capture v0 takes gzip or none; choose `Compression::Gzip`, or `.protocol(CaptureProtocol::Auto)`",
+            ));
+        }
         #[cfg(feature = "spool")]
         if let Some(spool) = &self.spool {
             if spool.directory.as_os_str().is_empty() {
@@ -344,7 +367,12 @@ impl CaptureBuilder {
             .min(self.limits.events);
         let batch_bytes = self.limits.batch_bytes;
         self.limits.batch_bytes = batch_bytes.min(self.limits.bytes / 2);
-        let wire = Arc::new(Wire::new(key, self.migration, self.compression));
+        let wire = Arc::new(Wire::new(
+            key,
+            self.migration,
+            self.protocol,
+            self.compression,
+        ));
         let queue = Arc::new(Queue::new(self.limits));
         let counters = Arc::new(Counters::default());
         #[cfg(not(feature = "spool"))]

@@ -20,6 +20,9 @@ pub struct CaptureError<'a> {
     pub fate: Fate,
     /// What PostHog answered, or the transport said.
     pub error: Option<&'a PostHogError>,
+    /// PostHog's word for refusing these events and not others of their request, such as
+    /// `event_name_too_long`; by capture v1 only.
+    pub detail: Option<&'a str>,
 }
 
 /// What became of events that could not be delivered.

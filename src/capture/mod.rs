@@ -24,9 +24,9 @@ pub(crate) mod spool;
 pub(crate) mod spool;
 pub(crate) mod stamp;
 mod stats;
+pub(crate) mod wire;
 
 pub use backend::EventCaptureBackend;
-pub use batch::Compression;
 pub use builder::{CaptureBuilder, start_event_capture_backend};
 pub use encode::GeoIp;
 pub use event::Event;
@@ -39,3 +39,4 @@ pub use queue::QueuePolicy;
 #[cfg(feature = "spool")]
 pub use spool::{Spool, SpoolMode, SpoolPolicy};
 pub use stats::{DropReason, Dropped, SpoolStats, Stats};
+pub use wire::{CaptureProtocol, Compression};

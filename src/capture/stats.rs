@@ -18,8 +18,10 @@ pub enum DropReason {
     TooLarge,
     /// A `before_send` hook returned `None`, or panicked.
     BeforeSend,
-    /// PostHog refused the batch for good (a 4xx answer).
+    /// PostHog refused the batch for good (a 4xx answer), or, by capture v1, the event.
     Rejected,
+    /// PostHog takes no more of the project's events now: a quota is used up (402, or a verdict of capture v1).
+    Quota,
     /// All attempts failed, and there was no room left to keep it for later.
     Exhausted,
     /// Captured after the shutdown, or still there when the shutdown's time was over.
@@ -33,7 +35,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    pub(crate) const COUNT: usize = 10;
+    pub(crate) const COUNT: usize = 11;
 
     /// All reasons.
     pub const ALL: [Self; Self::COUNT] = [
@@ -42,6 +44,7 @@ impl DropReason {
         Self::TooLarge,
         Self::BeforeSend,
         Self::Rejected,
+        Self::Quota,
         Self::Exhausted,
         Self::Shutdown,
         Self::SpoolFull,
@@ -57,6 +60,7 @@ impl DropReason {
             Self::TooLarge => "too_large",
             Self::BeforeSend => "before_send",
             Self::Rejected => "rejected",
+            Self::Quota => "quota",
             Self::Exhausted => "exhausted",
             Self::Shutdown => "shutdown",
             Self::SpoolFull => "spool_full",

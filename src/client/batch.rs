@@ -1,9 +1,10 @@
 use super::PostHogClient;
-use crate::capture::batch::{Compression, Migration, Wire, encode};
+use crate::capture::batch::encode;
 use crate::capture::encode::{Encoder, Enrichment};
 use crate::capture::notices::Notices;
 use crate::capture::queue::{Limits, Queue, QueuePolicy};
 use crate::capture::record::Record;
+use crate::capture::wire::{CaptureProtocol, Compression, Migration, Wire};
 use crate::capture::{DropReason, Dropped, Event};
 use crate::error::PostHogError;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl PostHogClient {
         events: impl IntoIterator<Item = Event>,
     ) -> Result<BatchSummary, PostHogError> {
         let key = self.require_project_key()?;
-        let wire = Wire::new(key, Migration::Live, Compression::Gzip);
+        let wire = Wire::new(key, Migration::Live, CaptureProtocol::V0, Compression::Gzip);
         let mut encoder = Encoder::new(
             Enrichment {
                 max_event_bytes: EVENT_BYTES,
@@ -93,7 +94,7 @@ impl PostHogClient {
             while let Some(batch) = batches.pop() {
                 summary.requests += 1;
                 let events = batch.len() as u64;
-                let error = match wire.send(&self.inner.http, &batch, None).await {
+                let error = match wire.send_v0(&self.inner.http, &batch, None).await {
                     Ok(()) => {
                         summary.delivered += events;
                         continue;

@@ -46,8 +46,8 @@ pub(crate) enum Body<'a> {
         content_type: HeaderValue,
         bytes: Bytes,
     },
-    /// Made anew for each attempt, for what must be stamped when it is sent.
-    PerAttempt(&'a (dyn Fn() -> Payload + Send + Sync)),
+    /// Made anew for each attempt, for what must be stamped when it is sent. Is told its number, from 1.
+    PerAttempt(&'a (dyn Fn(u32) -> Payload + Send + Sync)),
     /// A stream that cannot be sent twice: one attempt, whatever the policy says.
     Once {
         content_type: HeaderValue,
@@ -96,6 +96,18 @@ pub(crate) struct Call<'a> {
     pub(crate) idempotent: bool,
     /// Turns true when there is no more time: waits end, and an open breaker is passed by.
     pub(crate) hurry: Option<watch::Receiver<bool>>,
+    /// Reads answers of status 2xx that may ask for another attempt.
+    pub(crate) judge: Option<&'a Judge<'a>>,
+}
+
+type Judge<'a> = dyn Fn(&[u8]) -> Result<Judgement, PostHogError> + Send + Sync + 'a;
+
+/// What an answer of status 2xx means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    Done,
+    /// PostHog could not keep all that was sent, and asks for the rest again.
+    Again,
 }
 
 /// An answer of status 2xx, read whole.
@@ -144,6 +156,7 @@ impl Http {
                 query,
                 body,
                 hurry: None,
+                judge: None,
             })
             .await?;
         Ok(answer.body)
@@ -241,7 +254,7 @@ impl Http {
             None => {}
         }
 
-        let request = self.build(call).map_err(|e| match e {
+        let request = self.build(call, attempt).map_err(|e| match e {
             Setup::Reqwest(e) => failed(e),
             Setup::Other(e) => transport(RequestErrorKind::Setup, Some(e)),
         })?;
@@ -271,9 +284,19 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return Ok(Answer {
-                body: body.freeze(),
-            });
+            return match call.judge.map_or(Ok(Judgement::Done), |judge| judge(&body)) {
+                Ok(Judgement::Done) => Ok(Answer {
+                    body: body.freeze(),
+                }),
+                Ok(Judgement::Again) => Err(Failure {
+                    outcome: Outcome::Partial { retry_after },
+                    ..transport(RequestErrorKind::NotPersisted, None)
+                }),
+                Err(error) => Err(Failure {
+                    outcome: Outcome::Unreadable,
+                    error,
+                }),
+            };
         }
         Err(Failure {
             outcome: Outcome::Status {
@@ -290,7 +313,7 @@ impl Http {
         })
     }
 
-    fn build(&self, call: &Call<'_>) -> Result<reqwest::RequestBuilder, Setup> {
+    fn build(&self, call: &Call<'_>, attempt: u32) -> Result<reqwest::RequestBuilder, Setup> {
         let base = match call.side {
             Side::Capture => &self.hosts.capture,
             Side::Api => &self.hosts.api,
@@ -321,7 +344,7 @@ impl Http {
                 .header(CONTENT_TYPE, content_type)
                 .body(bytes.clone()),
             Body::PerAttempt(make) => {
-                let payload = make();
+                let payload = make(attempt);
                 request.headers(payload.headers).body(payload.bytes)
             }
             Body::Once { content_type, body } => {

@@ -107,6 +107,8 @@ impl RetryPolicy {
                 kind == RequestErrorKind::Connect,
                 Duration::ZERO,
             ),
+            Outcome::Partial { retry_after } => (true, true, retry_after.unwrap_or_default()),
+            Outcome::Unreadable => (false, false, Duration::ZERO),
         };
         let safe = idempotent || unsent || self.methods == RetryMethods::All;
         if !transient || !safe || attempt >= self.attempts {
@@ -147,6 +149,12 @@ pub(crate) enum Outcome {
         retry_after: Option<Duration>,
     },
     Transport(RequestErrorKind),
+    /// A 2xx that asks for a part again.
+    Partial {
+        retry_after: Option<Duration>,
+    },
+    /// A 2xx that says nothing known.
+    Unreadable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,7 @@ pub struct Answer {
     pub(super) body: Option<Vec<u8>>,
     pub(super) delay: Duration,
     keeps_events: bool,
+    verdicts: Vec<(String, EventVerdict)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +55,7 @@ impl Answer {
             headers: Vec::new(),
             body: None,
             delay: Duration::ZERO,
+            verdicts: Vec::new(),
         }
     }
 
@@ -152,6 +154,23 @@ impl Answer {
         self
     }
 
+    /// By capture v1, says this of the events of that name or uuid, where the
+    /// server goes by PostHog's rules ([`accept`](Self::accept),
+    /// [`after_accepting`](Self::after_accepting)).
+    ///
+    /// ```
+    /// use tracing_posthog::testing::{Answer, EventVerdict};
+    /// let answer = Answer::accept().verdict("signup", EventVerdict::Retry("not_persisted".into()));
+    /// ```
+    pub fn verdict(mut self, event: impl Into<String>, verdict: EventVerdict) -> Self {
+        self.verdicts.push((event.into(), verdict));
+        self
+    }
+
+    pub(super) fn verdicts(&self) -> &[(String, EventVerdict)] {
+        &self.verdicts
+    }
+
     /// Whether the request goes through PostHog's rules.
     pub(super) fn keeps_events(&self) -> bool {
         self.keeps_events
@@ -165,12 +184,53 @@ impl Answer {
     }
 }
 
+/// What capture v1 says of one event.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventVerdict {
+    /// Kept.
+    Ok,
+    /// Kept, with a remark.
+    Warning(String),
+    /// Not kept, for good, for that reason.
+    Drop(String),
+    /// Not kept, and to be sent again.
+    Retry(String),
+    /// Kept, with a word that no client knows.
+    Other(String),
+    /// Kept, and not spoken of.
+    Silence,
+}
+
+impl EventVerdict {
+    pub(super) fn keeps(&self) -> bool {
+        !matches!(self, Self::Drop(_) | Self::Retry(_))
+    }
+
+    pub(super) fn json(&self) -> Option<Value> {
+        let (result, details) = match self {
+            Self::Ok => ("ok", None),
+            Self::Warning(details) => ("warning", Some(details)),
+            Self::Drop(details) => ("drop", Some(details)),
+            Self::Retry(details) => ("retry", Some(details)),
+            Self::Other(word) => (word.as_str(), None),
+            Self::Silence => return None,
+        };
+        Some(match details {
+            Some(details) => serde_json::json!({"result": result, "details": details}),
+            None => serde_json::json!({"result": result}),
+        })
+    }
+}
+
 /// Status, type and text of an answer, without the wire format.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
+    /// Seconds.
+    pub(super) retry_after: Option<u32>,
 }
 
 impl Reply {
@@ -180,6 +240,7 @@ impl Reply {
             status,
             content_type: TEXT,
             body,
+            retry_after: None,
         }
     }
 
@@ -189,6 +250,7 @@ impl Reply {
             status,
             content_type: JSON,
             body,
+            retry_after: None,
         }
     }
 
@@ -228,6 +290,11 @@ impl Reply {
         if may_have_body && !given("content-length") {
             let length = declared.unwrap_or(self.body.len());
             line("content-length", &length.to_string());
+        }
+        if let Some(seconds) = self.retry_after
+            && !given("retry-after")
+        {
+            line("retry-after", &seconds.to_string());
         }
         for (name, value) in extra {
             line(name, value);

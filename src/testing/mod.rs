@@ -23,7 +23,7 @@ mod recorded;
 mod rules;
 mod server;
 
-pub use answer::Answer;
+pub use answer::{Answer, EventVerdict};
 pub use captured::CapturedEvents;
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
 pub use server::PostHogServer;

@@ -1,7 +1,8 @@
-//! PostHog's capture rules (v0): which requests it takes, and what it says of
-//! those that it does not.
+//! PostHog's capture rules: which requests it takes, and what it says of those
+//! that it does not. Here v0; v1 has rules of its own.
 
 mod tree;
+mod v1;
 
 use std::io::Read;
 
@@ -9,7 +10,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{OK_BODY, Reply};
+use super::answer::{EventVerdict, OK_BODY, Reply};
 use super::recorded::{RecordedEvent, RecordedRequest};
 use tree::{Object, Tree};
 
@@ -17,6 +18,7 @@ const MIB: usize = 1024 * 1024;
 const BATCH_LIMIT: usize = 20 * MIB;
 const SINGLE_LIMIT: usize = 2 * MIB;
 const UNPACKED_LIMIT: usize = 20 * MIB;
+const UNPACKED_LIMIT_V1: usize = 50 * MIB;
 const DISTINCT_ID_CHARS: usize = 200;
 const TOKEN_BYTES: usize = 64;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
@@ -40,9 +42,13 @@ pub(super) struct Verdict {
 /// PostHog's refusal where it cannot read them.
 pub(super) fn unpack(
     raw: Vec<u8>,
+    path: &str,
     query: Option<&str>,
     encoding: Option<&str>,
 ) -> (Vec<u8>, Option<Reply>) {
+    if v1::is_path(path) {
+        return unpack_v1(raw, encoding);
+    }
     let named = query_value(query, "compression")
         .or(encoding)
         .map(str::trim);
@@ -73,8 +79,41 @@ pub(super) fn unpack(
     (unpacked, None)
 }
 
+/// v1 goes by the header alone.
+fn unpack_v1(raw: Vec<u8>, encoding: Option<&str>) -> (Vec<u8>, Option<Reply>) {
+    fn all(from: impl Read) -> Option<Vec<u8>> {
+        let mut unpacked = Vec::new();
+        from.take(UNPACKED_LIMIT_V1 as u64 + 1)
+            .read_to_end(&mut unpacked)
+            .ok()?;
+        (unpacked.len() <= UNPACKED_LIMIT_V1).then_some(unpacked)
+    }
+    let name = encoding.unwrap_or_default().trim().to_ascii_lowercase();
+    let unpacked = match name.as_str() {
+        "" | "identity" => return (raw, None),
+        "gzip" => all(GzDecoder::new(raw.as_slice())),
+        "deflate" => all(flate2::read::ZlibDecoder::new(raw.as_slice())),
+        #[cfg(feature = "brotli")]
+        "br" => all(brotli::Decompressor::new(raw.as_slice(), 4096)),
+        #[cfg(feature = "zstd")]
+        "zstd" => zstd::Decoder::new(raw.as_slice()).ok().and_then(all),
+        _ => return (raw, Some(v1::unknown_encoding(&name))),
+    };
+    match unpacked {
+        Some(unpacked) => (unpacked, None),
+        None => (raw, Some(v1::undecodable())),
+    }
+}
+
 /// Judges a request whose body went through [`unpack`].
-pub(super) fn judge(request: &RecordedRequest, unreadable: Option<Reply>) -> Verdict {
+pub(super) fn judge(
+    request: &RecordedRequest,
+    unreadable: Option<Reply>,
+    told: &[(String, EventVerdict)],
+) -> Verdict {
+    if v1::is_path(&request.path) {
+        return v1::judge(request, unreadable, told);
+    }
     let mut duplicate_keys = 0;
     let outcome = route(&request.method, &request.path).and_then(|route| match route {
         Route::Health => Ok((Reply::text(200, "ok"), Vec::new())),

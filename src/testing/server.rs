@@ -67,10 +67,12 @@ use memory::Shared;
 ///
 /// It knows no projects, so every well-formed token is good, and no endpoints
 /// other than capture (`/batch/`, `/e/`, `/capture/`, `/track/`, `/engage/`,
-/// `/i/v0/e/`, each also behind a prefix and without the last slash) and
+/// `/i/v0/e/`, and v1's `/i/v1/analytics/events`, each also behind a prefix and
+/// with or without the last slash) and
 /// `/_readiness`, `/_liveness`: others are 404 unless
 /// [`answer_with`](Self::answer_with) gives them an answer. Of the body
-/// encodings it knows gzip.
+/// encodings it knows gzip; by v1 also deflate, and `br` and `zstd` where this
+/// crate's features of those names are on.
 pub struct PostHogServer {
     shared: Arc<Shared>,
     addr: SocketAddr,

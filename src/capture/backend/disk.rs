@@ -156,6 +156,7 @@ impl EventCaptureBackend {
                 events,
                 fate: Fate::Spooled,
                 error: Some(error),
+                detail: None,
             });
         }
         Ok(())
@@ -208,6 +209,7 @@ impl EventCaptureBackend {
                 events: lost.events,
                 fate: Fate::Dropped(lost.reason),
                 error: None,
+                detail: None,
             });
         }
     }
@@ -257,6 +259,7 @@ impl EventCaptureBackend {
                 events: left,
                 fate: Fate::Spooled,
                 error: None,
+                detail: None,
             });
         }
     }

@@ -179,6 +179,7 @@ impl EventCaptureBackend {
                 events: left,
                 fate: Fate::Dropped(DropReason::Shutdown),
                 error: None,
+                detail: None,
             });
         }
         let report = |open: u64, delivered: u64, spooled: u64| FlushReport {

@@ -93,6 +93,7 @@ impl EventCaptureBackend {
                 events: 1,
                 fate: Fate::Dropped(reason),
                 error: None,
+                detail: None,
             });
         }
         for mut batch in batches {

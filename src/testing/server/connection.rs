@@ -75,7 +75,7 @@ impl Connection {
                 reply,
                 events,
                 duplicate_keys,
-            } = rules::judge(&request, unreadable);
+            } = rules::judge(&request, unreadable, answer.verdicts());
             (Some(reply), events, duplicate_keys)
         } else {
             (None, Vec::new(), 0)
@@ -140,7 +140,7 @@ impl Connection {
             .iter()
             .find(|(name, _)| name == "content-encoding");
         let encoding = encoding.map(|(_, value)| value.as_str());
-        let (body, unreadable) = rules::unpack(raw, head.query.as_deref(), encoding);
+        let (body, unreadable) = rules::unpack(raw, &head.path, head.query.as_deref(), encoding);
         let request = RecordedRequest {
             method: head.method,
             path: head.path,

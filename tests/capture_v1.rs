@@ -1,0 +1,460 @@
+//! Capture v1: what it sends, and what becomes of each event by PostHog's verdict.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use support::*;
+use tracing_posthog::testing::{Answer, EventVerdict, PostHogServer, RecordedRequest};
+use tracing_posthog::{
+    CaptureBuilder, CaptureHandle, CaptureProtocol, Compression, DropReason, Event, Fate,
+    PostHogError, RetryPolicy,
+};
+
+const PATH: &str = "/i/v1/analytics/events";
+
+fn v1_to(server: &PostHogServer) -> CaptureBuilder {
+    capture_to(server).protocol(CaptureProtocol::V1)
+}
+
+fn event(name: &str) -> Event {
+    Event::new(name).distinct_id("user_42")
+}
+
+/// Captures these in one batch and delivers them.
+fn deliver(handle: &CaptureHandle, names: &[&str]) {
+    for name in names {
+        handle.capture(event(name));
+    }
+    handle.flush_blocking(LONG);
+}
+
+fn header<'a>(request: &'a RecordedRequest, name: &str) -> &'a str {
+    request
+        .header(name)
+        .unwrap_or_else(|| panic!("no header {name}"))
+}
+
+fn sent_names(request: &RecordedRequest) -> Vec<String> {
+    let name = |event: &Value| event["event"].as_str().unwrap().to_owned();
+    batch(request).iter().map(name).collect()
+}
+
+/// What `on_error` heard: how many, what became of them, PostHog's word.
+type Heard = Arc<Mutex<Vec<(u64, Fate, Option<String>)>>>;
+
+fn listen(builder: CaptureBuilder) -> (CaptureBuilder, Heard) {
+    let heard = Heard::default();
+    let to = heard.clone();
+    let builder = builder.on_error(move |e| {
+        to.lock()
+            .unwrap()
+            .push((e.events, e.fate, e.detail.map(str::to_owned)));
+    });
+    (builder, heard)
+}
+
+/// One batch holds all, however slow the machine.
+fn patient(builder: CaptureBuilder) -> CaptureBuilder {
+    builder.flush_interval(LONG)
+}
+
+#[test]
+fn the_request_is_as_v1_wants_it() {
+    let server = server();
+    let handle = patient(v1_to(&server))
+        .historical_migration()
+        .start()
+        .unwrap();
+    handle.capture(
+        event("invoice paid")
+            .property("amount", 12.5)
+            .property("$session_id", "0195f0aa-9999-7000-8000-000000000001")
+            .property("$window_id", 7)
+            .property("$process_person_profile", "FALSE")
+            .property("$cookieless_mode", 1)
+            .property("$ignore_sent_at", json!({"no": "flag"}))
+            .property("$product_tour_id", " ")
+            .property("quoted \"$session_id\"", "stays")
+            .group("company", "acme")
+            .set("plan", "pro"),
+    );
+    handle.capture(Event::new("nobody's"));
+    handle.flush_blocking(LONG);
+    let request = &server.requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.path.as_str()),
+        ("POST", PATH)
+    );
+    assert_eq!(
+        header(request, "authorization"),
+        format!("Bearer {PROJECT_KEY}")
+    );
+    let sdk = concat!("tracing-posthog/", env!("CARGO_PKG_VERSION"));
+    assert_eq!(header(request, "posthog-sdk-info"), sdk);
+    assert_eq!(header(request, "user-agent"), sdk);
+    assert_eq!(header(request, "posthog-attempt"), "1");
+    assert_eq!(header(request, "content-encoding"), "gzip");
+    let body = request.json().unwrap();
+    assert_eq!(body["historical_migration"], true);
+    for absent in ["api_key", "token", "sent_at"] {
+        assert!(body.get(absent).is_none(), "{absent}");
+    }
+    let events = batch(request);
+    let paid = &events[0];
+    assert_eq!(paid["session_id"], "0195f0aa-9999-7000-8000-000000000001");
+    assert_eq!(paid["window_id"], "7");
+    assert_eq!(
+        paid["options"],
+        json!({"process_person_profile": false, "cookieless_mode": true})
+    );
+    assert_eq!(paid["properties"]["amount"], 12.5);
+    assert_eq!(paid["properties"]["$groups"], json!({"company": "acme"}));
+    assert_eq!(paid["properties"]["$set"], json!({"plan": "pro"}));
+    assert_eq!(paid["properties"]["quoted \"$session_id\""], "stays");
+    let lifted: Vec<_> = paid["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|key| key.contains("_id") && !key.starts_with("quoted"))
+        .collect();
+    assert!(lifted.is_empty(), "{lifted:?}");
+    assert_eq!(
+        events[1]["options"],
+        json!({"process_person_profile": false})
+    );
+    assert_eq!(server.duplicate_keys_seen(), 0);
+    let stats = handle.stats();
+    assert_eq!(stats.delivered, 2);
+    assert_settled(&stats);
+}
+
+/// Apart from its road, an event is the same by both.
+#[test]
+fn both_protocols_deliver_the_same_events() {
+    let server = server();
+    let mut seen = Vec::new();
+    for protocol in [
+        CaptureProtocol::V0,
+        CaptureProtocol::V1,
+        CaptureProtocol::Auto,
+    ] {
+        server.clear();
+        let handle = capture_to(&server).protocol(protocol).start().unwrap();
+        let uuid = "0195f0aa-1111-7222-8333-444455556666";
+        handle.capture(
+            event("signup")
+                .uuid(uuid.parse().unwrap())
+                .property("näme", "w\u{1F600}\\\"\n"),
+        );
+        handle.flush_blocking(LONG);
+        let event = server.find("signup").unwrap();
+        seen.push((event.distinct_id, event.uuid, event.properties));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[2]);
+}
+
+#[test]
+fn every_compression_arrives() {
+    let all = [
+        (Compression::Off, None),
+        (Compression::Gzip, Some("gzip")),
+        (Compression::Deflate, Some("deflate")),
+        #[cfg(feature = "brotli")]
+        (Compression::Brotli, Some("br")),
+        #[cfg(feature = "zstd")]
+        (Compression::Zstd, Some("zstd")),
+    ];
+    for (compression, name) in all {
+        let server = server();
+        let handle = v1_to(&server).compression(compression).start().unwrap();
+        deliver(&handle, &["a", "b"]);
+        assert_eq!(names(&server.events()), ["a", "b"], "{compression:?}");
+        assert_eq!(server.requests()[0].header("content-encoding"), name);
+    }
+}
+
+#[test]
+fn v0_takes_only_what_it_unpacks() {
+    let server = server();
+    let error = capture_to(&server)
+        .compression(Compression::Deflate)
+        .start()
+        .unwrap_err();
+    assert!(matches!(error, PostHogError::Config { .. }));
+    let says = error.to_string();
+    assert!(
+        says.contains("compression") && says.contains("Gzip"),
+        "{says}"
+    );
+}
+
+#[test]
+fn only_what_is_asked_for_is_sent_again() {
+    let server = server();
+    let (builder, heard) = listen(patient(v1_to(&server)));
+    let handle = builder.start().unwrap();
+    server.answer_next(
+        Answer::accept()
+            .verdict("b", EventVerdict::Retry("not_persisted".into()))
+            .verdict("c", EventVerdict::Drop("event_name_too_long".into()))
+            .verdict(
+                "d",
+                EventVerdict::Warning("person_processing_disabled".into()),
+            )
+            .verdict("e", EventVerdict::Silence)
+            .verdict("f", EventVerdict::Other("limited".into()))
+            .verdict("g", EventVerdict::Retry("not_persisted".into())),
+    );
+    server.answer_next(Answer::status(503));
+    server.answer_next(
+        Answer::accept()
+            .verdict("b", EventVerdict::Drop("llm_events_over_quota".into()))
+            .verdict("g", EventVerdict::Retry("not_persisted".into())),
+    );
+    deliver(&handle, &["a", "b", "c", "d", "e", "f", "g"]);
+
+    let requests = server.requests();
+    let sent: Vec<_> = requests.iter().map(sent_names).collect();
+    assert_eq!(sent[0], ["a", "b", "c", "d", "e", "f", "g"]);
+    assert_eq!(sent[1..], [vec!["b", "g"], vec!["b", "g"], vec!["g"]]);
+    let attempts: Vec<_> = requests
+        .iter()
+        .map(|r| header(r, "posthog-attempt"))
+        .collect();
+    assert_eq!(attempts, ["1", "2", "3", "4"]);
+    let ids: BTreeSet<_> = requests
+        .iter()
+        .map(|r| header(r, "posthog-request-id"))
+        .collect();
+    assert_eq!(ids.len(), 1);
+    let times: BTreeSet<_> = requests
+        .iter()
+        .map(|r| header(r, "posthog-request-timestamp"))
+        .collect();
+    assert_eq!(times.len(), requests.len());
+    let made: BTreeSet<_> = requests
+        .iter()
+        .map(|r| r.json().unwrap()["created_at"].to_string())
+        .collect();
+    assert_eq!(made.len(), 1);
+
+    let mut arrived = names(&server.events()).join("");
+    assert_eq!(arrived, "adefg");
+    arrived.clear();
+    let stats = handle.stats();
+    assert_eq!(stats.delivered, 5);
+    assert_eq!(stats.dropped.by(DropReason::Rejected), 1);
+    assert_eq!(stats.dropped.by(DropReason::Quota), 1);
+    assert_settled(&stats);
+    let heard = heard.lock().unwrap();
+    let word = |w: &str| Some(w.to_owned());
+    assert_eq!(
+        *heard,
+        [
+            (
+                1,
+                Fate::Dropped(DropReason::Rejected),
+                word("event_name_too_long")
+            ),
+            (
+                1,
+                Fate::Dropped(DropReason::Quota),
+                word("llm_events_over_quota")
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_is_left_of_a_batch_is_kept_and_delivered_later() {
+    let server = server();
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let (builder, heard) = listen(patient(capture_with(client).protocol(CaptureProtocol::V1)));
+    let handle = builder.start().unwrap();
+    server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("not_persisted".into())));
+    deliver(&handle, &["a", "b", "c"]);
+    wait_until("the rest is delivered", || handle.stats().delivered == 3);
+    let sent: Vec<_> = server.requests().iter().map(sent_names).collect();
+    assert_eq!(sent, [vec!["a", "b", "c"], vec!["b"]]);
+    assert_eq!(names(&server.events()), ["a", "c", "b"]);
+    assert_settled(&handle.stats());
+    assert_eq!(*heard.lock().unwrap(), [(1, Fate::Kept, None)]);
+}
+
+#[test]
+fn a_uuid_that_comes_twice_costs_no_batch() {
+    let server = server();
+    let handle = patient(v1_to(&server)).start().unwrap();
+    let uuid = "0195f0aa-1111-7222-8333-444455556666".parse().unwrap();
+    for name in ["a", "b", "c"] {
+        handle.capture(event(name).uuid(uuid));
+    }
+    handle.capture(event("d"));
+    handle.flush_blocking(LONG);
+    let sent: Vec<_> = server.requests().iter().map(sent_names).collect();
+    assert_eq!(sent, [vec!["a", "d"], vec!["b"], vec!["c"]]);
+    assert_eq!(handle.stats().delivered, 4);
+    assert_settled(&handle.stats());
+}
+
+#[test]
+fn a_quota_is_told_as_one() {
+    let server = server();
+    let (builder, heard) = listen(patient(v1_to(&server)));
+    let handle = builder.start().unwrap();
+    let body = json!({"error": "billing_limit_exceeded", "error_description": "over the limit"});
+    server.answer_next(Answer::status(402).json(body));
+    deliver(&handle, &["a", "b"]);
+    assert_eq!(server.request_count(), 1);
+    assert_eq!(handle.stats().dropped.by(DropReason::Quota), 2);
+    assert_settled(&handle.stats());
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [(2, Fate::Dropped(DropReason::Quota), None)]
+    );
+}
+
+#[test]
+fn a_host_without_v1_is_explained() {
+    let server = server();
+    let said = Arc::new(Mutex::new(String::new()));
+    let to = said.clone();
+    let handle = v1_to(&server)
+        .on_error(move |e| {
+            *to.lock().unwrap() = e.error.map(ToString::to_string).unwrap_or_default()
+        })
+        .start()
+        .unwrap();
+    server.answer_next(Answer::status(404));
+    deliver(&handle, &["a"]);
+    assert_eq!(handle.stats().dropped.by(DropReason::Rejected), 1);
+    let said = said.lock().unwrap();
+    assert!(
+        said.contains("no capture v1") && said.contains("Auto"),
+        "{said}"
+    );
+}
+
+#[test]
+fn auto_finds_out_once_and_loses_nothing() {
+    let server = server();
+    server.answer_with(|request| (request.path == PATH).then(|| Answer::status(404)));
+    let handle = capture_to(&server)
+        .protocol(CaptureProtocol::Auto)
+        .compression(Compression::Deflate)
+        .start()
+        .unwrap();
+    deliver(&handle, &["a"]);
+    deliver(&handle, &["b"]);
+    deliver(&handle, &["c"]);
+    let paths: Vec<_> = server.requests().into_iter().map(|r| r.path).collect();
+    assert_eq!(paths, [PATH, "/batch/", "/batch/", "/batch/"]);
+    assert_eq!(names(&server.events()), ["a", "b", "c"]);
+    // v0 does not unpack what was asked for.
+    assert_eq!(
+        server.requests()[1].header("content-encoding"),
+        Some("gzip")
+    );
+    assert_eq!(handle.stats().delivered, 3);
+    assert_settled(&handle.stats());
+}
+
+#[test]
+fn an_answer_that_says_nothing_is_not_asked_again() {
+    for body in ["", "<html>welcome</html>", "{}", "[]", r#"{"results": 5}"#] {
+        let server = server();
+        let handle = v1_to(&server).start().unwrap();
+        server.answer_next(Answer::status(200).body(body));
+        deliver(&handle, &["a"]);
+        assert_eq!(server.request_count(), 1, "{body}");
+        assert_eq!(handle.stats().dropped.by(DropReason::Rejected), 1, "{body}");
+        assert_settled(&handle.stats());
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_halved_down_to_its_offender() {
+    let server = server();
+    server.answer_with(|request| {
+        sent_names(request)
+            .contains(&"huge".to_owned())
+            .then(|| Answer::status(413))
+    });
+    let handle = patient(v1_to(&server)).start().unwrap();
+    deliver(&handle, &["a", "b", "huge", "c", "d"]);
+    let mut arrived = names(&server.events()).join(" ");
+    assert_eq!(arrived.len(), 7, "{arrived}");
+    arrived.clear();
+    assert_eq!(handle.stats().dropped.by(DropReason::TooLarge), 1);
+    assert_settled(&handle.stats());
+}
+
+#[test]
+fn statuses_that_pass_are_tried_again_and_others_not() {
+    for status in [408, 429, 500, 502, 503, 504] {
+        let server = server();
+        let handle = v1_to(&server).start().unwrap();
+        server.answer_next(Answer::status(status));
+        deliver(&handle, &["a"]);
+        assert_eq!(
+            (server.request_count(), server.event_count()),
+            (2, 1),
+            "{status}"
+        );
+    }
+    for status in [400, 401, 403, 415] {
+        let server = server();
+        let handle = v1_to(&server).start().unwrap();
+        server.answer_next(Answer::status(status));
+        deliver(&handle, &["a"]);
+        assert_eq!(server.request_count(), 1, "{status}");
+        assert_eq!(
+            handle.stats().dropped.by(DropReason::Rejected),
+            1,
+            "{status}"
+        );
+        assert_settled(&handle.stats());
+    }
+}
+
+/// What is left of a batch takes the place of the whole on disk.
+#[test]
+fn only_the_rest_stays_on_disk() {
+    let server = server();
+    let directory = spooling::Directory::new();
+    let builder = |mode| {
+        let client = client_of(&server).retry(RetryPolicy::none());
+        patient(capture_with(client).protocol(CaptureProtocol::V1))
+            .spool(directory.spool().mode(mode))
+    };
+    for mode in [
+        tracing_posthog::SpoolMode::OnFailure,
+        tracing_posthog::SpoolMode::WriteAhead,
+    ] {
+        server.clear();
+        let handle = builder(mode).start().unwrap();
+        server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("x".into())));
+        server.answer_next_times(
+            1,
+            Answer::accept().verdict("b", EventVerdict::Retry("x".into())),
+        );
+        for name in ["a", "b", "c"] {
+            handle.capture(event(name));
+        }
+        handle.flush_blocking(ms(1));
+        wait_until("all is delivered", || handle.stats().delivered == 3);
+        assert_eq!(names(&server.events()), ["a", "c", "b"]);
+        let sent: Vec<_> = server.requests().iter().map(sent_names).collect();
+        assert_eq!(
+            sent,
+            [vec!["a", "b", "c"], vec!["b"], vec!["b"]],
+            "{mode:?}"
+        );
+        assert_settled(&handle.stats());
+        handle.shutdown_blocking(LONG);
+        assert_eq!(handle.stats().spool.files, 0);
+    }
+}
