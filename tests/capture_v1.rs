@@ -1,4 +1,5 @@
 //! Capture v1: what it sends, and what becomes of each event by PostHog's verdict.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

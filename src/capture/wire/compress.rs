@@ -131,8 +131,10 @@ mod tests {
     use super::*;
     use std::io::Read;
 
+    type Unpack = fn(&[u8]) -> Vec<u8>;
+
     /// Each packer, with what unpacks it.
-    fn packers() -> Vec<(Compression, fn(&[u8]) -> Vec<u8>)> {
+    fn packers() -> Vec<(Compression, Unpack)> {
         fn all(mut from: impl Read) -> Vec<u8> {
             let mut unpacked = Vec::new();
             from.read_to_end(&mut unpacked).unwrap();
