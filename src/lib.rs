@@ -173,6 +173,11 @@ pub mod __fuzz {
         crate::capture::fuzz::record(bytes)
     }
 
+    /// Reads what capture v1 answers.
+    pub fn v1_answer(bytes: &[u8]) {
+        crate::capture::wire::v1::fuzz(bytes);
+    }
+
     /// Reads a spool file: how many events, and how many damaged lines.
     #[cfg(feature = "spool")]
     pub fn spool_file(bytes: &[u8]) -> (usize, usize) {

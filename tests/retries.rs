@@ -140,6 +140,7 @@ async fn answers_that_will_not_change_are_not_asked_for_twice() {
         let posthog = one_event(&server);
         wait_until("a verdict", || posthog.stats().dropped.total() == 1);
         let reason = match status {
+            402 => DropReason::Quota,
             413 => DropReason::TooLarge,
             _ => DropReason::Rejected,
         };

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -78,19 +79,25 @@ impl Envelope {
             .collect();
         // PostHog refuses a request in which a uuid comes twice.
         let (mut seen, mut later) = (HashSet::new(), Vec::new());
-        let mut pending = Vec::new();
+        let mut progress = Progress::default();
         for (place, event) in events.iter().enumerate() {
-            // What this crate wrote, it reads.
-            let uuid = event.as_ref().map_or("", |event| event.uuid);
-            match seen.insert(uuid) {
-                true => pending.push((place, uuid.to_owned())),
-                false => later.push(place),
+            match event {
+                Some(event) if seen.insert(&event.uuid) => {
+                    progress.pending.push((place, event.uuid.to_string()));
+                }
+                Some(_) => later.push(place),
+                // This crate reads what it wrote, but somebody may have been at the spool's files.
+                None => progress.refuse("unreadable".to_owned()),
             }
         }
-        let progress = Mutex::new(Progress {
-            pending,
-            ..Progress::default()
-        });
+        if progress.pending.is_empty() {
+            return Sent {
+                accepted: 0,
+                refused: progress.refused,
+                rest: Rest::Nothing,
+            };
+        }
+        let progress = Mutex::new(progress);
         let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
 
         let now = SystemTime::now();
@@ -203,7 +210,7 @@ impl Progress {
             let verdict = answer.results.get(&uuid);
             match verdict.map(Verdict::result) {
                 Some("retry") => self.pending.push((place, uuid)),
-                Some("drop") => self.refuse(verdict.and_then(|v| v.details.as_ref())),
+                Some("drop") => self.refuse(detail(verdict.and_then(|v| v.details.as_ref()))),
                 None | Some("ok") => self.accepted += 1,
                 Some(other) => {
                     let details = verdict.and_then(|v| v.details.as_ref());
@@ -223,12 +230,7 @@ impl Progress {
         }
     }
 
-    fn refuse(&mut self, details: Option<&Value>) {
-        let detail = match details {
-            Some(Value::String(text)) => excerpt(text, 200),
-            Some(other) => excerpt(&other.to_string(), 200),
-            None => "rejected".to_owned(),
-        };
+    fn refuse(&mut self, detail: String) {
         match self.refused.iter_mut().find(|r| r.detail == detail) {
             Some(same) => same.events += 1,
             None => self.refused.push(Refused {
@@ -237,6 +239,15 @@ impl Progress {
                 detail,
             }),
         }
+    }
+}
+
+/// PostHog's word for what is wrong with an event.
+fn detail(details: Option<&Value>) -> String {
+    match details {
+        Some(Value::String(text)) => excerpt(text, 200),
+        Some(other) => excerpt(&other.to_string(), 200),
+        None => "rejected".to_owned(),
     }
 }
 
@@ -250,7 +261,7 @@ fn reason(detail: &str) -> DropReason {
 
 /// What PostHog says of the events of a request, by uuid.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Answer {
+struct Answer {
     results: HashMap<String, Verdict>,
 }
 
@@ -269,7 +280,8 @@ impl Verdict {
 /// An event as this crate writes it, for v0 and to disk.
 #[derive(Deserialize)]
 struct Event<'a> {
-    uuid: &'a str,
+    #[serde(borrow)]
+    uuid: Cow<'a, str>,
     #[serde(borrow)]
     event: &'a RawValue,
     #[serde(borrow)]
@@ -317,7 +329,7 @@ impl Event<'_> {
             "{\"event\":",
             self.event.get(),
             ",\"uuid\":\"",
-            self.uuid,
+            &self.uuid,
             "\",\"distinct_id\":",
         ]);
         put(&[
@@ -399,4 +411,23 @@ fn as_flag(json: &str) -> Option<&'static str> {
         _ => return None,
     };
     Some(if flag { "true" } else { "false" })
+}
+
+/// Reads an answer of any bytes, about one of the events that it names and one that it does not.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(answer) = serde_json::from_slice::<Answer>(bytes) else {
+        return;
+    };
+    let uuids = answer.results.keys().cloned().chain(["other".to_owned()]);
+    let mut progress = Progress {
+        pending: uuids.enumerate().collect(),
+        ..Progress::default()
+    };
+    let all = progress.pending.len();
+    let again = matches!(progress.judge(&answer), Judgement::Again);
+    let refused: usize = progress.refused.iter().map(|r| r.events).sum();
+    let pending = progress.pending.len();
+    assert_eq!(progress.accepted + refused + pending, all);
+    assert_eq!(again, pending > 0);
 }
