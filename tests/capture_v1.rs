@@ -301,6 +301,48 @@ fn a_uuid_that_comes_twice_costs_no_batch() {
     assert_settled(&handle.stats());
 }
 
+/// Those that wait for a request of their own have the fate of the rest when the first request fails.
+#[test]
+fn a_uuid_that_comes_twice_is_not_lost_with_a_failure() {
+    let server = server();
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::V1))
+        .start()
+        .unwrap();
+    server.answer_next(Answer::accept().verdict("d", EventVerdict::Retry("x".into())));
+    let uuid = "0195f0aa-1111-7222-8333-444455556666".parse().unwrap();
+    for name in ["a", "b"] {
+        handle.capture(event(name).uuid(uuid));
+    }
+    deliver(&handle, &["c", "d"]);
+    wait_until("the rest is delivered", || handle.stats().delivered == 4);
+    let sent: Vec<_> = server.requests().iter().map(sent_names).collect();
+    assert_eq!(sent, [vec!["a", "c", "d"], vec!["b", "d"]]);
+    assert_settled(&handle.stats());
+}
+
+/// What PostHog took of a batch leaves its room to others, while the rest waits.
+#[test]
+fn settled_events_take_no_room() {
+    let server = server();
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::V1))
+        .queue_bytes(64 << 10)
+        .start()
+        .unwrap();
+    let large = "x".repeat(10 << 10);
+    for round in 1..=4 {
+        server.answer_next(Answer::accept().verdict("small", EventVerdict::Retry("x".into())));
+        handle.capture(event("large").property("text", large.clone()));
+        handle.capture(event("large").property("text", large.clone()));
+        deliver(&handle, &["small"]);
+        wait_until("all is delivered", || handle.stats().delivered == 3 * round);
+    }
+    let stats = handle.stats();
+    assert_eq!((stats.dropped.total(), stats.batches_kept), (0, 4));
+    assert_settled(&stats);
+}
+
 #[test]
 fn a_quota_is_told_as_one() {
     let server = server();
