@@ -143,6 +143,21 @@ fn switches_on_spans_reach_the_events_within() {
 }
 
 #[test]
+fn a_field_of_the_grammar_wins_over_a_plain_one_of_the_same_property() {
+    let event = one(|| {
+        info!(
+            posthog.event = "x",
+            "$geoip_disable" = 0,
+            posthog.geoip_disable = false,
+            posthog.session_id = "s1",
+            "$session_id" = "plain",
+        );
+    });
+    assert_eq!(event.properties["$geoip_disable"], false);
+    assert_eq!(event.properties["$session_id"], "s1");
+}
+
+#[test]
 fn what_only_an_event_can_say_a_span_does_not_say_for_it() {
     let event = one(|| {
         info_span!(
