@@ -13,6 +13,7 @@ impl Cohorts {
     /// Lists cohorts.
     ///
     /// `GET /api/projects/{project_id}/cohorts/`. Key scope: `cohort:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Cohort>, CohortsList> {
         Request::new(self.at.call("cohorts.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Cohorts {
     /// Creates a cohort.
     ///
     /// `POST /api/projects/{project_id}/cohorts/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Cohort> {
         Request::new(self.at.call("cohorts.create", Method::POST, "/")).body(body)
     }
@@ -27,6 +29,7 @@ impl Cohorts {
     /// Gets a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Cohort> {
         Request::new(self.at.id("id", &id).call("cohorts.get", Method::GET, "/"))
     }
@@ -34,6 +37,7 @@ impl Cohorts {
     /// Changes the given fields of a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -52,6 +56,7 @@ impl Cohorts {
     /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -68,6 +73,7 @@ impl Cohorts {
     /// Deletes a cohort, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Cohort> {
         Request::new(
             self.at
@@ -82,6 +88,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -95,6 +102,7 @@ impl Cohorts {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -108,6 +116,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -119,6 +128,7 @@ impl Cohorts {
     /// Runs PostHog's action `add_persons_to_static_cohort` on a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/add_persons_to_static_cohort/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn add_persons_to_static_cohort(
         &self,
         id: impl Display,
@@ -137,6 +147,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn calculation_history(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.calculation_history",
@@ -150,6 +161,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.duplicate_as_static_cohort",
@@ -163,6 +175,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn persons(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -174,6 +187,7 @@ impl Cohorts {
     /// Runs PostHog's action `remove_person_from_static_cohort` on a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/remove_person_from_static_cohort/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn remove_person_from_static_cohort(
         &self,
         id: impl Display,
@@ -194,36 +208,43 @@ pub enum CohortsList {}
 
 impl<A> Request<A, CohortsList> {
     /// Sets `basic`.
+    #[inline]
     pub fn basic(self, value: bool) -> Self {
         self.query("basic", value)
     }
 
     /// Sets `created_by_id`.
+    #[inline]
     pub fn created_by_id(self, value: i64) -> Self {
         self.query("created_by_id", value)
     }
 
     /// Sets `hide_behavioral_cohorts`.
+    #[inline]
     pub fn hide_behavioral_cohorts(self, value: bool) -> Self {
         self.query("hide_behavioral_cohorts", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: values::CohortType) -> Self {
         self.query("type", value)
     }

@@ -13,6 +13,7 @@ impl EarlyAccessFeature {
     /// Lists early access feature.
     ///
     /// `GET /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::EarlyAccessFeature>, LimitOffset> {
         Request::new(self.at.call("early_access_feature.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl EarlyAccessFeature {
     /// Creates an early access feature.
     ///
     /// `POST /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::EarlyAccessFeature> {
         Request::new(
             self.at
@@ -31,6 +33,7 @@ impl EarlyAccessFeature {
     /// Gets an early access feature.
     ///
     /// `GET /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EarlyAccessFeature> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl EarlyAccessFeature {
     /// Changes the given fields of an early access feature.
     ///
     /// `PATCH /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -60,6 +64,7 @@ impl EarlyAccessFeature {
     /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -76,6 +81,7 @@ impl EarlyAccessFeature {
     /// Deletes an early access feature.
     ///
     /// `DELETE /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

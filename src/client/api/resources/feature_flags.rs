@@ -14,6 +14,7 @@ impl FeatureFlags {
     /// Lists feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::FeatureFlag>, FeatureFlagsList> {
         Request::new(self.at.call("feature_flags.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl FeatureFlags {
     /// Creates a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FeatureFlag> {
         Request::new(self.at.call("feature_flags.create", Method::POST, "/")).body(body)
     }
@@ -28,6 +30,7 @@ impl FeatureFlags {
     /// Gets a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
@@ -39,6 +42,7 @@ impl FeatureFlags {
     /// Changes the given fields of a feature flag.
     ///
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -57,6 +61,7 @@ impl FeatureFlags {
     /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -73,6 +78,7 @@ impl FeatureFlags {
     /// Deletes a feature flag, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
@@ -87,6 +93,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -97,6 +104,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `bulk_delete` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn bulk_delete(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -108,6 +116,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `bulk_keys` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_keys/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn bulk_keys(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -119,6 +128,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `bulk_update_tags` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "feature_flags.bulk_update_tags",
@@ -131,6 +141,7 @@ impl FeatureFlags {
     /// Reads `evaluation_reasons` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/evaluation_reasons/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn evaluation_reasons(&self, distinct_id: impl Display) -> Request<Value, FlagKeysGroups> {
         Request::new(self.at.call(
             "feature_flags.evaluation_reasons",
@@ -145,6 +156,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
         Request::new(self.at.call(
             "feature_flags.local_evaluation",
@@ -156,6 +168,7 @@ impl FeatureFlags {
     /// Reads `my_flags` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/my_flags/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn my_flags(&self) -> Request<Value, FlagKeysGroups> {
         Request::new(
             self.at
@@ -166,6 +179,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `user_blast_radius` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/user_blast_radius/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn user_blast_radius(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -184,6 +198,7 @@ impl FeatureFlags {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -195,6 +210,7 @@ impl FeatureFlags {
     /// Reads `activity` of a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.activity",
@@ -208,6 +224,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -222,6 +239,7 @@ impl FeatureFlags {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_static_cohort_for_flag(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.create_static_cohort_for_flag",
@@ -236,6 +254,7 @@ impl FeatureFlags {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.dashboard",
@@ -247,6 +266,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `disable` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/disable/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn disable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -259,6 +279,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `enable` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enable/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn enable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -274,6 +295,7 @@ impl FeatureFlags {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.enrich_usage_dashboard",
@@ -287,6 +309,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn has_active_dependents(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.has_active_dependents",
@@ -300,6 +323,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn remote_config(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.remote_config",
@@ -311,6 +335,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `roll_out_to_everyone` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/roll_out_to_everyone/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn roll_out_to_everyone(
         &self,
         id: impl Display,
@@ -327,6 +352,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `set_release_condition_rollout` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/set_release_condition_rollout/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn set_release_condition_rollout(
         &self,
         id: impl Display,
@@ -343,6 +369,7 @@ impl FeatureFlags {
     /// Reads `status` of a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/status/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn status(&self, id: impl Display) -> Request<models::FlagStatus> {
         Request::new(
             self.at
@@ -354,6 +381,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `test_evaluation` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/test_evaluation/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn test_evaluation(
         &self,
         id: impl Display,
@@ -372,6 +400,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.unarchive",
@@ -381,6 +410,7 @@ impl FeatureFlags {
     }
 
     /// Dependent flags.
+    #[inline]
     pub fn dependent_flags(&self, id: impl Display) -> FeatureFlagsDependentFlags {
         FeatureFlagsDependentFlags {
             at: self.at.id("id", &id).down("dependent_flags"),
@@ -394,71 +424,85 @@ pub enum FeatureFlagsList {}
 
 impl<A> Request<A, FeatureFlagsList> {
     /// Sets `active`.
+    #[inline]
     pub fn active(self, value: values::FeatureFlagActive) -> Self {
         self.query("active", value)
     }
 
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `created_by_id`.
+    #[inline]
     pub fn created_by_id(self, value: impl Display) -> Self {
         self.query("created_by_id", value)
     }
 
     /// Sets `eligible_for_experiment`.
+    #[inline]
     pub fn eligible_for_experiment(self, value: impl Display) -> Self {
         self.query("eligible_for_experiment", value)
     }
 
     /// Sets `evaluation_runtime`.
+    #[inline]
     pub fn evaluation_runtime(self, value: values::EvaluationRuntime) -> Self {
         self.query("evaluation_runtime", value)
     }
 
     /// Sets `excluded_properties`.
+    #[inline]
     pub fn excluded_properties(self, value: impl Display) -> Self {
         self.query("excluded_properties", value)
     }
 
     /// Sets `excluded_tags`.
+    #[inline]
     pub fn excluded_tags(self, value: impl Display) -> Self {
         self.query("excluded_tags", value)
     }
 
     /// Sets `has_evaluation_contexts`.
+    #[inline]
     pub fn has_evaluation_contexts(self, value: bool) -> Self {
         self.query("has_evaluation_contexts", value)
     }
 
     /// Sets `key`.
+    #[inline]
     pub fn key(self, value: impl Display) -> Self {
         self.query("key", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: values::FeatureFlagType) -> Self {
         self.query("type", value)
     }
@@ -474,6 +518,7 @@ impl FeatureFlagsDependentFlags {
     /// Lists dependent flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/dependent_flags/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(
         &self,
         group_type_index: i64,
@@ -29,6 +30,7 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
     }
@@ -38,6 +40,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(
         &self,
         group_type_index: i64,
@@ -53,6 +56,7 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_property(
         &self,
         group_key: impl Display,
@@ -73,6 +77,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn find(&self, group_key: impl Display, group_type_index: i64) -> Request<models::Group> {
         Request::new(self.at.call("groups.find", Method::GET, "/find/"))
             .query("group_key", group_key)
@@ -84,6 +89,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
             "groups.property_definitions",
@@ -97,6 +103,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn property_values(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -109,6 +116,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn related(&self, group_type_index: i64, id: impl Display) -> Request<Value> {
         Request::new(self.at.call("groups.related", Method::GET, "/related/"))
             .query("group_type_index", group_type_index)
@@ -120,6 +128,7 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update_property(
         &self,
         group_key: impl Display,
@@ -142,6 +151,7 @@ pub enum GroupsList {}
 
 impl<A> Request<A, GroupsList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }

@@ -15,6 +15,7 @@ impl Invites {
     /// `GET /api/organizations/{organization_id}/invites/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationInvite>, LimitOffset> {
         Request::new(self.at.call("organization.invites.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl Invites {
     /// `POST /api/organizations/{organization_id}/invites/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationInvite> {
         Request::new(
             self.at
@@ -37,6 +39,7 @@ impl Invites {
     /// `DELETE /api/organizations/{organization_id}/invites/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -51,6 +54,7 @@ impl Invites {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn bulk(&self) -> Request<Value> {
         Request::new(
             self.at

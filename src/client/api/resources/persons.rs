@@ -13,6 +13,7 @@ impl Persons {
     /// Lists persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/`. Key scope: `person:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Person>, PersonsList> {
         Request::new(self.at.call("persons.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Persons {
     /// Gets a person.
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/`. Key scope: `person:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Person, InTableFormat> {
         Request::new(self.at.id("id", &id).call("persons.get", Method::GET, "/"))
     }
@@ -29,6 +31,7 @@ impl Persons {
     /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -47,6 +50,7 @@ impl Persons {
     /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -65,6 +69,7 @@ impl Persons {
     /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done, PersonsDelete> {
         Request::new(
             self.at
@@ -78,6 +83,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
             self.at
@@ -88,6 +94,7 @@ impl Persons {
     /// Runs PostHog's action `bulk_delete` on persons.
     ///
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
+    #[inline]
     pub fn bulk_delete(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -102,6 +109,7 @@ impl Persons {
     /// Reads `cohorts` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/cohorts/`. Key scope: `cohort:read` and `person:read`.
+    #[inline]
     pub fn cohorts(&self, person_id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.cohorts", Method::GET, "/cohorts/"))
             .query("person_id", person_id)
@@ -113,6 +121,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -125,6 +134,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
     }
@@ -135,6 +145,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
             "persons.create_funnel_correlation",
@@ -148,6 +159,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
             "persons.funnel_correlation",
@@ -161,6 +173,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn lifecycle(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -174,6 +187,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reset_person_distinct_id(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
             "persons.reset_person_distinct_id",
@@ -187,6 +201,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn stickiness(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -199,6 +214,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn trends(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
     }
@@ -206,6 +222,7 @@ impl Persons {
     /// Reads `values` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/values/`. Key scope: `person:read`.
+    #[inline]
     pub fn values(&self, key: impl Display) -> Request<Value, PersonsValues> {
         Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
     }
@@ -215,6 +232,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(
         &self,
         id: impl Display,
@@ -232,6 +250,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_events(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_events",
@@ -243,6 +262,7 @@ impl Persons {
     /// Runs PostHog's action `delete_property` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_property/`. Key scope: `person:write`.
+    #[inline]
     pub fn delete_property(
         &self,
         id: impl Display,
@@ -264,6 +284,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_recordings(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_recordings",
@@ -277,6 +298,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn properties_timeline(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.properties_timeline",
@@ -291,6 +313,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn split(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -302,6 +325,7 @@ impl Persons {
     /// Runs PostHog's action `update_property` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/update_property/`. Key scope: `person:write`.
+    #[inline]
     pub fn update_property(
         &self,
         id: impl Display,
@@ -326,46 +350,55 @@ pub enum PersonsList {}
 
 impl<A> Request<A, PersonsList> {
     /// Sets `client_query_id`.
+    #[inline]
     pub fn client_query_id(self, value: impl Display) -> Self {
         self.query("client_query_id", value)
     }
 
     /// Sets `distinct_id`.
+    #[inline]
     pub fn distinct_id(self, value: impl Display) -> Self {
         self.query("distinct_id", value)
     }
 
     /// Sets `email`.
+    #[inline]
     pub fn email(self, value: impl Display) -> Self {
         self.query("email", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `include_matched_fields`.
+    #[inline]
     pub fn include_matched_fields(self, value: bool) -> Self {
         self.query("include_matched_fields", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `properties`: any JSON.
+    #[inline]
     pub fn properties(self, value: impl Into<Value>) -> Self {
         self.query("properties", value.into())
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -377,11 +410,13 @@ pub enum PersonsDelete {}
 
 impl<A> Request<A, PersonsDelete> {
     /// Sets `delete_events`.
+    #[inline]
     pub fn delete_events(self, value: bool) -> Self {
         self.query("delete_events", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
@@ -393,21 +428,25 @@ pub enum PersonsBulkDelete {}
 
 impl<A> Request<A, PersonsBulkDelete> {
     /// Sets `delete_events`.
+    #[inline]
     pub fn delete_events(self, value: bool) -> Self {
         self.query("delete_events", value)
     }
 
     /// Sets `distinct_ids`: any JSON.
+    #[inline]
     pub fn distinct_ids(self, value: impl Into<Value>) -> Self {
         self.query("distinct_ids", value.into())
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `ids`: any JSON.
+    #[inline]
     pub fn ids(self, value: impl Into<Value>) -> Self {
         self.query("ids", value.into())
     }
@@ -419,11 +458,13 @@ pub enum PersonsValues {}
 
 impl<A> Request<A, PersonsValues> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `value`.
+    #[inline]
     pub fn value(self, value: impl Display) -> Self {
         self.query("value", value)
     }

@@ -16,6 +16,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
         Request::new(
             self.at
@@ -30,6 +31,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(
         &self,
         content_type: &str,
@@ -49,6 +51,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.get",
@@ -63,6 +66,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -83,6 +87,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -103,6 +108,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.delete",
