@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""What the feature `rest` costs those who build: seconds of a clean debug build of this crate alone and the
+size of its rlib, with and without; and how much larger a stripped program is that makes three typed calls
+(`size/src/bin/typed.rs`) than one that makes the same by raw requests (`raw.rs`).
+
+    python3 benches/rest_cost.py [times]          # some minutes, most of them for the dependencies
+"""
+import os
+import resource
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TARGET = os.path.join(ROOT, "target", "rest-cost")
+# Incremental builds do more than is counted here.
+ENV = os.environ | {"CARGO_TARGET_DIR": TARGET, "CARGO_INCREMENTAL": "0"}
+
+
+def cargo(*words, folder=ROOT):
+    subprocess.run(["cargo", words[0], "--quiet", *words[1:]], cwd=folder, env=ENV, check=True)
+
+
+def timed(*words):
+    """Wall and CPU seconds."""
+    def cpu():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+    wall, before = time.monotonic(), cpu()
+    cargo(*words)
+    return time.monotonic() - wall, cpu() - before
+
+
+def main():
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    builds = {name: ["build", "--locked", "--no-default-features", "--features", name]
+              for name in ("rustls", "rustls,rest")}
+    for words in builds.values():
+        cargo(*words)
+    best, rlib = {}, {}
+    for _ in range(times):
+        for name, words in builds.items():
+            cargo("clean", "--package", "tracing-posthog")
+            took = timed(*words)
+            best[name] = min(best.get(name, took), took, key=lambda t: t[1])
+            rlib[name] = os.path.getsize(f"{TARGET}/debug/libtracing_posthog.rlib")
+    print(f"debug build of this crate alone, best of {times}")
+    for name, (wall, cpu) in best.items():
+        print(f"  {name:<12} {wall:5.1f} s, CPU {cpu:5.1f} s, rlib {rlib[name] / 1e6:5.1f} MB")
+
+    size, sizes = os.path.join(ROOT, "benches", "size"), {}
+    for name, features in (("raw", []), ("typed", ["--features", "rest"])):
+        cargo("build", "--release", "--bin", name, *features, folder=size)
+        sizes[name] = os.path.getsize(f"{TARGET}/release/{name}")
+    print("stripped program with three operations")
+    print(f"  raw          {sizes['raw']:,} bytes")
+    print(f"  typed        {sizes['typed']:,} bytes, {sizes['typed'] - sizes['raw']:,} more")
+
+
+if __name__ == "__main__":
+    main()
