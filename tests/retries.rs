@@ -391,6 +391,12 @@ async fn every_call_and_attempt_has_its_span_and_none_shows_a_secret() {
             "{attempt}"
         );
     }
+    let statuses = diagnostics.with(&["record DEBUG tracing_posthog::http posthog_attempt"]);
+    let told = |n: usize| statuses[n].rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(
+        [told(0), told(1), told(2)],
+        ["status=503", "status=503", "status=200"]
+    );
     client
         .capture_batch([Event::new("paid").property("password", "hunter2")])
         .await

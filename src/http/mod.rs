@@ -20,7 +20,8 @@ use retry::{Decision, Outcome, RetryPolicy};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
-use tracing::{Instrument, debug, debug_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, debug_span};
 
 /// The name under which this crate's own diagnostics are emitted.
 pub(crate) const USER_AGENT_VALUE: &str =
@@ -190,7 +191,12 @@ impl Http {
         let mut delays = self.retry.delays();
         let mut attempt = 1;
         loop {
-            let span = debug_span!(target: "tracing_posthog::http", "posthog_attempt", attempt);
+            let span = debug_span!(
+                target: "tracing_posthog::http",
+                "posthog_attempt",
+                attempt,
+                status = Empty,
+            );
             let Failure { outcome, mut error } =
                 match self.attempt(&call, attempt).instrument(span).await {
                     Ok(answer) => {
@@ -260,6 +266,7 @@ impl Http {
         })?;
         let mut answer = request.send().await.map_err(failed)?;
         let status = answer.status();
+        Span::current().record("status", status.as_u16());
         let retry_after = answer
             .headers()
             .get(RETRY_AFTER)
