@@ -41,14 +41,19 @@ impl Emit<'_> {
              /// Every operation of PostHog's REST API that has a method here, by resource.\n\
              #[rustfmt::skip]\npub const OPERATIONS: &[Operation] = &[\n",
         );
-        let mut seen = BTreeMap::new();
+        let mut seen: BTreeMap<(String, String), &Row> = BTreeMap::new();
+        let mut aliases = Vec::new();
         for (root, way, resource) in self.resources() {
-            for row in resource.rows.iter().filter(|r| !is_alias(r)) {
+            for row in &resource.rows {
                 let path = template(resource, row);
-                if let Some(line) = seen.insert((row.method.clone(), path.clone()), row.line) {
+                if is_alias(row) {
+                    aliases.push((path, row));
+                    continue;
+                }
+                if let Some(other) = seen.insert((row.method.clone(), path.clone()), row) {
                     return Err(format!(
-                        "line {}: {} {path} is also on line {line}",
-                        row.line, row.method
+                        "line {}: {} {path} is also on line {}",
+                        row.line, row.method, other.line
                     ));
                 }
                 let marks: Vec<&str> = row
@@ -71,6 +76,17 @@ impl Emit<'_> {
                     marks.join(", ")
                 );
             }
+        }
+        for (path, row) in aliases {
+            let problem = match seen.get(&(row.method.clone(), path.clone())) {
+                None => "has no line without `=`",
+                Some(other) if (&other.scopes, &other.marks) != (&row.scopes, &row.marks) => {
+                    "has other scopes or marks on the line without `=`"
+                }
+                Some(_) => continue,
+            };
+            let Row { line, method, .. } = row;
+            return Err(format!("line {line}: {method} {path} {problem}"));
         }
         code.push_str("];\n");
         Ok(code)

@@ -86,6 +86,8 @@ impl DatasetItems {
     /// Deletes a dataset item, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
+    ///
+    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     pub fn delete(&self, dataset_item_id: impl Display) -> Request<models::DatasetItem> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
             "dataset_items.delete",

@@ -78,6 +78,7 @@ impl Datasets {
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.delete",

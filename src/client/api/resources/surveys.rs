@@ -64,17 +64,16 @@ impl Surveys {
         .body(body)
     }
 
-    /// Deletes a survey.
+    /// Deletes a survey, in the way that PostHog does: it is kept, marked.
     ///
-    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
-    ///
-    /// Seen in October 2025 and not since: it may be gone.
-    pub fn delete(&self, id: impl Display) -> Request<Done> {
+    /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
+    pub fn delete(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(
             self.at
                 .id("id", &id)
-                .call("surveys.delete", Method::DELETE, "/"),
+                .call("surveys.delete", Method::PATCH, "/"),
         )
+        .raw_body("application/json", r#"{"archived":true}"#)
     }
 
     /// Reads `all_activity` of surveys.
@@ -118,6 +117,19 @@ impl Surveys {
                 .call("surveys.archive", Method::PATCH, "/"),
         )
         .raw_body("application/json", r#"{"archived":true}"#)
+    }
+
+    /// Asks to delete a survey for good.
+    ///
+    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
+    ///
+    /// Seen in October 2025 and not since: it may be gone.
+    pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
+        Request::new(
+            self.at
+                .id("id", &id)
+                .call("surveys.hard_delete", Method::DELETE, "/"),
+        )
     }
 
     /// Reads `activity` of a survey.
