@@ -100,7 +100,7 @@ impl Emit<'_> {
         let node = &self.tree.nodes[index];
         let what = match node.resource {
             Some(resource) => format!("`{}/`", resource.path),
-            None => format!("What stands under `{}`", node.place.join("/")),
+            None => format!("what stands under `{}`", node.place.join("/")),
         };
         let _ = writeln!(
             file.code,
@@ -298,6 +298,8 @@ fn document(
         }
         ("archive", "PATCH") => format!("Archives {subject}."),
         ("hard_delete", _) => format!("Asks to delete {subject} for good."),
+        ("activity", _) => format!("Lists what was done to {subject}."),
+        ("all_activity", _) => format!("Lists what was done to all {many}."),
         (name, "GET") => format!("Reads `{name}` of {subject}."),
         (name, _) => format!("Runs PostHog's action `{name}` on {subject}."),
     };

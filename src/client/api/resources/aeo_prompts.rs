@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Aeo prompts: `/api/projects/{project_id}/aeo_prompts/`.
+/// AEO prompts: `/api/projects/{project_id}/aeo_prompts/`.
 #[derive(Debug, Clone)]
 pub struct AeoPrompts {
     pub(crate) at: At,
 }
 
 impl AeoPrompts {
-    /// Lists aeo prompts.
+    /// Lists AEO prompts.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/`. Key scope: `web_analytics:read`.
     ///
@@ -18,7 +18,7 @@ impl AeoPrompts {
         Request::new(self.at.call("aeo_prompts.list", Method::GET, "/"))
     }
 
-    /// Gets an aeo prompt.
+    /// Gets an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:read`.
     ///
@@ -31,7 +31,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Changes the given fields of an aeo prompt.
+    /// Changes the given fields of an AEO prompt.
     ///
     /// `PATCH /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
     ///
@@ -45,7 +45,7 @@ impl AeoPrompts {
         .body(body)
     }
 
-    /// Deletes an aeo prompt.
+    /// Deletes an AEO prompt.
     ///
     /// `DELETE /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
     ///
@@ -58,7 +58,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Runs PostHog's action `bulk_import` on aeo prompts.
+    /// Runs PostHog's action `bulk_import` on AEO prompts.
     ///
     /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`.
     ///
@@ -71,7 +71,7 @@ impl AeoPrompts {
         .body(body)
     }
 
-    /// Reads `topics` of aeo prompts.
+    /// Reads `topics` of AEO prompts.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`.
     ///
@@ -80,7 +80,7 @@ impl AeoPrompts {
         Request::new(self.at.call("aeo_prompts.topics", Method::GET, "/topics/"))
     }
 
-    /// Reads `checks` of an aeo prompt.
+    /// Reads `checks` of an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`.
     ///
@@ -93,7 +93,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads `stats` of an aeo prompt.
+    /// Reads `stats` of an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`.
     ///
@@ -106,7 +106,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads `versions` of an aeo prompt.
+    /// Reads `versions` of an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`.
     ///

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::OfflineScores;
 
-/// Ai observability: What stands under `ai_observability`.
+/// AI observability: what stands under `ai_observability`.
 #[derive(Debug, Clone)]
 pub struct AiObservability {
     pub(crate) at: At,
@@ -25,7 +25,7 @@ impl AiObservability {
     }
 }
 
-/// Ai observability, offline experiments: `/api/projects/{project_id}/ai_observability/offline_experiments/`.
+/// AI observability, offline experiments: `/api/projects/{project_id}/ai_observability/offline_experiments/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperiments {
     pub(crate) at: At,
@@ -291,7 +291,7 @@ impl<A> Request<A, AiObservabilityOfflineExperimentsList> {
     }
 }
 
-/// Ai observability, offline experiments, items: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`.
+/// AI observability, offline experiments, items: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperimentsItems {
     pub(crate) at: At,
@@ -366,7 +366,7 @@ impl<A> Request<A, AiObservabilityOfflineExperimentsItemsList> {
     }
 }
 
-/// Ai observability, offline experiments, items, results: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`.
+/// AI observability, offline experiments, items, results: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperimentsItemsResults {
     pub(crate) at: At,
@@ -387,7 +387,7 @@ impl AiObservabilityOfflineExperimentsItemsResults {
     }
 }
 
-/// Ai observability, offline experiments, scorer summaries: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`.
+/// AI observability, offline experiments, scorer summaries: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperimentsScorerSummaries {
     pub(crate) at: At,
@@ -408,7 +408,7 @@ impl AiObservabilityOfflineExperimentsScorerSummaries {
     }
 }
 
-/// Ai observability, offline scorers: What stands under `ai_observability/offline_scorers`.
+/// AI observability, offline scorers: what stands under `ai_observability/offline_scorers`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineScorers {
     pub(crate) at: At,
@@ -423,7 +423,7 @@ impl AiObservabilityOfflineScorers {
     }
 }
 
-/// Ai observability, offline scorers, history: `/api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`.
+/// AI observability, offline scorers, history: `/api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineScorersHistory {
     pub(crate) at: At,

@@ -17,14 +17,14 @@ impl Canvases {
         Request::new(self.at.call("canvases.list", Method::GET, "/"))
     }
 
-    /// Creates a canvase.
+    /// Creates a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/`. Key scope: `canvas:write`.
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("canvases.create", Method::POST, "/")).body(body)
     }
 
-    /// Changes the given fields of a canvase.
+    /// Changes the given fields of a canvas.
     ///
     /// `PATCH /api/projects/{project_id}/canvases/{id}/`. Key scope: `canvas:write`.
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -46,7 +46,7 @@ impl Canvases {
         )
     }
 
-    /// Reads `builds` of a canvase.
+    /// Reads `builds` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/builds/`. Key scope: `canvas:read`.
     pub fn builds(&self, id: impl Display) -> Request<Value, CanvasesBuilds> {
@@ -57,7 +57,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `draft` on a canvase.
+    /// Runs PostHog's action `draft` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/draft/`. Key scope: `canvas:write`.
     pub fn draft(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -69,7 +69,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `drafts` of a canvase.
+    /// Reads `drafts` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/drafts/`. Key scope: `canvas:read`.
     pub fn drafts(&self, id: impl Display) -> Request<Value> {
@@ -80,7 +80,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `edit` on a canvase.
+    /// Runs PostHog's action `edit` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/edit/`. Key scope: `canvas:write`.
     pub fn edit(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -92,7 +92,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `layout` of a canvase.
+    /// Reads `layout` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/layout/`. Key scope: `canvas:read`.
     pub fn layout(&self, id: impl Display) -> Request<Value, CanvasesLayout> {
@@ -103,7 +103,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `layout_patch` on a canvase.
+    /// Runs PostHog's action `layout_patch` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/patch/`. Key scope: `canvas:write`.
     pub fn layout_patch(
@@ -119,7 +119,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `layout_publish` on a canvase.
+    /// Runs PostHog's action `layout_publish` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/publish/`. Key scope: `canvas:write`.
     pub fn layout_publish(
@@ -135,7 +135,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `promote` on a canvase.
+    /// Runs PostHog's action `promote` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/promote/`. Key scope: `canvas:write`.
     pub fn promote(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -147,7 +147,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `publish_current_version` on a canvase.
+    /// Runs PostHog's action `publish_current_version` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish-current-version/`. Key scope: `canvas:write`.
     pub fn publish_current_version(
@@ -163,7 +163,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `publish` on a canvase.
+    /// Runs PostHog's action `publish` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish/`. Key scope: `canvas:write`.
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -175,7 +175,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `source` of a canvase.
+    /// Reads `source` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/source/`. Key scope: `canvas:read`.
     pub fn source(&self, id: impl Display) -> Request<Value, CanvasesSource> {
@@ -186,7 +186,7 @@ impl Canvases {
         )
     }
 
-    /// Reads `state` of a canvase.
+    /// Reads `state` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/`. Key scope: `canvas:read`.
     pub fn state(&self, id: impl Display) -> Request<Page<Value>, CanvasesState> {
@@ -197,7 +197,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `state_set` on a canvase.
+    /// Runs PostHog's action `state_set` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/state/set/`. Key scope: `canvas:write`.
     pub fn state_set(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -209,7 +209,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `state_value` of a canvase.
+    /// Reads `state_value` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/value/`. Key scope: `canvas:read`.
     pub fn state_value(
@@ -227,7 +227,7 @@ impl Canvases {
         .query("scope", scope)
     }
 
-    /// Runs PostHog's action `validate` on a canvase.
+    /// Runs PostHog's action `validate` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/validate/`. Key scope: `canvas:read`.
     pub fn validate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {

@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Cimd verification tokens: `/api/organizations/{organization_id}/cimd_verification_tokens/`.
+/// CIMD verification tokens: `/api/organizations/{organization_id}/cimd_verification_tokens/`.
 #[derive(Debug, Clone)]
 pub struct CimdVerificationTokens {
     pub(crate) at: At,
 }
 
 impl CimdVerificationTokens {
-    /// Lists cimd verification tokens.
+    /// Lists CIMD verification tokens.
     ///
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: not known.
     pub fn list(&self) -> Request<Value> {
@@ -20,7 +20,7 @@ impl CimdVerificationTokens {
         ))
     }
 
-    /// Creates a cimd verification token.
+    /// Creates a CIMD verification token.
     ///
     /// `POST /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: not known.
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -32,7 +32,7 @@ impl CimdVerificationTokens {
         .body(body)
     }
 
-    /// Gets a cimd verification token.
+    /// Gets a CIMD verification token.
     ///
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
     pub fn get(&self, id: impl Display) -> Request<Value> {
@@ -43,7 +43,7 @@ impl CimdVerificationTokens {
         ))
     }
 
-    /// Changes the given fields of a cimd verification token.
+    /// Changes the given fields of a CIMD verification token.
     ///
     /// `PATCH /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -55,7 +55,7 @@ impl CimdVerificationTokens {
         .body(body)
     }
 
-    /// Deletes a cimd verification token.
+    /// Deletes a CIMD verification token.
     ///
     /// `DELETE /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
     pub fn delete(&self, id: impl Display) -> Request<Value> {

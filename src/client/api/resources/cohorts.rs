@@ -77,7 +77,7 @@ impl Cohorts {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of cohorts.
+    /// Lists what was done to all cohorts.
     ///
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: not known.
     ///
@@ -103,7 +103,7 @@ impl Cohorts {
         )
     }
 
-    /// Reads `activity` of a cohort.
+    /// Lists what was done to a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: not known.
     ///

@@ -80,7 +80,7 @@ impl Conversations {
         .body(body)
     }
 
-    /// Queue.
+    /// Queued messages.
     pub fn queue(&self, conversation: impl Display) -> ConversationsQueue {
         ConversationsQueue {
             at: self.at.id("conversation", &conversation).down("queue"),
@@ -102,14 +102,14 @@ impl Conversations {
     }
 }
 
-/// Conversations, queue: `/api/environments/{project_id}/conversations/{conversation}/queue/`.
+/// Conversations, queued messages: `/api/environments/{project_id}/conversations/{conversation}/queue/`.
 #[derive(Debug, Clone)]
 pub struct ConversationsQueue {
     pub(crate) at: At,
 }
 
 impl ConversationsQueue {
-    /// Lists queue.
+    /// Lists queued messages.
     ///
     /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
     ///
@@ -122,7 +122,7 @@ impl ConversationsQueue {
         ))
     }
 
-    /// Creates a queue.
+    /// Creates a queued message.
     ///
     /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
     ///
@@ -136,7 +136,7 @@ impl ConversationsQueue {
         .body(body)
     }
 
-    /// Changes the given fields of a queue.
+    /// Changes the given fields of a queued message.
     ///
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
     ///
@@ -155,7 +155,7 @@ impl ConversationsQueue {
         .body(body)
     }
 
-    /// Deletes a queue.
+    /// Deletes a queued message.
     ///
     /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
     ///
@@ -169,7 +169,7 @@ impl ConversationsQueue {
         )
     }
 
-    /// Runs PostHog's action `clear` on queue.
+    /// Runs PostHog's action `clear` on queued messages.
     ///
     /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Key scope: not known.
     ///

@@ -693,7 +693,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads `all_activity` of issues.
+    /// Lists what was done to all issues.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: not known.
     ///
@@ -746,7 +746,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads `activity` of an issue.
+    /// Lists what was done to an issue.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: not known.
     ///

@@ -188,7 +188,7 @@ impl Experiments {
         )
     }
 
-    /// Reads `activity` of an experiment.
+    /// Lists what was done to an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/activity/`. Key scope: `activity_log:read`.
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {

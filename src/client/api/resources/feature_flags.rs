@@ -82,7 +82,7 @@ impl FeatureFlags {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of feature flags.
+    /// Lists what was done to all feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: not known.
     ///
@@ -192,7 +192,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Reads `activity` of a feature flag.
+    /// Lists what was done to a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {

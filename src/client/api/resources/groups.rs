@@ -33,7 +33,7 @@ impl Groups {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
     }
 
-    /// Reads `activity` of groups.
+    /// Lists what was done to groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: not known.
     ///

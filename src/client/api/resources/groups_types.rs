@@ -3,21 +3,21 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Groups types: `/api/projects/{project_id}/groups_types/`.
+/// Group types: `/api/projects/{project_id}/groups_types/`.
 #[derive(Debug, Clone)]
 pub struct GroupsTypes {
     pub(crate) at: At,
 }
 
 impl GroupsTypes {
-    /// Lists groups types.
+    /// Lists group types.
     ///
     /// `GET /api/projects/{project_id}/groups_types/`. Key scope: not known.
     pub fn list(&self) -> Request<Vec<models::GroupType>> {
         Request::new(self.at.call("groups_types.list", Method::GET, "/"))
     }
 
-    /// Deletes a groups type.
+    /// Deletes a group type.
     ///
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: not known.
     ///
@@ -30,7 +30,7 @@ impl GroupsTypes {
         ))
     }
 
-    /// Runs PostHog's action `create_detail_dashboard` on groups types.
+    /// Runs PostHog's action `create_detail_dashboard` on group types.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: not known.
     ///
@@ -44,7 +44,7 @@ impl GroupsTypes {
         .body(body)
     }
 
-    /// Runs PostHog's action `set_default_columns` on groups types.
+    /// Runs PostHog's action `set_default_columns` on group types.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: not known.
     ///
@@ -58,7 +58,7 @@ impl GroupsTypes {
         .body(body)
     }
 
-    /// Runs PostHog's action `update_metadata` on groups types.
+    /// Runs PostHog's action `update_metadata` on group types.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: not known.
     ///
@@ -83,7 +83,7 @@ impl GroupsTypes {
     }
 }
 
-/// Groups types, metrics: `/api/projects/{project_id}/groups_types/{group_type_index}/metrics/`.
+/// Group types, metrics: `/api/projects/{project_id}/groups_types/{group_type_index}/metrics/`.
 #[derive(Debug, Clone)]
 pub struct GroupsTypesMetrics {
     pub(crate) at: At,
@@ -97,7 +97,7 @@ impl GroupsTypesMetrics {
         Request::new(self.at.call("groups_types.metrics.list", Method::GET, "/"))
     }
 
-    /// Creates a metrics.
+    /// Creates a metric.
     ///
     /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:write`.
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::GroupUsageMetric> {
@@ -108,7 +108,7 @@ impl GroupsTypesMetrics {
         .body(body)
     }
 
-    /// Gets a metrics.
+    /// Gets a metric.
     ///
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:read`.
     pub fn get(&self, id: impl Display) -> Request<models::GroupUsageMetric> {
@@ -119,7 +119,7 @@ impl GroupsTypesMetrics {
         )
     }
 
-    /// Changes the given fields of a metrics.
+    /// Changes the given fields of a metric.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
     pub fn update(
@@ -135,7 +135,7 @@ impl GroupsTypesMetrics {
         .body(body)
     }
 
-    /// Replaces a metrics whole.
+    /// Replaces a metric whole.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: not known.
     ///
@@ -153,7 +153,7 @@ impl GroupsTypesMetrics {
         .body(body)
     }
 
-    /// Deletes a metrics.
+    /// Deletes a metric.
     ///
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
     pub fn delete(&self, id: impl Display) -> Request<Done> {

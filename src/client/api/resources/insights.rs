@@ -81,7 +81,7 @@ impl Insights {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of insights.
+    /// Lists what was done to all insights.
     ///
     /// `GET /api/{scope}/{project_id}/insights/activity/`. Key scope: `activity_log:read`.
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, FormatLimitPage> {
@@ -164,7 +164,7 @@ impl Insights {
         )
     }
 
-    /// Reads `activity` of an insight.
+    /// Lists what was done to an insight.
     ///
     /// `GET /api/{scope}/{project_id}/insights/{id}/activity/`. Key scope: `activity_log:read`.
     pub fn activity(

@@ -3,28 +3,28 @@
 use super::super::prelude::*;
 use super::shared::AtVersion;
 
-/// Llm skills: `/api/projects/{project_id}/llm_skills/`.
+/// LLM skills: `/api/projects/{project_id}/llm_skills/`.
 #[derive(Debug, Clone)]
 pub struct LlmSkills {
     pub(crate) at: At,
 }
 
 impl LlmSkills {
-    /// Lists llm skills.
+    /// Lists LLM skills.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:read`.
     pub fn list(&self) -> Request<Page<Value>, LlmSkillsList> {
         Request::new(self.at.call("llm_skills.list", Method::GET, "/"))
     }
 
-    /// Creates a llm skill.
+    /// Creates an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:write`.
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("llm_skills.create", Method::POST, "/")).body(body)
     }
 
-    /// Runs PostHog's action `marketplace_install_command` on llm skills.
+    /// Runs PostHog's action `marketplace_install_command` on LLM skills.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/marketplace/install-command/`. Key scope: `llm_skill:write`.
     pub fn marketplace_install_command(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -36,7 +36,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Reads `get_by_name` of a llm skill.
+    /// Reads `get_by_name` of an LLM skill.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:read`.
     pub fn get_by_name(&self, skill_name: impl Display) -> Request<Value, LlmSkillsGetByName> {
@@ -47,7 +47,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Runs PostHog's action `update_by_name` on a llm skill.
+    /// Runs PostHog's action `update_by_name` on an LLM skill.
     ///
     /// `PATCH /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:write`.
     pub fn update_by_name(
@@ -63,7 +63,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Runs PostHog's action `archive_by_name` on a llm skill.
+    /// Runs PostHog's action `archive_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/archive/`. Key scope: `llm_skill:write`.
     ///
@@ -76,7 +76,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Runs PostHog's action `duplicate_by_name` on a llm skill.
+    /// Runs PostHog's action `duplicate_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/duplicate/`. Key scope: `llm_skill:write`.
     pub fn duplicate_by_name(
@@ -92,7 +92,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Runs PostHog's action `files_rename_by_name` on a llm skill.
+    /// Runs PostHog's action `files_rename_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files-rename/`. Key scope: `llm_skill:write`.
     pub fn files_rename_by_name(
@@ -108,7 +108,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Runs PostHog's action `rename_by_name` on a llm skill.
+    /// Runs PostHog's action `rename_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/rename/`. Key scope: `llm_skill:write`.
     pub fn rename_by_name(
@@ -124,7 +124,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Name.
+    /// Prompts by name.
     pub fn name(&self) -> LlmSkillsName {
         LlmSkillsName {
             at: self.at.down("name"),
@@ -189,7 +189,7 @@ impl<A> Request<A, LlmSkillsGetByName> {
     }
 }
 
-/// Llm skills, name: What stands under `llm_skills/name`.
+/// LLM skills, prompts by name: what stands under `llm_skills/name`.
 #[derive(Debug, Clone)]
 pub struct LlmSkillsName {
     pub(crate) at: At,
@@ -204,7 +204,7 @@ impl LlmSkillsName {
     }
 }
 
-/// Llm skills, name, files: `/api/projects/{project_id}/llm_skills/name/{skill_name}/files/`.
+/// LLM skills, prompts by name, files: `/api/projects/{project_id}/llm_skills/name/{skill_name}/files/`.
 #[derive(Debug, Clone)]
 pub struct LlmSkillsNameFiles {
     pub(crate) at: At,

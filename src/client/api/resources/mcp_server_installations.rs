@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Mcp server installations: `/api/projects/{project_id}/mcp_server_installations/`.
+/// MCP server installations: `/api/projects/{project_id}/mcp_server_installations/`.
 #[derive(Debug, Clone)]
 pub struct McpServerInstallations {
     pub(crate) at: At,
 }
 
 impl McpServerInstallations {
-    /// Lists mcp server installations.
+    /// Lists MCP server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/`. Key scope: `project:read`.
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
@@ -20,7 +20,7 @@ impl McpServerInstallations {
         )
     }
 
-    /// Reads `available_tools` of mcp server installations.
+    /// Reads `available_tools` of MCP server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: not known.
     pub fn available_tools(&self) -> Request<Value> {
@@ -31,7 +31,7 @@ impl McpServerInstallations {
         ))
     }
 
-    /// Reads `tools` of a mcp server installation.
+    /// Reads `tools` of an MCP server installation.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
     pub fn tools(&self, id: impl Display) -> Request<Value> {

@@ -84,7 +84,7 @@ impl Notebooks {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of notebooks.
+    /// Lists what was done to all notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: not known.
     ///
@@ -136,7 +136,7 @@ impl Notebooks {
         ))
     }
 
-    /// Reads `activity` of a notebook.
+    /// Lists what was done to a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: not known.
     ///
@@ -398,7 +398,7 @@ impl NotebooksRuns {
     }
 }
 
-/// Notebooks, sql v2: What stands under `notebooks/sql_v2`.
+/// Notebooks, sql v2: what stands under `notebooks/sql_v2`.
 #[derive(Debug, Clone)]
 pub struct NotebooksSqlV2 {
     pub(crate) at: At,

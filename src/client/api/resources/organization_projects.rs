@@ -283,7 +283,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads `activity` of a project.
+    /// Lists what was done to a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: not known.
     ///

@@ -73,7 +73,7 @@ impl Persons {
         )
     }
 
-    /// Reads `all_activity` of persons.
+    /// Lists what was done to all persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: not known.
     ///
@@ -210,7 +210,7 @@ impl Persons {
         Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
     }
 
-    /// Reads `activity` of a person.
+    /// Lists what was done to a person.
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: not known.
     ///

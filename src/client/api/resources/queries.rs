@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Query: `/api/{scope}/{project_id}/query/`.
+/// Queries: `/api/{scope}/{project_id}/query/`.
 #[derive(Debug, Clone)]
 pub struct Queries {
     pub(crate) at: At,
@@ -38,7 +38,7 @@ impl Queries {
         )
     }
 
-    /// Runs PostHog's action `check_auth_for_async` on query.
+    /// Runs PostHog's action `check_auth_for_async` on queries.
     ///
     /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: not known.
     ///
@@ -52,7 +52,7 @@ impl Queries {
         ))
     }
 
-    /// Reads `draft_sql` of query.
+    /// Reads `draft_sql` of queries.
     ///
     /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: not known.
     ///
@@ -61,7 +61,7 @@ impl Queries {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
     }
 
-    /// Runs PostHog's action `upgrade` on query.
+    /// Runs PostHog's action `upgrade` on queries.
     ///
     /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: not known.
     ///

@@ -53,7 +53,7 @@ impl Project {
         }
     }
 
-    /// Aeo prompts.
+    /// AEO prompts.
     pub fn aeo_prompts(&self) -> AeoPrompts {
         AeoPrompts {
             at: self.at.down("aeo_prompts"),
@@ -67,7 +67,7 @@ impl Project {
         }
     }
 
-    /// Ai observability.
+    /// AI observability.
     pub fn ai_observability(&self) -> AiObservability {
         AiObservability {
             at: self.at.down("ai_observability"),
@@ -263,7 +263,7 @@ impl Project {
         }
     }
 
-    /// Early access feature.
+    /// Early access features.
     pub fn early_access_feature(&self) -> EarlyAccessFeature {
         EarlyAccessFeature {
             at: self.at.down("early_access_feature"),
@@ -361,7 +361,7 @@ impl Project {
         }
     }
 
-    /// Experiment saved metrics.
+    /// Saved metrics of experiments.
     pub fn experiment_saved_metrics(&self) -> ExperimentSavedMetrics {
         ExperimentSavedMetrics {
             at: self.at.down("experiment_saved_metrics"),
@@ -438,14 +438,14 @@ impl Project {
         }
     }
 
-    /// File system.
+    /// File system entries.
     pub fn file_system(&self) -> FileSystem {
         FileSystem {
             at: self.at.down("file_system"),
         }
     }
 
-    /// File system shortcut.
+    /// File system shortcuts.
     pub fn file_system_shortcut(&self) -> FileSystemShortcut {
         FileSystemShortcut {
             at: self.at.down("file_system_shortcut"),
@@ -466,7 +466,7 @@ impl Project {
         }
     }
 
-    /// Groups types.
+    /// Group types.
     pub fn groups_types(&self) -> GroupsTypes {
         GroupsTypes {
             at: self.at.down("groups_types"),
@@ -536,28 +536,28 @@ impl Project {
         }
     }
 
-    /// Llm analytics.
+    /// LLM analytics.
     pub fn llm_analytics(&self) -> LlmAnalytics {
         LlmAnalytics {
             at: self.at.down("llm_analytics"),
         }
     }
 
-    /// Llm gateway.
+    /// LLM gateway.
     pub fn llm_gateway(&self) -> LlmGateway {
         LlmGateway {
             at: self.at.down("llm_gateway"),
         }
     }
 
-    /// Llm prompts.
+    /// LLM prompts.
     pub fn llm_prompts(&self) -> LlmPrompts {
         LlmPrompts {
             at: self.at.down("llm_prompts"),
         }
     }
 
-    /// Llm skills.
+    /// LLM skills.
     pub fn llm_skills(&self) -> LlmSkills {
         LlmSkills {
             at: self.at.down("llm_skills"),
@@ -585,28 +585,28 @@ impl Project {
         }
     }
 
-    /// Mcp analytics.
+    /// MCP analytics.
     pub fn mcp_analytics(&self) -> McpAnalytics {
         McpAnalytics {
             at: self.at.down("mcp_analytics"),
         }
     }
 
-    /// Mcp registry.
+    /// MCP registry.
     pub fn mcp_registry(&self) -> McpRegistry {
         McpRegistry {
             at: self.at.down("mcp_registry"),
         }
     }
 
-    /// Mcp server installations.
+    /// MCP server installations.
     pub fn mcp_server_installations(&self) -> McpServerInstallations {
         McpServerInstallations {
             at: self.at.down("mcp_server_installations"),
         }
     }
 
-    /// Mcp tools.
+    /// MCP tools.
     pub fn mcp_tools(&self) -> McpTools {
         McpTools {
             at: self.at.down("mcp_tools"),
@@ -662,7 +662,7 @@ impl Project {
         }
     }
 
-    /// Persisted folder.
+    /// Persisted folders.
     pub fn persisted_folder(&self) -> PersistedFolder {
         PersistedFolder {
             at: self.at.down("persisted_folder"),
@@ -704,7 +704,7 @@ impl Project {
         }
     }
 
-    /// Query.
+    /// Queries.
     pub fn queries(&self) -> Queries {
         Queries {
             at: self.at.down("query"),
@@ -718,7 +718,7 @@ impl Project {
         }
     }
 
-    /// Saved.
+    /// Saved heatmaps.
     pub fn saved(&self) -> Saved {
         Saved {
             at: self.at.down("saved"),
@@ -1063,14 +1063,14 @@ impl Environment {
         }
     }
 
-    /// File system.
+    /// File system entries.
     pub fn file_system(&self) -> FileSystem {
         FileSystem {
             at: self.at.down("file_system"),
         }
     }
 
-    /// File system shortcut.
+    /// File system shortcuts.
     pub fn file_system_shortcut(&self) -> FileSystemShortcut {
         FileSystemShortcut {
             at: self.at.down("file_system_shortcut"),
@@ -1119,14 +1119,14 @@ impl Environment {
         }
     }
 
-    /// Mcp tools.
+    /// MCP tools.
     pub fn mcp_tools(&self) -> McpTools {
         McpTools {
             at: self.at.down("mcp_tools"),
         }
     }
 
-    /// Persisted folder.
+    /// Persisted folders.
     pub fn persisted_folder(&self) -> PersistedFolder {
         PersistedFolder {
             at: self.at.down("persisted_folder"),
@@ -1147,7 +1147,7 @@ impl Environment {
         }
     }
 
-    /// Query.
+    /// Queries.
     pub fn queries(&self) -> Queries {
         Queries {
             at: self.at.down("query"),
@@ -1281,7 +1281,7 @@ impl Organization {
         }
     }
 
-    /// Cimd verification tokens.
+    /// CIMD verification tokens.
     pub fn cimd_verification_tokens(&self) -> CimdVerificationTokens {
         CimdVerificationTokens {
             at: self.at.down("cimd_verification_tokens"),
@@ -1540,7 +1540,7 @@ impl PostHogClient {
         }
     }
 
-    /// Llm analytics.
+    /// LLM analytics.
     pub fn llm_analytics(&self) -> MyLlmAnalytics {
         MyLlmAnalytics {
             at: At::root(self).down("api/llm_analytics"),

@@ -2,28 +2,28 @@
 
 use super::super::prelude::*;
 
-/// Saved: `/api/projects/{project_id}/saved/`.
+/// Saved heatmaps: `/api/projects/{project_id}/saved/`.
 #[derive(Debug, Clone)]
 pub struct Saved {
     pub(crate) at: At,
 }
 
 impl Saved {
-    /// Lists saved.
+    /// Lists saved heatmaps.
     ///
     /// `GET /api/projects/{project_id}/saved/`. Key scope: `heatmap:read`.
     pub fn list(&self) -> Request<Page<Value>, SavedList> {
         Request::new(self.at.call("saved.list", Method::GET, "/"))
     }
 
-    /// Creates a saved.
+    /// Creates a saved heatmap.
     ///
     /// `POST /api/projects/{project_id}/saved/`. Key scope: `heatmap:write`.
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("saved.create", Method::POST, "/")).body(body)
     }
 
-    /// Gets a saved.
+    /// Gets a saved heatmap.
     ///
     /// `GET /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:read`.
     pub fn get(&self, short_id: impl Display) -> Request<Value> {
@@ -34,7 +34,7 @@ impl Saved {
         )
     }
 
-    /// Changes the given fields of a saved.
+    /// Changes the given fields of a saved heatmap.
     ///
     /// `PATCH /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:write`.
     pub fn update(
@@ -50,7 +50,7 @@ impl Saved {
         .body(body)
     }
 
-    /// Runs PostHog's action `regenerate` on a saved.
+    /// Runs PostHog's action `regenerate` on a saved heatmap.
     ///
     /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`.
     ///

@@ -877,7 +877,7 @@ impl SignalsReviewerExclusions {
     }
 }
 
-/// Signals, scout: What stands under `signals/scout`.
+/// Signals, scout: what stands under `signals/scout`.
 #[derive(Debug, Clone)]
 pub struct SignalsScout {
     pub(crate) at: At,
@@ -1318,7 +1318,7 @@ pub struct SignalsScoutRubrics {
 }
 
 impl SignalsScoutRubrics {
-    /// Gets a rubrics.
+    /// Gets a rubric.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:read`.
     ///
@@ -1331,7 +1331,7 @@ impl SignalsScoutRubrics {
         )
     }
 
-    /// Replaces a rubrics whole.
+    /// Replaces a rubric whole.
     ///
     /// `PUT /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:write`.
     ///
@@ -1345,7 +1345,7 @@ impl SignalsScoutRubrics {
         .body(body)
     }
 
-    /// Runs PostHog's action `generate` on a rubrics.
+    /// Runs PostHog's action `generate` on a rubric.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/rubrics/{id}/generate/`. Key scope: `signal_scout:write`.
     ///

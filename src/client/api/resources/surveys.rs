@@ -76,7 +76,7 @@ impl Surveys {
         .raw_body("application/json", r#"{"archived":true}"#)
     }
 
-    /// Reads `all_activity` of surveys.
+    /// Lists what was done to all surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: not known.
     ///
@@ -132,7 +132,7 @@ impl Surveys {
         )
     }
 
-    /// Reads `activity` of a survey.
+    /// Lists what was done to a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: not known.
     ///

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Visual review: What stands under `visual_review`.
+/// Visual review: what stands under `visual_review`.
 #[derive(Debug, Clone)]
 pub struct VisualReview {
     pub(crate) at: At,

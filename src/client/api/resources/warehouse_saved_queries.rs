@@ -100,7 +100,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Reads `activity` of a warehouse saved query.
+    /// Lists what was done to a warehouse saved query.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: not known.
     ///
