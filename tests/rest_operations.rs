@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing_posthog::api::{Mark, OPERATIONS, Operation};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{PostHogClient, Request};
+use tracing_posthog::{Form, PostHogClient, Request};
 
 #[path = "generated/calls.rs"]
 mod calls;
@@ -28,6 +28,7 @@ pub struct Call {
     /// What `{scope}` in it is.
     scope: &'static str,
     query: &'static [(&'static str, &'static str)],
+    /// JSON, or `form`.
     body: &'static str,
     make: fn(&PostHogClient) -> Request,
 }
@@ -50,6 +51,10 @@ const fn call(
         body,
         make,
     }
+}
+
+fn form() -> Form {
+    Form::new().text("a", 1)
 }
 
 /// Method and path, with the query parameters known for it.
@@ -127,7 +132,23 @@ fn check(call: &Call, request: &RecordedRequest) {
     assert_eq!(pairs(request.query.as_deref()), want, "{what}");
     let key = request.header("authorization");
     assert_eq!(key, Some("Bearer phx_every"), "{what}");
-    assert_eq!(String::from_utf8_lossy(&request.body), call.body, "{what}");
+    let kind = request.header("content-type");
+    let body = String::from_utf8_lossy(&request.body);
+    match call.body {
+        "form" => {
+            let boundary = kind.and_then(|k| k.strip_prefix("multipart/form-data; boundary="));
+            assert!(body.contains(boundary.unwrap()), "{what}: {body}");
+            assert!(body.contains("name=\"a\"\r\n\r\n1\r\n"), "{what}: {body}");
+        }
+        json => {
+            assert_eq!(
+                kind,
+                Some("application/json").filter(|_| !json.is_empty()),
+                "{what}"
+            );
+            assert_eq!(body, json, "{what}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 pub mod api;
 mod batch;
 mod builder;
+mod form;
 #[cfg(feature = "rate-limit")]
 mod limit;
 #[cfg(feature = "rest")]
@@ -18,6 +19,7 @@ mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
+pub use form::Form;
 #[cfg(feature = "rate-limit")]
 pub use limit::{EndpointClass, RateLimit, RateLimits};
 #[cfg(feature = "rest")]

@@ -165,8 +165,8 @@ impl<A, Q> Request<A, Q> {
         self
     }
 
-    /// A body of any kind, such as a file or a multipart form. One that is a stream cannot be sent twice:
-    /// such a request is tried once, whatever the retry policy says.
+    /// A body of any kind; see [`form`](Self::form) for multipart forms. One that is a stream cannot be sent
+    /// twice: such a request is tried once, whatever the retry policy says.
     pub fn raw_body(mut self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
         self.call.put_raw(content_type, body.into());
         self

@@ -181,8 +181,8 @@ impl Emit<'_> {
                 then.push_str(".body(body)");
             }
             Body::Multipart => {
-                arguments.push_str(", content_type: &str, body: impl Into<reqwest::Body>");
-                then.push_str(".raw_body(content_type, body)");
+                arguments.push_str(", form: Form");
+                then.push_str(".form(form)");
             }
             Body::Fixed(json) => {
                 let _ = write!(then, ".raw_body(\"application/json\", r#\"{json}\"#)");

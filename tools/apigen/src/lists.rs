@@ -95,7 +95,7 @@ impl Emit<'_> {
     /// tests/generated/calls.rs: every method called once under each prefix, with every parameter.
     pub fn calls(&self) -> String {
         let mut code = String::from(
-            "use super::{Call, call};\nuse serde_json::json;\nuse tracing_posthog::api::values;\n\n\
+            "use super::{Call, call, form};\nuse serde_json::json;\nuse tracing_posthog::api::values;\n\n\
              #[rustfmt::skip]\npub const CALLS: &[Call] = &[\n",
         );
         for (root, way, resource) in self.resources() {
@@ -174,7 +174,7 @@ impl Emit<'_> {
         }
         match row.body {
             Body::Json => arguments.push("&json!({\"a\": 1})".into()),
-            Body::Multipart => arguments.extend(["\"text/x\"".into(), "\"{\\\"a\\\":1}\"".into()]),
+            Body::Multipart => arguments.push("form()".into()),
             Body::None | Body::Optional | Body::Fixed(_) => {}
         }
         let _ = write!(make, ".{}({})", row.name, arguments.join(", "));
@@ -183,7 +183,8 @@ impl Emit<'_> {
             let _ = write!(make, ".{}({value})", setter(&param.wire));
         }
         let body = match &row.body {
-            Body::Json | Body::Multipart => "{\"a\":1}",
+            Body::Json => "{\"a\":1}",
+            Body::Multipart => "form",
             Body::Fixed(json) => json,
             Body::None | Body::Optional => "",
         };

@@ -5,9 +5,10 @@ const KEYWORDS: [&str; 12] = [
 ];
 
 /// Methods that every request has.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 17] = [
     "query",
     "body",
+    "form",
     "raw_body",
     "answer_as",
     "untyped",
@@ -15,6 +16,7 @@ const TAKEN: [&str; 15] = [
     "send_as",
     "send_for_bytes",
     "send_for_text",
+    "send_for_stream",
     "stream",
     "pages",
     "all",
@@ -68,7 +70,7 @@ pub fn variant(value: &str) -> String {
 /// The name of an argument.
 pub fn argument(wire: &str) -> String {
     let name = snake(wire);
-    match KEYWORDS.contains(&name.as_str()) || name == "body" || name == "content_type" {
+    match KEYWORDS.contains(&name.as_str()) || name == "body" || name == "form" {
         true => name + "_",
         false => name,
     }
@@ -227,6 +229,10 @@ mod tests {
         assert_eq!(
             (setter("body"), argument("body")),
             ("body_".into(), "body_".into())
+        );
+        assert_eq!(
+            (setter("form"), argument("form")),
+            ("form_".into(), "form_".into())
         );
         assert_eq!(
             (setter("search"), argument("id")),

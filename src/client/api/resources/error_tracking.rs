@@ -1194,17 +1194,13 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn create(
-        &self,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::ErrorTrackingSymbolSet> {
+    pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.create",
             Method::POST,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Gets a symbol set.
@@ -1224,18 +1220,13 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn update(
-        &self,
-        id: impl Display,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::ErrorTrackingSymbolSet> {
+    pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.update",
             Method::PATCH,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Replaces a symbol set whole.
@@ -1244,18 +1235,13 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn replace(
-        &self,
-        id: impl Display,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::ErrorTrackingSymbolSet> {
+    pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.replace",
             Method::PUT,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Deletes a symbol set.
@@ -1308,17 +1294,13 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
-    pub fn start_upload(
-        &self,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<Value> {
+    pub fn start_upload(&self, form: Form) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.start_upload",
             Method::POST,
             "/start_upload/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Reads `download` of a symbol set.
