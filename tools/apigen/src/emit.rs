@@ -329,6 +329,9 @@ fn document(
     if row.body == Body::Optional {
         notes.push("May have a body: give it with [`body`](Request::body).");
     }
+    let made_by = row.made_by.as_ref();
+    let made_by = made_by.map(|name| format!("Makes such a body: [`{name}`](models::{name})."));
+    notes.extend(made_by.as_deref());
     for mark in &row.marks {
         notes.push(match mark.as_str() {
             "preview" => "A preview: behind a feature flag of PostHog's, a plan or AI consent.",

@@ -167,7 +167,7 @@ query LimitOffset limit:int offset:int
 
 /api/{scope}/{project_id}/flags
   list         GET     /                -> Page<Flag>  flag:read  ?LimitOffset
-  create       POST    /                json  -> Flag  flag:write
+  create       POST    /                json:NewFlag  -> Flag  flag:write
   get          GET     /{id}/           -> Flag  flag:read  preview  ?at:time!  ?order:Order ?tags:[str] ?type
   delete       PATCH   /{id}/           ={\"deleted\":true}  -> Flag
   hard_delete  DELETE  /{id}/           -> done  2025-10  refused
@@ -206,7 +206,8 @@ query LimitOffset limit:int offset:int
         for code in [
             "/// Lists flags. /// /// `GET /api/{scope}/{project_id}/flags/`. Key scope: `flag:read`. \
              pub fn list(&self) -> Request<Page<models::Flag>, LimitOffset> {",
-            "pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Flag> {",
+            "/// Makes such a body: [`NewFlag`](models::NewFlag). \
+             pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Flag> {",
             // What is required is an argument; the rest are methods of the request.
             "/// A preview: behind a feature flag of PostHog's, a plan or AI consent. \
              pub fn get(&self, id: impl Display, at: impl Display) -> Request<models::Flag, FlagsGet> {",

@@ -33,6 +33,8 @@ pub struct Row {
     pub method: String,
     pub tail: String,
     pub body: Body,
+    /// A struct of this crate that makes such bodies.
+    pub made_by: Option<String>,
     pub answer: Option<String>,
     pub scopes: Vec<String>,
     pub prefix: Option<Prefix>,
@@ -187,6 +189,7 @@ impl Table {
             method: method.to_owned(),
             tail: tail.to_owned(),
             body: Body::None,
+            made_by: None,
             answer: None,
             scopes: Vec::new(),
             prefix: None,
@@ -219,7 +222,10 @@ impl Table {
     }
 
     fn token(&self, row: &mut Row, word: &str) -> Result<(), String> {
-        if let Some(json) = word.strip_prefix('=') {
+        if let Some(name) = word.strip_prefix("json:") {
+            row.body = Body::Json;
+            row.made_by = Some(name.to_owned());
+        } else if let Some(json) = word.strip_prefix('=') {
             row.body = Body::Fixed(json.to_owned());
         } else if let Some(query) = word.strip_prefix('?') {
             if query.starts_with(|c: char| c.is_ascii_uppercase()) {
@@ -359,7 +365,7 @@ mod tests {
              query Paged limit:int\n\
              \n\
              /api/things as Stuff stuff\n  \
-             find  POST  /{id}/find/  json  -> Vec<Thing>  a:read  b:write  preview  2025-10\n    \
+             find  POST  /{id}/find/  json:NewThing  -> Vec<Thing>  a:read  b:write  preview  2025-10\n    \
                  ?q! ?order:Order ?ids:[int] ?in:[str]* ?at:time\n  \
              list  GET  /  ?Paged\n",
         );
@@ -382,6 +388,7 @@ mod tests {
         };
         assert_eq!((find.line, find.tail.as_str()), (7, "/{id}/find/"));
         assert!(find.body == Body::Json && list.body == Body::None);
+        assert_eq!(find.made_by.as_deref(), Some("NewThing"));
         assert_eq!(find.answer.as_deref(), Some("Vec<Thing>"));
         assert_eq!(find.scopes, ["a:read", "b:write"]);
         assert_eq!(find.marks, ["preview", "2025-10"]);

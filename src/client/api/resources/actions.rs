@@ -20,6 +20,8 @@ impl Actions {
     /// Creates an action.
     ///
     /// `POST /api/projects/{project_id}/actions/`. Key scope: `action:write`.
+    ///
+    /// Makes such a body: [`NewAction`](models::NewAction).
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),

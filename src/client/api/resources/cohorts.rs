@@ -20,6 +20,8 @@ impl Cohorts {
     /// Creates a cohort.
     ///
     /// `POST /api/projects/{project_id}/cohorts/`. Key scope: `cohort:write`.
+    ///
+    /// Makes such a body: [`NewCohort`](models::NewCohort).
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Cohort> {
         Request::new(self.at.call("cohorts.create", Method::POST, "/")).body(body)
     }

@@ -21,6 +21,8 @@ impl Dashboards {
     /// Creates a dashboard.
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/`. Key scope: `dashboard:write`.
+    ///
+    /// Makes such a body: [`NewDashboard`](models::NewDashboard).
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),

@@ -20,6 +20,8 @@ impl EarlyAccessFeature {
     /// Creates an early access feature.
     ///
     /// `POST /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:write`.
+    ///
+    /// Makes such a body: [`NewEarlyAccessFeature`](models::NewEarlyAccessFeature).
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::EarlyAccessFeature> {
         Request::new(
             self.at

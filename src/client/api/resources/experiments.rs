@@ -20,6 +20,8 @@ impl Experiments {
     /// Creates an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/`. Key scope: `experiment:write`.
+    ///
+    /// Makes such a body: [`NewExperiment`](models::NewExperiment).
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Experiment> {
         Request::new(self.at.call("experiments.create", Method::POST, "/")).body(body)
     }

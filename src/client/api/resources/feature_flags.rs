@@ -21,6 +21,8 @@ impl FeatureFlags {
     /// Creates a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:write`.
+    ///
+    /// Makes such a body: [`NewFeatureFlag`](models::NewFeatureFlag).
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FeatureFlag> {
         Request::new(self.at.call("feature_flags.create", Method::POST, "/")).body(body)
     }
@@ -39,6 +41,8 @@ impl FeatureFlags {
     /// Changes the given fields of a feature flag.
     ///
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
+    ///
+    /// Makes such a body: [`FeatureFlagChange`](models::FeatureFlagChange).
     pub fn update(
         &self,
         id: impl Display,

@@ -28,6 +28,7 @@ impl Groups {
     ///
     /// `POST /api/{scope}/{project_id}/groups/`. Key scope: not known.
     ///
+    /// Makes such a body: [`NewGroup`](models::NewGroup).
     /// Seen in October 2025 and not since: it may be gone.
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)

@@ -21,6 +21,8 @@ impl Insights {
     /// Creates an insight.
     ///
     /// `POST /api/{scope}/{project_id}/insights/`. Key scope: `insight:write`.
+    ///
+    /// Makes such a body: [`NewInsight`](models::NewInsight).
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),

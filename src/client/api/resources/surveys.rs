@@ -19,6 +19,8 @@ impl Surveys {
     /// Creates a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/`. Key scope: `survey:write`.
+    ///
+    /// Makes such a body: [`NewSurvey`](models::NewSurvey).
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Survey> {
         Request::new(self.at.call("surveys.create", Method::POST, "/")).body(body)
     }
