@@ -4,6 +4,7 @@
 pub mod api;
 mod batch;
 mod builder;
+mod chunks;
 mod form;
 #[cfg(feature = "rate-limit")]
 mod limit;
@@ -19,6 +20,7 @@ mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
+pub use chunks::Chunks;
 pub use form::Form;
 #[cfg(feature = "rate-limit")]
 pub use limit::{EndpointClass, RateLimit, RateLimits};
