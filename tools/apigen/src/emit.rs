@@ -296,12 +296,16 @@ fn document(
         ("delete", _) => {
             format!("Deletes {subject}, in the way that PostHog does: it is kept, marked.")
         }
-        ("archive", "PATCH") => format!("Archives {subject}."),
         ("hard_delete", _) => format!("Asks to delete {subject} for good."),
         ("activity", _) => format!("Lists what was done to {subject}."),
         ("all_activity", _) => format!("Lists what was done to all {many}."),
         (name, "GET") => format!("Reads `{name}` of {subject}."),
-        (name, _) => format!("Runs PostHog's action `{name}` on {subject}."),
+        ("bulk_delete", _) => format!("Deletes several {many} at once."),
+        ("bulk_update_tags", _) => format!("Changes the tags of several {many} at once."),
+        (name, _) => match crate::names::verb(name) {
+            Some(verb) if item || name == "reorder" => format!("{verb} {subject}."),
+            _ => format!("Runs PostHog's action `{name}` on {subject}."),
+        },
     };
     let mut scopes = row.scopes.iter().map(|s| format!("`{s}`"));
     let scopes = match scopes.len() {

@@ -173,6 +173,7 @@ query LimitOffset limit:int offset:int
   hard_delete  DELETE  /{id}/           -> done  2025-10  refused
   update       PATCH   /{id}/           json  -> Flag
   upload       POST    /{id}/{file}/    multipart  projects
+  launch       POST    /{id}/launch/    json?
 
 /api/{scope}/{project_id}/flags/{flag_id}/notes
   list  GET  /  -> Page
@@ -223,6 +224,9 @@ query LimitOffset limit:int offset:int
             // Under one prefix, whatever the handle.
             "pub fn upload(&self, id: impl Display, file: impl Display, form: Form) -> Request<Value>",
             ".under(\"projects\") .id(\"id\", &id) .id(\"file\", &file)",
+            "/// Runs PostHog's action `upload` on a flag. ///",
+            "/// Launches a flag. /// /// `POST /api/{scope}/{project_id}/flags/{id}/launch/`. \
+             Key scope: not known. /// /// May have a body: give it with [`body`](Request::body).",
             // What hangs below.
             "pub fn notes(&self, flag_id: impl Display) -> FlagsNotes",
             "impl FlagsNotes {",
@@ -237,7 +241,7 @@ query LimitOffset limit:int offset:int
         let roots = file(TABLE, "roots.rs");
         assert_eq!(roots.matches("pubfnflags(&self)->Flags").count(), 2);
         let operations = file(TABLE, "operations.rs");
-        assert_eq!(operations.matches("op(\"").count(), 7, "{operations}");
+        assert_eq!(operations.matches("op(\"").count(), 8, "{operations}");
     }
 
     #[test]
@@ -312,7 +316,7 @@ query LimitOffset limit:int offset:int
         assert!(!flags.exists());
         let summary = run(home, false).unwrap();
         assert!(
-            summary.starts_with("7 operations and 1 aliases in 2 resources"),
+            summary.starts_with("8 operations and 1 aliases in 2 resources"),
             "{summary}"
         );
         assert!(run(home, true).unwrap().ends_with("all as the table says"));

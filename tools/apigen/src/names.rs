@@ -169,6 +169,45 @@ pub fn with_article(words: &str) -> String {
     format!("{article} {words}")
 }
 
+/// Actions that are verbs: what is done to one or to several.
+const VERBS: [(&str, &str); 29] = [
+    ("approve", "Approves"),
+    ("archive", "Archives"),
+    ("assign", "Assigns"),
+    ("cancel", "Cancels"),
+    ("disable", "Disables"),
+    ("dismiss", "Dismisses"),
+    ("duplicate", "Duplicates"),
+    ("enable", "Enables"),
+    ("end", "Ends"),
+    ("interrupt", "Interrupts"),
+    ("launch", "Launches"),
+    ("pause", "Pauses"),
+    ("publish", "Publishes"),
+    ("refresh", "Refreshes"),
+    ("regenerate", "Regenerates"),
+    ("reject", "Rejects"),
+    ("reorder", "Reorders"),
+    ("reset", "Resets"),
+    ("restore", "Restores"),
+    ("resume", "Resumes"),
+    ("retry", "Retries"),
+    ("revoke", "Revokes"),
+    ("run", "Runs"),
+    ("split", "Splits"),
+    ("start", "Starts"),
+    ("stop", "Stops"),
+    ("unarchive", "Unarchives"),
+    ("unpause", "Unpauses"),
+    ("verify", "Verifies"),
+];
+
+/// "Launches" of `launch`.
+pub fn verb(action: &str) -> Option<&'static str> {
+    let known = VERBS.iter().find(|(name, _)| *name == action);
+    known.map(|(_, verb)| *verb)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

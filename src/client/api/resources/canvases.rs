@@ -163,7 +163,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `publish` on a canvas.
+    /// Publishes a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish/`. Key scope: `canvas:write`.
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {

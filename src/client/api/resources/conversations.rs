@@ -61,7 +61,7 @@ impl Conversations {
         )
     }
 
-    /// Runs PostHog's action `cancel` on a conversation.
+    /// Cancels a conversation.
     ///
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: not known.
     ///
@@ -272,7 +272,7 @@ impl ConversationsTickets {
         ))
     }
 
-    /// Runs PostHog's action `bulk_update_tags` on tickets.
+    /// Changes the tags of several tickets at once.
     ///
     /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Key scope: not known.
     ///

@@ -87,7 +87,7 @@ impl Dashboards {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `bulk_delete` on dashboards.
+    /// Deletes several dashboards at once.
     ///
     /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`.
     ///

@@ -155,7 +155,7 @@ impl DataCatalogMetrics {
         ))
     }
 
-    /// Runs PostHog's action `approve` on a metric.
+    /// Approves a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/approve/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     pub fn approve(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -180,7 +180,7 @@ impl DataCatalogMetrics {
         ))
     }
 
-    /// Runs PostHog's action `run` on a metric.
+    /// Runs a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/run/`. Key scope: `data_catalog:read` and `query:read`.
     pub fn run(

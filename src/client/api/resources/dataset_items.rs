@@ -97,7 +97,7 @@ impl DatasetItems {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `archive` on a dataset item.
+    /// Archives a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/archive/`. Key scope: `dataset:write`.
     ///
@@ -117,7 +117,7 @@ impl DatasetItems {
         .body(body)
     }
 
-    /// Runs PostHog's action `restore` on a dataset item.
+    /// Restores a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/restore/`. Key scope: `dataset:write`.
     ///

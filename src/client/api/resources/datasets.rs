@@ -102,7 +102,7 @@ impl Datasets {
         )
     }
 
-    /// Runs PostHog's action `archive` on a dataset.
+    /// Archives a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
     ///
@@ -131,7 +131,7 @@ impl Datasets {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a dataset.
+    /// Restores a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/restore/`. Key scope: `dataset:write`.
     ///

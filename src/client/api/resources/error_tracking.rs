@@ -317,7 +317,7 @@ impl ErrorTrackingAssignmentRules {
         ))
     }
 
-    /// Runs PostHog's action `reorder` on assignment rules.
+    /// Reorders assignment rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: not known.
     ///
@@ -583,7 +583,7 @@ impl ErrorTrackingGroupingRules {
         ))
     }
 
-    /// Runs PostHog's action `reorder` on grouping rules.
+    /// Reorders grouping rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: not known.
     ///
@@ -759,7 +759,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Runs PostHog's action `assign` on an issue.
+    /// Assigns an issue.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
     pub fn assign(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -797,7 +797,7 @@ impl ErrorTrackingIssues {
         .body(body)
     }
 
-    /// Runs PostHog's action `split` on an issue.
+    /// Splits an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/split/`. Key scope: `error_tracking:write`.
     pub fn split(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -827,7 +827,7 @@ impl ErrorTrackingRecommendations {
         )
     }
 
-    /// Runs PostHog's action `dismiss` on a recommendation.
+    /// Dismisses a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Key scope: not known.
     ///
@@ -841,7 +841,7 @@ impl ErrorTrackingRecommendations {
         ))
     }
 
-    /// Runs PostHog's action `refresh` on a recommendation.
+    /// Refreshes a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Key scope: not known.
     ///
@@ -855,7 +855,7 @@ impl ErrorTrackingRecommendations {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a recommendation.
+    /// Restores a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Key scope: not known.
     ///
@@ -1153,7 +1153,7 @@ impl ErrorTrackingSuppressionRules {
         ))
     }
 
-    /// Runs PostHog's action `reorder` on suppression rules.
+    /// Reorders suppression rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: not known.
     ///

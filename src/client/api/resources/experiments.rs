@@ -83,7 +83,7 @@ impl Experiments {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `bulk_update_tags` on experiments.
+    /// Changes the tags of several experiments at once.
     ///
     /// `POST /api/projects/{project_id}/experiments/bulk_update_tags/`. Key scope: `experiment:write`.
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -201,7 +201,7 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `archive` on an experiment.
+    /// Archives an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/archive/`. Key scope: `experiment:write`.
     pub fn archive(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -243,7 +243,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `duplicate` on an experiment.
+    /// Duplicates an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/duplicate/`. Key scope: `experiment:write`.
     pub fn duplicate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -255,7 +255,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Runs PostHog's action `end` on an experiment.
+    /// Ends an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/end/`. Key scope: `experiment:write`.
     pub fn end(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -291,7 +291,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `launch` on an experiment.
+    /// Launches an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`.
     ///
@@ -317,7 +317,7 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `pause` on an experiment.
+    /// Pauses an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`.
     ///
@@ -344,7 +344,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `reset` on an experiment.
+    /// Resets an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`.
     ///
@@ -357,7 +357,7 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `resume` on an experiment.
+    /// Resumes an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`.
     ///
@@ -418,7 +418,7 @@ impl Experiments {
         .query("metric_uuid", metric_uuid)
     }
 
-    /// Runs PostHog's action `unarchive` on an experiment.
+    /// Unarchives an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`.
     ///

@@ -98,7 +98,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Runs PostHog's action `bulk_delete` on feature flags.
+    /// Deletes several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
     pub fn bulk_delete(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -120,7 +120,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Runs PostHog's action `bulk_update_tags` on feature flags.
+    /// Changes the tags of several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -207,7 +207,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `archive` on a feature flag.
+    /// Archives a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`.
     ///
@@ -248,7 +248,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `disable` on a feature flag.
+    /// Disables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/disable/`. Key scope: `feature_flag:write`.
     pub fn disable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -260,7 +260,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Runs PostHog's action `enable` on a feature flag.
+    /// Enables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enable/`. Key scope: `feature_flag:write`.
     pub fn enable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -371,7 +371,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Runs PostHog's action `unarchive` on a feature flag.
+    /// Unarchives a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`.
     ///

@@ -90,7 +90,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Runs PostHog's action `archive` on a feature request.
+    /// Archives a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/archive/`. Key scope: `customer_analytics:write`.
     ///
@@ -140,7 +140,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Runs PostHog's action `restore` on a feature request.
+    /// Restores a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/restore/`. Key scope: `customer_analytics:write`.
     ///

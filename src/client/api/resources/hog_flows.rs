@@ -240,7 +240,7 @@ impl HogFlows {
         .query("version", version)
     }
 
-    /// Runs PostHog's action `publish` on a hog flow.
+    /// Publishes a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/publish/`. Key scope: `hog_flow:write`.
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -431,7 +431,7 @@ impl HogFlowsBatchJobs {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on a batch job.
+    /// Cancels a batch job.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: not known.
     ///
@@ -582,7 +582,7 @@ impl HogFlowsRevisions {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a revision.
+    /// Restores a revision.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/restore/`. Key scope: `hog_flow:write`.
     pub fn restore(

@@ -65,7 +65,7 @@ impl LlmPromptsName {
         .body(body)
     }
 
-    /// Runs PostHog's action `duplicate` on a prompt.
+    /// Duplicates a prompt.
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/name/{prompt_name}/duplicate/`. Key scope: `llm_prompt:write`.
     pub fn duplicate(

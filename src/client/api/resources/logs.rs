@@ -423,7 +423,7 @@ impl LogsAlerts {
         .body(body)
     }
 
-    /// Runs PostHog's action `reset` on an alert.
+    /// Resets an alert.
     ///
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Key scope: not known.
     ///

@@ -433,7 +433,7 @@ impl NotebooksSqlV2Runs {
         ))
     }
 
-    /// Runs PostHog's action `interrupt` on a run.
+    /// Interrupts a run.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/interrupt/`. Key scope: `notebook:write`.
     ///

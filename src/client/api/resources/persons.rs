@@ -85,7 +85,7 @@ impl Persons {
         )
     }
 
-    /// Runs PostHog's action `bulk_delete` on persons.
+    /// Deletes several persons at once.
     ///
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
     pub fn bulk_delete(
@@ -285,7 +285,7 @@ impl Persons {
         ))
     }
 
-    /// Runs PostHog's action `split` on a person.
+    /// Splits a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: not known.
     ///

@@ -50,7 +50,7 @@ impl Saved {
         .body(body)
     }
 
-    /// Runs PostHog's action `regenerate` on a saved heatmap.
+    /// Regenerates a saved heatmap.
     ///
     /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`.
     ///

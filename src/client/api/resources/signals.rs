@@ -862,7 +862,7 @@ impl SignalsReviewerExclusions {
         .body(body)
     }
 
-    /// Runs PostHog's action `revoke` on a reviewer exclusion.
+    /// Revokes a reviewer exclusion.
     ///
     /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/{id}/revoke/`. Key scope: `task:write`.
     ///
@@ -996,7 +996,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Runs PostHog's action `run` on a config.
+    /// Runs a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/run/`. Key scope: `signal_scout:write`.
     pub fn run(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {

@@ -161,7 +161,7 @@ impl Surveys {
         ))
     }
 
-    /// Runs PostHog's action `launch` on a survey.
+    /// Launches a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`.
     ///
@@ -185,7 +185,7 @@ impl Surveys {
         )
     }
 
-    /// Runs PostHog's action `stop` on a survey.
+    /// Stops a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`.
     ///

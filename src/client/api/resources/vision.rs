@@ -145,7 +145,7 @@ impl VisionAlerts {
         .body(body)
     }
 
-    /// Runs PostHog's action `reset` on an alert.
+    /// Resets an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/reset/`. Key scope: `vision_alert:write`.
     ///
@@ -298,7 +298,7 @@ impl VisionObservations {
         .body(body)
     }
 
-    /// Runs PostHog's action `retry` on an observation.
+    /// Retries an observation.
     ///
     /// `POST /api/projects/{project_id}/vision/observations/{id}/retry/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -597,7 +597,7 @@ impl VisionScanners {
         ))
     }
 
-    /// Runs PostHog's action `duplicate` on a scanner.
+    /// Duplicates a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/duplicate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -890,7 +890,7 @@ impl VisionScannersBackfills {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on a backfill.
+    /// Cancels a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/cancel/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     pub fn cancel(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
@@ -902,7 +902,7 @@ impl VisionScannersBackfills {
         .body(body)
     }
 
-    /// Runs PostHog's action `resume` on a backfill.
+    /// Resumes a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/resume/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///

@@ -329,7 +329,7 @@ impl VisualReviewRuns {
         )
     }
 
-    /// Runs PostHog's action `approve` on a run.
+    /// Approves a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/approve/`. Key scope: `visual_review:write`.
     ///
@@ -492,7 +492,7 @@ impl VisualReviewRunsQuarantineLifts {
         )
     }
 
-    /// Runs PostHog's action `cancel` on a quarantine lift.
+    /// Cancels a quarantine lift.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/{request_id}/cancel/`. Key scope: `visual_review:write`.
     ///

@@ -127,7 +127,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Runs PostHog's action `cancel` on a warehouse saved query.
+    /// Cancels a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: not known.
     ///
@@ -189,7 +189,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Runs PostHog's action `run` on a warehouse saved query.
+    /// Runs a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
     pub fn run(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {

@@ -57,7 +57,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Runs PostHog's action `assign` on a warehouse suggestion.
+    /// Assigns a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/assign/`. Key scope: `warehouse_view:write`.
     ///
@@ -71,7 +71,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Runs PostHog's action `dismiss` on a warehouse suggestion.
+    /// Dismisses a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/dismiss/`. Key scope: `warehouse_view:write`.
     ///
@@ -85,7 +85,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Runs PostHog's action `resume` on a warehouse suggestion.
+    /// Resumes a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/resume/`. Key scope: `warehouse_view:write`.
     ///
