@@ -88,6 +88,8 @@ impl Persons {
     /// Deletes several persons at once.
     ///
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
+    ///
+    /// Makes such a body: [`PersonDeletion`](models::PersonDeletion).
     pub fn bulk_delete(
         &self,
         body: &(impl Serialize + ?Sized),

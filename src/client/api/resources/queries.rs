@@ -12,7 +12,7 @@ impl Queries {
     /// Creates a query.
     ///
     /// `POST /api/{scope}/{project_id}/query/`. Key scope: `query:read`.
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::HogQlAnswer> {
         Request::new(self.at.call("query.create", Method::POST, "/")).body(body)
     }
 
@@ -92,7 +92,7 @@ impl Queries {
         &self,
         query_kind: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::HogQlAnswer> {
         Request::new(
             self.at
                 .under("projects")
