@@ -522,7 +522,9 @@ setters! {
 }
 
 fn named(field: &str, value: impl Into<Value>) -> Object {
-    Object::from_iter([(field.to_owned(), value.into())])
+    let mut fields = Object::new();
+    fields.insert(field.to_owned(), value.into());
+    fields
 }
 
 /// From 0 to 100, without a fraction where it has none. What is no number is 0: as `null`, it would be

@@ -26,16 +26,16 @@
 //! trait, [`Field`], whose instances are shared by all models, so that a field costs one call.
 
 use serde::de::{Deserialize, Deserializer, Error};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 
 /// Any JSON object, its fields by name.
 pub type Object = Map<String, Value>;
 
-/// What a model's field may be: taken out of an object, put into one.
-pub(super) trait Field: Sized {
-    /// Takes the field. A value that does not fit stays where it is.
-    fn take(from: &mut Object, name: &str) -> Self;
+/// What a model's field may be: read from JSON, written to it.
+pub(super) trait Field {
+    /// Reads the value; `null` is none. What does not fit comes back.
+    fn set(&mut self, value: Value) -> Option<Value>;
     /// Writes the field, unless it is missing or empty.
     fn put(&self, into: &mut Object, name: &str);
 }
@@ -48,15 +48,38 @@ pub(super) trait Item: Sized {
     fn write(&self) -> Value;
 }
 
-/// A JSON object with named fields.
-pub(super) trait Model: Sized {
-    fn of(object: Object) -> Self;
+/// A JSON object with named fields: how it is read.
+pub(super) trait Model {
+    /// Reads the field of that name. What no field takes comes back.
+    fn set(&mut self, name: &str, value: Value) -> Option<Value>;
+    /// Where what no field took is kept.
+    fn extra(&mut self) -> &mut Object;
+}
+
+/// The same, how it is written: apart, so that who only reads a model has no code for writing it.
+pub(super) trait ToObject {
     fn to_object(&self) -> Object;
 }
 
+/// Reads an object into a model that is empty.
+pub(super) fn fill(model: &mut dyn Model, object: Object) {
+    for (name, value) in object {
+        if let Some(value) = model.set(&name, value) {
+            model.extra().insert(name, value);
+        }
+    }
+}
+
 impl<T: Item> Field for Option<T> {
-    fn take(from: &mut Object, name: &str) -> Self {
-        T::read(take_if(from, name, T::fits)?)
+    fn set(&mut self, value: Value) -> Option<Value> {
+        match value {
+            Value::Null => None,
+            value if T::fits(&value) => {
+                *self = T::read(value);
+                None
+            }
+            misfit => Some(misfit),
+        }
     }
 
     fn put(&self, into: &mut Object, name: &str) {
@@ -67,47 +90,61 @@ impl<T: Item> Field for Option<T> {
 }
 
 impl<T: Item> Field for Vec<T> {
-    fn take(from: &mut Object, name: &str) -> Self {
-        match take_if(from, name, all_in_list::<T>) {
-            Some(Value::Array(items)) => items.into_iter().filter_map(T::read).collect(),
-            _ => Self::new(),
+    fn set(&mut self, value: Value) -> Option<Value> {
+        match value {
+            Value::Null => None,
+            Value::Array(items) if items.iter().all(T::fits) => {
+                self.extend(items.into_iter().filter_map(T::read));
+                None
+            }
+            misfit => Some(misfit),
         }
     }
 
     fn put(&self, into: &mut Object, name: &str) {
         if !self.is_empty() {
-            into.insert(
-                name.to_owned(),
-                Value::Array(self.iter().map(T::write).collect()),
-            );
+            let items = self.iter().map(T::write).collect();
+            into.insert(name.to_owned(), Value::Array(items));
         }
     }
 }
 
 impl<T: Item> Field for BTreeMap<String, T> {
-    fn take(from: &mut Object, name: &str) -> Self {
-        match take_if(from, name, all_in_map::<T>) {
-            Some(Value::Object(items)) => items
-                .into_iter()
-                .filter_map(|(key, item)| Some((key, T::read(item)?)))
-                .collect(),
-            _ => Self::new(),
+    fn set(&mut self, value: Value) -> Option<Value> {
+        match value {
+            Value::Null => None,
+            Value::Object(items) if items.values().all(T::fits) => {
+                for (key, item) in items {
+                    if let Some(item) = T::read(item) {
+                        self.insert(key, item);
+                    }
+                }
+                None
+            }
+            misfit => Some(misfit),
         }
     }
 
     fn put(&self, into: &mut Object, name: &str) {
         if !self.is_empty() {
-            let items = self.iter().map(|(key, item)| (key.clone(), item.write()));
-            into.insert(name.to_owned(), Value::Object(items.collect()));
+            let mut items = Object::new();
+            for (key, item) in self {
+                items.insert(key.clone(), item.write());
+            }
+            into.insert(name.to_owned(), Value::Object(items));
         }
     }
 }
 
 impl Field for Object {
-    fn take(from: &mut Object, name: &str) -> Self {
-        match take_if(from, name, Value::is_object) {
-            Some(Value::Object(object)) => object,
-            _ => Self::new(),
+    fn set(&mut self, value: Value) -> Option<Value> {
+        match value {
+            Value::Null => None,
+            Value::Object(object) => {
+                *self = object;
+                None
+            }
+            misfit => Some(misfit),
         }
     }
 
@@ -118,35 +155,18 @@ impl Field for Object {
     }
 }
 
-fn all_in_list<T: Item>(value: &Value) -> bool {
-    matches!(value, Value::Array(items) if items.iter().all(T::fits))
-}
-
-fn all_in_map<T: Item>(value: &Value) -> bool {
-    matches!(value, Value::Object(items) if items.values().all(T::fits))
-}
-
-/// Takes what is there under that name: nothing for `null`, nor for what does not fit, which stays.
-fn take_if(from: &mut Object, name: &str, fits: fn(&Value) -> bool) -> Option<Value> {
-    let found = from.get(name)?;
-    if found.is_null() {
-        from.remove(name);
-        None
-    } else if fits(found) {
-        from.remove(name)
-    } else {
-        None
-    }
-}
-
-impl<M: Model> Item for M {
+impl<M: Model + ToObject + Default> Item for M {
     fn fits(value: &Value) -> bool {
         value.is_object()
     }
 
     fn read(value: Value) -> Option<Self> {
         match value {
-            Value::Object(object) => Some(Self::of(object)),
+            Value::Object(object) => {
+                let mut model = Self::default();
+                fill(&mut model, object);
+                Some(model)
+            }
             _ => None,
         }
     }
@@ -268,7 +288,8 @@ fn integer(value: &Value) -> Option<i64> {
 fn float(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.parse().ok(),
+        // By the parser that is there already; std's is 15 KB more in the user's program.
+        Value::String(text) => text.parse().ok().and_then(|n: Number| n.as_f64()),
         _ => None,
     }
     .filter(|float: &f64| float.is_finite())
@@ -318,14 +339,24 @@ macro_rules! model {
         }
 
         impl $crate::client::models::macros::Model for $name {
-            fn of(mut object: $crate::client::models::macros::Object) -> Self {
-                Self {
-                    $( $field: $crate::client::models::macros::Field::take(
-                        &mut object, wire!($field $($wire)?)), )*
-                    extra: object,
+            // Inline, as all else here: code is made for the models that a program uses, and no others.
+            #[inline]
+            fn set(&mut self, name: &str, value: serde_json::Value) -> Option<serde_json::Value> {
+                match name {
+                    $( wire!($field $($wire)?) =>
+                        $crate::client::models::macros::Field::set(&mut self.$field, value), )*
+                    _ => Some(value),
                 }
             }
 
+            #[inline]
+            fn extra(&mut self) -> &mut $crate::client::models::macros::Object {
+                &mut self.extra
+            }
+        }
+
+        impl $crate::client::models::macros::ToObject for $name {
+            #[inline]
             fn to_object(&self) -> $crate::client::models::macros::Object {
                 let mut object = self.extra.clone();
                 $( $crate::client::models::macros::Field::put(
@@ -336,20 +367,23 @@ macro_rules! model {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                $crate::client::models::macros::read_object(from, stringify!($name))
-                    .map($crate::client::models::macros::Model::of)
+                let object = $crate::client::models::macros::read_object(from, stringify!($name))?;
+                let mut model = Self::default();
+                $crate::client::models::macros::fill(&mut model, object);
+                Ok(model)
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-                $crate::client::models::macros::Model::to_object(self).serialize(into)
+                $crate::client::models::macros::ToObject::to_object(self).serialize(into)
             }
         }
 
         impl From<$name> for serde_json::Value {
+            #[inline]
             fn from(model: $name) -> Self {
-                Self::Object($crate::client::models::macros::Model::to_object(&model))
+                Self::Object($crate::client::models::macros::ToObject::to_object(&model))
             }
         }
     )*};

@@ -203,7 +203,7 @@ impl Emit<'_> {
         document(&mut file.code, place, owner, resource, row, prefix);
         let _ = writeln!(
             file.code,
-            "pub fn {}({arguments}) -> {request} {{ Request::new({at}.call(\"{}.{}\", Method::{}, {tail:?})){then} }}\n",
+            "#[inline]\npub fn {}({arguments}) -> {request} {{ Request::new({at}.call(\"{}.{}\", Method::{}, {tail:?})){then} }}\n",
             row.name,
             dotted(root, place),
             row.name,
@@ -250,7 +250,7 @@ fn accessor(code: &mut String, node: &Node<'_>, at: &str) {
     let name = &node.name;
     let _ = writeln!(
         code,
-        "/// {}{}.\npub fn {}(&self{arguments}) -> {name} {{ {name} {{ at: {at} }} }}\n",
+        "/// {}{}.\n#[inline]\npub fn {}(&self{arguments}) -> {name} {{ {name} {{ at: {at} }} }}\n",
         words[..1].to_ascii_uppercase(),
         &words[1..],
         node.accessor,
@@ -367,7 +367,7 @@ fn query(file: &mut File, name: &str, params: &[Param], of: &str) {
         };
         let _ = writeln!(
             code,
-            "/// Sets `{}`{more}.\npub fn {name}(self, value: {}) -> Self {{ self.{} }}\n",
+            "/// Sets `{}`{more}.\n#[inline]\npub fn {name}(self, value: {}) -> Self {{ self.{} }}\n",
             param.wire,
             value_type(&param.kind),
             set_call(param, "value"),

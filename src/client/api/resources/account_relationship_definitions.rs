@@ -15,6 +15,7 @@ impl AccountRelationshipDefinitions {
     /// `GET /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl AccountRelationshipDefinitions {
     /// `POST /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -40,6 +42,7 @@ impl AccountRelationshipDefinitions {
     /// `GET /api/projects/{project_id}/account_relationship_definitions/{id}/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "account_relationship_definitions.get",
@@ -53,6 +56,7 @@ impl AccountRelationshipDefinitions {
     /// `PATCH /api/projects/{project_id}/account_relationship_definitions/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "account_relationship_definitions.update",
@@ -67,6 +71,7 @@ impl AccountRelationshipDefinitions {
     /// `DELETE /api/projects/{project_id}/account_relationship_definitions/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "account_relationship_definitions.delete",

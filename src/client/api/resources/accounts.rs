@@ -16,6 +16,7 @@ impl Accounts {
     /// `GET /api/projects/{project_id}/accounts/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AccountsList> {
         Request::new(self.at.call("accounts.list", Method::GET, "/"))
     }
@@ -25,6 +26,7 @@ impl Accounts {
     /// `POST /api/projects/{project_id}/accounts/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("accounts.create", Method::POST, "/")).body(body)
     }
@@ -34,6 +36,7 @@ impl Accounts {
     /// `GET /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call("accounts.get", Method::GET, "/"))
     }
@@ -43,6 +46,7 @@ impl Accounts {
     /// `PATCH /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -57,6 +61,7 @@ impl Accounts {
     /// `DELETE /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -66,6 +71,7 @@ impl Accounts {
     }
 
     /// Custom property values.
+    #[inline]
     pub fn custom_property_values(&self, account_id: impl Display) -> AccountsCustomPropertyValues {
         AccountsCustomPropertyValues {
             at: self
@@ -76,6 +82,7 @@ impl Accounts {
     }
 
     /// Meetings.
+    #[inline]
     pub fn meetings(&self, id: impl Display) -> AccountsMeetings {
         AccountsMeetings {
             at: self.at.id("id", &id).down("meetings"),
@@ -83,6 +90,7 @@ impl Accounts {
     }
 
     /// Notebooks.
+    #[inline]
     pub fn notebooks(&self, account_id: impl Display) -> AccountsNotebooks {
         AccountsNotebooks {
             at: self.at.id("account_id", &account_id).down("notebooks"),
@@ -90,6 +98,7 @@ impl Accounts {
     }
 
     /// Relationships.
+    #[inline]
     pub fn relationships(&self, account_id: impl Display) -> AccountsRelationships {
         AccountsRelationships {
             at: self.at.id("account_id", &account_id).down("relationships"),
@@ -97,6 +106,7 @@ impl Accounts {
     }
 
     /// Summaries.
+    #[inline]
     pub fn summaries(&self, id: impl Display) -> AccountsSummaries {
         AccountsSummaries {
             at: self.at.id("id", &id).down("summaries"),
@@ -110,46 +120,55 @@ pub enum AccountsList {}
 
 impl<A> Request<A, AccountsList> {
     /// Sets `all_roles_unassigned`.
+    #[inline]
     pub fn all_roles_unassigned(self, value: bool) -> Self {
         self.query("all_roles_unassigned", value)
     }
 
     /// Sets `inactive_last`.
+    #[inline]
     pub fn inactive_last(self, value: bool) -> Self {
         self.query("inactive_last", value)
     }
 
     /// Sets `include_churned`.
+    #[inline]
     pub fn include_churned(self, value: bool) -> Self {
         self.query("include_churned", value)
     }
 
     /// Sets `include_ignored`.
+    #[inline]
     pub fn include_ignored(self, value: bool) -> Self {
         self.query("include_ignored", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -167,6 +186,7 @@ impl AccountsCustomPropertyValues {
     /// `GET /api/projects/{project_id}/accounts/{account_id}/custom_property_values/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -179,6 +199,7 @@ impl AccountsCustomPropertyValues {
     /// `POST /api/projects/{project_id}/accounts/{account_id}/custom_property_values/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -200,6 +221,7 @@ impl AccountsMeetings {
     /// `GET /api/projects/{project_id}/accounts/{id}/meetings/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffsetSearch> {
         Request::new(self.at.call("accounts.meetings.list", Method::GET, "/"))
     }
@@ -217,6 +239,7 @@ impl AccountsNotebooks {
     /// `GET /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AccountsNotebooksList> {
         Request::new(self.at.call("accounts.notebooks.list", Method::GET, "/"))
     }
@@ -226,6 +249,7 @@ impl AccountsNotebooks {
     /// `POST /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("accounts.notebooks.create", Method::POST, "/")).body(body)
     }
@@ -235,6 +259,7 @@ impl AccountsNotebooks {
     /// `GET /api/projects/{project_id}/accounts/{account_id}/notebooks/{short_id}/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "accounts.notebooks.get",
@@ -248,6 +273,7 @@ impl AccountsNotebooks {
     /// `DELETE /api/projects/{project_id}/accounts/{account_id}/notebooks/{short_id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "accounts.notebooks.delete",
@@ -263,21 +289,25 @@ pub enum AccountsNotebooksList {}
 
 impl<A> Request<A, AccountsNotebooksList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -295,6 +325,7 @@ impl AccountsRelationships {
     /// `GET /api/projects/{project_id}/accounts/{account_id}/relationships/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value, AccountsRelationshipsList> {
         Request::new(
             self.at
@@ -307,6 +338,7 @@ impl AccountsRelationships {
     /// `POST /api/projects/{project_id}/accounts/{account_id}/relationships/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -321,6 +353,7 @@ impl AccountsRelationships {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn end(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "accounts.relationships.end",
@@ -336,6 +369,7 @@ pub enum AccountsRelationshipsList {}
 
 impl<A> Request<A, AccountsRelationshipsList> {
     /// Sets `include_history`.
+    #[inline]
     pub fn include_history(self, value: bool) -> Self {
         self.query("include_history", value)
     }
@@ -353,6 +387,7 @@ impl AccountsSummaries {
     /// `GET /api/projects/{project_id}/accounts/{id}/summaries/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("accounts.summaries.list", Method::GET, "/"))
     }

@@ -13,6 +13,7 @@ impl Actions {
     /// Lists actions.
     ///
     /// `GET /api/projects/{project_id}/actions/`. Key scope: `action:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Action>, ActionsList> {
         Request::new(self.at.call("actions.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Actions {
     /// `POST /api/projects/{project_id}/actions/`. Key scope: `action:write`.
     ///
     /// Makes such a body: [`NewAction`](models::NewAction).
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -32,6 +34,7 @@ impl Actions {
     /// Gets an action.
     ///
     /// `GET /api/projects/{project_id}/actions/{id}/`. Key scope: `action:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Action, InTableFormat> {
         Request::new(self.at.id("id", &id).call("actions.get", Method::GET, "/"))
     }
@@ -39,6 +42,7 @@ impl Actions {
     /// Changes the given fields of an action.
     ///
     /// `PATCH /api/projects/{project_id}/actions/{id}/`. Key scope: `action:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -57,6 +61,7 @@ impl Actions {
     /// `PUT /api/projects/{project_id}/actions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -73,6 +78,7 @@ impl Actions {
     /// Deletes an action, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/actions/{id}/`. Key scope: `action:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Action> {
         Request::new(
             self.at
@@ -88,6 +94,7 @@ impl Actions {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
         Request::new(
             self.at
@@ -103,36 +110,43 @@ pub enum ActionsList {}
 
 impl<A> Request<A, ActionsList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }

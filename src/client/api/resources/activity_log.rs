@@ -14,6 +14,7 @@ impl ActivityLog {
     /// `GET /api/projects/{project_id}/activity_log/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.call("activity_log.list", Method::GET, "/"))
     }

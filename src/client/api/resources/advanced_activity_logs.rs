@@ -14,6 +14,7 @@ impl AdvancedActivityLogs {
     /// `GET /api/projects/{project_id}/advanced_activity_logs/`. Key scope: `activity_log:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>, AdvancedActivityLogsList> {
         Request::new(
             self.at
@@ -26,6 +27,7 @@ impl AdvancedActivityLogs {
     /// `GET /api/projects/{project_id}/advanced_activity_logs/available_filters/`. Key scope: `activity_log:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn available_filters(&self) -> Request<Value> {
         Request::new(self.at.call(
             "advanced_activity_logs.available_filters",
@@ -41,101 +43,121 @@ pub enum AdvancedActivityLogsList {}
 
 impl<A> Request<A, AdvancedActivityLogsList> {
     /// Sets `activities`: a list, sent as JSON.
+    #[inline]
     pub fn activities(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("activities", value)
     }
 
     /// Sets `clients`: a list, sent as JSON.
+    #[inline]
     pub fn clients(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("clients", value)
     }
 
     /// Sets `detail_filters`.
+    #[inline]
     pub fn detail_filters(self, value: impl Display) -> Self {
         self.query("detail_filters", value)
     }
 
     /// Sets `end_date`: a time or date in ISO 8601.
+    #[inline]
     pub fn end_date(self, value: impl Display) -> Self {
         self.query("end_date", value)
     }
 
     /// Sets `follow`.
+    #[inline]
     pub fn follow(self, value: bool) -> Self {
         self.query("follow", value)
     }
 
     /// Sets `hogql_filter`.
+    #[inline]
     pub fn hogql_filter(self, value: impl Display) -> Self {
         self.query("hogql_filter", value)
     }
 
     /// Sets `include_values`.
+    #[inline]
     pub fn include_values(self, value: bool) -> Self {
         self.query("include_values", value)
     }
 
     /// Sets `ip_addresses`: a list, sent as JSON.
+    #[inline]
     pub fn ip_addresses(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("ip_addresses", value)
     }
 
     /// Sets `is_system`.
+    #[inline]
     pub fn is_system(self, value: bool) -> Self {
         self.query("is_system", value)
     }
 
     /// Sets `item_ids`: a list, sent as JSON.
+    #[inline]
     pub fn item_ids(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("item_ids", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `page`.
+    #[inline]
     pub fn page(self, value: i64) -> Self {
         self.query("page", value)
     }
 
     /// Sets `page_size`.
+    #[inline]
     pub fn page_size(self, value: i64) -> Self {
         self.query("page_size", value)
     }
 
     /// Sets `schema`.
+    #[inline]
     pub fn schema(self, value: impl Display) -> Self {
         self.query("schema", value)
     }
 
     /// Sets `scopes`: a list, sent as JSON.
+    #[inline]
     pub fn scopes(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("scopes", value)
     }
 
     /// Sets `search_text`.
+    #[inline]
     pub fn search_text(self, value: impl Display) -> Self {
         self.query("search_text", value)
     }
 
     /// Sets `start_date`: a time or date in ISO 8601.
+    #[inline]
     pub fn start_date(self, value: impl Display) -> Self {
         self.query("start_date", value)
     }
 
     /// Sets `team_ids`: a list, sent as JSON.
+    #[inline]
     pub fn team_ids(self, value: impl IntoIterator<Item = i64>) -> Self {
         self.query_ints("team_ids", value)
     }
 
     /// Sets `users`: a list, sent as JSON.
+    #[inline]
     pub fn users(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("users", value)
     }
 
     /// Sets `was_impersonated`.
+    #[inline]
     pub fn was_impersonated(self, value: bool) -> Self {
         self.query("was_impersonated", value)
     }

@@ -14,6 +14,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/`. Key scope: `web_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AeoPromptsList> {
         Request::new(self.at.call("aeo_prompts.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -36,6 +38,7 @@ impl AeoPrompts {
     /// `PATCH /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -50,6 +53,7 @@ impl AeoPrompts {
     /// `DELETE /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -63,6 +67,7 @@ impl AeoPrompts {
     /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn bulk_import(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -76,6 +81,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn topics(&self) -> Request<Value> {
         Request::new(self.at.call("aeo_prompts.topics", Method::GET, "/topics/"))
     }
@@ -85,6 +91,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn checks(&self, id: impl Display) -> Request<Page<Value>, AeoPromptsChecks> {
         Request::new(
             self.at
@@ -98,6 +105,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn stats(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -111,6 +119,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn versions(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -126,26 +135,31 @@ pub enum AeoPromptsList {}
 
 impl<A> Request<A, AeoPromptsList> {
     /// Sets `active`.
+    #[inline]
     pub fn active(self, value: bool) -> Self {
         self.query("active", value)
     }
 
     /// Sets `include_archived`.
+    #[inline]
     pub fn include_archived(self, value: bool) -> Self {
         self.query("include_archived", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `topic`.
+    #[inline]
     pub fn topic(self, value: impl Display) -> Self {
         self.query("topic", value)
     }
@@ -157,21 +171,25 @@ pub enum AeoPromptsChecks {}
 
 impl<A> Request<A, AeoPromptsChecks> {
     /// Sets `engine`.
+    #[inline]
     pub fn engine(self, value: impl Display) -> Self {
         self.query("engine", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `version`.
+    #[inline]
     pub fn version(self, value: i64) -> Self {
         self.query("version", value)
     }

@@ -15,6 +15,7 @@ impl Agents {
     /// `GET /api/projects/{project_id}/agents/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("agents.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl Agents {
     /// `GET /api/projects/{project_id}/agents/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call("agents.get", Method::GET, "/"))
     }

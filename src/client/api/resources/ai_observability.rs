@@ -11,6 +11,7 @@ pub struct AiObservability {
 
 impl AiObservability {
     /// Offline experiments.
+    #[inline]
     pub fn offline_experiments(&self) -> AiObservabilityOfflineExperiments {
         AiObservabilityOfflineExperiments {
             at: self.at.down("offline_experiments"),
@@ -18,6 +19,7 @@ impl AiObservability {
     }
 
     /// Offline scorers.
+    #[inline]
     pub fn offline_scorers(&self) -> AiObservabilityOfflineScorers {
         AiObservabilityOfflineScorers {
             at: self.at.down("offline_scorers"),
@@ -37,6 +39,7 @@ impl AiObservabilityOfflineExperiments {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/`. Key scope: `evaluation:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AiObservabilityOfflineExperimentsList> {
         Request::new(self.at.call(
             "ai_observability.offline_experiments.list",
@@ -50,6 +53,7 @@ impl AiObservabilityOfflineExperiments {
     /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/`. Key scope: `offline_evaluation_ingestion:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "ai_observability.offline_experiments.create",
@@ -64,6 +68,7 @@ impl AiObservabilityOfflineExperiments {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/`. Key scope: `evaluation:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "ai_observability.offline_experiments.get",
@@ -77,6 +82,7 @@ impl AiObservabilityOfflineExperiments {
     /// `PATCH /api/projects/{project_id}/ai_observability/offline_experiments/{id}/`. Key scope: `evaluation:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "ai_observability.offline_experiments.update",
@@ -92,6 +98,7 @@ impl AiObservabilityOfflineExperiments {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn complete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "ai_observability.offline_experiments.complete",
@@ -106,6 +113,7 @@ impl AiObservabilityOfflineExperiments {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn fail(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "ai_observability.offline_experiments.fail",
@@ -119,6 +127,7 @@ impl AiObservabilityOfflineExperiments {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/result_cells/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn result_cells(
         &self,
         id: impl Display,
@@ -139,6 +148,7 @@ impl AiObservabilityOfflineExperiments {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/results/{result_id}/payload/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn results_payload(&self, id: impl Display, result_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -158,6 +168,7 @@ impl AiObservabilityOfflineExperiments {
     /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/upload/`. Key scope: `offline_evaluation_ingestion:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn upload(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "ai_observability.offline_experiments.upload",
@@ -168,6 +179,7 @@ impl AiObservabilityOfflineExperiments {
     }
 
     /// Items.
+    #[inline]
     pub fn items(&self, id: impl Display) -> AiObservabilityOfflineExperimentsItems {
         AiObservabilityOfflineExperimentsItems {
             at: self.at.id("id", &id).down("items"),
@@ -175,6 +187,7 @@ impl AiObservabilityOfflineExperiments {
     }
 
     /// Scorer summaries.
+    #[inline]
     pub fn scorer_summaries(
         &self,
         id: impl Display,
@@ -191,101 +204,121 @@ pub enum AiObservabilityOfflineExperimentsList {}
 
 impl<A> Request<A, AiObservabilityOfflineExperimentsList> {
     /// Sets `application_version`.
+    #[inline]
     pub fn application_version(self, value: impl Display) -> Self {
         self.query("application_version", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `created_by_is_null`.
+    #[inline]
     pub fn created_by_is_null(self, value: bool) -> Self {
         self.query("created_by_is_null", value)
     }
 
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `dataset_identifier`.
+    #[inline]
     pub fn dataset_identifier(self, value: impl Display) -> Self {
         self.query("dataset_identifier", value)
     }
 
     /// Sets `dataset_revision_identifier`.
+    #[inline]
     pub fn dataset_revision_identifier(self, value: impl Display) -> Self {
         self.query("dataset_revision_identifier", value)
     }
 
     /// Sets `dataset_source`.
+    #[inline]
     pub fn dataset_source(self, value: impl Display) -> Self {
         self.query("dataset_source", value)
     }
 
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `model_version`.
+    #[inline]
     pub fn model_version(self, value: impl Display) -> Self {
         self.query("model_version", value)
     }
 
     /// Sets `prompt_version`.
+    #[inline]
     pub fn prompt_version(self, value: impl Display) -> Self {
         self.query("prompt_version", value)
     }
 
     /// Sets `run_source`.
+    #[inline]
     pub fn run_source(self, value: impl Display) -> Self {
         self.query("run_source", value)
     }
 
     /// Sets `scorer_definition_id`.
+    #[inline]
     pub fn scorer_definition_id(self, value: impl Display) -> Self {
         self.query("scorer_definition_id", value)
     }
 
     /// Sets `scorer_version_ids`.
+    #[inline]
     pub fn scorer_version_ids(self, value: impl Display) -> Self {
         self.query("scorer_version_ids", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `statuses`.
+    #[inline]
     pub fn statuses(self, value: impl Display) -> Self {
         self.query("statuses", value)
     }
 
     /// Sets `suite_key`.
+    #[inline]
     pub fn suite_key(self, value: impl Display) -> Self {
         self.query("suite_key", value)
     }
 
     /// Sets `tag_match`.
+    #[inline]
     pub fn tag_match(self, value: values::TagMatch) -> Self {
         self.query("tag_match", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -303,6 +336,7 @@ impl AiObservabilityOfflineExperimentsItems {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`. Key scope: `evaluation:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AiObservabilityOfflineExperimentsItemsList> {
         Request::new(self.at.call(
             "ai_observability.offline_experiments.items.list",
@@ -316,6 +350,7 @@ impl AiObservabilityOfflineExperimentsItems {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/`. Key scope: `evaluation:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, item_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("item_id", &item_id).call(
             "ai_observability.offline_experiments.items.get",
@@ -329,6 +364,7 @@ impl AiObservabilityOfflineExperimentsItems {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/payload/`. Key scope: `evaluation:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn payload(&self, item_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("item_id", &item_id).call(
             "ai_observability.offline_experiments.items.payload",
@@ -338,6 +374,7 @@ impl AiObservabilityOfflineExperimentsItems {
     }
 
     /// Results.
+    #[inline]
     pub fn results(&self, item_id: impl Display) -> AiObservabilityOfflineExperimentsItemsResults {
         AiObservabilityOfflineExperimentsItemsResults {
             at: self.at.id("item_id", &item_id).down("results"),
@@ -351,16 +388,19 @@ pub enum AiObservabilityOfflineExperimentsItemsList {}
 
 impl<A> Request<A, AiObservabilityOfflineExperimentsItemsList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `scorer_version_ids`.
+    #[inline]
     pub fn scorer_version_ids(self, value: impl Display) -> Self {
         self.query("scorer_version_ids", value)
     }
@@ -378,6 +418,7 @@ impl AiObservabilityOfflineExperimentsItemsResults {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, OfflineScores> {
         Request::new(self.at.call(
             "ai_observability.offline_experiments.items.results.list",
@@ -399,6 +440,7 @@ impl AiObservabilityOfflineExperimentsScorerSummaries {
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, OfflineScores> {
         Request::new(self.at.call(
             "ai_observability.offline_experiments.scorer_summaries.list",
@@ -416,6 +458,7 @@ pub struct AiObservabilityOfflineScorers {
 
 impl AiObservabilityOfflineScorers {
     /// History.
+    #[inline]
     pub fn history(&self, id: impl Display) -> AiObservabilityOfflineScorersHistory {
         AiObservabilityOfflineScorersHistory {
             at: self.at.id("id", &id).down("history"),
@@ -435,6 +478,7 @@ impl AiObservabilityOfflineScorersHistory {
     /// `GET /api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`. Key scope: `evaluation:read` and `llm_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AiObservabilityOfflineScorersHistoryList> {
         Request::new(self.at.call(
             "ai_observability.offline_scorers.history.list",
@@ -450,101 +494,121 @@ pub enum AiObservabilityOfflineScorersHistoryList {}
 
 impl<A> Request<A, AiObservabilityOfflineScorersHistoryList> {
     /// Sets `application_version`.
+    #[inline]
     pub fn application_version(self, value: impl Display) -> Self {
         self.query("application_version", value)
     }
 
     /// Sets `breakdown`.
+    #[inline]
     pub fn breakdown(self, value: values::ScorerBreakdown) -> Self {
         self.query("breakdown", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `created_by_is_null`.
+    #[inline]
     pub fn created_by_is_null(self, value: bool) -> Self {
         self.query("created_by_is_null", value)
     }
 
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `dataset_identifier`.
+    #[inline]
     pub fn dataset_identifier(self, value: impl Display) -> Self {
         self.query("dataset_identifier", value)
     }
 
     /// Sets `dataset_revision_identifier`.
+    #[inline]
     pub fn dataset_revision_identifier(self, value: impl Display) -> Self {
         self.query("dataset_revision_identifier", value)
     }
 
     /// Sets `dataset_source`.
+    #[inline]
     pub fn dataset_source(self, value: impl Display) -> Self {
         self.query("dataset_source", value)
     }
 
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `model_version`.
+    #[inline]
     pub fn model_version(self, value: impl Display) -> Self {
         self.query("model_version", value)
     }
 
     /// Sets `prompt_version`.
+    #[inline]
     pub fn prompt_version(self, value: impl Display) -> Self {
         self.query("prompt_version", value)
     }
 
     /// Sets `run_source`.
+    #[inline]
     pub fn run_source(self, value: impl Display) -> Self {
         self.query("run_source", value)
     }
 
     /// Sets `scorer_version_ids`.
+    #[inline]
     pub fn scorer_version_ids(self, value: impl Display) -> Self {
         self.query("scorer_version_ids", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `statuses`.
+    #[inline]
     pub fn statuses(self, value: impl Display) -> Self {
         self.query("statuses", value)
     }
 
     /// Sets `suite_key`.
+    #[inline]
     pub fn suite_key(self, value: impl Display) -> Self {
         self.query("suite_key", value)
     }
 
     /// Sets `tag_match`.
+    #[inline]
     pub fn tag_match(self, value: values::TagMatch) -> Self {
         self.query("tag_match", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }

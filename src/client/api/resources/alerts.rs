@@ -12,6 +12,7 @@ impl Alerts {
     /// Lists alerts.
     ///
     /// `GET /api/{scope}/{project_id}/alerts/`. Key scope: `alert:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, AlertsList> {
         Request::new(self.at.call("alerts.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl Alerts {
     /// Creates an alert.
     ///
     /// `POST /api/{scope}/{project_id}/alerts/`. Key scope: `alert:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("alerts.create", Method::POST, "/")).body(body)
     }
@@ -26,6 +28,7 @@ impl Alerts {
     /// Gets an alert.
     ///
     /// `GET /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value, AlertsGet> {
         Request::new(self.at.id("id", &id).call("alerts.get", Method::GET, "/"))
     }
@@ -33,6 +36,7 @@ impl Alerts {
     /// Changes the given fields of an alert.
     ///
     /// `PATCH /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -45,6 +49,7 @@ impl Alerts {
     /// Replaces an alert whole.
     ///
     /// `PUT /api/{scope}/{project_id}/alerts/{id}/`. Key scope: not known.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -57,6 +62,7 @@ impl Alerts {
     /// Deletes an alert.
     ///
     /// `DELETE /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -70,6 +76,7 @@ impl Alerts {
     /// `POST /api/projects/{project_id}/alerts/simulate/`. Key scope: `alert:read` and `insight:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn simulate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -84,6 +91,7 @@ impl Alerts {
     /// `POST /api/projects/{project_id}/alerts/{id}/destinations/`. Key scope: `alert:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn destinations(
         &self,
         id: impl Display,
@@ -102,6 +110,7 @@ impl Alerts {
     /// `POST /api/projects/{project_id}/alerts/{id}/destinations/delete/`. Key scope: `alert:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn destinations_delete(
         &self,
         id: impl Display,
@@ -122,36 +131,43 @@ pub enum AlertsList {}
 
 impl<A> Request<A, AlertsList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `has_detector`.
+    #[inline]
     pub fn has_detector(self, value: bool) -> Self {
         self.query("has_detector", value)
     }
 
     /// Sets `insight_id`.
+    #[inline]
     pub fn insight_id(self, value: i64) -> Self {
         self.query("insight_id", value)
     }
 
     /// Sets `insight_tag`.
+    #[inline]
     pub fn insight_tag(self, value: impl Display) -> Self {
         self.query("insight_tag", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -163,21 +179,25 @@ pub enum AlertsGet {}
 
 impl<A> Request<A, AlertsGet> {
     /// Sets `checks_date_from`.
+    #[inline]
     pub fn checks_date_from(self, value: impl Display) -> Self {
         self.query("checks_date_from", value)
     }
 
     /// Sets `checks_date_to`.
+    #[inline]
     pub fn checks_date_to(self, value: impl Display) -> Self {
         self.query("checks_date_to", value)
     }
 
     /// Sets `checks_limit`.
+    #[inline]
     pub fn checks_limit(self, value: i64) -> Self {
         self.query("checks_limit", value)
     }
 
     /// Sets `checks_offset`.
+    #[inline]
     pub fn checks_offset(self, value: i64) -> Self {
         self.query("checks_offset", value)
     }

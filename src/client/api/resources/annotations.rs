@@ -13,6 +13,7 @@ impl Annotations {
     /// Lists annotations.
     ///
     /// `GET /api/projects/{project_id}/annotations/`. Key scope: `annotation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Annotation>, LimitOffsetSearch> {
         Request::new(self.at.call("annotations.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Annotations {
     /// `POST /api/projects/{project_id}/annotations/`. Key scope: `annotation:write`.
     ///
     /// Makes such a body: [`NewAnnotation`](models::NewAnnotation).
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Annotation> {
         Request::new(self.at.call("annotations.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl Annotations {
     /// Gets an annotation.
     ///
     /// `GET /api/projects/{project_id}/annotations/{id}/`. Key scope: `annotation:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Annotation> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl Annotations {
     /// Changes the given fields of an annotation.
     ///
     /// `PATCH /api/projects/{project_id}/annotations/{id}/`. Key scope: `annotation:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -58,6 +62,7 @@ impl Annotations {
     /// `PUT /api/projects/{project_id}/annotations/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -74,6 +79,7 @@ impl Annotations {
     /// Deletes an annotation, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/annotations/{id}/`. Key scope: `annotation:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Annotation> {
         Request::new(
             self.at
@@ -89,6 +95,7 @@ impl Annotations {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

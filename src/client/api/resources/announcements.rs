@@ -15,6 +15,7 @@ impl Announcements {
     /// `GET /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("announcements.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl Announcements {
     /// `POST /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("announcements.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl Announcements {
     /// `GET /api/projects/{project_id}/announcements/{short_id}/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl Announcements {
     /// `GET /api/projects/{project_id}/announcements/channels/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn channels(&self) -> Request<Value> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl AppMetrics {
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl AppMetrics {
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn error_details(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "app_metrics.error_details",
@@ -36,6 +38,7 @@ impl AppMetrics {
     }
 
     /// Historical exports.
+    #[inline]
     pub fn historical_exports(
         &self,
         plugin_config_id: impl Display,
@@ -61,6 +64,7 @@ impl AppMetricsHistoricalExports {
     /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -73,6 +77,7 @@ impl AppMetricsHistoricalExports {
     /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "app_metrics.historical_exports.get",

@@ -13,6 +13,7 @@ impl ApprovalPolicies {
     /// Lists approval policies.
     ///
     /// `GET /api/projects/{project_id}/approval_policies/`. Key scope: `approvals:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("approval_policies.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl ApprovalPolicies {
     /// Gets an approval policy.
     ///
     /// `GET /api/projects/{project_id}/approval_policies/{id}/`. Key scope: `approvals:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -16,6 +16,7 @@ impl Autoresearch {
     /// `GET /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("autoresearch.list", Method::GET, "/"))
     }
@@ -25,6 +26,7 @@ impl Autoresearch {
     /// `POST /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("autoresearch.create", Method::POST, "/")).body(body)
     }
@@ -34,6 +36,7 @@ impl Autoresearch {
     /// `GET /api/projects/{project_id}/autoresearch/{id}/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -47,6 +50,7 @@ impl Autoresearch {
     /// `PATCH /api/projects/{project_id}/autoresearch/{id}/`. Key scope: `autoresearch:write` and `person:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -61,6 +65,7 @@ impl Autoresearch {
     /// `POST /api/projects/{project_id}/autoresearch/resolve-template/`. Key scope: `autoresearch:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn resolve_template(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "autoresearch.resolve_template",
@@ -75,6 +80,7 @@ impl Autoresearch {
     /// `POST /api/projects/{project_id}/autoresearch/validate/`. Key scope: `autoresearch:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn validate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -88,6 +94,7 @@ impl Autoresearch {
     /// `GET /api/projects/{project_id}/autoresearch/{id}/online_performance/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn online_performance(&self, id: impl Display) -> Request<Value, UpTo> {
         Request::new(self.at.id("id", &id).call(
             "autoresearch.online_performance",
@@ -102,6 +109,7 @@ impl Autoresearch {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn score(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -115,6 +123,7 @@ impl Autoresearch {
     /// `POST /api/projects/{project_id}/autoresearch/{id}/train/`. Key scope: `autoresearch:write` and `insight:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn train(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -125,6 +134,7 @@ impl Autoresearch {
     }
 
     /// Models.
+    #[inline]
     pub fn models(&self, pipeline_id: impl Display) -> AutoresearchModels {
         AutoresearchModels {
             at: self.at.id("pipeline_id", &pipeline_id).down("models"),
@@ -132,6 +142,7 @@ impl Autoresearch {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, pipeline_id: impl Display) -> AutoresearchRuns {
         AutoresearchRuns {
             at: self.at.id("pipeline_id", &pipeline_id).down("runs"),
@@ -139,6 +150,7 @@ impl Autoresearch {
     }
 
     /// Suggestions.
+    #[inline]
     pub fn suggestions(&self, pipeline_id: impl Display) -> AutoresearchSuggestions {
         AutoresearchSuggestions {
             at: self.at.id("pipeline_id", &pipeline_id).down("suggestions"),
@@ -146,6 +158,7 @@ impl Autoresearch {
     }
 
     /// Training runs.
+    #[inline]
     pub fn training_runs(&self, pipeline_id: impl Display) -> AutoresearchTrainingRuns {
         AutoresearchTrainingRuns {
             at: self
@@ -168,6 +181,7 @@ impl AutoresearchModels {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/models/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("autoresearch.models.list", Method::GET, "/"))
     }
@@ -177,6 +191,7 @@ impl AutoresearchModels {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/models/{id}/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -198,6 +213,7 @@ impl AutoresearchRuns {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/runs/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("autoresearch.runs.list", Method::GET, "/"))
     }
@@ -215,6 +231,7 @@ impl AutoresearchSuggestions {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -227,6 +244,7 @@ impl AutoresearchSuggestions {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -240,6 +258,7 @@ impl AutoresearchSuggestions {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/{id}/respond/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn respond(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "autoresearch.suggestions.respond",
@@ -262,6 +281,7 @@ impl AutoresearchTrainingRuns {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -274,6 +294,7 @@ impl AutoresearchTrainingRuns {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -287,6 +308,7 @@ impl AutoresearchTrainingRuns {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/history/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn history(&self) -> Request<Value, UpTo> {
         Request::new(self.at.call(
             "autoresearch.training_runs.history",
@@ -300,6 +322,7 @@ impl AutoresearchTrainingRuns {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn artifacts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "autoresearch.training_runs.artifacts",
@@ -313,6 +336,7 @@ impl AutoresearchTrainingRuns {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/get/`. Key scope: `autoresearch:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn artifacts_get(
         &self,
         id: impl Display,
@@ -331,6 +355,7 @@ impl AutoresearchTrainingRuns {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/upload/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn artifacts_upload(
         &self,
         id: impl Display,
@@ -349,6 +374,7 @@ impl AutoresearchTrainingRuns {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/complete/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn complete(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "autoresearch.training_runs.complete",
@@ -363,6 +389,7 @@ impl AutoresearchTrainingRuns {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/iterations/`. Key scope: `autoresearch:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn iterations(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "autoresearch.training_runs.iterations",
@@ -377,6 +404,7 @@ impl AutoresearchTrainingRuns {
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/materialize-features/`. Key scope: `autoresearch:write` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn materialize_features(
         &self,
         id: impl Display,

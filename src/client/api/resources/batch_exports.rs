@@ -14,6 +14,7 @@ impl BatchExports {
     /// Lists batch exports.
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/`. Key scope: `batch_export:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
         Request::new(self.at.call("batch_exports.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl BatchExports {
     /// Creates a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/`. Key scope: `batch_export:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExport> {
         Request::new(self.at.call("batch_exports.create", Method::POST, "/")).body(body)
     }
@@ -28,6 +30,7 @@ impl BatchExports {
     /// Gets a batch export.
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: `batch_export:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
         Request::new(
             self.at
@@ -39,6 +42,7 @@ impl BatchExports {
     /// Changes the given fields of a batch export.
     ///
     /// `PATCH /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: `batch_export:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -57,6 +61,7 @@ impl BatchExports {
     /// `PUT /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -73,6 +78,7 @@ impl BatchExports {
     /// Deletes a batch export.
     ///
     /// `DELETE /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: `batch_export:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -87,6 +93,7 @@ impl BatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn run_test_step_new(&self) -> Request<Value> {
         Request::new(self.at.call(
             "batch_exports.run_test_step_new",
@@ -100,6 +107,7 @@ impl BatchExports {
     /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn test(&self) -> Request<Value> {
         Request::new(self.at.call("batch_exports.test", Method::GET, "/test/"))
     }
@@ -111,6 +119,7 @@ impl BatchExports {
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog calls it deprecated.
+    #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.backfill",
@@ -124,6 +133,7 @@ impl BatchExports {
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -138,6 +148,7 @@ impl BatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -152,6 +163,7 @@ impl BatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.run_test_step",
@@ -166,6 +178,7 @@ impl BatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -175,6 +188,7 @@ impl BatchExports {
     }
 
     /// Backfills.
+    #[inline]
     pub fn backfills(&self, batch_export_id: impl Display) -> BatchExportsBackfills {
         BatchExportsBackfills {
             at: self
@@ -185,6 +199,7 @@ impl BatchExports {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, batch_export_id: impl Display) -> BatchExportsRuns {
         BatchExportsRuns {
             at: self.at.id("batch_export_id", &batch_export_id).down("runs"),
@@ -204,6 +219,7 @@ impl BatchExportsBackfills {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportBackfill>, CursorOrdering> {
         Request::new(
             self.at
@@ -216,6 +232,7 @@ impl BatchExportsBackfills {
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExportBackfill> {
         Request::new(
             self.at
@@ -229,6 +246,7 @@ impl BatchExportsBackfills {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportBackfill> {
         Request::new(
             self.at
@@ -243,6 +261,7 @@ impl BatchExportsBackfills {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.backfills.cancel",
@@ -264,6 +283,7 @@ impl BatchExportsRuns {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportRun>, CursorOrdering> {
         Request::new(self.at.call("batch_exports.runs.list", Method::GET, "/"))
     }
@@ -273,6 +293,7 @@ impl BatchExportsRuns {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportRun> {
         Request::new(
             self.at
@@ -286,6 +307,7 @@ impl BatchExportsRuns {
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn cancel(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.runs.cancel",
@@ -300,6 +322,7 @@ impl BatchExportsRuns {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -313,6 +336,7 @@ impl BatchExportsRuns {
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn retry(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.runs.retry",

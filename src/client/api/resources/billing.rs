@@ -13,6 +13,7 @@ impl Billing {
     /// Gets billing.
     ///
     /// `GET /api/billing/`. Key scope: `billing:read`.
+    #[inline]
     pub fn get(&self) -> Request<Value> {
         Request::new(self.at.call("billing.get", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Billing {
     /// Reads `spend` of billing.
     ///
     /// `GET /api/billing/spend/`. Key scope: `billing:read`.
+    #[inline]
     pub fn spend(&self) -> Request<Value, BillingBreakdown> {
         Request::new(self.at.call("billing.spend", Method::GET, "/spend/"))
     }
@@ -27,6 +29,7 @@ impl Billing {
     /// Reads `usage` of billing.
     ///
     /// `GET /api/billing/usage/`. Key scope: `billing:read`.
+    #[inline]
     pub fn usage(&self) -> Request<Value, BillingBreakdown> {
         Request::new(self.at.call("billing.usage", Method::GET, "/usage/"))
     }

@@ -14,6 +14,7 @@ impl BusinessKnowledge {
     /// `GET /api/projects/{project_id}/business_knowledge/repositories/file/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn repositories_file(
         &self,
         path: impl Display,
@@ -33,6 +34,7 @@ impl BusinessKnowledge {
     /// `GET /api/projects/{project_id}/business_knowledge/repositories/search/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn repositories_search(
         &self,
         query: impl Display,
@@ -46,6 +48,7 @@ impl BusinessKnowledge {
     }
 
     /// Documents.
+    #[inline]
     pub fn documents(&self) -> BusinessKnowledgeDocuments {
         BusinessKnowledgeDocuments {
             at: self.at.down("documents"),
@@ -53,6 +56,7 @@ impl BusinessKnowledge {
     }
 
     /// Libraries.
+    #[inline]
     pub fn libraries(&self) -> BusinessKnowledgeLibraries {
         BusinessKnowledgeLibraries {
             at: self.at.down("libraries"),
@@ -60,6 +64,7 @@ impl BusinessKnowledge {
     }
 
     /// Sources.
+    #[inline]
     pub fn sources(&self) -> BusinessKnowledgeSources {
         BusinessKnowledgeSources {
             at: self.at.down("sources"),
@@ -73,6 +78,7 @@ pub enum BusinessKnowledgeRepositoriesFile {}
 
 impl<A> Request<A, BusinessKnowledgeRepositoriesFile> {
     /// Sets `library_id`.
+    #[inline]
     pub fn library_id(self, value: impl Display) -> Self {
         self.query("library_id", value)
     }
@@ -84,11 +90,13 @@ pub enum BusinessKnowledgeRepositoriesSearch {}
 
 impl<A> Request<A, BusinessKnowledgeRepositoriesSearch> {
     /// Sets `library_id`.
+    #[inline]
     pub fn library_id(self, value: impl Display) -> Self {
         self.query("library_id", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
@@ -102,6 +110,7 @@ pub struct BusinessKnowledgeDocuments {
 
 impl BusinessKnowledgeDocuments {
     /// Search.
+    #[inline]
     pub fn search(&self) -> BusinessKnowledgeDocumentsSearch {
         BusinessKnowledgeDocumentsSearch {
             at: self.at.down("search"),
@@ -109,6 +118,7 @@ impl BusinessKnowledgeDocuments {
     }
 
     /// Window.
+    #[inline]
     pub fn window(&self, id: impl Display) -> BusinessKnowledgeDocumentsWindow {
         BusinessKnowledgeDocumentsWindow {
             at: self.at.id("id", &id).down("window"),
@@ -128,6 +138,7 @@ impl BusinessKnowledgeDocumentsSearch {
     /// `GET /api/projects/{project_id}/business_knowledge/documents/search/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(
         &self,
         query: impl Display,
@@ -146,16 +157,19 @@ pub enum BusinessKnowledgeDocumentsSearchList {}
 
 impl<A> Request<A, BusinessKnowledgeDocumentsSearchList> {
     /// Sets `library_id`.
+    #[inline]
     pub fn library_id(self, value: impl Display) -> Self {
         self.query("library_id", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `rerank`.
+    #[inline]
     pub fn rerank(self, value: bool) -> Self {
         self.query("rerank", value)
     }
@@ -173,6 +187,7 @@ impl BusinessKnowledgeDocumentsWindow {
     /// `GET /api/projects/{project_id}/business_knowledge/documents/{id}/window/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(
         &self,
         around_ordinal: i64,
@@ -191,6 +206,7 @@ pub enum BusinessKnowledgeDocumentsWindowList {}
 
 impl<A> Request<A, BusinessKnowledgeDocumentsWindowList> {
     /// Sets `radius`.
+    #[inline]
     pub fn radius(self, value: i64) -> Self {
         self.query("radius", value)
     }
@@ -208,6 +224,7 @@ impl BusinessKnowledgeLibraries {
     /// `GET /api/projects/{project_id}/business_knowledge/libraries/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -220,6 +237,7 @@ impl BusinessKnowledgeLibraries {
     /// `POST /api/projects/{project_id}/business_knowledge/libraries/`. Key scope: `business_knowledge:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -233,6 +251,7 @@ impl BusinessKnowledgeLibraries {
     /// `GET /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "business_knowledge.libraries.get",
@@ -246,6 +265,7 @@ impl BusinessKnowledgeLibraries {
     /// `PATCH /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope: `business_knowledge:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "business_knowledge.libraries.update",
@@ -260,6 +280,7 @@ impl BusinessKnowledgeLibraries {
     /// `DELETE /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope: `business_knowledge:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "business_knowledge.libraries.delete",
@@ -281,6 +302,7 @@ impl BusinessKnowledgeSources {
     /// `GET /api/projects/{project_id}/business_knowledge/sources/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, BusinessKnowledgeSourcesList> {
         Request::new(
             self.at
@@ -293,6 +315,7 @@ impl BusinessKnowledgeSources {
     /// `POST /api/projects/{project_id}/business_knowledge/sources/`. Key scope: `business_knowledge:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -306,6 +329,7 @@ impl BusinessKnowledgeSources {
     /// `GET /api/projects/{project_id}/business_knowledge/sources/{id}/`. Key scope: `business_knowledge:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -319,6 +343,7 @@ impl BusinessKnowledgeSources {
     /// `PATCH /api/projects/{project_id}/business_knowledge/sources/{id}/`. Key scope: `business_knowledge:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "business_knowledge.sources.update",
@@ -335,36 +360,43 @@ pub enum BusinessKnowledgeSourcesList {}
 
 impl<A> Request<A, BusinessKnowledgeSourcesList> {
     /// Sets `added_by`.
+    #[inline]
     pub fn added_by(self, value: values::SourceAddedBy) -> Self {
         self.query("added_by", value)
     }
 
     /// Sets `library_id`.
+    #[inline]
     pub fn library_id(self, value: impl Display) -> Self {
         self.query("library_id", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `source_type`.
+    #[inline]
     pub fn source_type(self, value: values::KnowledgeSourceType) -> Self {
         self.query("source_type", value)
     }
 
     /// Sets `unfiled`.
+    #[inline]
     pub fn unfiled(self, value: bool) -> Self {
         self.query("unfiled", value)
     }

@@ -13,6 +13,7 @@ impl Canvases {
     /// Lists canvases.
     ///
     /// `GET /api/projects/{project_id}/canvases/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, CanvasesList> {
         Request::new(self.at.call("canvases.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Canvases {
     /// Creates a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("canvases.create", Method::POST, "/")).body(body)
     }
@@ -27,6 +29,7 @@ impl Canvases {
     /// Changes the given fields of a canvas.
     ///
     /// `PATCH /api/projects/{project_id}/canvases/{id}/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -39,6 +42,7 @@ impl Canvases {
     /// Reads `connectors` of canvases.
     ///
     /// `GET /api/projects/{project_id}/canvases/connectors/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn connectors(&self) -> Request<Value, CanvasesConnectors> {
         Request::new(
             self.at
@@ -49,6 +53,7 @@ impl Canvases {
     /// Reads `builds` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/builds/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn builds(&self, id: impl Display) -> Request<Value, CanvasesBuilds> {
         Request::new(
             self.at
@@ -60,6 +65,7 @@ impl Canvases {
     /// Runs PostHog's action `draft` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/draft/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn draft(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -72,6 +78,7 @@ impl Canvases {
     /// Reads `drafts` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/drafts/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn drafts(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -83,6 +90,7 @@ impl Canvases {
     /// Runs PostHog's action `edit` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/edit/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn edit(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -95,6 +103,7 @@ impl Canvases {
     /// Reads `layout` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/layout/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn layout(&self, id: impl Display) -> Request<Value, CanvasesLayout> {
         Request::new(
             self.at
@@ -106,6 +115,7 @@ impl Canvases {
     /// Runs PostHog's action `layout_patch` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/patch/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn layout_patch(
         &self,
         id: impl Display,
@@ -122,6 +132,7 @@ impl Canvases {
     /// Runs PostHog's action `layout_publish` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/publish/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn layout_publish(
         &self,
         id: impl Display,
@@ -138,6 +149,7 @@ impl Canvases {
     /// Runs PostHog's action `promote` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/promote/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn promote(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -150,6 +162,7 @@ impl Canvases {
     /// Runs PostHog's action `publish_current_version` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish-current-version/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn publish_current_version(
         &self,
         id: impl Display,
@@ -166,6 +179,7 @@ impl Canvases {
     /// Publishes a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -178,6 +192,7 @@ impl Canvases {
     /// Reads `source` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/source/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn source(&self, id: impl Display) -> Request<Value, CanvasesSource> {
         Request::new(
             self.at
@@ -189,6 +204,7 @@ impl Canvases {
     /// Reads `state` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn state(&self, id: impl Display) -> Request<Page<Value>, CanvasesState> {
         Request::new(
             self.at
@@ -200,6 +216,7 @@ impl Canvases {
     /// Runs PostHog's action `state_set` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/state/set/`. Key scope: `canvas:write`.
+    #[inline]
     pub fn state_set(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -212,6 +229,7 @@ impl Canvases {
     /// Reads `state_value` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/value/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn state_value(
         &self,
         id: impl Display,
@@ -230,6 +248,7 @@ impl Canvases {
     /// Runs PostHog's action `validate` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/validate/`. Key scope: `canvas:read`.
+    #[inline]
     pub fn validate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -240,6 +259,7 @@ impl Canvases {
     }
 
     /// Comments.
+    #[inline]
     pub fn comments(&self, id: impl Display) -> CanvasesComments {
         CanvasesComments {
             at: self.at.id("id", &id).down("comments"),
@@ -253,36 +273,43 @@ pub enum CanvasesList {}
 
 impl<A> Request<A, CanvasesList> {
     /// Sets `channel`.
+    #[inline]
     pub fn channel(self, value: impl Display) -> Self {
         self.query("channel", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: values::CanvasKind) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: values::CanvasOrdering) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -294,6 +321,7 @@ pub enum CanvasesConnectors {}
 
 impl<A> Request<A, CanvasesConnectors> {
     /// Sets `mcp_hosts`.
+    #[inline]
     pub fn mcp_hosts(self, value: impl Display) -> Self {
         self.query("mcp_hosts", value)
     }
@@ -305,11 +333,13 @@ pub enum CanvasesBuilds {}
 
 impl<A> Request<A, CanvasesBuilds> {
     /// Sets `scope`.
+    #[inline]
     pub fn scope(self, value: impl Display) -> Self {
         self.query("scope", value)
     }
 
     /// Sets `version_id`.
+    #[inline]
     pub fn version_id(self, value: impl Display) -> Self {
         self.query("version_id", value)
     }
@@ -321,11 +351,13 @@ pub enum CanvasesLayout {}
 
 impl<A> Request<A, CanvasesLayout> {
     /// Sets `include_components`.
+    #[inline]
     pub fn include_components(self, value: bool) -> Self {
         self.query("include_components", value)
     }
 
     /// Sets `version_id`.
+    #[inline]
     pub fn version_id(self, value: impl Display) -> Self {
         self.query("version_id", value)
     }
@@ -337,6 +369,7 @@ pub enum CanvasesSource {}
 
 impl<A> Request<A, CanvasesSource> {
     /// Sets `version_id`.
+    #[inline]
     pub fn version_id(self, value: impl Display) -> Self {
         self.query("version_id", value)
     }
@@ -348,36 +381,43 @@ pub enum CanvasesState {}
 
 impl<A> Request<A, CanvasesState> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `key`.
+    #[inline]
     pub fn key(self, value: impl Display) -> Self {
         self.query("key", value)
     }
 
     /// Sets `key_prefix`.
+    #[inline]
     pub fn key_prefix(self, value: impl Display) -> Self {
         self.query("key_prefix", value)
     }
 
     /// Sets `keys_only`.
+    #[inline]
     pub fn keys_only(self, value: bool) -> Self {
         self.query("keys_only", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `scope`.
+    #[inline]
     pub fn scope(self, value: values::CanvasScope) -> Self {
         self.query("scope", value)
     }
@@ -389,16 +429,19 @@ pub enum CanvasesStateValue {}
 
 impl<A> Request<A, CanvasesStateValue> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `revision`.
+    #[inline]
     pub fn revision(self, value: impl Display) -> Self {
         self.query("revision", value)
     }
@@ -414,6 +457,7 @@ impl CanvasesComments {
     /// Lists comments.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/comments/`. Key scope: `canvas:read` and `comment:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, CanvasesCommentsList> {
         Request::new(self.at.call("canvases.comments.list", Method::GET, "/"))
     }
@@ -421,6 +465,7 @@ impl CanvasesComments {
     /// Gets a comment.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/comments/{root_comment_id}/`. Key scope: `canvas:read` and `comment:read`.
+    #[inline]
     pub fn get(&self, root_comment_id: impl Display) -> Request<Value, CommentThread> {
         Request::new(self.at.id("root_comment_id", &root_comment_id).call(
             "canvases.comments.get",
@@ -436,16 +481,19 @@ pub enum CanvasesCommentsList {}
 
 impl<A> Request<A, CanvasesCommentsList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `include_resolved`.
+    #[inline]
     pub fn include_resolved(self, value: bool) -> Self {
         self.query("include_resolved", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }

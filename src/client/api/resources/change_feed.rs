@@ -12,6 +12,7 @@ impl ChangeFeed {
     /// Lists change feed.
     ///
     /// `GET /api/projects/{project_id}/change_feed/`. Key scope: `annotation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, ChangeFeedList> {
         Request::new(self.at.call("change_feed.list", Method::GET, "/"))
     }
@@ -23,21 +24,25 @@ pub enum ChangeFeedList {}
 
 impl<A> Request<A, ChangeFeedList> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `kinds`: a list, sent as JSON.
+    #[inline]
     pub fn kinds(self, value: impl IntoIterator<Item = values::ChangeFeedKind>) -> Self {
         self.query_list("kinds", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }

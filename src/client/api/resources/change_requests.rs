@@ -14,6 +14,7 @@ impl ChangeRequests {
     /// `GET /api/projects/{project_id}/change_requests/`. Key scope: `approvals:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ChangeRequestsList> {
         Request::new(self.at.call("change_requests.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl ChangeRequests {
     /// `GET /api/projects/{project_id}/change_requests/{id}/`. Key scope: `approvals:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -36,6 +38,7 @@ impl ChangeRequests {
     /// `POST /api/projects/{project_id}/change_requests/{id}/approve/`. Key scope: `approvals:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn approve(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "change_requests.approve",
@@ -50,6 +53,7 @@ impl ChangeRequests {
     /// `POST /api/projects/{project_id}/change_requests/{id}/reject/`. Key scope: `approvals:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn reject(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -66,36 +70,43 @@ pub enum ChangeRequestsList {}
 
 impl<A> Request<A, ChangeRequestsList> {
     /// Sets `action_key`.
+    #[inline]
     pub fn action_key(self, value: impl Display) -> Self {
         self.query("action_key", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `requester`.
+    #[inline]
     pub fn requester(self, value: i64) -> Self {
         self.query("requester", value)
     }
 
     /// Sets `resource_id`.
+    #[inline]
     pub fn resource_id(self, value: impl Display) -> Self {
         self.query("resource_id", value)
     }
 
     /// Sets `resource_type`.
+    #[inline]
     pub fn resource_type(self, value: impl Display) -> Self {
         self.query("resource_type", value)
     }
 
     /// Sets `state`: a list, sent as JSON.
+    #[inline]
     pub fn state(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("state", value)
     }

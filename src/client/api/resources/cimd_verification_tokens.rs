@@ -12,6 +12,7 @@ impl CimdVerificationTokens {
     /// Lists CIMD verification tokens.
     ///
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call(
             "organization.cimd_verification_tokens.list",
@@ -23,6 +24,7 @@ impl CimdVerificationTokens {
     /// Creates a CIMD verification token.
     ///
     /// `POST /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: not known.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "organization.cimd_verification_tokens.create",
@@ -35,6 +37,7 @@ impl CimdVerificationTokens {
     /// Gets a CIMD verification token.
     ///
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.cimd_verification_tokens.get",
@@ -46,6 +49,7 @@ impl CimdVerificationTokens {
     /// Changes the given fields of a CIMD verification token.
     ///
     /// `PATCH /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.cimd_verification_tokens.update",
@@ -58,6 +62,7 @@ impl CimdVerificationTokens {
     /// Deletes a CIMD verification token.
     ///
     /// `DELETE /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.cimd_verification_tokens.delete",

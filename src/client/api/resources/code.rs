@@ -12,6 +12,7 @@ impl Code {
     /// Reads `invites_check_access` of code.
     ///
     /// `GET /api/code/invites/check-access/`. Key scope: not known.
+    #[inline]
     pub fn invites_check_access(&self) -> Request<Value> {
         Request::new(self.at.call(
             "code.invites_check_access",
@@ -25,6 +26,7 @@ impl Code {
     /// `POST /api/code/invites/redeem/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn invites_redeem(&self) -> Request<Value> {
         Request::new(
             self.at

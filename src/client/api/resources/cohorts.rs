@@ -13,6 +13,7 @@ impl Cohorts {
     /// Lists cohorts.
     ///
     /// `GET /api/projects/{project_id}/cohorts/`. Key scope: `cohort:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Cohort>, CohortsList> {
         Request::new(self.at.call("cohorts.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Cohorts {
     /// `POST /api/projects/{project_id}/cohorts/`. Key scope: `cohort:write`.
     ///
     /// Makes such a body: [`NewCohort`](models::NewCohort).
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Cohort> {
         Request::new(self.at.call("cohorts.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl Cohorts {
     /// Gets a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Cohort> {
         Request::new(self.at.id("id", &id).call("cohorts.get", Method::GET, "/"))
     }
@@ -36,6 +39,7 @@ impl Cohorts {
     /// Changes the given fields of a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -54,6 +58,7 @@ impl Cohorts {
     /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -70,6 +75,7 @@ impl Cohorts {
     /// Deletes a cohort, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Cohort> {
         Request::new(
             self.at
@@ -84,6 +90,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -97,6 +104,7 @@ impl Cohorts {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -110,6 +118,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -121,6 +130,7 @@ impl Cohorts {
     /// Runs PostHog's action `add_persons_to_static_cohort` on a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/add_persons_to_static_cohort/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn add_persons_to_static_cohort(
         &self,
         id: impl Display,
@@ -139,6 +149,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn calculation_history(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.calculation_history",
@@ -152,6 +163,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.duplicate_as_static_cohort",
@@ -165,6 +177,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn persons(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -176,6 +189,7 @@ impl Cohorts {
     /// Runs PostHog's action `remove_person_from_static_cohort` on a cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/remove_person_from_static_cohort/`. Key scope: `cohort:write`.
+    #[inline]
     pub fn remove_person_from_static_cohort(
         &self,
         id: impl Display,
@@ -196,36 +210,43 @@ pub enum CohortsList {}
 
 impl<A> Request<A, CohortsList> {
     /// Sets `basic`.
+    #[inline]
     pub fn basic(self, value: bool) -> Self {
         self.query("basic", value)
     }
 
     /// Sets `created_by_id`.
+    #[inline]
     pub fn created_by_id(self, value: i64) -> Self {
         self.query("created_by_id", value)
     }
 
     /// Sets `hide_behavioral_cohorts`.
+    #[inline]
     pub fn hide_behavioral_cohorts(self, value: bool) -> Self {
         self.query("hide_behavioral_cohorts", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: values::CohortType) -> Self {
         self.query("type", value)
     }

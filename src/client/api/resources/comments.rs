@@ -12,6 +12,7 @@ impl Comments {
     /// Lists comments.
     ///
     /// `GET /api/projects/{project_id}/comments/`. Key scope: `comment:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Comment>, CommentsList> {
         Request::new(self.at.call("comments.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl Comments {
     /// Creates a comment.
     ///
     /// `POST /api/projects/{project_id}/comments/`. Key scope: `comment:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Comment> {
         Request::new(self.at.call("comments.create", Method::POST, "/")).body(body)
     }
@@ -26,6 +28,7 @@ impl Comments {
     /// Gets a comment.
     ///
     /// `GET /api/projects/{project_id}/comments/{id}/`. Key scope: `comment:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Comment> {
         Request::new(self.at.id("id", &id).call("comments.get", Method::GET, "/"))
     }
@@ -33,6 +36,7 @@ impl Comments {
     /// Reads `count` of comments.
     ///
     /// `GET /api/projects/{project_id}/comments/count/`. Key scope: `comment:read`.
+    #[inline]
     pub fn count(&self) -> Request<Value> {
         Request::new(self.at.call("comments.count", Method::GET, "/count/"))
     }
@@ -40,6 +44,7 @@ impl Comments {
     /// Reads `thread` of a comment.
     ///
     /// `GET /api/projects/{project_id}/comments/{id}/thread/`. Key scope: `comment:read`.
+    #[inline]
     pub fn thread(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -55,46 +60,55 @@ pub enum CommentsList {}
 
 impl<A> Request<A, CommentsList> {
     /// Sets `completed`.
+    #[inline]
     pub fn completed(self, value: values::CommentCompleted) -> Self {
         self.query("completed", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `item_id`.
+    #[inline]
     pub fn item_id(self, value: impl Display) -> Self {
         self.query("item_id", value)
     }
 
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: values::CommentKind) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `scope`.
+    #[inline]
     pub fn scope(self, value: impl Display) -> Self {
         self.query("scope", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `source_comment`.
+    #[inline]
     pub fn source_comment(self, value: impl Display) -> Self {
         self.query("source_comment", value)
     }
 
     /// Sets `task_id`.
+    #[inline]
     pub fn task_id(self, value: impl Display) -> Self {
         self.query("task_id", value)
     }

@@ -14,6 +14,7 @@ impl ContextLayer {
     /// `GET /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn agent_pages(&self, path: impl Display) -> Request<Page<Value>, ContextLayerAgentPages> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl ContextLayer {
     /// `PUT /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn replace_agent_pages(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "context_layer.replace_agent_pages",
@@ -41,6 +43,7 @@ impl ContextLayer {
     /// `POST /api/projects/{project_id}/context_layer/agent/proposals/`. Key scope: `context_layer_internal:write` and `internal_run:read` and `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn agent_proposals(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "context_layer.agent_proposals",
@@ -51,6 +54,7 @@ impl ContextLayer {
     }
 
     /// Agent.
+    #[inline]
     pub fn agent(&self) -> ContextLayerAgent {
         ContextLayerAgent {
             at: self.at.down("agent"),
@@ -64,16 +68,19 @@ pub enum ContextLayerAgentPages {}
 
 impl<A> Request<A, ContextLayerAgentPages> {
     /// Sets `head_sha`.
+    #[inline]
     pub fn head_sha(self, value: impl Display) -> Self {
         self.query("head_sha", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -87,6 +94,7 @@ pub struct ContextLayerAgent {
 
 impl ContextLayerAgent {
     /// Channel pages.
+    #[inline]
     pub fn channel_pages(&self) -> ContextLayerAgentChannelPages {
         ContextLayerAgentChannelPages {
             at: self.at.down("channel-pages"),
@@ -106,6 +114,7 @@ impl ContextLayerAgentChannelPages {
     /// `GET /api/projects/{project_id}/context_layer/agent/channel-pages/{channel_id}/`. Key scope: `organization:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, channel_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("channel_id", &channel_id).call(
             "context_layer.agent.channel_pages.get",

@@ -13,6 +13,7 @@ impl Conversations {
     /// Lists conversations.
     ///
     /// `GET /api/{scope}/{project_id}/conversations/`. Key scope: `conversation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("conversations.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Conversations {
     /// `POST /api/environments/{project_id}/conversations/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -34,6 +36,7 @@ impl Conversations {
     /// Gets a conversation.
     ///
     /// `GET /api/{scope}/{project_id}/conversations/{conversation}/`. Key scope: `conversation:read`.
+    #[inline]
     pub fn get(&self, conversation: impl Display) -> Request<Value> {
         Request::new(self.at.id("conversation", &conversation).call(
             "conversations.get",
@@ -48,6 +51,7 @@ impl Conversations {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn append_message(&self, conversation: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -66,6 +70,7 @@ impl Conversations {
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn cancel(
         &self,
         conversation: impl Display,
@@ -81,6 +86,7 @@ impl Conversations {
     }
 
     /// Queued messages.
+    #[inline]
     pub fn queue(&self, conversation: impl Display) -> ConversationsQueue {
         ConversationsQueue {
             at: self.at.id("conversation", &conversation).down("queue"),
@@ -88,6 +94,7 @@ impl Conversations {
     }
 
     /// Tickets.
+    #[inline]
     pub fn tickets(&self) -> ConversationsTickets {
         ConversationsTickets {
             at: self.at.down("tickets"),
@@ -95,6 +102,7 @@ impl Conversations {
     }
 
     /// Views.
+    #[inline]
     pub fn views(&self) -> ConversationsViews {
         ConversationsViews {
             at: self.at.down("views"),
@@ -114,6 +122,7 @@ impl ConversationsQueue {
     /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "conversations.queue.list",
@@ -127,6 +136,7 @@ impl ConversationsQueue {
     /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "conversations.queue.create",
@@ -141,6 +151,7 @@ impl ConversationsQueue {
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn update(
         &self,
         queue_id: impl Display,
@@ -160,6 +171,7 @@ impl ConversationsQueue {
     /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn delete(&self, queue_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -175,6 +187,7 @@ impl ConversationsQueue {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn clear(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "conversations.queue.clear",
@@ -196,6 +209,7 @@ impl ConversationsTickets {
     /// `GET /api/projects/{project_id}/conversations/tickets/`. Key scope: `ticket:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ConversationsTicketsList> {
         Request::new(
             self.at
@@ -209,6 +223,7 @@ impl ConversationsTickets {
     /// `POST /api/projects/{project_id}/conversations/tickets/`. Key scope: not known.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.create",
@@ -223,6 +238,7 @@ impl ConversationsTickets {
     /// `GET /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.get",
@@ -236,6 +252,7 @@ impl ConversationsTickets {
     /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.update",
@@ -250,6 +267,7 @@ impl ConversationsTickets {
     /// `PUT /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.replace",
@@ -264,6 +282,7 @@ impl ConversationsTickets {
     /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.delete",
@@ -278,6 +297,7 @@ impl ConversationsTickets {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn bulk_update_tags(&self) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.bulk_update_tags",
@@ -291,6 +311,7 @@ impl ConversationsTickets {
     /// `POST /api/projects/{project_id}/conversations/tickets/compose/`. Key scope: `ticket:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn compose(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.compose",
@@ -305,6 +326,7 @@ impl ConversationsTickets {
     /// `POST /api/projects/{project_id}/conversations/tickets/{id}/reply/`. Key scope: `ticket:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn reply(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.reply",
@@ -320,6 +342,7 @@ impl ConversationsTickets {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn suggest_reply(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.suggest_reply",
@@ -329,6 +352,7 @@ impl ConversationsTickets {
     }
 
     /// Messages.
+    #[inline]
     pub fn messages(&self, id: impl Display) -> ConversationsTicketsMessages {
         ConversationsTicketsMessages {
             at: self.at.id("id", &id).down("messages"),
@@ -336,6 +360,7 @@ impl ConversationsTickets {
     }
 
     /// Notes.
+    #[inline]
     pub fn notes(&self, id: impl Display) -> ConversationsTicketsNotes {
         ConversationsTicketsNotes {
             at: self.at.id("id", &id).down("notes"),
@@ -349,101 +374,121 @@ pub enum ConversationsTicketsList {}
 
 impl<A> Request<A, ConversationsTicketsList> {
     /// Sets `ai_triage_result`.
+    #[inline]
     pub fn ai_triage_result(self, value: impl Display) -> Self {
         self.query("ai_triage_result", value)
     }
 
     /// Sets `assignee`.
+    #[inline]
     pub fn assignee(self, value: impl Display) -> Self {
         self.query("assignee", value)
     }
 
     /// Sets `channel_detail`.
+    #[inline]
     pub fn channel_detail(self, value: values::ChannelDetail) -> Self {
         self.query("channel_detail", value)
     }
 
     /// Sets `channel_source`.
+    #[inline]
     pub fn channel_source(self, value: values::ChannelSource) -> Self {
         self.query("channel_source", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `distinct_ids`.
+    #[inline]
     pub fn distinct_ids(self, value: impl Display) -> Self {
         self.query("distinct_ids", value)
     }
 
     /// Sets `emails`.
+    #[inline]
     pub fn emails(self, value: impl Display) -> Self {
         self.query("emails", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `priority`.
+    #[inline]
     pub fn priority(self, value: impl Display) -> Self {
         self.query("priority", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `sla`.
+    #[inline]
     pub fn sla(self, value: values::TicketSla) -> Self {
         self.query("sla", value)
     }
 
     /// Sets `snoozed`.
+    #[inline]
     pub fn snoozed(self, value: bool) -> Self {
         self.query("snoozed", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `tags_all`.
+    #[inline]
     pub fn tags_all(self, value: impl Display) -> Self {
         self.query("tags_all", value)
     }
 
     /// Sets `tags_exclude`.
+    #[inline]
     pub fn tags_exclude(self, value: impl Display) -> Self {
         self.query("tags_exclude", value)
     }
 
     /// Sets `view`.
+    #[inline]
     pub fn view(self, value: impl Display) -> Self {
         self.query("view", value)
     }
@@ -461,6 +506,7 @@ impl ConversationsTicketsMessages {
     /// `GET /api/projects/{project_id}/conversations/tickets/{id}/messages/`. Key scope: `ticket:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.messages.list",
@@ -483,6 +529,7 @@ impl ConversationsTicketsNotes {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.notes.create",
@@ -497,6 +544,7 @@ impl ConversationsTicketsNotes {
     /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/notes/{message_id}/`. Key scope: `ticket:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn update(
         &self,
         message_id: impl Display,
@@ -516,6 +564,7 @@ impl ConversationsTicketsNotes {
     /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/notes/{message_id}/`. Key scope: `ticket:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn delete(&self, message_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -536,6 +585,7 @@ impl ConversationsViews {
     /// Lists views.
     ///
     /// `GET /api/{scope}/{project_id}/conversations/views/`. Key scope: `ticket:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("conversations.views.list", Method::GET, "/"))
     }
@@ -543,6 +593,7 @@ impl ConversationsViews {
     /// Creates a view.
     ///
     /// `POST /api/{scope}/{project_id}/conversations/views/`. Key scope: `ticket:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -554,6 +605,7 @@ impl ConversationsViews {
     /// Gets a view.
     ///
     /// `GET /api/{scope}/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:read`.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "conversations.views.get",
@@ -567,6 +619,7 @@ impl ConversationsViews {
     /// `PATCH /api/projects/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn update(
         &self,
         short_id: impl Display,
@@ -585,6 +638,7 @@ impl ConversationsViews {
     /// `DELETE /api/environments/{project_id}/conversations/views/{short_id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Value> {
         Request::new(
             self.at

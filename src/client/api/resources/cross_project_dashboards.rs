@@ -15,6 +15,7 @@ impl CrossProjectDashboards {
     /// `GET /api/organizations/{organization_id}/cross_project_dashboards/`. Key scope: `cross_project_dashboard:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call(
             "organization.cross_project_dashboards.list",
@@ -28,6 +29,7 @@ impl CrossProjectDashboards {
     /// `GET /api/organizations/{organization_id}/cross_project_dashboards/{id}/`. Key scope: `cross_project_dashboard:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.cross_project_dashboards.get",
@@ -37,6 +39,7 @@ impl CrossProjectDashboards {
     }
 
     /// Tiles.
+    #[inline]
     pub fn tiles(&self, dashboard_id: impl Display) -> CrossProjectDashboardsTiles {
         CrossProjectDashboardsTiles {
             at: self.at.id("dashboard_id", &dashboard_id).down("tiles"),
@@ -56,6 +59,7 @@ impl CrossProjectDashboardsTiles {
     /// `GET /api/organizations/{organization_id}/cross_project_dashboards/{dashboard_id}/tiles/`. Key scope: `cross_project_dashboard:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call(
             "organization.cross_project_dashboards.tiles.list",

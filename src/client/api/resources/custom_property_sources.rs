@@ -16,6 +16,7 @@ impl CustomPropertySources {
     /// `GET /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -28,6 +29,7 @@ impl CustomPropertySources {
     /// `POST /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -41,6 +43,7 @@ impl CustomPropertySources {
     /// `GET /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -54,6 +57,7 @@ impl CustomPropertySources {
     /// `PATCH /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "custom_property_sources.update",
@@ -68,6 +72,7 @@ impl CustomPropertySources {
     /// `DELETE /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "custom_property_sources.delete",
@@ -82,6 +87,7 @@ impl CustomPropertySources {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "custom_property_sources.backfill",
@@ -96,6 +102,7 @@ impl CustomPropertySources {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn sync(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "custom_property_sources.sync",
@@ -105,6 +112,7 @@ impl CustomPropertySources {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, id: impl Display) -> CustomPropertySourcesRuns {
         CustomPropertySourcesRuns {
             at: self.at.id("id", &id).down("runs"),
@@ -124,6 +132,7 @@ impl CustomPropertySourcesRuns {
     /// `GET /api/projects/{project_id}/custom_property_sources/{id}/runs/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffsetSearch> {
         Request::new(
             self.at

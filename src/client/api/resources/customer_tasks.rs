@@ -15,6 +15,7 @@ impl CustomerTasks {
     /// `GET /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, CustomerTasksList> {
         Request::new(self.at.call("customer_tasks.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl CustomerTasks {
     /// `POST /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("customer_tasks.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl CustomerTasks {
     /// `GET /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl CustomerTasks {
     /// `PATCH /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -61,6 +65,7 @@ impl CustomerTasks {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "customer_tasks.archive",
@@ -75,6 +80,7 @@ impl CustomerTasks {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "customer_tasks.restore",
@@ -84,6 +90,7 @@ impl CustomerTasks {
     }
 
     /// Activities.
+    #[inline]
     pub fn activities(&self, id: impl Display) -> CustomerTasksActivities {
         CustomerTasksActivities {
             at: self.at.id("id", &id).down("activities"),
@@ -97,56 +104,67 @@ pub enum CustomerTasksList {}
 
 impl<A> Request<A, CustomerTasksList> {
     /// Sets `account_id`.
+    #[inline]
     pub fn account_id(self, value: impl Display) -> Self {
         self.query("account_id", value)
     }
 
     /// Sets `archive_state`.
+    #[inline]
     pub fn archive_state(self, value: values::ArchiveState) -> Self {
         self.query("archive_state", value)
     }
 
     /// Sets `assigned_to`.
+    #[inline]
     pub fn assigned_to(self, value: impl Display) -> Self {
         self.query("assigned_to", value)
     }
 
     /// Sets `due_after`: a time or date in ISO 8601.
+    #[inline]
     pub fn due_after(self, value: impl Display) -> Self {
         self.query("due_after", value)
     }
 
     /// Sets `due_before`: a time or date in ISO 8601.
+    #[inline]
     pub fn due_before(self, value: impl Display) -> Self {
         self.query("due_before", value)
     }
 
     /// Sets `has_due_at`.
+    #[inline]
     pub fn has_due_at(self, value: bool) -> Self {
         self.query("has_due_at", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `statuses`.
+    #[inline]
     pub fn statuses(self, value: impl Display) -> Self {
         self.query("statuses", value)
     }
@@ -164,6 +182,7 @@ impl CustomerTasksActivities {
     /// `GET /api/projects/{project_id}/customer_tasks/{id}/activities/`. Key scope: `customer_task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl DashboardTemplates {
     /// Lists dashboard templates.
     ///
     /// `GET /api/projects/{project_id}/dashboard_templates/`. Key scope: `dashboard_template:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::DashboardTemplate>, DashboardTemplatesList> {
         Request::new(self.at.call("dashboard_templates.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl DashboardTemplates {
     /// `POST /api/projects/{project_id}/dashboard_templates/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
@@ -32,6 +34,7 @@ impl DashboardTemplates {
     /// Gets a dashboard template.
     ///
     /// `GET /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: `dashboard_template:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
@@ -45,6 +48,7 @@ impl DashboardTemplates {
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -63,6 +67,7 @@ impl DashboardTemplates {
     /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -81,6 +86,7 @@ impl DashboardTemplates {
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
             self.at
@@ -95,6 +101,7 @@ impl DashboardTemplates {
     /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn json_schema(&self) -> Request<Value> {
         Request::new(self.at.call(
             "dashboard_templates.json_schema",
@@ -109,6 +116,7 @@ impl DashboardTemplates {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "dashboard_templates.hard_delete",
@@ -124,31 +132,37 @@ pub enum DashboardTemplatesList {}
 
 impl<A> Request<A, DashboardTemplatesList> {
     /// Sets `is_featured`.
+    #[inline]
     pub fn is_featured(self, value: bool) -> Self {
         self.query("is_featured", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `scope`.
+    #[inline]
     pub fn scope(self, value: values::DashboardTemplateScope) -> Self {
         self.query("scope", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

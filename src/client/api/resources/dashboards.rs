@@ -14,6 +14,7 @@ impl Dashboards {
     /// Lists dashboards.
     ///
     /// `GET /api/{scope}/{project_id}/dashboards/`. Key scope: `dashboard:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::DashboardBasic>, DashboardsList> {
         Request::new(self.at.call("dashboards.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl Dashboards {
     /// `POST /api/{scope}/{project_id}/dashboards/`. Key scope: `dashboard:write`.
     ///
     /// Makes such a body: [`NewDashboard`](models::NewDashboard).
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -33,6 +35,7 @@ impl Dashboards {
     /// Gets a dashboard.
     ///
     /// `GET /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: `dashboard:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Dashboard, DashboardsGet> {
         Request::new(
             self.at
@@ -44,6 +47,7 @@ impl Dashboards {
     /// Changes the given fields of a dashboard.
     ///
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: `dashboard:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -62,6 +66,7 @@ impl Dashboards {
     /// `PUT /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -78,6 +83,7 @@ impl Dashboards {
     /// Deletes a dashboard, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: `dashboard:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Dashboard> {
         Request::new(
             self.at
@@ -92,6 +98,7 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn bulk_delete(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "dashboards.bulk_delete",
@@ -107,6 +114,7 @@ impl Dashboards {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_from_template_json(&self) -> Request<Value, InTextFormat> {
         Request::new(self.at.call(
             "dashboards.create_from_template_json",
@@ -120,6 +128,7 @@ impl Dashboards {
     /// `GET /api/projects/{project_id}/dashboards/widget_catalog/`. Key scope: `dashboard:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn widget_catalog(&self) -> Request<Value, DashboardsWidgetCatalog> {
         Request::new(self.at.under("projects").call(
             "dashboards.widget_catalog",
@@ -134,6 +143,7 @@ impl Dashboards {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTextFormat> {
         Request::new(
             self.at
@@ -147,6 +157,7 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/copy_tile/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn copy_tile(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.copy_tile",
@@ -162,6 +173,7 @@ impl Dashboards {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn create_text_tile(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.create_text_tile",
@@ -175,6 +187,7 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/delete_tile/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn delete_tile(
         &self,
         id: impl Display,
@@ -191,6 +204,7 @@ impl Dashboards {
     /// Runs PostHog's action `move_tile` on a dashboard.
     ///
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/move_tile/`. Key scope: `dashboard:write`.
+    #[inline]
     pub fn move_tile(
         &self,
         id: impl Display,
@@ -209,6 +223,7 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/reorder_tiles/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn reorder_tiles(
         &self,
         id: impl Display,
@@ -227,6 +242,7 @@ impl Dashboards {
     /// `GET /api/projects/{project_id}/dashboards/{id}/run_insights/`. Key scope: `query:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn run_insights(&self, id: impl Display) -> Request<Value, DashboardsRunInsights> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.run_insights",
@@ -240,6 +256,7 @@ impl Dashboards {
     /// `GET /api/projects/{project_id}/dashboards/{id}/run_widgets/`. Key scope: `dashboard:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn run_widgets(
         &self,
         id: impl Display,
@@ -258,6 +275,7 @@ impl Dashboards {
     /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn stream_tiles(&self, id: impl Display) -> Request<Value, InTextFormat> {
         Request::new(self.at.id("id", &id).call(
             "dashboards.stream_tiles",
@@ -271,6 +289,7 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/update_text_tile/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn update_text_tile(
         &self,
         id: impl Display,
@@ -289,6 +308,7 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/widgets/batch/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn widgets_batch(
         &self,
         id: impl Display,
@@ -307,6 +327,7 @@ impl Dashboards {
     /// `PATCH /api/projects/{project_id}/dashboards/{id}/widgets/batch_update/`. Key scope: `dashboard:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn widgets_batch_update(
         &self,
         id: impl Display,
@@ -321,6 +342,7 @@ impl Dashboards {
     }
 
     /// Collaborators.
+    #[inline]
     pub fn collaborators(&self, dashboard_id: impl Display) -> DashboardsCollaborators {
         DashboardsCollaborators {
             at: self
@@ -331,6 +353,7 @@ impl Dashboards {
     }
 
     /// Sharing.
+    #[inline]
     pub fn sharing(&self, dashboard_id: impl Display) -> DashboardsSharing {
         DashboardsSharing {
             at: self.at.id("dashboard_id", &dashboard_id).down("sharing"),
@@ -344,46 +367,55 @@ pub enum DashboardsList {}
 
 impl<A> Request<A, DashboardsList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `exclude_generated`.
+    #[inline]
     pub fn exclude_generated(self, value: bool) -> Self {
         self.query("exclude_generated", value)
     }
 
     /// Sets `folder`.
+    #[inline]
     pub fn folder(self, value: impl Display) -> Self {
         self.query("folder", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TextFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `pinned`.
+    #[inline]
     pub fn pinned(self, value: bool) -> Self {
         self.query("pinned", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -395,21 +427,25 @@ pub enum DashboardsGet {}
 
 impl<A> Request<A, DashboardsGet> {
     /// Sets `filters_override`.
+    #[inline]
     pub fn filters_override(self, value: impl Display) -> Self {
         self.query("filters_override", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TextFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `include_dashboards`.
+    #[inline]
     pub fn include_dashboards(self, value: bool) -> Self {
         self.query("include_dashboards", value)
     }
 
     /// Sets `variables_override`.
+    #[inline]
     pub fn variables_override(self, value: impl Display) -> Self {
         self.query("variables_override", value)
     }
@@ -421,11 +457,13 @@ pub enum DashboardsWidgetCatalog {}
 
 impl<A> Request<A, DashboardsWidgetCatalog> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TextFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `widget_type`: a list, sent as JSON.
+    #[inline]
     pub fn widget_type(self, value: impl IntoIterator<Item = values::WidgetType>) -> Self {
         self.query_list("widget_type", value)
     }
@@ -437,36 +475,43 @@ pub enum DashboardsRunInsights {}
 
 impl<A> Request<A, DashboardsRunInsights> {
     /// Sets `filters_override`.
+    #[inline]
     pub fn filters_override(self, value: impl Display) -> Self {
         self.query("filters_override", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TextFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `max_result_chars`.
+    #[inline]
     pub fn max_result_chars(self, value: i64) -> Self {
         self.query("max_result_chars", value)
     }
 
     /// Sets `output_format`.
+    #[inline]
     pub fn output_format(self, value: values::OutputFormat) -> Self {
         self.query("output_format", value)
     }
 
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: values::DashboardRefresh) -> Self {
         self.query("refresh", value)
     }
 
     /// Sets `tile_ids`.
+    #[inline]
     pub fn tile_ids(self, value: impl Display) -> Self {
         self.query("tile_ids", value)
     }
 
     /// Sets `variables_override`.
+    #[inline]
     pub fn variables_override(self, value: impl Display) -> Self {
         self.query("variables_override", value)
     }
@@ -484,6 +529,7 @@ impl DashboardsCollaborators {
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Vec<models::DashboardCollaborator>> {
         Request::new(
             self.at
@@ -496,6 +542,7 @@ impl DashboardsCollaborators {
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -512,6 +559,7 @@ impl DashboardsCollaborators {
     /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "dashboards.collaborators.delete",
@@ -533,6 +581,7 @@ impl DashboardsSharing {
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("dashboards.sharing.list", Method::GET, "/"))
     }
@@ -543,6 +592,7 @@ impl DashboardsSharing {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
@@ -551,6 +601,7 @@ impl DashboardsSharing {
     }
 
     /// Passwords.
+    #[inline]
     pub fn passwords(&self) -> DashboardsSharingPasswords {
         DashboardsSharingPasswords {
             at: self.at.down("passwords"),
@@ -570,6 +621,7 @@ impl DashboardsSharingPasswords {
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -586,6 +638,7 @@ impl DashboardsSharingPasswords {
     /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(
             "dashboards.sharing.passwords.delete",

@@ -12,6 +12,7 @@ impl DataCatalog {
     /// Runs PostHog's action `certifications` on data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/certifications/`. Key scope: `data_catalog:write`.
+    #[inline]
     pub fn certifications(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "data_catalog.certifications",
@@ -24,6 +25,7 @@ impl DataCatalog {
     /// Runs PostHog's action `relationship_proposals` on data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/`. Key scope: `data_catalog:write`.
+    #[inline]
     pub fn relationship_proposals(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "data_catalog.relationship_proposals",
@@ -38,6 +40,7 @@ impl DataCatalog {
     /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/certify/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn certifications_certify(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.down("certifications").id("id", &id).call(
             "data_catalog.certifications_certify",
@@ -51,6 +54,7 @@ impl DataCatalog {
     /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/deprecate/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn certifications_deprecate(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.down("certifications").id("id", &id).call(
             "data_catalog.certifications_deprecate",
@@ -64,6 +68,7 @@ impl DataCatalog {
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/accept/`. Key scope: `data_catalog:read` and `data_catalog_approval:write` and `query:read` and `warehouse_view:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn relationship_proposals_accept(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.down("relationship_proposals").id("id", &id).call(
             "data_catalog.relationship_proposals_accept",
@@ -75,6 +80,7 @@ impl DataCatalog {
     /// Runs PostHog's action `relationship_proposals_reject` on a data catalog.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/reject/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
+    #[inline]
     pub fn relationship_proposals_reject(
         &self,
         id: impl Display,
@@ -89,6 +95,7 @@ impl DataCatalog {
     }
 
     /// Metrics.
+    #[inline]
     pub fn metrics(&self) -> DataCatalogMetrics {
         DataCatalogMetrics {
             at: self.at.down("metrics"),
@@ -106,6 +113,7 @@ impl DataCatalogMetrics {
     /// Lists metrics.
     ///
     /// `GET /api/projects/{project_id}/data_catalog/metrics/`. Key scope: `data_catalog:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, DataCatalogMetricsList> {
         Request::new(self.at.call("data_catalog.metrics.list", Method::GET, "/"))
     }
@@ -113,6 +121,7 @@ impl DataCatalogMetrics {
     /// Creates a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/`. Key scope: `data_catalog:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -124,6 +133,7 @@ impl DataCatalogMetrics {
     /// Gets a metric.
     ///
     /// `GET /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:read`.
+    #[inline]
     pub fn get(&self, name: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -135,6 +145,7 @@ impl DataCatalogMetrics {
     /// Changes the given fields of a metric.
     ///
     /// `PATCH /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:write`.
+    #[inline]
     pub fn update(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("name", &name).call(
             "data_catalog.metrics.update",
@@ -147,6 +158,7 @@ impl DataCatalogMetrics {
     /// Deletes a metric.
     ///
     /// `DELETE /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:write`.
+    #[inline]
     pub fn delete(&self, name: impl Display) -> Request<Value> {
         Request::new(self.at.id("name", &name).call(
             "data_catalog.metrics.delete",
@@ -158,6 +170,7 @@ impl DataCatalogMetrics {
     /// Approves a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/approve/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
+    #[inline]
     pub fn approve(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("name", &name).call(
             "data_catalog.metrics.approve",
@@ -172,6 +185,7 @@ impl DataCatalogMetrics {
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/refresh_from_insight/`. Key scope: `data_catalog:write` and `insight:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn refresh_from_insight(&self, name: impl Display) -> Request<Value> {
         Request::new(self.at.id("name", &name).call(
             "data_catalog.metrics.refresh_from_insight",
@@ -183,6 +197,7 @@ impl DataCatalogMetrics {
     /// Runs a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/run/`. Key scope: `data_catalog:read` and `query:read`.
+    #[inline]
     pub fn run(
         &self,
         name: impl Display,
@@ -203,26 +218,31 @@ pub enum DataCatalogMetricsList {}
 
 impl<A> Request<A, DataCatalogMetricsList> {
     /// Sets `definition_kind`.
+    #[inline]
     pub fn definition_kind(self, value: impl Display) -> Self {
         self.query("definition_kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
@@ -234,6 +254,7 @@ pub enum DataCatalogMetricsRun {}
 
 impl<A> Request<A, DataCatalogMetricsRun> {
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: values::MetricsRefresh) -> Self {
         self.query("refresh", value)
     }

@@ -15,6 +15,7 @@ impl DataColorThemes {
     /// `GET /api/{scope}/{project_id}/data_color_themes/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::DataColorTheme>, LimitOffset> {
         Request::new(self.at.call("data_color_themes.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl DataColorThemes {
     /// `POST /api/{scope}/{project_id}/data_color_themes/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DataColorTheme> {
         Request::new(self.at.call("data_color_themes.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl DataColorThemes {
     /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DataColorTheme> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl DataColorThemes {
     /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -64,6 +68,7 @@ impl DataColorThemes {
     /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -82,6 +87,7 @@ impl DataColorThemes {
     /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl DataModelingJobs {
     /// Lists data modeling jobs.
     ///
     /// `GET /api/projects/{project_id}/data_modeling_jobs/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("data_modeling_jobs.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl DataModelingJobs {
     /// Gets a data modeling job.
     ///
     /// `GET /api/projects/{project_id}/data_modeling_jobs/{id}/`. Key scope: not known.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -30,6 +32,7 @@ impl DataModelingJobs {
     /// Reads `recent` of data modeling jobs.
     ///
     /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`. Key scope: not known.
+    #[inline]
     pub fn recent(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl DataModelingJobs {
     /// Reads `running` of data modeling jobs.
     ///
     /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`. Key scope: not known.
+    #[inline]
     pub fn running(&self) -> Request<Value> {
         Request::new(
             self.at

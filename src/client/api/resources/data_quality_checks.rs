@@ -12,6 +12,7 @@ impl DataQualityChecks {
     /// Creates a data quality check.
     ///
     /// `POST /api/projects/{project_id}/data_quality_checks/`. Key scope: `query:read`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -23,6 +24,7 @@ impl DataQualityChecks {
     /// Changes the given fields of a data quality check.
     ///
     /// `PATCH /api/projects/{project_id}/data_quality_checks/{id}/`. Key scope: `query:read`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -35,6 +37,7 @@ impl DataQualityChecks {
     /// Deletes a data quality check.
     ///
     /// `DELETE /api/projects/{project_id}/data_quality_checks/{id}/`. Key scope: `query:read`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl DataQualityChecks {
     /// Runs PostHog's action `schedule` on data quality checks.
     ///
     /// `PATCH /api/projects/{project_id}/data_quality_checks/schedule/`. Key scope: `query:read`.
+    #[inline]
     pub fn schedule(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -59,6 +63,7 @@ impl DataQualityChecks {
     /// `POST /api/projects/{project_id}/data_quality_checks/{id}/run/`. Key scope: `query:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn run(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -68,6 +73,7 @@ impl DataQualityChecks {
     }
 
     /// Check types.
+    #[inline]
     pub fn check_types(&self) -> DataQualityChecksCheckTypes {
         DataQualityChecksCheckTypes {
             at: self.at.down("check_types"),
@@ -75,6 +81,7 @@ impl DataQualityChecks {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, id: impl Display) -> DataQualityChecksRuns {
         DataQualityChecksRuns {
             at: self.at.id("id", &id).down("runs"),
@@ -82,6 +89,7 @@ impl DataQualityChecks {
     }
 
     /// Subjects.
+    #[inline]
     pub fn subjects(&self) -> DataQualityChecksSubjects {
         DataQualityChecksSubjects {
             at: self.at.down("subjects"),
@@ -99,6 +107,7 @@ impl DataQualityChecksCheckTypes {
     /// Lists check types.
     ///
     /// `GET /api/projects/{project_id}/data_quality_checks/check_types/`. Key scope: `query:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, DataQualityChecksCheckTypesList> {
         Request::new(
             self.at
@@ -113,6 +122,7 @@ pub enum DataQualityChecksCheckTypesList {}
 
 impl<A> Request<A, DataQualityChecksCheckTypesList> {
     /// Sets `subject_type`.
+    #[inline]
     pub fn subject_type(self, value: values::SubjectType) -> Self {
         self.query("subject_type", value)
     }
@@ -128,6 +138,7 @@ impl DataQualityChecksRuns {
     /// Lists runs.
     ///
     /// `GET /api/projects/{project_id}/data_quality_checks/{id}/runs/`. Key scope: `query:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -146,6 +157,7 @@ impl DataQualityChecksSubjects {
     /// Lists subjects.
     ///
     /// `GET /api/projects/{project_id}/data_quality_checks/subjects/`. Key scope: `query:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, DataQualityChecksSubjectsList> {
         Request::new(
             self.at
@@ -160,26 +172,31 @@ pub enum DataQualityChecksSubjectsList {}
 
 impl<A> Request<A, DataQualityChecksSubjectsList> {
     /// Sets `include_columns`.
+    #[inline]
     pub fn include_columns(self, value: bool) -> Self {
         self.query("include_columns", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `subject_type`.
+    #[inline]
     pub fn subject_type(self, value: values::SubjectType) -> Self {
         self.query("subject_type", value)
     }

@@ -13,6 +13,7 @@ impl DataWarehouse {
     /// Reads `check_database_name` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`. Key scope: not known.
+    #[inline]
     pub fn check_database_name(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.check_database_name",
@@ -24,6 +25,7 @@ impl DataWarehouse {
     /// Reads `check_schema_name` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`. Key scope: not known.
+    #[inline]
     pub fn check_schema_name(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.check_schema_name",
@@ -35,6 +37,7 @@ impl DataWarehouse {
     /// Reads `completed_activity` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`. Key scope: not known.
+    #[inline]
     pub fn completed_activity(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.completed_activity",
@@ -46,6 +49,7 @@ impl DataWarehouse {
     /// Reads `data_health_issues` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`. Key scope: not known.
+    #[inline]
     pub fn data_health_issues(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.data_health_issues",
@@ -57,6 +61,7 @@ impl DataWarehouse {
     /// Reads `data_ops_dashboard` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`. Key scope: not known.
+    #[inline]
     pub fn data_ops_dashboard(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.data_ops_dashboard",
@@ -68,6 +73,7 @@ impl DataWarehouse {
     /// Reads `data_quality_gate` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: not known.
+    #[inline]
     pub fn data_quality_gate(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.data_quality_gate",
@@ -79,6 +85,7 @@ impl DataWarehouse {
     /// Runs PostHog's action `update_data_quality_gate` on data warehouse.
     ///
     /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: not known.
+    #[inline]
     pub fn update_data_quality_gate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.update_data_quality_gate",
@@ -91,6 +98,7 @@ impl DataWarehouse {
     /// Runs PostHog's action `delete_org` on data warehouse.
     ///
     /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`. Key scope: not known.
+    #[inline]
     pub fn delete_org(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -103,6 +111,7 @@ impl DataWarehouse {
     /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn deprovision(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -113,6 +122,7 @@ impl DataWarehouse {
     /// Reads `job_stats` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`. Key scope: not known.
+    #[inline]
     pub fn job_stats(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -123,6 +133,7 @@ impl DataWarehouse {
     /// Reads `managed_warehouse_data_status` of data warehouse.
     ///
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`. Key scope: not known.
+    #[inline]
     pub fn managed_warehouse_data_status(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.managed_warehouse_data_status",
@@ -136,6 +147,7 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring-timeseries/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn managed_warehouse_monitoring_timeseries(
         &self,
         metric: values::WarehouseMetric,
@@ -153,6 +165,7 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn managed_warehouse_monitoring(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.managed_warehouse_monitoring",
@@ -166,6 +179,7 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring-timeseries/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn managed_warehouse_trino_monitoring_timeseries(
         &self,
         metric: values::TrinoWarehouseMetric,
@@ -183,6 +197,7 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn managed_warehouse_trino_monitoring(&self) -> Request<Value> {
         Request::new(self.at.call(
             "data_warehouse.managed_warehouse_trino_monitoring",

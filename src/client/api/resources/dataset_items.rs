@@ -15,6 +15,7 @@ impl DatasetItems {
     /// `GET /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(
         &self,
         dataset: impl Display,
@@ -27,6 +28,7 @@ impl DatasetItems {
     /// `POST /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DatasetItem> {
         Request::new(self.at.call("dataset_items.create", Method::POST, "/")).body(body)
     }
@@ -36,6 +38,7 @@ impl DatasetItems {
     /// `GET /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(
         &self,
         dataset_item_id: impl Display,
@@ -52,6 +55,7 @@ impl DatasetItems {
     /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(
         &self,
         dataset_item_id: impl Display,
@@ -70,6 +74,7 @@ impl DatasetItems {
     /// `PUT /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -88,6 +93,7 @@ impl DatasetItems {
     /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, dataset_item_id: impl Display) -> Request<models::DatasetItem> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
             "dataset_items.delete",
@@ -103,6 +109,7 @@ impl DatasetItems {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn archive(
         &self,
         dataset_item_id: impl Display,
@@ -123,6 +130,7 @@ impl DatasetItems {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn restore(
         &self,
         dataset_item_id: impl Display,
@@ -143,6 +151,7 @@ impl DatasetItems {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -152,6 +161,7 @@ impl DatasetItems {
     }
 
     /// Versions.
+    #[inline]
     pub fn versions(&self, dataset_item_id: impl Display) -> DatasetItemsVersions {
         DatasetItemsVersions {
             at: self
@@ -168,21 +178,25 @@ pub enum DatasetItemsList {}
 
 impl<A> Request<A, DatasetItemsList> {
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `revision`.
+    #[inline]
     pub fn revision(self, value: i64) -> Self {
         self.query("revision", value)
     }
@@ -194,6 +208,7 @@ pub enum DatasetItemsGet {}
 
 impl<A> Request<A, DatasetItemsGet> {
     /// Sets `revision`.
+    #[inline]
     pub fn revision(self, value: i64) -> Self {
         self.query("revision", value)
     }
@@ -212,6 +227,7 @@ impl DatasetItemsVersions {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "dataset_items.versions.list",

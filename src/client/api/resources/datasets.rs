@@ -15,6 +15,7 @@ impl Datasets {
     /// `GET /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Dataset>, DatasetsList> {
         Request::new(self.at.call("datasets.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl Datasets {
     /// `POST /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Dataset> {
         Request::new(self.at.call("datasets.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl Datasets {
     /// `GET /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Dataset> {
         Request::new(self.at.id("id", &id).call("datasets.get", Method::GET, "/"))
     }
@@ -42,6 +45,7 @@ impl Datasets {
     /// `PATCH /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -60,6 +64,7 @@ impl Datasets {
     /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -79,6 +84,7 @@ impl Datasets {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.delete",
@@ -94,6 +100,7 @@ impl Datasets {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -109,6 +116,7 @@ impl Datasets {
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.archive",
@@ -123,6 +131,7 @@ impl Datasets {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn exports(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.exports",
@@ -138,6 +147,7 @@ impl Datasets {
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.restore",
@@ -147,6 +157,7 @@ impl Datasets {
     }
 
     /// Revisions.
+    #[inline]
     pub fn revisions(&self, id: impl Display) -> DatasetsRevisions {
         DatasetsRevisions {
             at: self.at.id("id", &id).down("revisions"),
@@ -160,41 +171,49 @@ pub enum DatasetsList {}
 
 impl<A> Request<A, DatasetsList> {
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `id__in`: a list, sent as JSON.
+    #[inline]
     pub fn id_in(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("id__in", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: values::DatasetOrderBy) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tag_match`.
+    #[inline]
     pub fn tag_match(self, value: values::TagMatch) -> Self {
         self.query("tag_match", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -213,6 +232,7 @@ impl DatasetsRevisions {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at

@@ -13,6 +13,7 @@ impl Domains {
     /// Lists domains.
     ///
     /// `GET /api/organizations/{organization_id}/domains/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationDomain>, LimitOffset> {
         Request::new(self.at.call("organization.domains.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Domains {
     /// `POST /api/organizations/{organization_id}/domains/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
@@ -35,6 +37,7 @@ impl Domains {
     /// `GET /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
@@ -48,6 +51,7 @@ impl Domains {
     /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -66,6 +70,7 @@ impl Domains {
     /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -84,6 +89,7 @@ impl Domains {
     /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -98,6 +104,7 @@ impl Domains {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn verify(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.domains.verify",

@@ -13,6 +13,7 @@ impl EarlyAccessFeature {
     /// Lists early access features.
     ///
     /// `GET /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::EarlyAccessFeature>, LimitOffset> {
         Request::new(self.at.call("early_access_feature.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl EarlyAccessFeature {
     /// `POST /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:write`.
     ///
     /// Makes such a body: [`NewEarlyAccessFeature`](models::NewEarlyAccessFeature).
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::EarlyAccessFeature> {
         Request::new(
             self.at
@@ -33,6 +35,7 @@ impl EarlyAccessFeature {
     /// Gets an early access feature.
     ///
     /// `GET /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EarlyAccessFeature> {
         Request::new(
             self.at
@@ -44,6 +47,7 @@ impl EarlyAccessFeature {
     /// Changes the given fields of an early access feature.
     ///
     /// `PATCH /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -62,6 +66,7 @@ impl EarlyAccessFeature {
     /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -78,6 +83,7 @@ impl EarlyAccessFeature {
     /// Deletes an early access feature.
     ///
     /// `DELETE /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

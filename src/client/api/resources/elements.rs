@@ -12,6 +12,7 @@ impl Elements {
     /// Reads `stats` of elements.
     ///
     /// `GET /api/projects/{project_id}/elements/stats/`. Key scope: `element:read`.
+    #[inline]
     pub fn stats(&self) -> Request<Page<Value>, ElementsStats> {
         Request::new(self.at.call("elements.stats", Method::GET, "/stats/"))
     }
@@ -23,46 +24,55 @@ pub enum ElementsStats {}
 
 impl<A> Request<A, ElementsStats> {
     /// Sets `data_attributes`.
+    #[inline]
     pub fn data_attributes(self, value: impl Display) -> Self {
         self.query("data_attributes", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `filter_test_accounts`.
+    #[inline]
     pub fn filter_test_accounts(self, value: bool) -> Self {
         self.query("filter_test_accounts", value)
     }
 
     /// Sets `include`: a list, sent as JSON.
+    #[inline]
     pub fn include(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("include", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `properties`.
+    #[inline]
     pub fn properties(self, value: impl Display) -> Self {
         self.query("properties", value)
     }
 
     /// Sets `sampling_factor`.
+    #[inline]
     pub fn sampling_factor(self, value: f64) -> Self {
         self.query("sampling_factor", value)
     }

@@ -15,6 +15,7 @@ impl Endpoints {
     /// Lists endpoints.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ByCreatorAndState> {
         Request::new(self.at.call("endpoints.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Endpoints {
     /// Creates an endpoint.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("endpoints.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl Endpoints {
     /// Gets an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn get(&self, name: impl Display) -> Request<Value, AtVersion> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl Endpoints {
     /// Changes the given fields of an endpoint.
     ///
     /// `PATCH /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:write`.
+    #[inline]
     pub fn update(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -54,6 +58,7 @@ impl Endpoints {
     /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -66,6 +71,7 @@ impl Endpoints {
     /// Deletes an endpoint, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:write`.
+    #[inline]
     pub fn delete(&self, name: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -78,6 +84,7 @@ impl Endpoints {
     /// Runs PostHog's action `last_execution_times` on endpoints.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/last_execution_times/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn last_execution_times(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "endpoints.last_execution_times",
@@ -92,6 +99,7 @@ impl Endpoints {
     /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn hard_delete(&self, name: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -105,6 +113,7 @@ impl Endpoints {
     /// `GET /api/projects/{project_id}/endpoints/{name}/logs/`. Key scope: `endpoint:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn logs(&self, name: impl Display) -> Request<Value, LogEntries> {
         Request::new(self.at.under("projects").id("name", &name).call(
             "endpoints.logs",
@@ -118,6 +127,7 @@ impl Endpoints {
     /// `POST /api/projects/{project_id}/endpoints/{name}/materialization_preview/`. Key scope: `endpoint:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn materialization_preview(
         &self,
         name: impl Display,
@@ -134,6 +144,7 @@ impl Endpoints {
     /// Reads `materialization_status` of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/materialization_status/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn materialization_status(&self, name: impl Display) -> Request<Value, AtVersion> {
         Request::new(self.at.id("name", &name).call(
             "endpoints.materialization_status",
@@ -145,6 +156,7 @@ impl Endpoints {
     /// Reads `openapi_json` of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/openapi.json/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn openapi_json(&self, name: impl Display) -> Request<Value, AtVersion> {
         Request::new(self.at.id("name", &name).call(
             "endpoints.openapi_json",
@@ -156,6 +168,7 @@ impl Endpoints {
     /// Runs PostHog's action `create_run` on an endpoint.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn create_run(
         &self,
         name: impl Display,
@@ -174,6 +187,7 @@ impl Endpoints {
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn run(&self, name: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -183,6 +197,7 @@ impl Endpoints {
     }
 
     /// Versions.
+    #[inline]
     pub fn versions(&self, name: impl Display) -> EndpointsVersions {
         EndpointsVersions {
             at: self.at.id("name", &name).down("versions"),
@@ -200,6 +215,7 @@ impl EndpointsVersions {
     /// Lists versions.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/versions/`. Key scope: `endpoint:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ByCreatorAndState> {
         Request::new(self.at.call("endpoints.versions.list", Method::GET, "/"))
     }
@@ -209,6 +225,7 @@ impl EndpointsVersions {
     /// `GET /api/environments/{project_id}/endpoints/{name}/versions/{version_number}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn get(&self, version_number: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -15,6 +15,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/broken_tests/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn broken_tests(&self) -> Request<Value, EngineeringAnalyticsBrokenTests> {
         Request::new(self.at.call(
             "engineering_analytics.broken_tests",
@@ -28,6 +29,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/ci_failure_logs/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn ci_failure_logs(&self, pr_number: i64, repo: impl Display) -> Request<Value, OfSource> {
         Request::new(self.at.call(
             "engineering_analytics.ci_failure_logs",
@@ -43,6 +45,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/flaky_tests/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn flaky_tests(&self) -> Request<Value, EngineeringAnalyticsFlakyTests> {
         Request::new(self.at.call(
             "engineering_analytics.flaky_tests",
@@ -56,6 +59,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/pr_cost/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn pr_cost(&self, pr_number: i64, repo: impl Display) -> Request<Value, OfSource> {
         Request::new(
             self.at
@@ -70,6 +74,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/pr_lifecycle/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn pr_lifecycle(&self, pr_number: i64, repo: impl Display) -> Request<Value, OfSource> {
         Request::new(self.at.call(
             "engineering_analytics.pr_lifecycle",
@@ -85,6 +90,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/pull_requests/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn pull_requests(&self) -> Request<Page<Value>, EngineeringAnalyticsPullRequests> {
         Request::new(self.at.call(
             "engineering_analytics.pull_requests",
@@ -98,6 +104,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/run_failure_logs/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn run_failure_logs(
         &self,
         run_id: i64,
@@ -115,6 +122,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/sources/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn sources(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -127,6 +135,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/team_ci_health/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn team_ci_health(&self) -> Request<Value, EngineeringAnalyticsTeamCiHealth> {
         Request::new(self.at.call(
             "engineering_analytics.team_ci_health",
@@ -140,6 +149,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/workflow_health/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn workflow_health(&self) -> Request<Value, EngineeringAnalyticsWorkflowHealth> {
         Request::new(self.at.call(
             "engineering_analytics.workflow_health",
@@ -153,6 +163,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/workflow_jobs/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn workflow_jobs(&self, run_id: i64) -> Request<Value, EngineeringAnalyticsWorkflowJobs> {
         Request::new(self.at.call(
             "engineering_analytics.workflow_jobs",
@@ -167,6 +178,7 @@ impl EngineeringAnalytics {
     /// `GET /api/projects/{project_id}/engineering_analytics/workflow_runner_costs/`. Key scope: `engineering_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn workflow_runner_costs(
         &self,
         repo: impl Display,
@@ -188,11 +200,13 @@ pub enum EngineeringAnalyticsBrokenTests {}
 
 impl<A> Request<A, EngineeringAnalyticsBrokenTests> {
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
@@ -204,36 +218,43 @@ pub enum EngineeringAnalyticsFlakyTests {}
 
 impl<A> Request<A, EngineeringAnalyticsFlakyTests> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `min_failed_prs`.
+    #[inline]
     pub fn min_failed_prs(self, value: i64) -> Self {
         self.query("min_failed_prs", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `runner`.
+    #[inline]
     pub fn runner(self, value: values::EngineeringAnalyticsRunner) -> Self {
         self.query("runner", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
@@ -245,41 +266,49 @@ pub enum EngineeringAnalyticsPullRequests {}
 
 impl<A> Request<A, EngineeringAnalyticsPullRequests> {
     /// Sets `author`.
+    #[inline]
     pub fn author(self, value: impl Display) -> Self {
         self.query("author", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
 
     /// Sets `state`.
+    #[inline]
     pub fn state(self, value: values::EngineeringAnalyticsState) -> Self {
         self.query("state", value)
     }
@@ -291,16 +320,19 @@ pub enum EngineeringAnalyticsRunFailureLogs {}
 
 impl<A> Request<A, EngineeringAnalyticsRunFailureLogs> {
     /// Sets `ci_engine`.
+    #[inline]
     pub fn ci_engine(self, value: values::CiEngine) -> Self {
         self.query("ci_engine", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
@@ -312,36 +344,43 @@ pub enum EngineeringAnalyticsTeamCiHealth {}
 
 impl<A> Request<A, EngineeringAnalyticsTeamCiHealth> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `min_failed_prs`.
+    #[inline]
     pub fn min_failed_prs(self, value: i64) -> Self {
         self.query("min_failed_prs", value)
     }
 
     /// Sets `owner_team`.
+    #[inline]
     pub fn owner_team(self, value: impl Display) -> Self {
         self.query("owner_team", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
@@ -353,36 +392,43 @@ pub enum EngineeringAnalyticsWorkflowHealth {}
 
 impl<A> Request<A, EngineeringAnalyticsWorkflowHealth> {
     /// Sets `branch`.
+    #[inline]
     pub fn branch(self, value: impl Display) -> Self {
         self.query("branch", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `run_scope`.
+    #[inline]
     pub fn run_scope(self, value: values::RunScope) -> Self {
         self.query("run_scope", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
 
     /// Sets `workflow_name`.
+    #[inline]
     pub fn workflow_name(self, value: impl Display) -> Self {
         self.query("workflow_name", value)
     }
@@ -394,21 +440,25 @@ pub enum EngineeringAnalyticsWorkflowJobs {}
 
 impl<A> Request<A, EngineeringAnalyticsWorkflowJobs> {
     /// Sets `ci_engine`.
+    #[inline]
     pub fn ci_engine(self, value: values::CiEngine) -> Self {
         self.query("ci_engine", value)
     }
 
     /// Sets `repo`.
+    #[inline]
     pub fn repo(self, value: impl Display) -> Self {
         self.query("repo", value)
     }
 
     /// Sets `run_attempt`.
+    #[inline]
     pub fn run_attempt(self, value: i64) -> Self {
         self.query("run_attempt", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
@@ -420,26 +470,31 @@ pub enum EngineeringAnalyticsWorkflowRunnerCosts {}
 
 impl<A> Request<A, EngineeringAnalyticsWorkflowRunnerCosts> {
     /// Sets `branch`.
+    #[inline]
     pub fn branch(self, value: impl Display) -> Self {
         self.query("branch", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `run_scope`.
+    #[inline]
     pub fn run_scope(self, value: values::RunScope) -> Self {
         self.query("run_scope", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }

@@ -16,6 +16,7 @@ impl Environments {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog calls it deprecated.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::TeamBasic>, LimitOffset> {
         Request::new(self.at.call("environments.list", Method::GET, "/"))
     }
@@ -26,6 +27,7 @@ impl Environments {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog calls it deprecated.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Team> {
         Request::new(self.at.call("environments.create", Method::POST, "/")).body(body)
     }
@@ -35,6 +37,7 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Team> {
         Request::new(
             self.at
@@ -48,6 +51,7 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -66,6 +70,7 @@ impl Environments {
     /// `PUT /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -84,6 +89,7 @@ impl Environments {
     /// `DELETE /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -97,6 +103,7 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -110,6 +117,7 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn add_product_intent(
         &self,
         id: impl Display,
@@ -128,6 +136,7 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn complete_product_onboarding(
         &self,
         id: impl Display,
@@ -147,6 +156,7 @@ impl Environments {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "environments.create_default_evaluation_tags",
@@ -160,6 +170,7 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "environments.default_evaluation_tags",
@@ -173,6 +184,7 @@ impl Environments {
     /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "environments.delete_default_evaluation_tags",
@@ -186,6 +198,7 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_secret_token_backup(
         &self,
         id: impl Display,
@@ -204,6 +217,7 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn event_ingestion_restrictions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "environments.event_ingestion_restrictions",
@@ -217,6 +231,7 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "environments.is_generating_demo_data",
@@ -230,6 +245,7 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reset_token(
         &self,
         id: impl Display,
@@ -248,6 +264,7 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn rotate_secret_token(
         &self,
         id: impl Display,

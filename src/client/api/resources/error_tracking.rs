@@ -16,6 +16,7 @@ impl ErrorTracking {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn git_provider_file_links_resolve_github(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.git_provider_file_links_resolve_github",
@@ -29,6 +30,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn git_provider_file_links_resolve_gitlab(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.git_provider_file_links_resolve_gitlab",
@@ -42,6 +44,7 @@ impl ErrorTracking {
     /// `POST /api/projects/{project_id}/error_tracking/query/issue/`. Key scope: `error_tracking:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn query_issue(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "error_tracking.query_issue",
@@ -56,6 +59,7 @@ impl ErrorTracking {
     /// `POST /api/projects/{project_id}/error_tracking/query/issue_events/`. Key scope: `error_tracking:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn query_issue_events(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "error_tracking.query_issue_events",
@@ -70,6 +74,7 @@ impl ErrorTracking {
     /// `POST /api/projects/{project_id}/error_tracking/query/issues/`. Key scope: `error_tracking:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn query_issues(&self, body: &(impl Serialize + ?Sized)) -> Request<Page<Value>> {
         Request::new(self.at.under("projects").call(
             "error_tracking.query_issues",
@@ -82,6 +87,7 @@ impl ErrorTracking {
     /// Reads `settings_retrieve_settings` of error tracking.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/settings/retrieve_settings/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn settings_retrieve_settings(&self) -> Request<Value> {
         Request::new(self.at.call(
             "error_tracking.settings_retrieve_settings",
@@ -93,6 +99,7 @@ impl ErrorTracking {
     /// Runs PostHog's action `settings_update_settings` on error tracking.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/settings/update_settings/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn settings_update_settings(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "error_tracking.settings_update_settings",
@@ -107,6 +114,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/spike_detection_config/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn spike_detection_config(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.spike_detection_config",
@@ -120,6 +128,7 @@ impl ErrorTracking {
     /// `PATCH /api/environments/{project_id}/error_tracking/spike_detection_config/update_config/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn spike_detection_config_update_config(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -137,6 +146,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn spike_events(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.spike_events",
@@ -146,6 +156,7 @@ impl ErrorTracking {
     }
 
     /// Assignment rules.
+    #[inline]
     pub fn assignment_rules(&self) -> ErrorTrackingAssignmentRules {
         ErrorTrackingAssignmentRules {
             at: self.at.down("assignment_rules"),
@@ -153,6 +164,7 @@ impl ErrorTracking {
     }
 
     /// Bypass rules.
+    #[inline]
     pub fn bypass_rules(&self) -> ErrorTrackingBypassRules {
         ErrorTrackingBypassRules {
             at: self.at.down("bypass_rules"),
@@ -160,6 +172,7 @@ impl ErrorTracking {
     }
 
     /// External references.
+    #[inline]
     pub fn external_references(&self) -> ErrorTrackingExternalReferences {
         ErrorTrackingExternalReferences {
             at: self.at.down("external_references"),
@@ -167,6 +180,7 @@ impl ErrorTracking {
     }
 
     /// Fingerprints.
+    #[inline]
     pub fn fingerprints(&self) -> ErrorTrackingFingerprints {
         ErrorTrackingFingerprints {
             at: self.at.down("fingerprints"),
@@ -174,6 +188,7 @@ impl ErrorTracking {
     }
 
     /// Grouping rules.
+    #[inline]
     pub fn grouping_rules(&self) -> ErrorTrackingGroupingRules {
         ErrorTrackingGroupingRules {
             at: self.at.down("grouping_rules"),
@@ -181,6 +196,7 @@ impl ErrorTracking {
     }
 
     /// Issues.
+    #[inline]
     pub fn issues(&self) -> ErrorTrackingIssues {
         ErrorTrackingIssues {
             at: self.at.down("issues"),
@@ -188,6 +204,7 @@ impl ErrorTracking {
     }
 
     /// Recommendations.
+    #[inline]
     pub fn recommendations(&self) -> ErrorTrackingRecommendations {
         ErrorTrackingRecommendations {
             at: self.at.down("recommendations"),
@@ -195,6 +212,7 @@ impl ErrorTracking {
     }
 
     /// Releases.
+    #[inline]
     pub fn releases(&self) -> ErrorTrackingReleases {
         ErrorTrackingReleases {
             at: self.at.down("releases"),
@@ -202,6 +220,7 @@ impl ErrorTracking {
     }
 
     /// Severity rules.
+    #[inline]
     pub fn severity_rules(&self) -> ErrorTrackingSeverityRules {
         ErrorTrackingSeverityRules {
             at: self.at.down("severity_rules"),
@@ -209,6 +228,7 @@ impl ErrorTracking {
     }
 
     /// Suppression rules.
+    #[inline]
     pub fn suppression_rules(&self) -> ErrorTrackingSuppressionRules {
         ErrorTrackingSuppressionRules {
             at: self.at.down("suppression_rules"),
@@ -216,6 +236,7 @@ impl ErrorTracking {
     }
 
     /// Symbol sets.
+    #[inline]
     pub fn symbol_sets(&self) -> ErrorTrackingSymbolSets {
         ErrorTrackingSymbolSets {
             at: self.at.down("symbol_sets"),
@@ -233,6 +254,7 @@ impl ErrorTrackingAssignmentRules {
     /// Lists assignment rules.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/assignment_rules/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(
             self.at
@@ -243,6 +265,7 @@ impl ErrorTrackingAssignmentRules {
     /// Creates an assignment rule.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/assignment_rules/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
@@ -257,6 +280,7 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.assignment_rules.get",
@@ -271,6 +295,7 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -290,6 +315,7 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -309,6 +335,7 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.assignment_rules.delete",
@@ -323,6 +350,7 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.assignment_rules.reorder",
@@ -345,6 +373,7 @@ impl ErrorTrackingBypassRules {
     /// `GET /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "error_tracking.bypass_rules.list",
@@ -358,6 +387,7 @@ impl ErrorTrackingBypassRules {
     /// `POST /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "error_tracking.bypass_rules.create",
@@ -372,6 +402,7 @@ impl ErrorTrackingBypassRules {
     /// `PUT /api/projects/{project_id}/error_tracking/bypass_rules/{id}/`. Key scope: `error_tracking:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.bypass_rules.replace",
@@ -394,6 +425,7 @@ impl ErrorTrackingExternalReferences {
     /// `GET /api/environments/{project_id}/error_tracking/external_references/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ExternalReference>> {
         Request::new(self.at.under("environments").call(
             "error_tracking.external_references.list",
@@ -405,6 +437,7 @@ impl ErrorTrackingExternalReferences {
     /// Creates an external reference.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/external_references/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExternalReference> {
         Request::new(self.at.call(
             "error_tracking.external_references.create",
@@ -419,6 +452,7 @@ impl ErrorTrackingExternalReferences {
     /// `GET /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExternalReference> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.external_references.get",
@@ -432,6 +466,7 @@ impl ErrorTrackingExternalReferences {
     /// `DELETE /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.external_references.delete",
@@ -454,6 +489,7 @@ impl ErrorTrackingFingerprints {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingFingerprint>, LimitOffset> {
         Request::new(self.at.under("environments").call(
             "error_tracking.fingerprints.list",
@@ -468,6 +504,7 @@ impl ErrorTrackingFingerprints {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingFingerprint> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.fingerprints.get",
@@ -483,6 +520,7 @@ impl ErrorTrackingFingerprints {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.fingerprints.hard_delete",
@@ -502,6 +540,7 @@ impl ErrorTrackingGroupingRules {
     /// Lists grouping rules.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/grouping_rules/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(
             self.at
@@ -512,6 +551,7 @@ impl ErrorTrackingGroupingRules {
     /// Creates a grouping rule.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/grouping_rules/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
@@ -526,6 +566,7 @@ impl ErrorTrackingGroupingRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.grouping_rules.get",
@@ -540,6 +581,7 @@ impl ErrorTrackingGroupingRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -556,6 +598,7 @@ impl ErrorTrackingGroupingRules {
     /// Replaces a grouping rule whole.
     ///
     /// `PUT /api/{scope}/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -575,6 +618,7 @@ impl ErrorTrackingGroupingRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.grouping_rules.delete",
@@ -589,6 +633,7 @@ impl ErrorTrackingGroupingRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.grouping_rules.reorder",
@@ -611,6 +656,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingIssue>> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.list",
@@ -624,6 +670,7 @@ impl ErrorTrackingIssues {
     /// `POST /api/environments/{project_id}/error_tracking/issues/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingIssue> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.create",
@@ -638,6 +685,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingIssue> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.get",
@@ -649,6 +697,7 @@ impl ErrorTrackingIssues {
     /// Changes the given fields of an issue.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -667,6 +716,7 @@ impl ErrorTrackingIssues {
     /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -685,6 +735,7 @@ impl ErrorTrackingIssues {
     /// `DELETE /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.delete",
@@ -698,6 +749,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.all_activity",
@@ -712,6 +764,7 @@ impl ErrorTrackingIssues {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn bulk(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.bulk",
@@ -725,6 +778,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn exists(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.exists",
@@ -738,6 +792,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/values/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.values",
@@ -751,6 +806,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.activity",
@@ -762,6 +818,7 @@ impl ErrorTrackingIssues {
     /// Assigns an issue.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn assign(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.assign",
@@ -776,6 +833,7 @@ impl ErrorTrackingIssues {
     /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Key scope: not known.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn cohort(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.cohort",
@@ -788,6 +846,7 @@ impl ErrorTrackingIssues {
     /// Runs PostHog's action `merge` on an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/merge/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn merge(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.merge",
@@ -800,6 +859,7 @@ impl ErrorTrackingIssues {
     /// Splits an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/split/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn split(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.split",
@@ -820,6 +880,7 @@ impl ErrorTrackingRecommendations {
     /// Lists recommendations.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/recommendations/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ErrorTrackingRecommendationsList> {
         Request::new(
             self.at
@@ -833,6 +894,7 @@ impl ErrorTrackingRecommendations {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn dismiss(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.recommendations.dismiss",
@@ -847,6 +909,7 @@ impl ErrorTrackingRecommendations {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn refresh(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.recommendations.refresh",
@@ -861,6 +924,7 @@ impl ErrorTrackingRecommendations {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.recommendations.restore",
@@ -876,16 +940,19 @@ pub enum ErrorTrackingRecommendationsList {}
 
 impl<A> Request<A, ErrorTrackingRecommendationsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `poll`.
+    #[inline]
     pub fn poll(self, value: bool) -> Self {
         self.query("poll", value)
     }
@@ -904,6 +971,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRelease>, LimitOffset> {
         Request::new(self.at.under("environments").call(
             "error_tracking.releases.list",
@@ -918,6 +986,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -936,6 +1005,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.get",
@@ -950,6 +1020,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -969,6 +1040,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -988,6 +1060,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.delete",
@@ -1002,6 +1075,7 @@ impl ErrorTrackingReleases {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get_by_hash(&self, hash_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -1025,6 +1099,7 @@ impl ErrorTrackingSeverityRules {
     /// `GET /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "error_tracking.severity_rules.list",
@@ -1038,6 +1113,7 @@ impl ErrorTrackingSeverityRules {
     /// `POST /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "error_tracking.severity_rules.create",
@@ -1052,6 +1128,7 @@ impl ErrorTrackingSeverityRules {
     /// `PUT /api/projects/{project_id}/error_tracking/severity_rules/{id}/`. Key scope: `error_tracking:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.severity_rules.replace",
@@ -1072,6 +1149,7 @@ impl ErrorTrackingSuppressionRules {
     /// Lists suppression rules.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/suppression_rules/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(
             self.at
@@ -1082,6 +1160,7 @@ impl ErrorTrackingSuppressionRules {
     /// Creates a suppression rule.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/suppression_rules/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
@@ -1096,6 +1175,7 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.suppression_rules.get",
@@ -1110,6 +1190,7 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -1126,6 +1207,7 @@ impl ErrorTrackingSuppressionRules {
     /// Replaces a suppression rule whole.
     ///
     /// `PUT /api/{scope}/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: `error_tracking:write`.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -1145,6 +1227,7 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.suppression_rules.delete",
@@ -1159,6 +1242,7 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.suppression_rules.reorder",
@@ -1179,6 +1263,7 @@ impl ErrorTrackingSymbolSets {
     /// Lists symbol sets.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/symbol_sets/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn list(
         &self,
     ) -> Request<Page<models::ErrorTrackingSymbolSet>, ErrorTrackingSymbolSetsList> {
@@ -1194,6 +1279,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.create",
@@ -1206,6 +1292,7 @@ impl ErrorTrackingSymbolSets {
     /// Gets a symbol set.
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: `error_tracking:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(
             self.at
@@ -1220,6 +1307,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.update",
@@ -1235,6 +1323,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.replace",
@@ -1250,6 +1339,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.delete",
@@ -1265,6 +1355,7 @@ impl ErrorTrackingSymbolSets {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn bulk_finish_upload(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_finish_upload",
@@ -1280,6 +1371,7 @@ impl ErrorTrackingSymbolSets {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn bulk_start_upload(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_start_upload",
@@ -1294,6 +1386,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn start_upload(&self, form: Form) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.start_upload",
@@ -1308,6 +1401,7 @@ impl ErrorTrackingSymbolSets {
     /// `GET /api/projects/{project_id}/error_tracking/symbol_sets/{id}/download/`. Key scope: `error_tracking:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn download(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.symbol_sets.download",
@@ -1322,6 +1416,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn finish_upload(
         &self,
         id: impl Display,
@@ -1342,31 +1437,37 @@ pub enum ErrorTrackingSymbolSetsList {}
 
 impl<A> Request<A, ErrorTrackingSymbolSetsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `ref`.
+    #[inline]
     pub fn ref_(self, value: impl Display) -> Self {
         self.query("ref", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::SymbolSetStatus) -> Self {
         self.query("status", value)
     }

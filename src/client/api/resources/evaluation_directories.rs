@@ -12,6 +12,7 @@ impl EvaluationDirectories {
     /// Lists evaluation directories.
     ///
     /// `GET /api/projects/{project_id}/evaluation_directories/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl EvaluationDirectories {
     /// Creates an evaluation directory.
     ///
     /// `POST /api/projects/{project_id}/evaluation_directories/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -33,6 +35,7 @@ impl EvaluationDirectories {
     /// Gets an evaluation directory.
     ///
     /// `GET /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -44,6 +47,7 @@ impl EvaluationDirectories {
     /// Changes the given fields of an evaluation directory.
     ///
     /// `PATCH /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "evaluation_directories.update",
@@ -56,6 +60,7 @@ impl EvaluationDirectories {
     /// Deletes an evaluation directory.
     ///
     /// `DELETE /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "evaluation_directories.delete",

@@ -12,6 +12,7 @@ impl EvaluationRuns {
     /// Creates an evaluation run.
     ///
     /// `POST /api/{scope}/{project_id}/evaluation_runs/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("evaluation_runs.create", Method::POST, "/")).body(body)
     }

@@ -13,6 +13,7 @@ impl Evaluations {
     /// Lists evaluations.
     ///
     /// `GET /api/{scope}/{project_id}/evaluations/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Evaluation>, EvaluationsList> {
         Request::new(self.at.call("evaluations.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Evaluations {
     /// Creates an evaluation.
     ///
     /// `POST /api/{scope}/{project_id}/evaluations/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Evaluation> {
         Request::new(self.at.call("evaluations.create", Method::POST, "/")).body(body)
     }
@@ -27,6 +29,7 @@ impl Evaluations {
     /// Gets an evaluation.
     ///
     /// `GET /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Evaluation> {
         Request::new(
             self.at
@@ -38,6 +41,7 @@ impl Evaluations {
     /// Changes the given fields of an evaluation.
     ///
     /// `PATCH /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -57,6 +61,7 @@ impl Evaluations {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -73,6 +78,7 @@ impl Evaluations {
     /// Deletes an evaluation, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Evaluation> {
         Request::new(
             self.at
@@ -87,6 +93,7 @@ impl Evaluations {
     /// `POST /api/projects/{project_id}/evaluations/test_hog/`. Key scope: `evaluation:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn test_hog(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "evaluations.test_hog",
@@ -103,6 +110,7 @@ impl Evaluations {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "evaluations.hard_delete",
@@ -112,6 +120,7 @@ impl Evaluations {
     }
 
     /// Backfills.
+    #[inline]
     pub fn backfills(&self, evaluation_id: impl Display) -> EvaluationsBackfills {
         EvaluationsBackfills {
             at: self
@@ -128,46 +137,55 @@ pub enum EvaluationsList {}
 
 impl<A> Request<A, EvaluationsList> {
     /// Sets `directory_id`.
+    #[inline]
     pub fn directory_id(self, value: impl Display) -> Self {
         self.query("directory_id", value)
     }
 
     /// Sets `directory_id__isnull`.
+    #[inline]
     pub fn directory_id_isnull(self, value: bool) -> Self {
         self.query("directory_id__isnull", value)
     }
 
     /// Sets `enabled`.
+    #[inline]
     pub fn enabled(self, value: bool) -> Self {
         self.query("enabled", value)
     }
 
     /// Sets `evaluation_type`.
+    #[inline]
     pub fn evaluation_type(self, value: values::EvaluationType) -> Self {
         self.query("evaluation_type", value)
     }
 
     /// Sets `id__in`: a list, sent as JSON.
+    #[inline]
     pub fn id_in(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("id__in", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`: a list, sent as JSON.
+    #[inline]
     pub fn order_by(self, value: impl IntoIterator<Item = values::EvaluationOrderBy>) -> Self {
         self.query_list("order_by", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -185,6 +203,7 @@ impl EvaluationsBackfills {
     /// `GET /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/`. Key scope: `evaluation:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -198,6 +217,7 @@ impl EvaluationsBackfills {
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/`. Key scope: `evaluation:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "evaluations.backfills.create",
@@ -212,6 +232,7 @@ impl EvaluationsBackfills {
     /// `GET /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/{id}/`. Key scope: `evaluation:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "evaluations.backfills.get",
@@ -225,6 +246,7 @@ impl EvaluationsBackfills {
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/estimate/`. Key scope: `evaluation:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn estimate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "evaluations.backfills.estimate",
@@ -240,6 +262,7 @@ impl EvaluationsBackfills {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "evaluations.backfills.cancel",

@@ -13,6 +13,7 @@ impl EventDefinitions {
     /// Lists event definitions.
     ///
     /// `GET /api/projects/{project_id}/event_definitions/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::EventDefinition>, LimitOffsetSearch> {
         Request::new(self.at.call("event_definitions.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl EventDefinitions {
     /// Creates an event definition.
     ///
     /// `POST /api/projects/{project_id}/event_definitions/`. Key scope: `event_definition:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::EventDefinition> {
         Request::new(self.at.call("event_definitions.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl EventDefinitions {
     /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EventDefinition> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl EventDefinitions {
     /// Changes the given fields of an event definition.
     ///
     /// `PATCH /api/projects/{project_id}/event_definitions/{id}/`. Key scope: `event_definition:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -58,6 +62,7 @@ impl EventDefinitions {
     /// `PUT /api/projects/{project_id}/event_definitions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -76,6 +81,7 @@ impl EventDefinitions {
     /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -87,6 +93,7 @@ impl EventDefinitions {
     /// Reads `by_name` of event definitions.
     ///
     /// `GET /api/projects/{project_id}/event_definitions/by_name/`. Key scope: `event_definition:read`.
+    #[inline]
     pub fn by_name(&self, name: impl Display) -> Request<models::EventDefinition> {
         Request::new(
             self.at
@@ -100,6 +107,7 @@ impl EventDefinitions {
     /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "event_definitions.metrics",

@@ -12,6 +12,7 @@ impl EventSchemas {
     /// Changes the given fields of an event schema.
     ///
     /// `PATCH /api/projects/{project_id}/event_schemas/{id}/`. Key scope: not known.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -24,6 +25,7 @@ impl EventSchemas {
     /// Replaces an event schema whole.
     ///
     /// `PUT /api/projects/{project_id}/event_schemas/{id}/`. Key scope: not known.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -36,6 +38,7 @@ impl EventSchemas {
     /// Deletes an event schema.
     ///
     /// `DELETE /api/projects/{project_id}/event_schemas/{id}/`. Key scope: not known.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl EventStreams {
     /// `GET /api/projects/{project_id}/event_streams/`. Key scope: `account:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("event_streams.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl EventStreams {
     /// `POST /api/projects/{project_id}/event_streams/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("event_streams.create", Method::POST, "/")).body(body)
     }
@@ -32,6 +34,7 @@ impl EventStreams {
     /// `PATCH /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl EventStreams {
     /// `DELETE /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -59,6 +63,7 @@ impl EventStreams {
     /// `POST /api/projects/{project_id}/event_streams/{id}/add_account/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn add_account(
         &self,
         id: impl Display,
@@ -77,6 +82,7 @@ impl EventStreams {
     /// `POST /api/projects/{project_id}/event_streams/{id}/remove_account/`. Key scope: `account:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn remove_account(
         &self,
         id: impl Display,
@@ -96,6 +102,7 @@ impl EventStreams {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn send_test_message(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "event_streams.send_test_message",

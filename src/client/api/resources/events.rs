@@ -16,6 +16,7 @@ impl Events {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog calls it deprecated.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
         Request::new(self.at.call("events.list", Method::GET, "/"))
     }
@@ -25,6 +26,7 @@ impl Events {
     /// `GET /api/{scope}/{project_id}/events/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Event, InTableFormat> {
         Request::new(self.at.id("id", &id).call("events.get", Method::GET, "/"))
     }
@@ -34,6 +36,7 @@ impl Events {
     /// `GET /api/{scope}/{project_id}/events/values/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn values(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("events.values", Method::GET, "/values/"))
     }
@@ -45,56 +48,67 @@ pub enum EventsList {}
 
 impl<A> Request<A, EventsList> {
     /// Sets `after`.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `before`.
+    #[inline]
     pub fn before(self, value: impl Display) -> Self {
         self.query("before", value)
     }
 
     /// Sets `distinct_id`.
+    #[inline]
     pub fn distinct_id(self, value: impl Display) -> Self {
         self.query("distinct_id", value)
     }
 
     /// Sets `event`.
+    #[inline]
     pub fn event(self, value: impl Display) -> Self {
         self.query("event", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `person_id`.
+    #[inline]
     pub fn person_id(self, value: i64) -> Self {
         self.query("person_id", value)
     }
 
     /// Sets `properties`: any JSON.
+    #[inline]
     pub fn properties(self, value: impl Into<Value>) -> Self {
         self.query("properties", value.into())
     }
 
     /// Sets `select`: a list, sent as JSON.
+    #[inline]
     pub fn select(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("select", value)
     }
 
     /// Sets `where`: a list, sent as JSON.
+    #[inline]
     pub fn where_(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("where", value)
     }

@@ -13,6 +13,7 @@ impl ExperimentHoldouts {
     /// Lists experiment holdouts.
     ///
     /// `GET /api/projects/{project_id}/experiment_holdouts/`. Key scope: `experiment_holdout:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ExperimentHoldout>, LimitOffset> {
         Request::new(self.at.call("experiment_holdouts.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl ExperimentHoldouts {
     /// Creates an experiment holdout.
     ///
     /// `POST /api/projects/{project_id}/experiment_holdouts/`. Key scope: `experiment_holdout:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExperimentHoldout> {
         Request::new(
             self.at
@@ -31,6 +33,7 @@ impl ExperimentHoldouts {
     /// Gets an experiment holdout.
     ///
     /// `GET /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: `experiment_holdout:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExperimentHoldout> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl ExperimentHoldouts {
     /// Changes the given fields of an experiment holdout.
     ///
     /// `PATCH /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: `experiment_holdout:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -60,6 +64,7 @@ impl ExperimentHoldouts {
     /// `PUT /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -76,6 +81,7 @@ impl ExperimentHoldouts {
     /// Deletes an experiment holdout.
     ///
     /// `DELETE /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: `experiment_holdout:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl ExperimentSavedMetrics {
     /// Lists saved metrics of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiment_saved_metrics/`. Key scope: `experiment_saved_metric:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ExperimentSavedMetric>, ExperimentSavedMetricsList> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl ExperimentSavedMetrics {
     /// Creates a saved metric of experiments.
     ///
     /// `POST /api/projects/{project_id}/experiment_saved_metrics/`. Key scope: `experiment_saved_metric:write`.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -36,6 +38,7 @@ impl ExperimentSavedMetrics {
     /// Gets a saved metric of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExperimentSavedMetric> {
         Request::new(
             self.at
@@ -47,6 +50,7 @@ impl ExperimentSavedMetrics {
     /// Changes the given fields of a saved metric of experiments.
     ///
     /// `PATCH /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -65,6 +69,7 @@ impl ExperimentSavedMetrics {
     /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -81,6 +86,7 @@ impl ExperimentSavedMetrics {
     /// Deletes a saved metric of experiments.
     ///
     /// `DELETE /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "experiment_saved_metrics.delete",
@@ -96,21 +102,25 @@ pub enum ExperimentSavedMetricsList {}
 
 impl<A> Request<A, ExperimentSavedMetricsList> {
     /// Sets `event`.
+    #[inline]
     pub fn event(self, value: impl Display) -> Self {
         self.query("event", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

@@ -13,6 +13,7 @@ impl Experiments {
     /// Lists experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Experiment>, ExperimentsList> {
         Request::new(self.at.call("experiments.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/`. Key scope: `experiment:write`.
     ///
     /// Makes such a body: [`NewExperiment`](models::NewExperiment).
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Experiment> {
         Request::new(self.at.call("experiments.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl Experiments {
     /// Gets an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl Experiments {
     /// Changes the given fields of an experiment.
     ///
     /// `PATCH /api/projects/{project_id}/experiments/{id}/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -58,6 +62,7 @@ impl Experiments {
     /// `PUT /api/projects/{project_id}/experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -74,6 +79,7 @@ impl Experiments {
     /// Deletes an experiment, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/experiments/{id}/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
@@ -86,6 +92,7 @@ impl Experiments {
     /// Changes the tags of several experiments at once.
     ///
     /// `POST /api/projects/{project_id}/experiments/bulk_update_tags/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.bulk_update_tags",
@@ -98,6 +105,7 @@ impl Experiments {
     /// Runs PostHog's action `calculate_running_time` on experiments.
     ///
     /// `POST /api/projects/{project_id}/experiments/calculate_running_time/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn calculate_running_time(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.calculate_running_time",
@@ -110,6 +118,7 @@ impl Experiments {
     /// Runs PostHog's action `create_from_prompt` on experiments.
     ///
     /// `POST /api/projects/{project_id}/experiments/create_from_prompt/`. Key scope: `experiment:write` and `llm_prompt:read`.
+    #[inline]
     pub fn create_from_prompt(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.create_from_prompt",
@@ -124,6 +133,7 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn eligible_feature_flags(&self) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.eligible_feature_flags",
@@ -135,6 +145,7 @@ impl Experiments {
     /// Reads `prompt_templates` of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/prompt_templates/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn prompt_templates(&self) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.prompt_templates",
@@ -148,6 +159,7 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn requires_flag_implementation(&self) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.requires_flag_implementation",
@@ -161,6 +173,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/setup_context/`. Key scope: `experiment:read` and `experiment_saved_metric:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn setup_context(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -172,6 +185,7 @@ impl Experiments {
     /// Reads `stats` of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/stats/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn stats(&self) -> Request<Value> {
         Request::new(self.at.call("experiments.stats", Method::GET, "/stats/"))
     }
@@ -182,6 +196,7 @@ impl Experiments {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -193,6 +208,7 @@ impl Experiments {
     /// Lists what was done to an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/activity/`. Key scope: `activity_log:read`.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
         Request::new(
             self.at
@@ -204,6 +220,7 @@ impl Experiments {
     /// Archives an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/archive/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn archive(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -216,6 +233,7 @@ impl Experiments {
     /// Runs PostHog's action `copy_to_project` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/copy_to_project/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn copy_to_project(
         &self,
         id: impl Display,
@@ -235,6 +253,7 @@ impl Experiments {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_exposure_cohort_for_experiment(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.create_exposure_cohort_for_experiment",
@@ -246,6 +265,7 @@ impl Experiments {
     /// Duplicates an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/duplicate/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn duplicate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.duplicate",
@@ -258,6 +278,7 @@ impl Experiments {
     /// Ends an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/end/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn end(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -270,6 +291,7 @@ impl Experiments {
     /// Reads `flag_cleanup_task` of an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/flag_cleanup_task/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn flag_cleanup_task(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.flag_cleanup_task",
@@ -283,6 +305,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/freeze_exposure/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn freeze_exposure(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.freeze_exposure",
@@ -296,6 +319,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn launch(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -309,6 +333,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/migrate/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn migrate(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -322,6 +347,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -336,6 +362,7 @@ impl Experiments {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn recalculate_timeseries(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.recalculate_timeseries",
@@ -349,6 +376,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -362,6 +390,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn resume(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -376,6 +405,7 @@ impl Experiments {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn session_event_deltas(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.session_event_deltas",
@@ -387,6 +417,7 @@ impl Experiments {
     /// Runs PostHog's action `ship_variant` on an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/ship_variant/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn ship_variant(
         &self,
         id: impl Display,
@@ -403,6 +434,7 @@ impl Experiments {
     /// Reads `timeseries_results` of an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/timeseries_results/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn timeseries_results(
         &self,
         id: impl Display,
@@ -423,6 +455,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.unarchive",
@@ -436,6 +469,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/unfreeze_exposure/`. Key scope: `experiment:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn unfreeze_exposure(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "experiments.unfreeze_exposure",
@@ -445,6 +479,7 @@ impl Experiments {
     }
 
     /// Metrics recalculation.
+    #[inline]
     pub fn metrics_recalculation(&self, id: impl Display) -> ExperimentsMetricsRecalculation {
         ExperimentsMetricsRecalculation {
             at: self.at.id("id", &id).down("metrics_recalculation"),
@@ -458,61 +493,73 @@ pub enum ExperimentsList {}
 
 impl<A> Request<A, ExperimentsList> {
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `created_by_id`.
+    #[inline]
     pub fn created_by_id(self, value: impl Display) -> Self {
         self.query("created_by_id", value)
     }
 
     /// Sets `event`.
+    #[inline]
     pub fn event(self, value: impl Display) -> Self {
         self.query("event", value)
     }
 
     /// Sets `excluded_tags`.
+    #[inline]
     pub fn excluded_tags(self, value: impl Display) -> Self {
         self.query("excluded_tags", value)
     }
 
     /// Sets `feature_flag_id`.
+    #[inline]
     pub fn feature_flag_id(self, value: i64) -> Self {
         self.query("feature_flag_id", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order`.
+    #[inline]
     pub fn order(self, value: impl Display) -> Self {
         self.query("order", value)
     }
 
     /// Sets `prompt_name`.
+    #[inline]
     pub fn prompt_name(self, value: impl Display) -> Self {
         self.query("prompt_name", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::ExperimentStatus) -> Self {
         self.query("status", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -528,6 +575,7 @@ impl ExperimentsMetricsRecalculation {
     /// Creates a metrics recalculation.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/metrics_recalculation/`. Key scope: `experiment:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.metrics_recalculation.create",
@@ -540,6 +588,7 @@ impl ExperimentsMetricsRecalculation {
     /// Gets a metrics recalculation.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/{recalculation_id}/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn get(&self, recalculation_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("recalculation_id", &recalculation_id).call(
             "experiments.metrics_recalculation.get",
@@ -551,6 +600,7 @@ impl ExperimentsMetricsRecalculation {
     /// Reads `latest` of metrics recalculation.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/latest/`. Key scope: `experiment:read`.
+    #[inline]
     pub fn latest(&self) -> Request<Page<Value>> {
         Request::new(self.at.call(
             "experiments.metrics_recalculation.latest",

@@ -15,6 +15,7 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ExportedAsset>, LimitOffset> {
         Request::new(self.at.call("exports.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl Exports {
     /// `POST /api/{scope}/{project_id}/exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExportedAsset> {
         Request::new(self.at.call("exports.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExportedAsset> {
         Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
     }
@@ -42,6 +45,7 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn content(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -15,6 +15,7 @@ impl ExternalDataDestinations {
     /// `GET /api/projects/{project_id}/external_data_destinations/`. Key scope: `external_data_source:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl ExternalDataDestinations {
     /// `POST /api/projects/{project_id}/external_data_destinations/`. Key scope: `external_data_source:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -40,6 +42,7 @@ impl ExternalDataDestinations {
     /// `GET /api/projects/{project_id}/external_data_destinations/{id}/`. Key scope: `external_data_source:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -53,6 +56,7 @@ impl ExternalDataDestinations {
     /// `GET /api/projects/{project_id}/external_data_destinations/connect_link/`. Key scope: `external_data_source:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn connect_link(
         &self,
         destination_type: values::WarehouseDestination,
@@ -70,6 +74,7 @@ impl ExternalDataDestinations {
     /// `POST /api/projects/{project_id}/external_data_destinations/{id}/add_sources/`. Key scope: `external_data_source:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn add_sources(
         &self,
         id: impl Display,
@@ -89,6 +94,7 @@ impl ExternalDataDestinations {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn test_connection(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "external_data_destinations.test_connection",
@@ -104,6 +110,7 @@ pub enum ExternalDataDestinationsConnectLink {}
 
 impl<A> Request<A, ExternalDataDestinationsConnectLink> {
     /// Sets `integration_kind`.
+    #[inline]
     pub fn integration_kind(self, value: impl Display) -> Self {
         self.query("integration_kind", value)
     }

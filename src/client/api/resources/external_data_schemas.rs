@@ -15,6 +15,7 @@ impl ExternalDataSchemas {
     /// `GET /api/projects/{project_id}/external_data_schemas/`. Key scope: `external_data_source:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffsetSearch> {
         Request::new(
             self.at
@@ -28,6 +29,7 @@ impl ExternalDataSchemas {
     /// `GET /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.get",
@@ -41,6 +43,7 @@ impl ExternalDataSchemas {
     /// `PATCH /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.update",
@@ -56,6 +59,7 @@ impl ExternalDataSchemas {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.cancel",
@@ -69,6 +73,7 @@ impl ExternalDataSchemas {
     /// `DELETE /api/projects/{project_id}/external_data_schemas/{id}/delete_data/`. Key scope: `external_data_source:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn delete_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.delete_data",
@@ -83,6 +88,7 @@ impl ExternalDataSchemas {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn destinations(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.destinations",
@@ -97,6 +103,7 @@ impl ExternalDataSchemas {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn incremental_fields(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.incremental_fields",
@@ -110,6 +117,7 @@ impl ExternalDataSchemas {
     /// `GET /api/environments/{project_id}/external_data_schemas/{id}/logs/`. Key scope: `query:read`.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value, ExternalDataSchemasLogs> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "external_data_schemas.logs",
@@ -124,6 +132,7 @@ impl ExternalDataSchemas {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn reload(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.reload",
@@ -138,6 +147,7 @@ impl ExternalDataSchemas {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn resync(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.resync",
@@ -153,21 +163,25 @@ pub enum ExternalDataSchemasLogs {}
 
 impl<A> Request<A, ExternalDataSchemasLogs> {
     /// Sets `instance_id`.
+    #[inline]
     pub fn instance_id(self, value: impl Display) -> Self {
         self.query("instance_id", value)
     }
 
     /// Sets `level`.
+    #[inline]
     pub fn level(self, value: impl Display) -> Self {
         self.query("level", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

@@ -14,6 +14,7 @@ impl ExternalDataSources {
     /// Lists external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SearchWithColumns> {
         Request::new(self.at.call("external_data_sources.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl ExternalDataSources {
     /// Creates an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -32,6 +34,7 @@ impl ExternalDataSources {
     /// Gets an external data source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -43,6 +46,7 @@ impl ExternalDataSources {
     /// Changes the given fields of an external data source.
     ///
     /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -55,6 +59,7 @@ impl ExternalDataSources {
     /// Deletes an external data source.
     ///
     /// `DELETE /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.delete",
@@ -68,6 +73,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/check_cdc_prerequisites/`. Key scope: `external_data_source:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn check_cdc_prerequisites(&self) -> Request<Value> {
         Request::new(self.at.call(
             "external_data_sources.check_cdc_prerequisites",
@@ -79,6 +85,7 @@ impl ExternalDataSources {
     /// Reads `connect_link` of external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/connect_link/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn connect_link(&self, source_type: impl Display) -> Request<Value> {
         Request::new(self.at.call(
             "external_data_sources.connect_link",
@@ -91,6 +98,7 @@ impl ExternalDataSources {
     /// Reads `connections` of external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/connections/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn connections(&self) -> Request<Value> {
         Request::new(self.at.call(
             "external_data_sources.connections",
@@ -104,6 +112,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/database_schema/`. Key scope: `external_data_source:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn database_schema(&self) -> Request<Value> {
         Request::new(self.at.call(
             "external_data_sources.database_schema",
@@ -117,6 +126,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/preview_resource/`. Key scope: `external_data_source:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn preview_resource(&self) -> Request<Value> {
         Request::new(self.at.call(
             "external_data_sources.preview_resource",
@@ -128,6 +138,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `setup` on external data sources.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/setup/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn setup(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -141,6 +152,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn source_prefix(&self) -> Request<Value> {
         Request::new(self.at.call(
             "external_data_sources.source_prefix",
@@ -152,6 +164,7 @@ impl ExternalDataSources {
     /// Reads `wizard` of external data sources.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/wizard/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn wizard(&self) -> Request<Value, OfSourceType> {
         Request::new(
             self.at
@@ -162,6 +175,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `bulk_update_schemas` on an external data source.
     ///
     /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/bulk_update_schemas/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn bulk_update_schemas(
         &self,
         id: impl Display,
@@ -178,6 +192,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `create_webhook` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/create_webhook/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn create_webhook(
         &self,
         id: impl Display,
@@ -194,6 +209,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `delete_webhook` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/delete_webhook/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn delete_webhook(
         &self,
         id: impl Display,
@@ -212,6 +228,7 @@ impl ExternalDataSources {
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope: `external_data_source:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn destinations(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.destinations",
@@ -225,6 +242,7 @@ impl ExternalDataSources {
     /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope: `external_data_source:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update_destinations(
         &self,
         id: impl Display,
@@ -241,6 +259,7 @@ impl ExternalDataSources {
     /// Reads `jobs` of an external data source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/jobs/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn jobs(&self, id: impl Display) -> Request<Value, ExternalDataSourcesJobs> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.jobs",
@@ -252,6 +271,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `refresh_schemas` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/refresh_schemas/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn refresh_schemas(
         &self,
         id: impl Display,
@@ -268,6 +288,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `reload` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/reload/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn reload(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.reload",
@@ -282,6 +303,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/repair_cdc/`. Key scope: `external_data_source:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn repair_cdc(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.repair_cdc",
@@ -293,6 +315,7 @@ impl ExternalDataSources {
     /// Runs PostHog's action `update_webhook_inputs` on an external data source.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/update_webhook_inputs/`. Key scope: `external_data_source:write`.
+    #[inline]
     pub fn update_webhook_inputs(
         &self,
         id: impl Display,
@@ -309,6 +332,7 @@ impl ExternalDataSources {
     /// Reads `webhook_info` of an external data source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/webhook_info/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn webhook_info(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.webhook_info",
@@ -318,6 +342,7 @@ impl ExternalDataSources {
     }
 
     /// Stored credentials.
+    #[inline]
     pub fn stored_credentials(&self) -> ExternalDataSourcesStoredCredentials {
         ExternalDataSourcesStoredCredentials {
             at: self.at.down("stored_credentials"),
@@ -331,16 +356,19 @@ pub enum ExternalDataSourcesJobs {}
 
 impl<A> Request<A, ExternalDataSourcesJobs> {
     /// Sets `after`.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `before`.
+    #[inline]
     pub fn before(self, value: impl Display) -> Self {
         self.query("before", value)
     }
 
     /// Sets `schemas`: a list, sent as repeated keys.
+    #[inline]
     pub fn schemas(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_repeated("schemas", value)
     }
@@ -356,6 +384,7 @@ impl ExternalDataSourcesStoredCredentials {
     /// Lists stored credentials.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/stored_credentials/`. Key scope: `external_data_source:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, ExternalDataSourcesStoredCredentialsList> {
         Request::new(self.at.call(
             "external_data_sources.stored_credentials.list",
@@ -371,11 +400,13 @@ pub enum ExternalDataSourcesStoredCredentialsList {}
 
 impl<A> Request<A, ExternalDataSourcesStoredCredentialsList> {
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `source_type`.
+    #[inline]
     pub fn source_type(self, value: impl Display) -> Self {
         self.query("source_type", value)
     }

@@ -14,6 +14,7 @@ impl FeatureFlags {
     /// Lists feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::FeatureFlag>, FeatureFlagsList> {
         Request::new(self.at.call("feature_flags.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:write`.
     ///
     /// Makes such a body: [`NewFeatureFlag`](models::NewFeatureFlag).
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FeatureFlag> {
         Request::new(self.at.call("feature_flags.create", Method::POST, "/")).body(body)
     }
@@ -30,6 +32,7 @@ impl FeatureFlags {
     /// Gets a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
@@ -43,6 +46,7 @@ impl FeatureFlags {
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
     ///
     /// Makes such a body: [`FeatureFlagChange`](models::FeatureFlagChange).
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -61,6 +65,7 @@ impl FeatureFlags {
     /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -77,6 +82,7 @@ impl FeatureFlags {
     /// Deletes a feature flag, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
@@ -91,6 +97,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -101,6 +108,7 @@ impl FeatureFlags {
     /// Deletes several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn bulk_delete(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -112,6 +120,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `bulk_keys` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_keys/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn bulk_keys(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -123,6 +132,7 @@ impl FeatureFlags {
     /// Changes the tags of several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn bulk_update_tags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "feature_flags.bulk_update_tags",
@@ -135,6 +145,7 @@ impl FeatureFlags {
     /// Reads `evaluation_reasons` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/evaluation_reasons/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn evaluation_reasons(&self, distinct_id: impl Display) -> Request<Value, FlagKeysGroups> {
         Request::new(self.at.call(
             "feature_flags.evaluation_reasons",
@@ -149,6 +160,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
         Request::new(self.at.call(
             "feature_flags.local_evaluation",
@@ -160,6 +172,7 @@ impl FeatureFlags {
     /// Reads `my_flags` of feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/my_flags/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn my_flags(&self) -> Request<Value, FlagKeysGroups> {
         Request::new(
             self.at
@@ -170,6 +183,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `user_blast_radius` on feature flags.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/user_blast_radius/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn user_blast_radius(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -188,6 +202,7 @@ impl FeatureFlags {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -199,6 +214,7 @@ impl FeatureFlags {
     /// Lists what was done to a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.activity",
@@ -212,6 +228,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -226,6 +243,7 @@ impl FeatureFlags {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_static_cohort_for_flag(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.create_static_cohort_for_flag",
@@ -240,6 +258,7 @@ impl FeatureFlags {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.dashboard",
@@ -251,6 +270,7 @@ impl FeatureFlags {
     /// Disables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/disable/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn disable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -263,6 +283,7 @@ impl FeatureFlags {
     /// Enables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enable/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn enable(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -278,6 +299,7 @@ impl FeatureFlags {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.enrich_usage_dashboard",
@@ -291,6 +313,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn has_active_dependents(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.has_active_dependents",
@@ -304,6 +327,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn remote_config(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.remote_config",
@@ -315,6 +339,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `roll_out_to_everyone` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/roll_out_to_everyone/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn roll_out_to_everyone(
         &self,
         id: impl Display,
@@ -331,6 +356,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `set_release_condition_rollout` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/set_release_condition_rollout/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn set_release_condition_rollout(
         &self,
         id: impl Display,
@@ -347,6 +373,7 @@ impl FeatureFlags {
     /// Reads `status` of a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/status/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn status(&self, id: impl Display) -> Request<models::FlagStatus> {
         Request::new(
             self.at
@@ -358,6 +385,7 @@ impl FeatureFlags {
     /// Runs PostHog's action `test_evaluation` on a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/test_evaluation/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn test_evaluation(
         &self,
         id: impl Display,
@@ -376,6 +404,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.unarchive",
@@ -385,6 +414,7 @@ impl FeatureFlags {
     }
 
     /// Dependent flags.
+    #[inline]
     pub fn dependent_flags(&self, id: impl Display) -> FeatureFlagsDependentFlags {
         FeatureFlagsDependentFlags {
             at: self.at.id("id", &id).down("dependent_flags"),
@@ -398,71 +428,85 @@ pub enum FeatureFlagsList {}
 
 impl<A> Request<A, FeatureFlagsList> {
     /// Sets `active`.
+    #[inline]
     pub fn active(self, value: values::FeatureFlagActive) -> Self {
         self.query("active", value)
     }
 
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `created_by_id`.
+    #[inline]
     pub fn created_by_id(self, value: impl Display) -> Self {
         self.query("created_by_id", value)
     }
 
     /// Sets `eligible_for_experiment`.
+    #[inline]
     pub fn eligible_for_experiment(self, value: impl Display) -> Self {
         self.query("eligible_for_experiment", value)
     }
 
     /// Sets `evaluation_runtime`.
+    #[inline]
     pub fn evaluation_runtime(self, value: values::EvaluationRuntime) -> Self {
         self.query("evaluation_runtime", value)
     }
 
     /// Sets `excluded_properties`.
+    #[inline]
     pub fn excluded_properties(self, value: impl Display) -> Self {
         self.query("excluded_properties", value)
     }
 
     /// Sets `excluded_tags`.
+    #[inline]
     pub fn excluded_tags(self, value: impl Display) -> Self {
         self.query("excluded_tags", value)
     }
 
     /// Sets `has_evaluation_contexts`.
+    #[inline]
     pub fn has_evaluation_contexts(self, value: bool) -> Self {
         self.query("has_evaluation_contexts", value)
     }
 
     /// Sets `key`.
+    #[inline]
     pub fn key(self, value: impl Display) -> Self {
         self.query("key", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: values::FeatureFlagType) -> Self {
         self.query("type", value)
     }
@@ -478,6 +522,7 @@ impl FeatureFlagsDependentFlags {
     /// Lists dependent flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/dependent_flags/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl FeatureRequestProductAreas {
     /// `GET /api/projects/{project_id}/feature_request_product_areas/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value, FeatureRequestProductAreasList> {
         Request::new(
             self.at
@@ -26,6 +27,7 @@ impl FeatureRequestProductAreas {
     /// `POST /api/projects/{project_id}/feature_request_product_areas/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -39,6 +41,7 @@ impl FeatureRequestProductAreas {
     /// `PATCH /api/projects/{project_id}/feature_request_product_areas/{id}/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_request_product_areas.update",
@@ -55,6 +58,7 @@ pub enum FeatureRequestProductAreasList {}
 
 impl<A> Request<A, FeatureRequestProductAreasList> {
     /// Sets `include_inactive`.
+    #[inline]
     pub fn include_inactive(self, value: bool) -> Self {
         self.query("include_inactive", value)
     }

@@ -14,6 +14,7 @@ impl FeatureRequests {
     /// `GET /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, FeatureRequestsList> {
         Request::new(self.at.call("feature_requests.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("feature_requests.create", Method::POST, "/")).body(body)
     }
@@ -32,6 +34,7 @@ impl FeatureRequests {
     /// `GET /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -45,6 +48,7 @@ impl FeatureRequests {
     /// `PATCH /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -59,6 +63,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/add_account/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn add_account(
         &self,
         id: impl Display,
@@ -77,6 +82,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/add_evidence/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn add_evidence(
         &self,
         id: impl Display,
@@ -95,6 +101,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/archive/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn archive(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_requests.archive",
@@ -109,6 +116,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/link_github/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn link_github(
         &self,
         id: impl Display,
@@ -127,6 +135,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/remove_evidence/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn remove_evidence(
         &self,
         id: impl Display,
@@ -145,6 +154,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/restore/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn restore(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "feature_requests.restore",
@@ -159,6 +169,7 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/{id}/update_evidence/`. Key scope: `customer_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update_evidence(
         &self,
         id: impl Display,
@@ -173,6 +184,7 @@ impl FeatureRequests {
     }
 
     /// History.
+    #[inline]
     pub fn history(&self, id: impl Display) -> FeatureRequestsHistory {
         FeatureRequestsHistory {
             at: self.at.id("id", &id).down("history"),
@@ -180,6 +192,7 @@ impl FeatureRequests {
     }
 
     /// Status history.
+    #[inline]
     pub fn status_history(&self, id: impl Display) -> FeatureRequestsStatusHistory {
         FeatureRequestsStatusHistory {
             at: self.at.id("id", &id).down("status_history"),
@@ -193,31 +206,37 @@ pub enum FeatureRequestsList {}
 
 impl<A> Request<A, FeatureRequestsList> {
     /// Sets `account_ids`: a list, sent as JSON.
+    #[inline]
     pub fn account_ids(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("account_ids", value)
     }
 
     /// Sets `archive_state`.
+    #[inline]
     pub fn archive_state(self, value: values::ArchiveState) -> Self {
         self.query("archive_state", value)
     }
 
     /// Sets `created_by_ids`: a list, sent as JSON.
+    #[inline]
     pub fn created_by_ids(self, value: impl IntoIterator<Item = i64>) -> Self {
         self.query_ints("created_by_ids", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `priorities`: a list, sent as JSON.
+    #[inline]
     pub fn priorities(
         self,
         value: impl IntoIterator<Item = values::FeatureRequestPriority>,
@@ -226,21 +245,25 @@ impl<A> Request<A, FeatureRequestsList> {
     }
 
     /// Sets `product_area_ids`: a list, sent as JSON.
+    #[inline]
     pub fn product_area_ids(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("product_area_ids", value)
     }
 
     /// Sets `request_ordering`.
+    #[inline]
     pub fn request_ordering(self, value: impl Display) -> Self {
         self.query("request_ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `statuses`: a list, sent as JSON.
+    #[inline]
     pub fn statuses(self, value: impl IntoIterator<Item = values::FeatureRequestStatus>) -> Self {
         self.query_list("statuses", value)
     }
@@ -258,6 +281,7 @@ impl FeatureRequestsHistory {
     /// `GET /api/projects/{project_id}/feature_requests/{id}/history/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -278,6 +302,7 @@ impl FeatureRequestsStatusHistory {
     /// `GET /api/projects/{project_id}/feature_requests/{id}/status_history/`. Key scope: `customer_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl FieldNotes {
     /// `GET /api/projects/{project_id}/field_notes/`. Key scope: `field_note:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, FieldNotesList> {
         Request::new(self.at.call("field_notes.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl FieldNotes {
     /// `GET /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -36,6 +38,7 @@ impl FieldNotes {
     /// `PATCH /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -52,21 +55,25 @@ pub enum FieldNotesList {}
 
 impl<A> Request<A, FieldNotesList> {
     /// Sets `field_note_status`.
+    #[inline]
     pub fn field_note_status(self, value: values::FieldNoteStatus) -> Self {
         self.query("field_note_status", value)
     }
 
     /// Sets `host`.
+    #[inline]
     pub fn host(self, value: impl Display) -> Self {
         self.query("host", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }

@@ -12,6 +12,7 @@ impl FileDownloadBatchExports {
     /// Creates a file download batch export.
     ///
     /// `POST /api/projects/{project_id}/file_download_batch_exports/`. Key scope: `batch_export:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -23,6 +24,7 @@ impl FileDownloadBatchExports {
     /// Gets a file download batch export.
     ///
     /// `GET /api/projects/{project_id}/file_download_batch_exports/{id}/`. Key scope: `batch_export:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "file_download_batch_exports.get",
@@ -34,6 +36,7 @@ impl FileDownloadBatchExports {
     /// Runs PostHog's action `count_rows` on file download batch exports.
     ///
     /// `POST /api/projects/{project_id}/file_download_batch_exports/count_rows/`. Key scope: `batch_export:write`.
+    #[inline]
     pub fn count_rows(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "file_download_batch_exports.count_rows",
@@ -48,6 +51,7 @@ impl FileDownloadBatchExports {
     /// `POST /api/projects/{project_id}/file_download_batch_exports/{id}/cancel/`. Key scope: `batch_export:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "file_download_batch_exports.cancel",

@@ -15,6 +15,7 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffsetSearch> {
         Request::new(self.at.call("file_system.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(self.at.call("file_system.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl FileSystem {
     /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -64,6 +68,7 @@ impl FileSystem {
     /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -82,6 +87,7 @@ impl FileSystem {
     /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -96,6 +102,7 @@ impl FileSystem {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn count_by_path(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -109,6 +116,7 @@ impl FileSystem {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn log_view(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -121,6 +129,7 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn unfiled(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -134,6 +143,7 @@ impl FileSystem {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn count(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -148,6 +158,7 @@ impl FileSystem {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn link(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -162,6 +173,7 @@ impl FileSystem {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn move_to(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -15,6 +15,7 @@ impl FileSystemShortcut {
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffset> {
         Request::new(self.at.call("file_system_shortcut.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl FileSystemShortcut {
     /// `POST /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
@@ -37,6 +39,7 @@ impl FileSystemShortcut {
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
@@ -50,6 +53,7 @@ impl FileSystemShortcut {
     /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -68,6 +72,7 @@ impl FileSystemShortcut {
     /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -86,6 +91,7 @@ impl FileSystemShortcut {
     /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl FlagValue {
     /// `GET /api/projects/{project_id}/flag_value/values/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.call("flag_value.values", Method::GET, "/values/"))
     }

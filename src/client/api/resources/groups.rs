@@ -14,6 +14,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(
         &self,
         group_type_index: i64,
@@ -30,6 +31,7 @@ impl Groups {
     ///
     /// Makes such a body: [`NewGroup`](models::NewGroup).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
     }
@@ -39,6 +41,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(
         &self,
         group_type_index: i64,
@@ -54,6 +57,7 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_property(
         &self,
         group_key: impl Display,
@@ -74,6 +78,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn find(&self, group_key: impl Display, group_type_index: i64) -> Request<models::Group> {
         Request::new(self.at.call("groups.find", Method::GET, "/find/"))
             .query("group_key", group_key)
@@ -85,6 +90,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
             "groups.property_definitions",
@@ -98,6 +104,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn property_values(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -110,6 +117,7 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn related(&self, group_type_index: i64, id: impl Display) -> Request<Value> {
         Request::new(self.at.call("groups.related", Method::GET, "/related/"))
             .query("group_type_index", group_type_index)
@@ -121,6 +129,7 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update_property(
         &self,
         group_key: impl Display,
@@ -143,6 +152,7 @@ pub enum GroupsList {}
 
 impl<A> Request<A, GroupsList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }

@@ -13,6 +13,7 @@ impl GroupsTypes {
     /// Lists group types.
     ///
     /// `GET /api/projects/{project_id}/groups_types/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Vec<models::GroupType>> {
         Request::new(self.at.call("groups_types.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl GroupsTypes {
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, group_type_index: impl Display) -> Request<Done> {
         Request::new(self.at.id("group_type_index", &group_type_index).call(
             "groups_types.delete",
@@ -35,6 +37,7 @@ impl GroupsTypes {
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_detail_dashboard(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "groups_types.create_detail_dashboard",
@@ -49,6 +52,7 @@ impl GroupsTypes {
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn set_default_columns(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "groups_types.set_default_columns",
@@ -63,6 +67,7 @@ impl GroupsTypes {
     /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update_metadata(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "groups_types.update_metadata",
@@ -73,6 +78,7 @@ impl GroupsTypes {
     }
 
     /// Metrics.
+    #[inline]
     pub fn metrics(&self, group_type_index: impl Display) -> GroupsTypesMetrics {
         GroupsTypesMetrics {
             at: self
@@ -93,6 +99,7 @@ impl GroupsTypesMetrics {
     /// Lists metrics.
     ///
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::GroupUsageMetric>, LimitOffset> {
         Request::new(self.at.call("groups_types.metrics.list", Method::GET, "/"))
     }
@@ -100,6 +107,7 @@ impl GroupsTypesMetrics {
     /// Creates a metric.
     ///
     /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
@@ -111,6 +119,7 @@ impl GroupsTypesMetrics {
     /// Gets a metric.
     ///
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
@@ -122,6 +131,7 @@ impl GroupsTypesMetrics {
     /// Changes the given fields of a metric.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -140,6 +150,7 @@ impl GroupsTypesMetrics {
     /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -156,6 +167,7 @@ impl GroupsTypesMetrics {
     /// Deletes a metric.
     ///
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

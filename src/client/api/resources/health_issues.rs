@@ -12,6 +12,7 @@ impl HealthIssues {
     /// Lists health issues.
     ///
     /// `GET /api/projects/{project_id}/health_issues/`. Key scope: `health_issue:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, HealthIssuesList> {
         Request::new(self.at.call("health_issues.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl HealthIssues {
     /// Gets a health issue.
     ///
     /// `GET /api/projects/{project_id}/health_issues/{id}/`. Key scope: `health_issue:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -30,6 +32,7 @@ impl HealthIssues {
     /// Reads `summary` of health issues.
     ///
     /// `GET /api/projects/{project_id}/health_issues/summary/`. Key scope: `health_issue:read`.
+    #[inline]
     pub fn summary(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -44,31 +47,37 @@ pub enum HealthIssuesList {}
 
 impl<A> Request<A, HealthIssuesList> {
     /// Sets `dismissed`.
+    #[inline]
     pub fn dismissed(self, value: bool) -> Self {
         self.query("dismissed", value)
     }
 
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: impl Display) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `severity`.
+    #[inline]
     pub fn severity(self, value: impl Display) -> Self {
         self.query("severity", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }

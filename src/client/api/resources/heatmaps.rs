@@ -13,6 +13,7 @@ impl Heatmaps {
     /// Lists heatmaps.
     ///
     /// `GET /api/projects/{project_id}/heatmaps/`. Key scope: `heatmap:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, HeatmapFilter> {
         Request::new(self.at.call("heatmaps.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Heatmaps {
     /// Reads `events` of heatmaps.
     ///
     /// `GET /api/projects/{project_id}/heatmaps/events/`. Key scope: `heatmap:read`.
+    #[inline]
     pub fn events(&self, points: impl Display) -> Request<Page<Value>, HeatmapFilter> {
         Request::new(self.at.call("heatmaps.events", Method::GET, "/events/"))
             .query("points", points)

@@ -12,6 +12,7 @@ impl HogFlowTemplates {
     /// Lists hog flow templates.
     ///
     /// `GET /api/projects/{project_id}/hog_flow_templates/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("hog_flow_templates.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl HogFlowTemplates {
     /// Creates a hog flow template.
     ///
     /// `POST /api/projects/{project_id}/hog_flow_templates/`. Key scope: not known.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("hog_flow_templates.create", Method::POST, "/")).body(body)
     }
@@ -26,6 +28,7 @@ impl HogFlowTemplates {
     /// Gets a hog flow template.
     ///
     /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -37,6 +40,7 @@ impl HogFlowTemplates {
     /// Changes the given fields of a hog flow template.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -49,6 +53,7 @@ impl HogFlowTemplates {
     /// Replaces a hog flow template whole.
     ///
     /// `PUT /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -61,6 +66,7 @@ impl HogFlowTemplates {
     /// Deletes a hog flow template.
     ///
     /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -72,6 +78,7 @@ impl HogFlowTemplates {
     /// Reads `logs` of a hog flow template.
     ///
     /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`. Key scope: not known.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

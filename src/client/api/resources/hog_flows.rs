@@ -15,6 +15,7 @@ impl HogFlows {
     /// Lists hog flows.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, HogFlowsList> {
         Request::new(self.at.call("hog_flows.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl HogFlows {
     /// Creates a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("hog_flows.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl HogFlows {
     /// Gets a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl HogFlows {
     /// Changes the given fields of a hog flow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -52,6 +56,7 @@ impl HogFlows {
     /// Replaces a hog flow whole.
     ///
     /// `PUT /api/projects/{project_id}/hog_flows/{id}/`. Key scope: not known.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -64,6 +69,7 @@ impl HogFlows {
     /// Deletes a hog flow.
     ///
     /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`. Key scope: not known.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -75,6 +81,7 @@ impl HogFlows {
     /// Reads `metrics_global` of hog flows.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/metrics/global/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn metrics_global(&self) -> Request<Value, HogFlowsMetricsGlobal> {
         Request::new(
             self.at
@@ -87,6 +94,7 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/reputation/`. Key scope: `hog_flow:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn reputation(&self) -> Request<Value, HogFlowsReputation> {
         Request::new(
             self.at
@@ -99,6 +107,7 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/user_blast_radius/`. Key scope: `hog_flow:read` and `person:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn user_blast_radius(&self) -> Request<Value> {
         Request::new(self.at.call(
             "hog_flows.user_blast_radius",
@@ -110,6 +119,7 @@ impl HogFlows {
     /// Runs PostHog's action `actions_email` on a hog flow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/actions/{action_id}/email/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn actions_email(
         &self,
         id: impl Display,
@@ -129,6 +139,7 @@ impl HogFlows {
     /// Reads `assets` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`. Key scope: not known.
+    #[inline]
     pub fn assets(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -140,6 +151,7 @@ impl HogFlows {
     /// Reads `assets_content` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`. Key scope: not known.
+    #[inline]
     pub fn assets_content(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "hog_flows.assets_content",
@@ -153,6 +165,7 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/convert_to_broadcast/`. Key scope: `hog_flow:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn convert_to_broadcast(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "hog_flows.convert_to_broadcast",
@@ -166,6 +179,7 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/discard_draft/`. Key scope: `hog_flow:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn discard_draft(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "hog_flows.discard_draft",
@@ -177,6 +191,7 @@ impl HogFlows {
     /// Runs PostHog's action `graph` on a hog flow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/graph/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn graph(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -189,6 +204,7 @@ impl HogFlows {
     /// Runs PostHog's action `invocations` on a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/invocations/`. Key scope: `group:read` and `hog_flow:write`.
+    #[inline]
     pub fn invocations(
         &self,
         id: impl Display,
@@ -205,6 +221,7 @@ impl HogFlows {
     /// Reads `logs` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/logs/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value, LogEntries> {
         Request::new(
             self.at
@@ -216,6 +233,7 @@ impl HogFlows {
     /// Reads `metrics` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Value, FunctionMetrics> {
         Request::new(
             self.at
@@ -227,6 +245,7 @@ impl HogFlows {
     /// Reads `metrics_version` of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/version/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn metrics_version(
         &self,
         id: impl Display,
@@ -243,6 +262,7 @@ impl HogFlows {
     /// Publishes a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/publish/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -253,6 +273,7 @@ impl HogFlows {
     }
 
     /// Batch jobs.
+    #[inline]
     pub fn batch_jobs(&self, id: impl Display) -> HogFlowsBatchJobs {
         HogFlowsBatchJobs {
             at: self.at.id("id", &id).down("batch_jobs"),
@@ -260,6 +281,7 @@ impl HogFlows {
     }
 
     /// Invocation results.
+    #[inline]
     pub fn invocation_results(&self, id: impl Display) -> HogFlowsInvocationResults {
         HogFlowsInvocationResults {
             at: self.at.id("id", &id).down("invocation_results"),
@@ -267,6 +289,7 @@ impl HogFlows {
     }
 
     /// Proposals.
+    #[inline]
     pub fn proposals(&self, id: impl Display) -> HogFlowsProposals {
         HogFlowsProposals {
             at: self.at.id("id", &id).down("proposals"),
@@ -274,6 +297,7 @@ impl HogFlows {
     }
 
     /// Revisions.
+    #[inline]
     pub fn revisions(&self, id: impl Display) -> HogFlowsRevisions {
         HogFlowsRevisions {
             at: self.at.id("id", &id).down("revisions"),
@@ -281,6 +305,7 @@ impl HogFlows {
     }
 
     /// Schedules.
+    #[inline]
     pub fn schedules(&self, id: impl Display) -> HogFlowsSchedules {
         HogFlowsSchedules {
             at: self.at.id("id", &id).down("schedules"),
@@ -294,86 +319,103 @@ pub enum HogFlowsList {}
 
 impl<A> Request<A, HogFlowsList> {
     /// Sets `broadcast_eligible`.
+    #[inline]
     pub fn broadcast_eligible(self, value: bool) -> Self {
         self.query("broadcast_eligible", value)
     }
 
     /// Sets `broadcast_status`.
+    #[inline]
     pub fn broadcast_status(self, value: impl Display) -> Self {
         self.query("broadcast_status", value)
     }
 
     /// Sets `created_at`: a time or date in ISO 8601.
+    #[inline]
     pub fn created_at(self, value: impl Display) -> Self {
         self.query("created_at", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `id`.
+    #[inline]
     pub fn id(self, value: impl Display) -> Self {
         self.query("id", value)
     }
 
     /// Sets `latest_send_first`.
+    #[inline]
     pub fn latest_send_first(self, value: bool) -> Self {
         self.query("latest_send_first", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `optimization_enabled`.
+    #[inline]
     pub fn optimization_enabled(self, value: bool) -> Self {
         self.query("optimization_enabled", value)
     }
 
     /// Sets `origin_product`.
+    #[inline]
     pub fn origin_product(self, value: values::OriginProduct) -> Self {
         self.query("origin_product", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `source_record`.
+    #[inline]
     pub fn source_record(self, value: impl Display) -> Self {
         self.query("source_record", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::HogFlowStatus) -> Self {
         self.query("status", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `trigger`.
+    #[inline]
     pub fn trigger(self, value: impl Display) -> Self {
         self.query("trigger", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: impl Display) -> Self {
         self.query("type", value)
     }
 
     /// Sets `updated_at`: a time or date in ISO 8601.
+    #[inline]
     pub fn updated_at(self, value: impl Display) -> Self {
         self.query("updated_at", value)
     }
@@ -385,11 +427,13 @@ pub enum HogFlowsMetricsGlobal {}
 
 impl<A> Request<A, HogFlowsMetricsGlobal> {
     /// Sets `after`.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `before`.
+    #[inline]
     pub fn before(self, value: impl Display) -> Self {
         self.query("before", value)
     }
@@ -401,6 +445,7 @@ pub enum HogFlowsReputation {}
 
 impl<A> Request<A, HogFlowsReputation> {
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -416,6 +461,7 @@ impl HogFlowsBatchJobs {
     /// Lists batch jobs.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("hog_flows.batch_jobs.list", Method::GET, "/"))
     }
@@ -423,6 +469,7 @@ impl HogFlowsBatchJobs {
     /// Creates a batch job.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:write` and `person:read`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -436,6 +483,7 @@ impl HogFlowsBatchJobs {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn cancel(&self, batch_job_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("batch_job_id", &batch_job_id).call(
             "hog_flows.batch_jobs.cancel",
@@ -455,6 +503,7 @@ impl HogFlowsInvocationResults {
     /// Lists invocation results.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/`. Key scope: `hog_flow:read` and `person:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, HogFlowsInvocationResultsList> {
         Request::new(
             self.at
@@ -465,6 +514,7 @@ impl HogFlowsInvocationResults {
     /// Gets an invocation result.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/{invocation_id}/`. Key scope: `hog_flow:read` and `person:read`.
+    #[inline]
     pub fn get(&self, invocation_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("invocation_id", &invocation_id).call(
             "hog_flows.invocation_results.get",
@@ -480,31 +530,37 @@ pub enum HogFlowsInvocationResultsList {}
 
 impl<A> Request<A, HogFlowsInvocationResultsList> {
     /// Sets `after`.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `before`.
+    #[inline]
     pub fn before(self, value: impl Display) -> Self {
         self.query("before", value)
     }
 
     /// Sets `distinct_id`.
+    #[inline]
     pub fn distinct_id(self, value: impl Display) -> Self {
         self.query("distinct_id", value)
     }
 
     /// Sets `error_message_contains`.
+    #[inline]
     pub fn error_message_contains(self, value: impl Display) -> Self {
         self.query("error_message_contains", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
@@ -520,6 +576,7 @@ impl HogFlowsProposals {
     /// Lists proposals.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/proposals/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, HogFlowsProposalsList> {
         Request::new(self.at.call("hog_flows.proposals.list", Method::GET, "/"))
     }
@@ -527,6 +584,7 @@ impl HogFlowsProposals {
     /// Creates a proposal.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/proposals/`. Key scope: `hog_flow_proposal:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -542,16 +600,19 @@ pub enum HogFlowsProposalsList {}
 
 impl<A> Request<A, HogFlowsProposalsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::ProposalStatus) -> Self {
         self.query("status", value)
     }
@@ -567,6 +628,7 @@ impl HogFlowsRevisions {
     /// Lists revisions.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/revisions/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("hog_flows.revisions.list", Method::GET, "/"))
     }
@@ -574,6 +636,7 @@ impl HogFlowsRevisions {
     /// Gets a revision.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn get(&self, version: impl Display) -> Request<Value> {
         Request::new(self.at.id("version", &version).call(
             "hog_flows.revisions.get",
@@ -585,6 +648,7 @@ impl HogFlowsRevisions {
     /// Restores a revision.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/restore/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn restore(
         &self,
         version: impl Display,
@@ -609,6 +673,7 @@ impl HogFlowsSchedules {
     /// Creates a schedule.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/schedules/`. Key scope: `hog_flow:write` and `person:read`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -620,6 +685,7 @@ impl HogFlowsSchedules {
     /// Changes the given fields of a schedule.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/schedules/{schedule_id}/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn update(
         &self,
         schedule_id: impl Display,

@@ -12,6 +12,7 @@ impl HogFunctionTemplates {
     /// Lists hog function templates.
     ///
     /// `GET /api/projects/{project_id}/hog_function_templates/`. Key scope: `hog_function:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::HogFunctionTemplate>, HogFunctionTemplatesList> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl HogFunctionTemplates {
     /// Gets a hog function template.
     ///
     /// `GET /api/projects/{project_id}/hog_function_templates/{template_id}/`. Key scope: `hog_function:read`.
+    #[inline]
     pub fn get(&self, template_id: impl Display) -> Request<models::HogFunctionTemplate> {
         Request::new(self.at.id("template_id", &template_id).call(
             "hog_function_templates.get",
@@ -37,26 +39,31 @@ pub enum HogFunctionTemplatesList {}
 
 impl<A> Request<A, HogFunctionTemplatesList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `template_id`.
+    #[inline]
     pub fn template_id(self, value: impl Display) -> Self {
         self.query("template_id", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: impl Display) -> Self {
         self.query("type", value)
     }
 
     /// Sets `types`.
+    #[inline]
     pub fn types(self, value: impl Display) -> Self {
         self.query("types", value)
     }

@@ -15,6 +15,7 @@ impl HogFunctions {
     /// Lists hog functions.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/`. Key scope: `hog_function:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::HogFunctionMinimal>, HogFunctionsList> {
         Request::new(self.at.call("hog_functions.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl HogFunctions {
     /// Creates a hog function.
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/`. Key scope: `hog_function:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::HogFunction> {
         Request::new(self.at.call("hog_functions.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl HogFunctions {
     /// Gets a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: `hog_function:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::HogFunction> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl HogFunctions {
     /// Changes the given fields of a hog function.
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: `hog_function:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -58,6 +62,7 @@ impl HogFunctions {
     /// `PUT /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -74,6 +79,7 @@ impl HogFunctions {
     /// Deletes a hog function, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: `hog_function:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::HogFunction> {
         Request::new(
             self.at
@@ -88,6 +94,7 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn icon(&self) -> Request<Value> {
         Request::new(self.at.call("hog_functions.icon", Method::GET, "/icon/"))
     }
@@ -97,6 +104,7 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn icons(&self) -> Request<Value> {
         Request::new(self.at.call("hog_functions.icons", Method::GET, "/icons/"))
     }
@@ -104,6 +112,7 @@ impl HogFunctions {
     /// Runs PostHog's action `rearrange` on hog functions.
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/rearrange/`. Key scope: `hog_function:write`.
+    #[inline]
     pub fn rearrange(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -118,6 +127,7 @@ impl HogFunctions {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -132,6 +142,7 @@ impl HogFunctions {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn broadcast(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "hog_functions.broadcast",
@@ -146,6 +157,7 @@ impl HogFunctions {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn discard_draft(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "hog_functions.discard_draft",
@@ -157,6 +169,7 @@ impl HogFunctions {
     /// Runs PostHog's action `invocations` on a hog function.
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/{id}/invocations/`. Key scope: `hog_function:write`.
+    #[inline]
     pub fn invocations(
         &self,
         id: impl Display,
@@ -173,6 +186,7 @@ impl HogFunctions {
     /// Reads `logs` of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/logs/`. Key scope: `hog_function:read`.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value, LogEntries> {
         Request::new(
             self.at
@@ -184,6 +198,7 @@ impl HogFunctions {
     /// Reads `metrics` of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/`. Key scope: `hog_function:read`.
+    #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Value, FunctionMetrics> {
         Request::new(
             self.at
@@ -197,6 +212,7 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn metrics_totals(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "hog_functions.metrics_totals",
@@ -210,6 +226,7 @@ impl HogFunctions {
     /// `POST /api/projects/{project_id}/hog_functions/{id}/publish/`. Key scope: `hog_function:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn publish(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "hog_functions.publish",
@@ -220,6 +237,7 @@ impl HogFunctions {
     }
 
     /// Revisions.
+    #[inline]
     pub fn revisions(&self, id: impl Display) -> HogFunctionsRevisions {
         HogFunctionsRevisions {
             at: self.at.id("id", &id).down("revisions"),
@@ -233,46 +251,55 @@ pub enum HogFunctionsList {}
 
 impl<A> Request<A, HogFunctionsList> {
     /// Sets `created_at`: a time or date in ISO 8601.
+    #[inline]
     pub fn created_at(self, value: impl Display) -> Self {
         self.query("created_at", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `enabled`.
+    #[inline]
     pub fn enabled(self, value: bool) -> Self {
         self.query("enabled", value)
     }
 
     /// Sets `id`.
+    #[inline]
     pub fn id(self, value: impl Display) -> Self {
         self.query("id", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `type`: a list, sent as JSON.
+    #[inline]
     pub fn type_(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("type", value)
     }
 
     /// Sets `updated_at`: a time or date in ISO 8601.
+    #[inline]
     pub fn updated_at(self, value: impl Display) -> Self {
         self.query("updated_at", value)
     }
@@ -290,6 +317,7 @@ impl HogFunctionsRevisions {
     /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/`. Key scope: `hog_function:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "hog_functions.revisions.list",
@@ -303,6 +331,7 @@ impl HogFunctionsRevisions {
     /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/`. Key scope: `hog_function:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn get(&self, version: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("version", &version).call(
             "hog_functions.revisions.get",
@@ -316,6 +345,7 @@ impl HogFunctionsRevisions {
     /// `POST /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/restore/`. Key scope: `hog_function:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn restore(
         &self,
         version: impl Display,

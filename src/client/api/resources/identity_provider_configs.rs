@@ -13,6 +13,7 @@ impl IdentityProviderConfigs {
     /// Lists identity provider configs.
     ///
     /// `GET /api/organizations/{organization_id}/identity_provider_configs/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call(
             "organization.identity_provider_configs.list",
@@ -24,6 +25,7 @@ impl IdentityProviderConfigs {
     /// Creates an identity provider config.
     ///
     /// `POST /api/organizations/{organization_id}/identity_provider_configs/`. Key scope: `organization:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "organization.identity_provider_configs.create",
@@ -36,6 +38,7 @@ impl IdentityProviderConfigs {
     /// Gets an identity provider config.
     ///
     /// `GET /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope: `organization:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.identity_provider_configs.get",
@@ -47,6 +50,7 @@ impl IdentityProviderConfigs {
     /// Changes the given fields of an identity provider config.
     ///
     /// `PATCH /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope: `organization:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.identity_provider_configs.update",
@@ -59,6 +63,7 @@ impl IdentityProviderConfigs {
     /// Deletes an identity provider config.
     ///
     /// `DELETE /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope: `organization:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.identity_provider_configs.delete",
@@ -72,6 +77,7 @@ impl IdentityProviderConfigs {
     /// `POST /api/organizations/{organization_id}/identity_provider_configs/{id}/scim/token/`. Key scope: `organization:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn scim_token(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.identity_provider_configs.scim_token",

@@ -12,6 +12,7 @@ impl InsightVariables {
     /// Creates an insight variable.
     ///
     /// `POST /api/projects/{project_id}/insight_variables/`. Key scope: `insight_variable:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("insight_variables.create", Method::POST, "/")).body(body)
     }
@@ -19,6 +20,7 @@ impl InsightVariables {
     /// Changes the given fields of an insight variable.
     ///
     /// `PATCH /api/projects/{project_id}/insight_variables/{id}/`. Key scope: `insight_variable:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -31,6 +33,7 @@ impl InsightVariables {
     /// Deletes an insight variable.
     ///
     /// `DELETE /api/projects/{project_id}/insight_variables/{id}/`. Key scope: `insight_variable:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -14,6 +14,7 @@ impl Insights {
     /// Lists insights.
     ///
     /// `GET /api/{scope}/{project_id}/insights/`. Key scope: `insight:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Insight>, InsightsList> {
         Request::new(self.at.call("insights.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl Insights {
     /// `POST /api/{scope}/{project_id}/insights/`. Key scope: `insight:write`.
     ///
     /// Makes such a body: [`NewInsight`](models::NewInsight).
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -33,6 +35,7 @@ impl Insights {
     /// Gets an insight.
     ///
     /// `GET /api/{scope}/{project_id}/insights/{id}/`. Key scope: `insight:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Insight, InsightsGet> {
         Request::new(self.at.id("id", &id).call("insights.get", Method::GET, "/"))
     }
@@ -40,6 +43,7 @@ impl Insights {
     /// Changes the given fields of an insight.
     ///
     /// `PATCH /api/{scope}/{project_id}/insights/{id}/`. Key scope: `insight:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -58,6 +62,7 @@ impl Insights {
     /// `PUT /api/{scope}/{project_id}/insights/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -74,6 +79,7 @@ impl Insights {
     /// Deletes an insight, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/insights/{id}/`. Key scope: `insight:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Insight> {
         Request::new(
             self.at
@@ -86,6 +92,7 @@ impl Insights {
     /// Lists what was done to all insights.
     ///
     /// `GET /api/{scope}/{project_id}/insights/activity/`. Key scope: `activity_log:read`.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, FormatLimitPage> {
         Request::new(
             self.at
@@ -99,6 +106,7 @@ impl Insights {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn cancel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
     }
@@ -109,6 +117,7 @@ impl Insights {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn all_data_checks(&self) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "insights.all_data_checks",
@@ -122,6 +131,7 @@ impl Insights {
     /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn my_last_viewed(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -134,6 +144,7 @@ impl Insights {
     /// `GET /api/projects/{project_id}/insights/trending/`. Key scope: `insight:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn trending(&self) -> Request<Page<Value>, InsightsTrending> {
         Request::new(
             self.at
@@ -148,6 +159,7 @@ impl Insights {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn viewed(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
     }
@@ -158,6 +170,7 @@ impl Insights {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
         Request::new(
             self.at
@@ -169,6 +182,7 @@ impl Insights {
     /// Lists what was done to an insight.
     ///
     /// `GET /api/{scope}/{project_id}/insights/{id}/activity/`. Key scope: `activity_log:read`.
+    #[inline]
     pub fn activity(
         &self,
         id: impl Display,
@@ -185,6 +199,7 @@ impl Insights {
     /// `GET /api/projects/{project_id}/insights/{id}/data_checks/`. Key scope: `insight:read` and `query:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn data_checks(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "insights.data_checks",
@@ -194,6 +209,7 @@ impl Insights {
     }
 
     /// Sharing.
+    #[inline]
     pub fn sharing(&self, insight_id: impl Display) -> InsightsSharing {
         InsightsSharing {
             at: self.at.id("insight_id", &insight_id).down("sharing"),
@@ -207,131 +223,157 @@ pub enum InsightsList {}
 
 impl<A> Request<A, InsightsList> {
     /// Sets `basic`.
+    #[inline]
     pub fn basic(self, value: bool) -> Self {
         self.query("basic", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `created_date_from`.
+    #[inline]
     pub fn created_date_from(self, value: impl Display) -> Self {
         self.query("created_date_from", value)
     }
 
     /// Sets `created_date_to`.
+    #[inline]
     pub fn created_date_to(self, value: impl Display) -> Self {
         self.query("created_date_to", value)
     }
 
     /// Sets `dashboards`.
+    #[inline]
     pub fn dashboards(self, value: impl Display) -> Self {
         self.query("dashboards", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `display`.
+    #[inline]
     pub fn display(self, value: impl Display) -> Self {
         self.query("display", value)
     }
 
     /// Sets `exclude_bi`.
+    #[inline]
     pub fn exclude_bi(self, value: bool) -> Self {
         self.query("exclude_bi", value)
     }
 
     /// Sets `favorited`.
+    #[inline]
     pub fn favorited(self, value: bool) -> Self {
         self.query("favorited", value)
     }
 
     /// Sets `filters_override`.
+    #[inline]
     pub fn filters_override(self, value: impl Display) -> Self {
         self.query("filters_override", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `include_dashboards`.
+    #[inline]
     pub fn include_dashboards(self, value: bool) -> Self {
         self.query("include_dashboards", value)
     }
 
     /// Sets `insight`.
+    #[inline]
     pub fn insight(self, value: values::InsightKind) -> Self {
         self.query("insight", value)
     }
 
     /// Sets `last_viewed_date_from`.
+    #[inline]
     pub fn last_viewed_date_from(self, value: impl Display) -> Self {
         self.query("last_viewed_date_from", value)
     }
 
     /// Sets `last_viewed_date_to`.
+    #[inline]
     pub fn last_viewed_date_to(self, value: impl Display) -> Self {
         self.query("last_viewed_date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order`.
+    #[inline]
     pub fn order(self, value: impl Display) -> Self {
         self.query("order", value)
     }
 
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: values::InsightRefresh) -> Self {
         self.query("refresh", value)
     }
 
     /// Sets `saved`.
+    #[inline]
     pub fn saved(self, value: bool) -> Self {
         self.query("saved", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `short_id`.
+    #[inline]
     pub fn short_id(self, value: impl Display) -> Self {
         self.query("short_id", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `user`.
+    #[inline]
     pub fn user(self, value: bool) -> Self {
         self.query("user", value)
     }
 
     /// Sets `variables_override`.
+    #[inline]
     pub fn variables_override(self, value: impl Display) -> Self {
         self.query("variables_override", value)
     }
@@ -343,31 +385,37 @@ pub enum InsightsGet {}
 
 impl<A> Request<A, InsightsGet> {
     /// Sets `filters_override`.
+    #[inline]
     pub fn filters_override(self, value: impl Display) -> Self {
         self.query("filters_override", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `from_dashboard`.
+    #[inline]
     pub fn from_dashboard(self, value: i64) -> Self {
         self.query("from_dashboard", value)
     }
 
     /// Sets `include_dashboards`.
+    #[inline]
     pub fn include_dashboards(self, value: bool) -> Self {
         self.query("include_dashboards", value)
     }
 
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: values::InsightRefresh) -> Self {
         self.query("refresh", value)
     }
 
     /// Sets `variables_override`.
+    #[inline]
     pub fn variables_override(self, value: impl Display) -> Self {
         self.query("variables_override", value)
     }
@@ -379,26 +427,31 @@ pub enum InsightsTrending {}
 
 impl<A> Request<A, InsightsTrending> {
     /// Sets `days`.
+    #[inline]
     pub fn days(self, value: i64) -> Self {
         self.query("days", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `include_dashboards`.
+    #[inline]
     pub fn include_dashboards(self, value: bool) -> Self {
         self.query("include_dashboards", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -416,6 +469,7 @@ impl InsightsSharing {
     /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("insights.sharing.list", Method::GET, "/"))
     }
@@ -426,6 +480,7 @@ impl InsightsSharing {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
@@ -434,6 +489,7 @@ impl InsightsSharing {
     }
 
     /// Passwords.
+    #[inline]
     pub fn passwords(&self) -> InsightsSharingPasswords {
         InsightsSharingPasswords {
             at: self.at.down("passwords"),
@@ -453,6 +509,7 @@ impl InsightsSharingPasswords {
     /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -469,6 +526,7 @@ impl InsightsSharingPasswords {
     /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(
             "insights.sharing.passwords.delete",

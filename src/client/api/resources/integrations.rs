@@ -12,6 +12,7 @@ impl Integrations {
     /// Lists integrations.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/`. Key scope: `integration:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Integration>, IntegrationsList> {
         Request::new(self.at.call("integrations.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl Integrations {
     /// `POST /api/{scope}/{project_id}/integrations/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Integration> {
         Request::new(self.at.call("integrations.create", Method::POST, "/")).body(body)
     }
@@ -28,6 +30,7 @@ impl Integrations {
     /// Gets an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/`. Key scope: `integration:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Integration> {
         Request::new(
             self.at
@@ -39,6 +42,7 @@ impl Integrations {
     /// Deletes an integration.
     ///
     /// `DELETE /api/{scope}/{project_id}/integrations/{id}/`. Key scope: `integration:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -52,6 +56,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn authorize(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -62,6 +67,7 @@ impl Integrations {
     /// Reads `channels` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/channels/`. Key scope: `integration:read`.
+    #[inline]
     pub fn channels(&self, id: impl Display) -> Request<Page<Value>, IntegrationsChannels> {
         Request::new(
             self.at
@@ -75,6 +81,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn clickup_lists(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.clickup_lists",
@@ -88,6 +95,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn clickup_spaces(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.clickup_spaces",
@@ -101,6 +109,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn clickup_workspaces(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.clickup_workspaces",
@@ -115,6 +124,7 @@ impl Integrations {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn email_status(&self, id: impl Display) -> Request<Value, IntegrationsEmailStatus> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "integrations.email_status",
@@ -129,6 +139,7 @@ impl Integrations {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn email_verify(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.email_verify",
@@ -140,6 +151,7 @@ impl Integrations {
     /// Reads `github_repos` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/github_repos/`. Key scope: `integration:read`.
+    #[inline]
     pub fn github_repos(&self, id: impl Display) -> Request<Page<Value>, IntegrationsGithubRepos> {
         Request::new(self.at.id("id", &id).call(
             "integrations.github_repos",
@@ -153,6 +165,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn google_accessible_accounts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.google_accessible_accounts",
@@ -166,6 +179,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn google_conversion_actions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.google_conversion_actions",
@@ -179,6 +193,7 @@ impl Integrations {
     /// `GET /api/projects/{project_id}/integrations/{id}/jira_projects/`. Key scope: `integration:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn jira_projects(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "integrations.jira_projects",
@@ -190,6 +205,7 @@ impl Integrations {
     /// Reads `linear_teams` of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linear_teams/`. Key scope: `integration:read`.
+    #[inline]
     pub fn linear_teams(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.linear_teams",
@@ -203,6 +219,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.linkedin_ads_accounts",
@@ -216,6 +233,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn linkedin_ads_conversion_rules(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.linkedin_ads_conversion_rules",
@@ -229,6 +247,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "integrations.twilio_phone_numbers",
@@ -242,6 +261,7 @@ impl Integrations {
     /// `GET /api/projects/{project_id}/integrations/{id}/users/`. Key scope: `integration:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn users(&self, id: impl Display) -> Request<Page<Value>, IntegrationsUsers> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "integrations.users",
@@ -257,16 +277,19 @@ pub enum IntegrationsList {}
 
 impl<A> Request<A, IntegrationsList> {
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: values::IntegrationKind) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -278,26 +301,31 @@ pub enum IntegrationsChannels {}
 
 impl<A> Request<A, IntegrationsChannels> {
     /// Sets `channel_id`.
+    #[inline]
     pub fn channel_id(self, value: impl Display) -> Self {
         self.query("channel_id", value)
     }
 
     /// Sets `force_refresh`.
+    #[inline]
     pub fn force_refresh(self, value: bool) -> Self {
         self.query("force_refresh", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -309,6 +337,7 @@ pub enum IntegrationsEmailStatus {}
 
 impl<A> Request<A, IntegrationsEmailStatus> {
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: bool) -> Self {
         self.query("refresh", value)
     }
@@ -320,21 +349,25 @@ pub enum IntegrationsGithubRepos {}
 
 impl<A> Request<A, IntegrationsGithubRepos> {
     /// Sets `compact`.
+    #[inline]
     pub fn compact(self, value: bool) -> Self {
         self.query("compact", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -346,26 +379,31 @@ pub enum IntegrationsUsers {}
 
 impl<A> Request<A, IntegrationsUsers> {
     /// Sets `force_refresh`.
+    #[inline]
     pub fn force_refresh(self, value: bool) -> Self {
         self.query("force_refresh", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `user_id`.
+    #[inline]
     pub fn user_id(self, value: impl Display) -> Self {
         self.query("user_id", value)
     }

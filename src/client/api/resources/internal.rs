@@ -14,6 +14,7 @@ impl Internal {
     /// `POST /api/internal/hog_flows/process_due_schedules`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn hog_flows_process_due_schedules(&self) -> Request<Value> {
         Request::new(self.at.call(
             "internal.hog_flows_process_due_schedules",

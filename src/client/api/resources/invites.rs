@@ -15,6 +15,7 @@ impl Invites {
     /// `GET /api/organizations/{organization_id}/invites/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationInvite>, LimitOffset> {
         Request::new(self.at.call("organization.invites.list", Method::GET, "/"))
     }
@@ -25,6 +26,7 @@ impl Invites {
     ///
     /// Makes such a body: [`NewInvite`](models::NewInvite).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationInvite> {
         Request::new(
             self.at
@@ -38,6 +40,7 @@ impl Invites {
     /// `DELETE /api/organizations/{organization_id}/invites/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -52,6 +55,7 @@ impl Invites {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn bulk(&self) -> Request<Value> {
         Request::new(
             self.at

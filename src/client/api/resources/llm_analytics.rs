@@ -14,6 +14,7 @@ impl LlmAnalytics {
     /// Reads `clustering_config` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_config/`. Key scope: `ai_observability_clusters:read`.
+    #[inline]
     pub fn clustering_config(&self) -> Request<Value> {
         Request::new(self.at.call(
             "llm_analytics.clustering_config",
@@ -25,6 +26,7 @@ impl LlmAnalytics {
     /// Runs PostHog's action `clustering_config_set_event_filters` on LLM analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/clustering_config/set_event_filters/`. Key scope: `ai_observability_clusters:write`.
+    #[inline]
     pub fn clustering_config_set_event_filters(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -40,6 +42,7 @@ impl LlmAnalytics {
     /// Reads `evaluation_config` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_config/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn evaluation_config(&self) -> Request<Value> {
         Request::new(self.at.call(
             "llm_analytics.evaluation_config",
@@ -51,6 +54,7 @@ impl LlmAnalytics {
     /// Runs PostHog's action `evaluation_config_set_active_key` on LLM analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn evaluation_config_set_active_key(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -66,6 +70,7 @@ impl LlmAnalytics {
     /// Reads `models` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/models/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn models(&self) -> Request<Value, LlmAnalyticsModels> {
         Request::new(
             self.at
@@ -78,6 +83,7 @@ impl LlmAnalytics {
     /// `POST /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: `llm_analytics:write` and `query:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn create_parser_recipes(&self) -> Request<Value> {
         Request::new(self.at.call(
             "llm_analytics.create_parser_recipes",
@@ -89,6 +95,7 @@ impl LlmAnalytics {
     /// Reads `parser_recipes` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: not known.
+    #[inline]
     pub fn parser_recipes(&self) -> Request<Value, UpTo> {
         Request::new(self.at.call(
             "llm_analytics.parser_recipes",
@@ -102,6 +109,7 @@ impl LlmAnalytics {
     /// `POST /api/projects/{project_id}/llm_analytics/summarization/`. Key scope: `llm_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn summarization(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "llm_analytics.summarization",
@@ -112,6 +120,7 @@ impl LlmAnalytics {
     }
 
     /// Clustering jobs.
+    #[inline]
     pub fn clustering_jobs(&self) -> LlmAnalyticsClusteringJobs {
         LlmAnalyticsClusteringJobs {
             at: self.at.down("clustering_jobs"),
@@ -119,6 +128,7 @@ impl LlmAnalytics {
     }
 
     /// Evaluation reports.
+    #[inline]
     pub fn evaluation_reports(&self) -> LlmAnalyticsEvaluationReports {
         LlmAnalyticsEvaluationReports {
             at: self.at.down("evaluation_reports"),
@@ -126,6 +136,7 @@ impl LlmAnalytics {
     }
 
     /// Provider keys.
+    #[inline]
     pub fn provider_keys(&self) -> LlmAnalyticsProviderKeys {
         LlmAnalyticsProviderKeys {
             at: self.at.down("provider_keys"),
@@ -133,6 +144,7 @@ impl LlmAnalytics {
     }
 
     /// Review queue items.
+    #[inline]
     pub fn review_queue_items(&self) -> LlmAnalyticsReviewQueueItems {
         LlmAnalyticsReviewQueueItems {
             at: self.at.down("review_queue_items"),
@@ -140,6 +152,7 @@ impl LlmAnalytics {
     }
 
     /// Review queues.
+    #[inline]
     pub fn review_queues(&self) -> LlmAnalyticsReviewQueues {
         LlmAnalyticsReviewQueues {
             at: self.at.down("review_queues"),
@@ -147,6 +160,7 @@ impl LlmAnalytics {
     }
 
     /// Score definitions.
+    #[inline]
     pub fn score_definitions(&self) -> LlmAnalyticsScoreDefinitions {
         LlmAnalyticsScoreDefinitions {
             at: self.at.down("score_definitions"),
@@ -154,6 +168,7 @@ impl LlmAnalytics {
     }
 
     /// Trace reviews.
+    #[inline]
     pub fn trace_reviews(&self) -> LlmAnalyticsTraceReviews {
         LlmAnalyticsTraceReviews {
             at: self.at.down("trace_reviews"),
@@ -167,11 +182,13 @@ pub enum LlmAnalyticsModels {}
 
 impl<A> Request<A, LlmAnalyticsModels> {
     /// Sets `key_id`.
+    #[inline]
     pub fn key_id(self, value: impl Display) -> Self {
         self.query("key_id", value)
     }
 
     /// Sets `provider`.
+    #[inline]
     pub fn provider(self, value: values::LlmAnalyticsProvider) -> Self {
         self.query("provider", value)
     }
@@ -187,6 +204,7 @@ impl LlmAnalyticsClusteringJobs {
     /// Lists clustering jobs.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope: `ai_observability_clusters:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -197,6 +215,7 @@ impl LlmAnalyticsClusteringJobs {
     /// Creates a clustering job.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope: `ai_observability_clusters:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -208,6 +227,7 @@ impl LlmAnalyticsClusteringJobs {
     /// Gets a clustering job.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope: `ai_observability_clusters:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.clustering_jobs.get",
@@ -219,6 +239,7 @@ impl LlmAnalyticsClusteringJobs {
     /// Changes the given fields of a clustering job.
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope: `ai_observability_clusters:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.clustering_jobs.update",
@@ -231,6 +252,7 @@ impl LlmAnalyticsClusteringJobs {
     /// Deletes a clustering job.
     ///
     /// `DELETE /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope: `ai_observability_clusters:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.clustering_jobs.delete",
@@ -250,6 +272,7 @@ impl LlmAnalyticsEvaluationReports {
     /// Lists evaluation reports.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmAnalyticsEvaluationReportsList> {
         Request::new(
             self.at
@@ -260,6 +283,7 @@ impl LlmAnalyticsEvaluationReports {
     /// Creates an evaluation report.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -271,6 +295,7 @@ impl LlmAnalyticsEvaluationReports {
     /// Gets an evaluation report.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.evaluation_reports.get",
@@ -282,6 +307,7 @@ impl LlmAnalyticsEvaluationReports {
     /// Changes the given fields of an evaluation report.
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/`. Key scope: `evaluation:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.evaluation_reports.update",
@@ -296,6 +322,7 @@ impl LlmAnalyticsEvaluationReports {
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/generate/`. Key scope: `evaluation:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn generate(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.evaluation_reports.generate",
@@ -305,6 +332,7 @@ impl LlmAnalyticsEvaluationReports {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, id: impl Display) -> LlmAnalyticsEvaluationReportsRuns {
         LlmAnalyticsEvaluationReportsRuns {
             at: self.at.id("id", &id).down("runs"),
@@ -318,16 +346,19 @@ pub enum LlmAnalyticsEvaluationReportsList {}
 
 impl<A> Request<A, LlmAnalyticsEvaluationReportsList> {
     /// Sets `evaluation`.
+    #[inline]
     pub fn evaluation(self, value: impl Display) -> Self {
         self.query("evaluation", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -343,6 +374,7 @@ impl LlmAnalyticsEvaluationReportsRuns {
     /// Lists runs.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/runs/`. Key scope: `evaluation:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call(
             "llm_analytics.evaluation_reports.runs.list",
@@ -362,6 +394,7 @@ impl LlmAnalyticsProviderKeys {
     /// Lists provider keys.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/provider_keys/`. Key scope: `llm_provider_key:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -372,6 +405,7 @@ impl LlmAnalyticsProviderKeys {
     /// Gets a provider key.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/provider_keys/{id}/`. Key scope: `llm_provider_key:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.provider_keys.get",
@@ -391,6 +425,7 @@ impl LlmAnalyticsReviewQueueItems {
     /// Lists review queue items.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queue_items/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmAnalyticsReviewQueueItemsList> {
         Request::new(
             self.at
@@ -401,6 +436,7 @@ impl LlmAnalyticsReviewQueueItems {
     /// Creates a review queue item.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/review_queue_items/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -412,6 +448,7 @@ impl LlmAnalyticsReviewQueueItems {
     /// Gets a review queue item.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queue_items.get",
@@ -423,6 +460,7 @@ impl LlmAnalyticsReviewQueueItems {
     /// Changes the given fields of a review queue item.
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queue_items.update",
@@ -435,6 +473,7 @@ impl LlmAnalyticsReviewQueueItems {
     /// Deletes a review queue item.
     ///
     /// `DELETE /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queue_items.delete",
@@ -450,36 +489,43 @@ pub enum LlmAnalyticsReviewQueueItemsList {}
 
 impl<A> Request<A, LlmAnalyticsReviewQueueItemsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `queue_id`.
+    #[inline]
     pub fn queue_id(self, value: impl Display) -> Self {
         self.query("queue_id", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `trace_id`.
+    #[inline]
     pub fn trace_id(self, value: impl Display) -> Self {
         self.query("trace_id", value)
     }
 
     /// Sets `trace_id__in`.
+    #[inline]
     pub fn trace_id_in(self, value: impl Display) -> Self {
         self.query("trace_id__in", value)
     }
@@ -495,6 +541,7 @@ impl LlmAnalyticsReviewQueues {
     /// Lists review queues.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queues/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmAnalyticsReviewQueuesList> {
         Request::new(
             self.at
@@ -505,6 +552,7 @@ impl LlmAnalyticsReviewQueues {
     /// Creates a review queue.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/review_queues/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -516,6 +564,7 @@ impl LlmAnalyticsReviewQueues {
     /// Gets a review queue.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queues.get",
@@ -527,6 +576,7 @@ impl LlmAnalyticsReviewQueues {
     /// Changes the given fields of a review queue.
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queues.update",
@@ -539,6 +589,7 @@ impl LlmAnalyticsReviewQueues {
     /// Deletes a review queue.
     ///
     /// `DELETE /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queues.delete",
@@ -554,26 +605,31 @@ pub enum LlmAnalyticsReviewQueuesList {}
 
 impl<A> Request<A, LlmAnalyticsReviewQueuesList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `name`.
+    #[inline]
     pub fn name(self, value: impl Display) -> Self {
         self.query("name", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -589,6 +645,7 @@ impl LlmAnalyticsScoreDefinitions {
     /// Lists score definitions.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmAnalyticsScoreDefinitionsList> {
         Request::new(
             self.at
@@ -599,6 +656,7 @@ impl LlmAnalyticsScoreDefinitions {
     /// Creates a score definition.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -610,6 +668,7 @@ impl LlmAnalyticsScoreDefinitions {
     /// Gets a score definition.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.score_definitions.get",
@@ -621,6 +680,7 @@ impl LlmAnalyticsScoreDefinitions {
     /// Changes the given fields of a score definition.
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/score_definitions/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.score_definitions.update",
@@ -633,6 +693,7 @@ impl LlmAnalyticsScoreDefinitions {
     /// Runs PostHog's action `new_version` on a score definition.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/{id}/new_version/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn new_version(
         &self,
         id: impl Display,
@@ -647,6 +708,7 @@ impl LlmAnalyticsScoreDefinitions {
     }
 
     /// Versions.
+    #[inline]
     pub fn versions(&self, id: impl Display) -> LlmAnalyticsScoreDefinitionsVersions {
         LlmAnalyticsScoreDefinitionsVersions {
             at: self.at.id("id", &id).down("versions"),
@@ -660,46 +722,55 @@ pub enum LlmAnalyticsScoreDefinitionsList {}
 
 impl<A> Request<A, LlmAnalyticsScoreDefinitionsList> {
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: impl Display) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tag_match`.
+    #[inline]
     pub fn tag_match(self, value: values::TagMatch) -> Self {
         self.query("tag_match", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -715,6 +786,7 @@ impl LlmAnalyticsScoreDefinitionsVersions {
     /// Lists versions.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmAnalyticsScoreDefinitionsVersionsList> {
         Request::new(self.at.call(
             "llm_analytics.score_definitions.versions.list",
@@ -726,6 +798,7 @@ impl LlmAnalyticsScoreDefinitionsVersions {
     /// Gets a version.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/{version_id}/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn get(&self, version_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("version_id", &version_id).call(
             "llm_analytics.score_definitions.versions.get",
@@ -741,11 +814,13 @@ pub enum LlmAnalyticsScoreDefinitionsVersionsList {}
 
 impl<A> Request<A, LlmAnalyticsScoreDefinitionsVersionsList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
@@ -761,6 +836,7 @@ impl LlmAnalyticsTraceReviews {
     /// Lists trace reviews.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/trace_reviews/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmAnalyticsTraceReviewsList> {
         Request::new(
             self.at
@@ -771,6 +847,7 @@ impl LlmAnalyticsTraceReviews {
     /// Creates a trace review.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/trace_reviews/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -782,6 +859,7 @@ impl LlmAnalyticsTraceReviews {
     /// Gets a trace review.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.trace_reviews.get",
@@ -793,6 +871,7 @@ impl LlmAnalyticsTraceReviews {
     /// Changes the given fields of a trace review.
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.trace_reviews.update",
@@ -805,6 +884,7 @@ impl LlmAnalyticsTraceReviews {
     /// Deletes a trace review.
     ///
     /// `DELETE /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.trace_reviews.delete",
@@ -820,41 +900,49 @@ pub enum LlmAnalyticsTraceReviewsList {}
 
 impl<A> Request<A, LlmAnalyticsTraceReviewsList> {
     /// Sets `definition_id`.
+    #[inline]
     pub fn definition_id(self, value: impl Display) -> Self {
         self.query("definition_id", value)
     }
 
     /// Sets `definition_id__in`.
+    #[inline]
     pub fn definition_id_in(self, value: impl Display) -> Self {
         self.query("definition_id__in", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `trace_id`.
+    #[inline]
     pub fn trace_id(self, value: impl Display) -> Self {
         self.query("trace_id", value)
     }
 
     /// Sets `trace_id__in`.
+    #[inline]
     pub fn trace_id_in(self, value: impl Display) -> Self {
         self.query("trace_id__in", value)
     }

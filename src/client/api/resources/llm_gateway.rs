@@ -15,6 +15,7 @@ impl LlmGateway {
     /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn v1_chat_completions(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -32,6 +33,7 @@ impl LlmGateway {
     /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn v1_messages(&self, body: &(impl Serialize + ?Sized)) -> Request<Value, InTextFormat> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl LlmPrompts {
     /// Lists LLM prompts.
     ///
     /// `GET /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("llm_prompts.list", Method::GET, "/"))
     }
@@ -19,11 +20,13 @@ impl LlmPrompts {
     /// Creates an LLM prompt.
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("llm_prompts.create", Method::POST, "/")).body(body)
     }
 
     /// Prompts by name.
+    #[inline]
     pub fn name(&self) -> LlmPromptsName {
         LlmPromptsName {
             at: self.at.down("name"),
@@ -41,6 +44,7 @@ impl LlmPromptsName {
     /// Gets a prompt.
     ///
     /// `GET /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:read`.
+    #[inline]
     pub fn get(&self, prompt_name: impl Display) -> Request<Value, LlmPromptsNameGet> {
         Request::new(self.at.id("prompt_name", &prompt_name).call(
             "llm_prompts.name.get",
@@ -52,6 +56,7 @@ impl LlmPromptsName {
     /// Changes the given fields of a prompt.
     ///
     /// `PATCH /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:write`.
+    #[inline]
     pub fn update(
         &self,
         prompt_name: impl Display,
@@ -68,6 +73,7 @@ impl LlmPromptsName {
     /// Duplicates a prompt.
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/name/{prompt_name}/duplicate/`. Key scope: `llm_prompt:write`.
+    #[inline]
     pub fn duplicate(
         &self,
         prompt_name: impl Display,
@@ -82,6 +88,7 @@ impl LlmPromptsName {
     }
 
     /// Labels.
+    #[inline]
     pub fn labels(&self, prompt_name: impl Display) -> LlmPromptsNameLabels {
         LlmPromptsNameLabels {
             at: self.at.id("prompt_name", &prompt_name).down("labels"),
@@ -95,21 +102,25 @@ pub enum LlmPromptsNameGet {}
 
 impl<A> Request<A, LlmPromptsNameGet> {
     /// Sets `content`.
+    #[inline]
     pub fn content(self, value: values::SkillContent) -> Self {
         self.query("content", value)
     }
 
     /// Sets `label`.
+    #[inline]
     pub fn label(self, value: impl Display) -> Self {
         self.query("label", value)
     }
 
     /// Sets `resolve`.
+    #[inline]
     pub fn resolve(self, value: bool) -> Self {
         self.query("resolve", value)
     }
 
     /// Sets `version`.
+    #[inline]
     pub fn version(self, value: i64) -> Self {
         self.query("version", value)
     }
@@ -125,6 +136,7 @@ impl LlmPromptsNameLabels {
     /// Replaces a label whole.
     ///
     /// `PUT /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope: `llm_prompt:write`.
+    #[inline]
     pub fn replace(
         &self,
         label_name: impl Display,
@@ -141,6 +153,7 @@ impl LlmPromptsNameLabels {
     /// Deletes a label.
     ///
     /// `DELETE /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope: `llm_prompt:write`.
+    #[inline]
     pub fn delete(&self, label_name: impl Display) -> Request<Value> {
         Request::new(self.at.id("label_name", &label_name).call(
             "llm_prompts.name.labels.delete",

@@ -13,6 +13,7 @@ impl LlmSkills {
     /// Lists LLM skills.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LlmSkillsList> {
         Request::new(self.at.call("llm_skills.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl LlmSkills {
     /// Creates an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("llm_skills.create", Method::POST, "/")).body(body)
     }
@@ -27,6 +29,7 @@ impl LlmSkills {
     /// Runs PostHog's action `marketplace_install_command` on LLM skills.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/marketplace/install-command/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn marketplace_install_command(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "llm_skills.marketplace_install_command",
@@ -39,6 +42,7 @@ impl LlmSkills {
     /// Reads `get_by_name` of an LLM skill.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:read`.
+    #[inline]
     pub fn get_by_name(&self, skill_name: impl Display) -> Request<Value, LlmSkillsGetByName> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.get_by_name",
@@ -50,6 +54,7 @@ impl LlmSkills {
     /// Runs PostHog's action `update_by_name` on an LLM skill.
     ///
     /// `PATCH /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn update_by_name(
         &self,
         skill_name: impl Display,
@@ -68,6 +73,7 @@ impl LlmSkills {
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/archive/`. Key scope: `llm_skill:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn archive_by_name(&self, skill_name: impl Display) -> Request<Value> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.archive_by_name",
@@ -79,6 +85,7 @@ impl LlmSkills {
     /// Runs PostHog's action `duplicate_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/duplicate/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn duplicate_by_name(
         &self,
         skill_name: impl Display,
@@ -95,6 +102,7 @@ impl LlmSkills {
     /// Runs PostHog's action `files_rename_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files-rename/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn files_rename_by_name(
         &self,
         skill_name: impl Display,
@@ -111,6 +119,7 @@ impl LlmSkills {
     /// Runs PostHog's action `rename_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/rename/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn rename_by_name(
         &self,
         skill_name: impl Display,
@@ -125,6 +134,7 @@ impl LlmSkills {
     }
 
     /// Prompts by name.
+    #[inline]
     pub fn name(&self) -> LlmSkillsName {
         LlmSkillsName {
             at: self.at.down("name"),
@@ -138,31 +148,37 @@ pub enum LlmSkillsList {}
 
 impl<A> Request<A, LlmSkillsList> {
     /// Sets `category`.
+    #[inline]
     pub fn category(self, value: impl Display) -> Self {
         self.query("category", value)
     }
 
     /// Sets `created_by_id`.
+    #[inline]
     pub fn created_by_id(self, value: i64) -> Self {
         self.query("created_by_id", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `owner_id`.
+    #[inline]
     pub fn owner_id(self, value: i64) -> Self {
         self.query("owner_id", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -174,16 +190,19 @@ pub enum LlmSkillsGetByName {}
 
 impl<A> Request<A, LlmSkillsGetByName> {
     /// Sets `body_length`.
+    #[inline]
     pub fn body_length(self, value: i64) -> Self {
         self.query("body_length", value)
     }
 
     /// Sets `body_offset`.
+    #[inline]
     pub fn body_offset(self, value: i64) -> Self {
         self.query("body_offset", value)
     }
 
     /// Sets `version`.
+    #[inline]
     pub fn version(self, value: i64) -> Self {
         self.query("version", value)
     }
@@ -197,6 +216,7 @@ pub struct LlmSkillsName {
 
 impl LlmSkillsName {
     /// Files.
+    #[inline]
     pub fn files(&self, skill_name: impl Display) -> LlmSkillsNameFiles {
         LlmSkillsNameFiles {
             at: self.at.id("skill_name", &skill_name).down("files"),
@@ -214,6 +234,7 @@ impl LlmSkillsNameFiles {
     /// Creates a file.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -225,6 +246,7 @@ impl LlmSkillsNameFiles {
     /// Gets a file.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope: `llm_skill:read`.
+    #[inline]
     pub fn get(&self, file_path: impl Display) -> Request<Value, AtVersion> {
         Request::new(self.at.id("file_path", &file_path).call(
             "llm_skills.name.files.get",
@@ -236,6 +258,7 @@ impl LlmSkillsNameFiles {
     /// Deletes a file.
     ///
     /// `DELETE /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope: `llm_skill:write`.
+    #[inline]
     pub fn delete(&self, file_path: impl Display) -> Request<Value, LlmSkillsNameFilesDelete> {
         Request::new(self.at.id("file_path", &file_path).call(
             "llm_skills.name.files.delete",
@@ -251,6 +274,7 @@ pub enum LlmSkillsNameFilesDelete {}
 
 impl<A> Request<A, LlmSkillsNameFilesDelete> {
     /// Sets `base_version`.
+    #[inline]
     pub fn base_version(self, value: i64) -> Self {
         self.query("base_version", value)
     }

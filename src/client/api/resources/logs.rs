@@ -16,6 +16,7 @@ impl Logs {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn anomalies_scan(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.anomalies_scan",
@@ -31,6 +32,7 @@ impl Logs {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn anomalies_series_bands(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.anomalies_series_bands",
@@ -43,6 +45,7 @@ impl Logs {
     /// Reads `attributes` of logs.
     ///
     /// `GET /api/{scope}/{project_id}/logs/attributes/`. Key scope: `logs:read`.
+    #[inline]
     pub fn attributes(&self) -> Request<Page<Value>, LogsAttributes> {
         Request::new(self.at.call("logs.attributes", Method::GET, "/attributes/"))
     }
@@ -52,6 +55,7 @@ impl Logs {
     /// `POST /api/projects/{project_id}/logs/count-ranges/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn count_ranges(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.count_ranges",
@@ -66,6 +70,7 @@ impl Logs {
     /// `POST /api/projects/{project_id}/logs/count/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn count(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -81,6 +86,7 @@ impl Logs {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn explain_log_with_ai(&self) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.explain_log_with_ai",
@@ -94,6 +100,7 @@ impl Logs {
     /// `POST /api/projects/{project_id}/logs/facet_values/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn facet_values(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.facet_values",
@@ -109,6 +116,7 @@ impl Logs {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn group_by(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -123,6 +131,7 @@ impl Logs {
     /// `POST /api/projects/{project_id}/logs/patterns/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn patterns(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -137,6 +146,7 @@ impl Logs {
     /// `POST /api/projects/{project_id}/logs/patterns_diff/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn patterns_diff(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.patterns_diff",
@@ -151,6 +161,7 @@ impl Logs {
     /// `POST /api/{scope}/{project_id}/logs/query/`. Key scope: `logs:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn query(&self) -> Request<Value> {
         Request::new(self.at.call("logs.query", Method::POST, "/query/"))
     }
@@ -160,6 +171,7 @@ impl Logs {
     /// `POST /api/projects/{project_id}/logs/services/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn services(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -174,6 +186,7 @@ impl Logs {
     /// `POST /api/{scope}/{project_id}/logs/sparkline/`. Key scope: `logs:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn sparkline(&self) -> Request<Value> {
         Request::new(self.at.call("logs.sparkline", Method::POST, "/sparkline/"))
     }
@@ -181,11 +194,13 @@ impl Logs {
     /// Reads `values` of logs.
     ///
     /// `GET /api/{scope}/{project_id}/logs/values/`. Key scope: `logs:read`.
+    #[inline]
     pub fn values(&self, key: impl Display) -> Request<Value, LogsValues> {
         Request::new(self.at.call("logs.values", Method::GET, "/values/")).query("key", key)
     }
 
     /// Alerts.
+    #[inline]
     pub fn alerts(&self) -> LogsAlerts {
         LogsAlerts {
             at: self.at.down("alerts"),
@@ -199,56 +214,67 @@ pub enum LogsAttributes {}
 
 impl<A> Request<A, LogsAttributes> {
     /// Sets `attribute_type`.
+    #[inline]
     pub fn attribute_type(self, value: values::LogAttributeType) -> Self {
         self.query("attribute_type", value)
     }
 
     /// Sets `dateRange`: any JSON.
+    #[inline]
     pub fn date_range(self, value: impl Into<Value>) -> Self {
         self.query("dateRange", value.into())
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `filterGroup`: any JSON.
+    #[inline]
     pub fn filter_group(self, value: impl Into<Value>) -> Self {
         self.query("filterGroup", value.into())
     }
 
     /// Sets `keys`.
+    #[inline]
     pub fn keys(self, value: impl Display) -> Self {
         self.query("keys", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `search_values`.
+    #[inline]
     pub fn search_values(self, value: bool) -> Self {
         self.query("search_values", value)
     }
 
     /// Sets `serviceNames`: a list, sent as JSON.
+    #[inline]
     pub fn service_names(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("serviceNames", value)
     }
@@ -260,26 +286,31 @@ pub enum LogsValues {}
 
 impl<A> Request<A, LogsValues> {
     /// Sets `attribute_type`.
+    #[inline]
     pub fn attribute_type(self, value: values::LogAttributeType) -> Self {
         self.query("attribute_type", value)
     }
 
     /// Sets `dateRange`: any JSON.
+    #[inline]
     pub fn date_range(self, value: impl Into<Value>) -> Self {
         self.query("dateRange", value.into())
     }
 
     /// Sets `filterGroup`: any JSON.
+    #[inline]
     pub fn filter_group(self, value: impl Into<Value>) -> Self {
         self.query("filterGroup", value.into())
     }
 
     /// Sets `serviceNames`: a list, sent as JSON.
+    #[inline]
     pub fn service_names(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("serviceNames", value)
     }
 
     /// Sets `value`.
+    #[inline]
     pub fn value(self, value: impl Display) -> Self {
         self.query("value", value)
     }
@@ -297,6 +328,7 @@ impl LogsAlerts {
     /// `GET /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LogsAlertsList> {
         Request::new(
             self.at
@@ -310,6 +342,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -324,6 +357,7 @@ impl LogsAlerts {
     /// `GET /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.get",
@@ -337,6 +371,7 @@ impl LogsAlerts {
     /// `PATCH /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.update",
@@ -351,6 +386,7 @@ impl LogsAlerts {
     /// `PUT /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: not known.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.replace",
@@ -365,6 +401,7 @@ impl LogsAlerts {
     /// `DELETE /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.delete",
@@ -378,6 +415,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/simulate/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn simulate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "logs.alerts.simulate",
@@ -392,6 +430,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/`. Key scope: `logs:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn destinations(
         &self,
         id: impl Display,
@@ -410,6 +449,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/delete/`. Key scope: `logs:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn destinations_delete(
         &self,
         id: impl Display,
@@ -429,6 +469,7 @@ impl LogsAlerts {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.reset",
@@ -438,6 +479,7 @@ impl LogsAlerts {
     }
 
     /// Events.
+    #[inline]
     pub fn events(&self, id: impl Display) -> LogsAlertsEvents {
         LogsAlertsEvents {
             at: self.at.id("id", &id).down("events"),
@@ -451,16 +493,19 @@ pub enum LogsAlertsList {}
 
 impl<A> Request<A, LogsAlertsList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -478,6 +523,7 @@ impl LogsAlertsEvents {
     /// `GET /api/projects/{project_id}/logs/alerts/{id}/events/`. Key scope: `logs:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl ManagedMigrationsSupport {
     /// Lists managed migrations support.
     ///
     /// `GET /api/managed_migrations_support/`. Key scope: `batch_import_support:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ManagedMigrationsSupportList> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl ManagedMigrationsSupport {
     /// Gets a managed migrations support.
     ///
     /// `GET /api/managed_migrations_support/{id}/`. Key scope: `batch_import_support:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -37,31 +39,37 @@ pub enum ManagedMigrationsSupportList {}
 
 impl<A> Request<A, ManagedMigrationsSupportList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::ManagedMigrationsSupportStatus) -> Self {
         self.query("status", value)
     }
 
     /// Sets `team_id`.
+    #[inline]
     pub fn team_id(self, value: i64) -> Self {
         self.query("team_id", value)
     }

@@ -16,6 +16,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/conversion_goals/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn conversion_goals(&self) -> Request<Value> {
         Request::new(self.at.call(
             "marketing_analytics.conversion_goals",
@@ -29,6 +30,7 @@ impl MarketingAnalytics {
     /// `POST /api/projects/{project_id}/marketing_analytics/conversion_goals/create/`. Key scope: `marketing_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn conversion_goals_create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "marketing_analytics.conversion_goals_create",
@@ -43,6 +45,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/conversion_recommendations/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn conversion_recommendations(&self) -> Request<Value> {
         Request::new(self.at.call(
             "marketing_analytics.conversion_recommendations",
@@ -56,6 +59,7 @@ impl MarketingAnalytics {
     /// `POST /api/projects/{project_id}/marketing_analytics/conversion_recommendations/start/`. Key scope: `marketing_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn conversion_recommendations_start(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -73,6 +77,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/data_sources/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn data_sources(&self) -> Request<Value, OfSourceType> {
         Request::new(self.at.call(
             "marketing_analytics.data_sources",
@@ -86,6 +91,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/diagnose/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn diagnose(&self) -> Request<Value, MarketingAnalyticsDiagnose> {
         Request::new(
             self.at
@@ -98,6 +104,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/explain_conversion_goal/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn explain_conversion_goal(
         &self,
         conversion_goal_id: impl Display,
@@ -115,6 +122,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/setup_plan/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn setup_plan(&self) -> Request<Value, MarketingAnalyticsSetupPlan> {
         Request::new(self.at.call(
             "marketing_analytics.setup_plan",
@@ -128,6 +136,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/suggest_conversion_goals/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn suggest_conversion_goals(
         &self,
     ) -> Request<Value, MarketingAnalyticsSuggestConversionGoals> {
@@ -143,6 +152,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/suggest_utm_mappings/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn suggest_utm_mappings(&self) -> Request<Value, MarketingAnalyticsSuggestUtmMappings> {
         Request::new(self.at.call(
             "marketing_analytics.suggest_utm_mappings",
@@ -156,6 +166,7 @@ impl MarketingAnalytics {
     /// `GET /api/projects/{project_id}/marketing_analytics/utm_audit/`. Key scope: `marketing_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn utm_audit(&self) -> Request<Value, DateFromDateTo> {
         Request::new(
             self.at
@@ -168,6 +179,7 @@ impl MarketingAnalytics {
     /// `DELETE /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/delete/`. Key scope: `marketing_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn conversion_goals_delete(&self, conversion_goal_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -186,6 +198,7 @@ impl MarketingAnalytics {
     /// `PATCH /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/update/`. Key scope: `marketing_analytics:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn conversion_goals_update(
         &self,
         conversion_goal_id: impl Display,
@@ -211,16 +224,19 @@ pub enum MarketingAnalyticsDiagnose {}
 
 impl<A> Request<A, MarketingAnalyticsDiagnose> {
     /// Sets `attribution_lookback_days`.
+    #[inline]
     pub fn attribution_lookback_days(self, value: i64) -> Self {
         self.query("attribution_lookback_days", value)
     }
 
     /// Sets `include_conversion_goals`.
+    #[inline]
     pub fn include_conversion_goals(self, value: bool) -> Self {
         self.query("include_conversion_goals", value)
     }
 
     /// Sets `source_type`.
+    #[inline]
     pub fn source_type(self, value: impl Display) -> Self {
         self.query("source_type", value)
     }
@@ -232,11 +248,13 @@ pub enum MarketingAnalyticsSetupPlan {}
 
 impl<A> Request<A, MarketingAnalyticsSetupPlan> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: bool) -> Self {
         self.query("refresh", value)
     }
@@ -248,11 +266,13 @@ pub enum MarketingAnalyticsSuggestConversionGoals {}
 
 impl<A> Request<A, MarketingAnalyticsSuggestConversionGoals> {
     /// Sets `min_count`.
+    #[inline]
     pub fn min_count(self, value: i64) -> Self {
         self.query("min_count", value)
     }
 
     /// Sets `top_n`.
+    #[inline]
     pub fn top_n(self, value: i64) -> Self {
         self.query("top_n", value)
     }
@@ -264,11 +284,13 @@ pub enum MarketingAnalyticsSuggestUtmMappings {}
 
 impl<A> Request<A, MarketingAnalyticsSuggestUtmMappings> {
     /// Sets `lookback_days`.
+    #[inline]
     pub fn lookback_days(self, value: i64) -> Self {
         self.query("lookback_days", value)
     }
 
     /// Sets `min_event_count`.
+    #[inline]
     pub fn min_event_count(self, value: i64) -> Self {
         self.query("min_event_count", value)
     }

@@ -15,6 +15,7 @@ impl MaxTools {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn create_and_query_insight(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "max_tools.create_and_query_insight",

@@ -14,6 +14,7 @@ impl McpAnalytics {
     /// `GET /api/projects/{project_id}/mcp_analytics/intent_clusters/`. Key scope: `mcp_analytics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn intent_clusters(&self) -> Request<Value, McpAnalyticsIntentClusters> {
         Request::new(self.at.call(
             "mcp_analytics.intent_clusters",
@@ -28,6 +29,7 @@ impl McpAnalytics {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn intent_clusters_recompute(&self) -> Request<Value> {
         Request::new(self.at.call(
             "mcp_analytics.intent_clusters_recompute",
@@ -39,6 +41,7 @@ impl McpAnalytics {
     /// Runs PostHog's action `missing_capabilities` on MCP analytics.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/missing_capabilities/`. Key scope: `mcp_analytics:write`.
+    #[inline]
     pub fn missing_capabilities(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "mcp_analytics.missing_capabilities",
@@ -49,6 +52,7 @@ impl McpAnalytics {
     }
 
     /// Sessions.
+    #[inline]
     pub fn sessions(&self) -> McpAnalyticsSessions {
         McpAnalyticsSessions {
             at: self.at.down("sessions"),
@@ -62,6 +66,7 @@ pub enum McpAnalyticsIntentClusters {}
 
 impl<A> Request<A, McpAnalyticsIntentClusters> {
     /// Sets `tool`.
+    #[inline]
     pub fn tool(self, value: impl Display) -> Self {
         self.query("tool", value)
     }
@@ -77,6 +82,7 @@ impl McpAnalyticsSessions {
     /// Lists sessions.
     ///
     /// `GET /api/projects/{project_id}/mcp_analytics/sessions/`. Key scope: `mcp_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, McpAnalyticsSessionsList> {
         Request::new(
             self.at
@@ -90,6 +96,7 @@ impl McpAnalyticsSessions {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn generate_intent(
         &self,
         id: impl Display,
@@ -104,6 +111,7 @@ impl McpAnalyticsSessions {
     /// Reads `tool_calls` of a session.
     ///
     /// `GET /api/projects/{project_id}/mcp_analytics/sessions/{id}/tool_calls/`. Key scope: `mcp_analytics:read`.
+    #[inline]
     pub fn tool_calls(
         &self,
         id: impl Display,
@@ -122,46 +130,55 @@ pub enum McpAnalyticsSessionsList {}
 
 impl<A> Request<A, McpAnalyticsSessionsList> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `filter_test_accounts`.
+    #[inline]
     pub fn filter_test_accounts(self, value: bool) -> Self {
         self.query("filter_test_accounts", value)
     }
 
     /// Sets `has_errors`.
+    #[inline]
     pub fn has_errors(self, value: bool) -> Self {
         self.query("has_errors", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `properties`.
+    #[inline]
     pub fn properties(self, value: impl Display) -> Self {
         self.query("properties", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -173,6 +190,7 @@ pub enum McpAnalyticsSessionsGenerateIntent {}
 
 impl<A> Request<A, McpAnalyticsSessionsGenerateIntent> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
@@ -184,26 +202,31 @@ pub enum McpAnalyticsSessionsToolCalls {}
 
 impl<A> Request<A, McpAnalyticsSessionsToolCalls> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `filter_test_accounts`.
+    #[inline]
     pub fn filter_test_accounts(self, value: bool) -> Self {
         self.query("filter_test_accounts", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `properties`.
+    #[inline]
     pub fn properties(self, value: impl Display) -> Self {
         self.query("properties", value)
     }

@@ -10,6 +10,7 @@ pub struct McpRegistry {
 
 impl McpRegistry {
     /// Servers.
+    #[inline]
     pub fn servers(&self) -> McpRegistryServers {
         McpRegistryServers {
             at: self.at.down("servers"),
@@ -27,6 +28,7 @@ impl McpRegistryServers {
     /// Gets a server.
     ///
     /// `GET /api/projects/{project_id}/mcp_registry/servers/{id}/`. Key scope: `mcp_registry:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -38,6 +40,7 @@ impl McpRegistryServers {
     /// Reads `discover` of servers.
     ///
     /// `GET /api/projects/{project_id}/mcp_registry/servers/discover/`. Key scope: `mcp_registry:read`.
+    #[inline]
     pub fn discover(&self, intent: impl Display) -> Request<Value, McpRegistryServersDiscover> {
         Request::new(
             self.at
@@ -53,11 +56,13 @@ pub enum McpRegistryServersDiscover {}
 
 impl<A> Request<A, McpRegistryServersDiscover> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `version`.
+    #[inline]
     pub fn version(self, value: impl Display) -> Self {
         self.query("version", value)
     }

@@ -13,6 +13,7 @@ impl McpServerInstallations {
     /// Lists MCP server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/`. Key scope: `project:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -23,6 +24,7 @@ impl McpServerInstallations {
     /// Reads `available_tools` of MCP server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: not known.
+    #[inline]
     pub fn available_tools(&self) -> Request<Value> {
         Request::new(self.at.call(
             "mcp_server_installations.available_tools",
@@ -34,6 +36,7 @@ impl McpServerInstallations {
     /// Reads `tools` of an MCP server installation.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
+    #[inline]
     pub fn tools(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "mcp_server_installations.tools",

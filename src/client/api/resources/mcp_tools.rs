@@ -14,6 +14,7 @@ impl McpTools {
     /// `POST /api/projects/{project_id}/mcp_tools/docs_search/`. Key scope: `project:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn docs_search(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "mcp_tools.docs_search",
@@ -28,6 +29,7 @@ impl McpTools {
     /// `POST /api/{scope}/{project_id}/mcp_tools/execute_sql/`. Key scope: `query:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn execute_sql(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -40,6 +42,7 @@ impl McpTools {
     /// `POST /api/{scope}/{project_id}/mcp_tools/read_taxonomy/`. Key scope: `action:read` and `event_definition:read` and `property_definition:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn read_taxonomy(&self) -> Request<Value> {
         Request::new(
             self.at

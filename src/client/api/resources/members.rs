@@ -12,6 +12,7 @@ impl Members {
     /// Lists members.
     ///
     /// `GET /api/organizations/{organization_id}/members/`. Key scope: `organization_member:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationMember>, MembersList> {
         Request::new(self.at.call("organization.members.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl Members {
     /// `PATCH /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         user_uuid: impl Display,
@@ -39,6 +41,7 @@ impl Members {
     /// `PUT /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         user_uuid: impl Display,
@@ -57,6 +60,7 @@ impl Members {
     /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.delete",
@@ -68,6 +72,7 @@ impl Members {
     /// Reads `github_login` of a member.
     ///
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/github_login/`. Key scope: `organization_member:read`.
+    #[inline]
     pub fn github_login(&self, user_uuid: impl Display) -> Request<Value> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.github_login",
@@ -81,6 +86,7 @@ impl Members {
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<Value> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.scoped_api_keys",
@@ -96,36 +102,43 @@ pub enum MembersList {}
 
 impl<A> Request<A, MembersList> {
     /// Sets `email_domain`.
+    #[inline]
     pub fn email_domain(self, value: impl Display) -> Self {
         self.query("email_domain", value)
     }
 
     /// Sets `levels`.
+    #[inline]
     pub fn levels(self, value: impl Display) -> Self {
         self.query("levels", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order`.
+    #[inline]
     pub fn order(self, value: impl Display) -> Self {
         self.query("order", value)
     }
 
     /// Sets `outside_verified_domains`.
+    #[inline]
     pub fn outside_verified_domains(self, value: bool) -> Self {
         self.query("outside_verified_domains", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

@@ -13,6 +13,7 @@ impl MessagingCategories {
     /// Lists messaging categories.
     ///
     /// `GET /api/projects/{project_id}/messaging_categories/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("messaging_categories.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl MessagingCategories {
     /// Creates a messaging category.
     ///
     /// `POST /api/projects/{project_id}/messaging_categories/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -31,6 +33,7 @@ impl MessagingCategories {
     /// Gets a messaging category.
     ///
     /// `GET /api/projects/{project_id}/messaging_categories/{id}/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl MessagingCategories {
     /// Changes the given fields of a messaging category.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_categories/{id}/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at

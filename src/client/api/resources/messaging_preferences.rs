@@ -12,6 +12,7 @@ impl MessagingPreferences {
     /// Runs PostHog's action `bulk_add_opt_outs` on messaging preferences.
     ///
     /// `POST /api/projects/{project_id}/messaging_preferences/bulk_add_opt_outs/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn bulk_add_opt_outs(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "messaging_preferences.bulk_add_opt_outs",
@@ -24,6 +25,7 @@ impl MessagingPreferences {
     /// Reads `opt_outs` of messaging preferences.
     ///
     /// `GET /api/projects/{project_id}/messaging_preferences/opt_outs/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn opt_outs(&self) -> Request<Value, MessagingPreferencesOptOuts> {
         Request::new(
             self.at
@@ -34,6 +36,7 @@ impl MessagingPreferences {
     /// Runs PostHog's action `remove_opt_out` on messaging preferences.
     ///
     /// `POST /api/projects/{project_id}/messaging_preferences/remove_opt_out/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn remove_opt_out(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "messaging_preferences.remove_opt_out",
@@ -50,21 +53,25 @@ pub enum MessagingPreferencesOptOuts {}
 
 impl<A> Request<A, MessagingPreferencesOptOuts> {
     /// Sets `category_key`.
+    #[inline]
     pub fn category_key(self, value: impl Display) -> Self {
         self.query("category_key", value)
     }
 
     /// Sets `page`.
+    #[inline]
     pub fn page(self, value: i64) -> Self {
         self.query("page", value)
     }
 
     /// Sets `page_size`.
+    #[inline]
     pub fn page_size(self, value: i64) -> Self {
         self.query("page_size", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

@@ -14,6 +14,7 @@ impl MessagingSupabaseAuthEmails {
     /// `GET /api/projects/{project_id}/messaging_supabase_auth_emails/settings/`. Key scope: `hog_flow:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn settings(&self) -> Request<Value> {
         Request::new(self.at.call(
             "messaging_supabase_auth_emails.settings",
@@ -27,6 +28,7 @@ impl MessagingSupabaseAuthEmails {
     /// `PATCH /api/projects/{project_id}/messaging_supabase_auth_emails/settings/`. Key scope: `hog_flow:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update_settings(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "messaging_supabase_auth_emails.update_settings",
@@ -42,6 +44,7 @@ impl MessagingSupabaseAuthEmails {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn starter_templates(&self) -> Request<Value> {
         Request::new(self.at.call(
             "messaging_supabase_auth_emails.starter_templates",

@@ -13,6 +13,7 @@ impl MessagingTemplates {
     /// Lists messaging templates.
     ///
     /// `GET /api/projects/{project_id}/messaging_templates/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("messaging_templates.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl MessagingTemplates {
     /// Creates a messaging template.
     ///
     /// `POST /api/projects/{project_id}/messaging_templates/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -31,6 +33,7 @@ impl MessagingTemplates {
     /// Gets a messaging template.
     ///
     /// `GET /api/projects/{project_id}/messaging_templates/{id}/`. Key scope: `hog_flow:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl MessagingTemplates {
     /// Changes the given fields of a messaging template.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_templates/{id}/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -54,6 +58,7 @@ impl MessagingTemplates {
     /// Runs PostHog's action `design` on a messaging template.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_templates/{id}/design/`. Key scope: `hog_flow:write`.
+    #[inline]
     pub fn design(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "messaging_templates.design",
@@ -68,6 +73,7 @@ impl MessagingTemplates {
     /// `POST /api/projects/{project_id}/messaging_templates/{id}/make_transactional/`. Key scope: `hog_flow:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn make_transactional(
         &self,
         id: impl Display,

@@ -14,6 +14,7 @@ impl Metrics {
     /// `GET /api/projects/{project_id}/metrics/attribute_values/`. Key scope: `metrics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn attribute_values(&self, key: impl Display) -> Request<Value, MetricsAttributeValues> {
         Request::new(self.at.call(
             "metrics.attribute_values",
@@ -28,6 +29,7 @@ impl Metrics {
     /// `GET /api/projects/{project_id}/metrics/attributes/`. Key scope: `metrics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn attributes(&self) -> Request<Value, MetricsAttributes> {
         Request::new(
             self.at
@@ -40,6 +42,7 @@ impl Metrics {
     /// `POST /api/projects/{project_id}/metrics/characterize/`. Key scope: `metrics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn characterize(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -53,6 +56,7 @@ impl Metrics {
     /// `POST /api/projects/{project_id}/metrics/dashboard_imports/validate/`. Key scope: `metrics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn dashboard_imports_validate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "metrics.dashboard_imports_validate",
@@ -67,6 +71,7 @@ impl Metrics {
     /// `POST /api/projects/{project_id}/metrics/query/`. Key scope: `metrics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn query(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("metrics.query", Method::POST, "/query/")).body(body)
     }
@@ -76,6 +81,7 @@ impl Metrics {
     /// `GET /api/projects/{project_id}/metrics/values/`. Key scope: `metrics:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn values(&self) -> Request<Value, MetricsValues> {
         Request::new(self.at.call("metrics.values", Method::GET, "/values/"))
     }
@@ -87,26 +93,31 @@ pub enum MetricsAttributeValues {}
 
 impl<A> Request<A, MetricsAttributeValues> {
     /// Sets `dateFrom`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("dateFrom", value)
     }
 
     /// Sets `dateTo`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("dateTo", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `metricName`.
+    #[inline]
     pub fn metric_name(self, value: impl Display) -> Self {
         self.query("metricName", value)
     }
 
     /// Sets `value`.
+    #[inline]
     pub fn value(self, value: impl Display) -> Self {
         self.query("value", value)
     }
@@ -118,26 +129,31 @@ pub enum MetricsAttributes {}
 
 impl<A> Request<A, MetricsAttributes> {
     /// Sets `dateFrom`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("dateFrom", value)
     }
 
     /// Sets `dateTo`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("dateTo", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `metricName`.
+    #[inline]
     pub fn metric_name(self, value: impl Display) -> Self {
         self.query("metricName", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -149,16 +165,19 @@ pub enum MetricsValues {}
 
 impl<A> Request<A, MetricsValues> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `service`.
+    #[inline]
     pub fn service(self, value: impl Display) -> Self {
         self.query("service", value)
     }
 
     /// Sets `value`.
+    #[inline]
     pub fn value(self, value: impl Display) -> Self {
         self.query("value", value)
     }

@@ -12,6 +12,7 @@ impl MyLlmAnalytics {
     /// Reads `my_spend` of LLM analytics.
     ///
     /// `GET /api/llm_analytics/@me/spend/`. Key scope: `user:read`.
+    #[inline]
     pub fn my_spend(&self, product: impl Display) -> Request<Value, MyLlmAnalyticsMySpend> {
         Request::new(
             self.at
@@ -27,26 +28,31 @@ pub enum MyLlmAnalyticsMySpend {}
 
 impl<A> Request<A, MyLlmAnalyticsMySpend> {
     /// Sets `bucket_minutes`.
+    #[inline]
     pub fn bucket_minutes(self, value: values::BucketMinutes) -> Self {
         self.query("bucket_minutes", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `refresh`.
+    #[inline]
     pub fn refresh(self, value: bool) -> Self {
         self.query("refresh", value)
     }

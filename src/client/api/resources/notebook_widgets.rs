@@ -13,6 +13,7 @@ impl NotebookWidgets {
     /// Lists notebook widgets.
     ///
     /// `GET /api/projects/{project_id}/notebook_widgets/`. Key scope: `notebook:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffsetSearch> {
         Request::new(self.at.call("notebook_widgets.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl NotebookWidgets {
     /// Gets a notebook widget.
     ///
     /// `GET /api/projects/{project_id}/notebook_widgets/{id}/`. Key scope: `notebook:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

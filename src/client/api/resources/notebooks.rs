@@ -12,6 +12,7 @@ impl Notebooks {
     /// Lists notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/`. Key scope: `notebook:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::NotebookMinimal>, NotebooksList> {
         Request::new(self.at.call("notebooks.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/`. Key scope: `notebook:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Notebook> {
         Request::new(self.at.call("notebooks.create", Method::POST, "/")).body(body)
     }
@@ -30,6 +32,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::Notebook> {
         Request::new(
             self.at
@@ -41,6 +44,7 @@ impl Notebooks {
     /// Changes the given fields of a notebook.
     ///
     /// `PATCH /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:write`.
+    #[inline]
     pub fn update(
         &self,
         short_id: impl Display,
@@ -59,6 +63,7 @@ impl Notebooks {
     /// `PUT /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         short_id: impl Display,
@@ -75,6 +80,7 @@ impl Notebooks {
     /// Deletes a notebook, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:write`.
+    #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<models::Notebook> {
         Request::new(
             self.at
@@ -89,6 +95,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -101,6 +108,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/kernel/compute_options/`. Key scope: `notebook:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn kernel_compute_options(&self) -> Request<Value> {
         Request::new(self.at.call(
             "notebooks.kernel_compute_options",
@@ -114,6 +122,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn recording_comments(&self) -> Request<Value> {
         Request::new(self.at.call(
             "notebooks.recording_comments",
@@ -128,6 +137,7 @@ impl Notebooks {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.hard_delete",
@@ -141,6 +151,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, short_id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.activity",
@@ -155,6 +166,7 @@ impl Notebooks {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn collab_markdown_save(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.collab_markdown_save",
@@ -168,6 +180,7 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/collab/save/`. Key scope: `notebook:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn collab_save(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.collab_save",
@@ -181,6 +194,7 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/kernel/config/`. Key scope: `notebook:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn kernel_config(
         &self,
         short_id: impl Display,
@@ -199,6 +213,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/kernel/status/`. Key scope: `notebook:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn kernel_status(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.kernel_status",
@@ -210,6 +225,7 @@ impl Notebooks {
     /// Reads `markdown` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`. Key scope: not known.
+    #[inline]
     pub fn markdown(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.markdown",
@@ -223,6 +239,7 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/run/`. Key scope: `notebook:write` and `query:read`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn sql_v2_run(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.sql_v2_run",
@@ -236,6 +253,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/state/`. Key scope: `notebook:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn sql_v2_state(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.sql_v2_state",
@@ -247,6 +265,7 @@ impl Notebooks {
     /// Runs PostHog's action `widgets_attach` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/attach/`. Key scope: `notebook:write`.
+    #[inline]
     pub fn widgets_attach(
         &self,
         short_id: impl Display,
@@ -266,6 +285,7 @@ impl Notebooks {
     /// Runs PostHog's action `widgets_cancel` on a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/cancel/`. Key scope: `notebook:write`.
+    #[inline]
     pub fn widgets_cancel(
         &self,
         short_id: impl Display,
@@ -287,6 +307,7 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/generate/`. Key scope: `notebook:write` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn widgets_generate(
         &self,
         short_id: impl Display,
@@ -306,6 +327,7 @@ impl Notebooks {
     /// Reads `widgets_status` of a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/status/`. Key scope: `notebook:read`.
+    #[inline]
     pub fn widgets_status(&self, short_id: impl Display, node_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -317,6 +339,7 @@ impl Notebooks {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, short_id: impl Display) -> NotebooksRuns {
         NotebooksRuns {
             at: self.at.id("short_id", &short_id).down("runs"),
@@ -324,6 +347,7 @@ impl Notebooks {
     }
 
     /// Sql v2.
+    #[inline]
     pub fn sql_v2(&self, short_id: impl Display) -> NotebooksSqlV2 {
         NotebooksSqlV2 {
             at: self.at.id("short_id", &short_id).down("sql_v2"),
@@ -337,36 +361,43 @@ pub enum NotebooksList {}
 
 impl<A> Request<A, NotebooksList> {
     /// Sets `contains`.
+    #[inline]
     pub fn contains(self, value: impl Display) -> Self {
         self.query("contains", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `user`.
+    #[inline]
     pub fn user(self, value: impl Display) -> Self {
         self.query("user", value)
     }
@@ -382,6 +413,7 @@ impl NotebooksRuns {
     /// Creates a run.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/runs/`. Key scope: `notebook:write` and `query:read`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("notebooks.runs.create", Method::POST, "/")).body(body)
     }
@@ -389,6 +421,7 @@ impl NotebooksRuns {
     /// Gets a run.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/runs/{run_id}/`. Key scope: not known.
+    #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -406,6 +439,7 @@ pub struct NotebooksSqlV2 {
 
 impl NotebooksSqlV2 {
     /// Runs.
+    #[inline]
     pub fn runs(&self) -> NotebooksSqlV2Runs {
         NotebooksSqlV2Runs {
             at: self.at.down("runs"),
@@ -425,6 +459,7 @@ impl NotebooksSqlV2Runs {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/`. Key scope: `notebook:read` and `query:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("run_id", &run_id).call(
             "notebooks.sql_v2.runs.get",
@@ -439,6 +474,7 @@ impl NotebooksSqlV2Runs {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn interrupt(&self, run_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("run_id", &run_id).call(
             "notebooks.sql_v2.runs.interrupt",

@@ -14,6 +14,7 @@ impl Oauth {
     /// `POST /oauth/introspect`. Key scope: not known.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn introspect(&self) -> Request<Value> {
         Request::new(
             self.at

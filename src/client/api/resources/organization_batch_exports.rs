@@ -15,6 +15,7 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExport> {
         Request::new(
             self.at
@@ -40,6 +42,7 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
         Request::new(
             self.at
@@ -53,6 +56,7 @@ impl OrganizationBatchExports {
     /// `PATCH /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -71,6 +75,7 @@ impl OrganizationBatchExports {
     /// `PUT /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -89,6 +94,7 @@ impl OrganizationBatchExports {
     /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.delete",
@@ -103,6 +109,7 @@ impl OrganizationBatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn run_test_step_new(&self) -> Request<Value> {
         Request::new(self.at.call(
             "organization.batch_exports.run_test_step_new",
@@ -116,6 +123,7 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/test/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn test(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -130,6 +138,7 @@ impl OrganizationBatchExports {
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog calls it deprecated.
+    #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.backfill",
@@ -143,6 +152,7 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.logs",
@@ -157,6 +167,7 @@ impl OrganizationBatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.pause",
@@ -171,6 +182,7 @@ impl OrganizationBatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.run_test_step",
@@ -185,6 +197,7 @@ impl OrganizationBatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.unpause",

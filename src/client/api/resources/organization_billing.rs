@@ -15,6 +15,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/features/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn features(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/forecast/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn forecast(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -39,6 +41,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/limits/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn limits(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -51,6 +54,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/projects/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn projects(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -63,6 +67,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/spend/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spend(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -75,6 +80,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/spend/timeseries/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spend_timeseries(&self) -> Request<Page<Value>, BillingTimeseries> {
         Request::new(self.at.call(
             "organization.billing.spend_timeseries",
@@ -88,6 +94,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/subscription/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn subscription(&self) -> Request<Value> {
         Request::new(self.at.call(
             "organization.billing.subscription",
@@ -101,6 +108,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/usage/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn usage(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -113,6 +121,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/usage/status/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn usage_status(&self) -> Request<Value> {
         Request::new(self.at.call(
             "organization.billing.usage_status",
@@ -126,6 +135,7 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/usage/timeseries/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn usage_timeseries(&self) -> Request<Page<Value>, BillingTimeseries> {
         Request::new(self.at.call(
             "organization.billing.usage_timeseries",
@@ -135,6 +145,7 @@ impl OrganizationBilling {
     }
 
     /// Products.
+    #[inline]
     pub fn products(&self) -> OrganizationBillingProducts {
         OrganizationBillingProducts {
             at: self.at.down("products"),
@@ -154,6 +165,7 @@ impl OrganizationBillingProducts {
     /// `GET /api/organizations/{organization_id}/billing/products/{product_key}/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, product_key: impl Display) -> Request<Value, OrganizationBillingProductsGet> {
         Request::new(self.at.id("product_key", &product_key).call(
             "organization.billing.products.get",
@@ -167,6 +179,7 @@ impl OrganizationBillingProducts {
     /// `GET /api/organizations/{organization_id}/billing/products/summary/`. Key scope: `billing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn summary(&self) -> Request<Value> {
         Request::new(self.at.call(
             "organization.billing.products.summary",
@@ -182,6 +195,7 @@ pub enum OrganizationBillingProductsGet {}
 
 impl<A> Request<A, OrganizationBillingProductsGet> {
     /// Sets `include_plans`.
+    #[inline]
     pub fn include_plans(self, value: bool) -> Self {
         self.query("include_plans", value)
     }

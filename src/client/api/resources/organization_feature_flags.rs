@@ -12,6 +12,7 @@ impl OrganizationFeatureFlags {
     /// Runs PostHog's action `copy_flags` on feature flags.
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn copy_flags(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "organization.feature_flags.copy_flags",
@@ -24,6 +25,7 @@ impl OrganizationFeatureFlags {
     /// Runs PostHog's action `copy_flags_dependency_requirements` on feature flags.
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/dependency_requirements/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn copy_flags_dependency_requirements(
         &self,
         body: &(impl Serialize + ?Sized),

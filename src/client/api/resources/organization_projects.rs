@@ -13,6 +13,7 @@ impl OrganizationProjects {
     /// Lists projects.
     ///
     /// `GET /api/organizations/{organization_id}/projects/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ProjectBasic>, LimitOffset> {
         Request::new(self.at.call("organization.projects.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl OrganizationProjects {
     /// Creates a project.
     ///
     /// `POST /api/organizations/{organization_id}/projects/`. Key scope: `project:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Project> {
         Request::new(
             self.at
@@ -31,6 +33,7 @@ impl OrganizationProjects {
     /// Gets a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/`. Key scope: `project:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Project> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl OrganizationProjects {
     /// Changes the given fields of a project.
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/`. Key scope: `project:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -60,6 +64,7 @@ impl OrganizationProjects {
     /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -78,6 +83,7 @@ impl OrganizationProjects {
     /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.delete",
@@ -91,6 +97,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_objects/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_default_objects(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.access_control_default_objects",
@@ -104,6 +111,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_properties/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_default_properties(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.access_control_default_properties",
@@ -117,6 +125,7 @@ impl OrganizationProjects {
     /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_default_rules/`. Key scope: `access_control:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_default_rules(
         &self,
         id: impl Display,
@@ -135,6 +144,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_defaults/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_defaults(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.access_control_defaults",
@@ -148,6 +158,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_objects/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_member_objects(
         &self,
         id: impl Display,
@@ -166,6 +177,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_properties/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_member_properties(
         &self,
         id: impl Display,
@@ -184,6 +196,7 @@ impl OrganizationProjects {
     /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_member_rules/`. Key scope: `access_control:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_member_rules(
         &self,
         id: impl Display,
@@ -202,6 +215,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_members/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_members(
         &self,
         id: impl Display,
@@ -218,6 +232,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_objects/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_role_objects(
         &self,
         id: impl Display,
@@ -236,6 +251,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_properties/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_role_properties(
         &self,
         id: impl Display,
@@ -254,6 +270,7 @@ impl OrganizationProjects {
     /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_role_rules/`. Key scope: `access_control:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_role_rules(
         &self,
         id: impl Display,
@@ -272,6 +289,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_roles/`. Key scope: `access_control:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn access_control_roles(
         &self,
         id: impl Display,
@@ -288,6 +306,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.activity",
@@ -301,6 +320,7 @@ impl OrganizationProjects {
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn add_product_intent(
         &self,
         id: impl Display,
@@ -320,6 +340,7 @@ impl OrganizationProjects {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn change_organization(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.change_organization",
@@ -333,6 +354,7 @@ impl OrganizationProjects {
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn complete_product_onboarding(
         &self,
         id: impl Display,
@@ -351,6 +373,7 @@ impl OrganizationProjects {
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_secret_token_backup(
         &self,
         id: impl Display,
@@ -369,6 +392,7 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.is_generating_demo_data",
@@ -382,6 +406,7 @@ impl OrganizationProjects {
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reset_token(
         &self,
         id: impl Display,
@@ -400,6 +425,7 @@ impl OrganizationProjects {
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn rotate_secret_token(
         &self,
         id: impl Display,
@@ -420,6 +446,7 @@ pub enum OrganizationProjectsAccessControlMembers {}
 
 impl<A> Request<A, OrganizationProjectsAccessControlMembers> {
     /// Sets `member_id`.
+    #[inline]
     pub fn member_id(self, value: impl Display) -> Self {
         self.query("member_id", value)
     }
@@ -431,6 +458,7 @@ pub enum OrganizationProjectsAccessControlRoles {}
 
 impl<A> Request<A, OrganizationProjectsAccessControlRoles> {
     /// Sets `role_id`.
+    #[inline]
     pub fn role_id(self, value: impl Display) -> Self {
         self.query("role_id", value)
     }

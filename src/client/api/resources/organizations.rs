@@ -13,6 +13,7 @@ impl Organizations {
     /// Lists organizations.
     ///
     /// `GET /api/organizations/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Organization>, LimitOffset> {
         Request::new(self.at.call("organizations.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Organizations {
     /// `POST /api/organizations/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organizations.create", Method::POST, "/")).body(body)
     }

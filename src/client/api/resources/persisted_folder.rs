@@ -15,6 +15,7 @@ impl PersistedFolder {
     /// `GET /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::PersistedFolder>, LimitOffset> {
         Request::new(self.at.call("persisted_folder.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl PersistedFolder {
     /// `POST /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::PersistedFolder> {
         Request::new(self.at.call("persisted_folder.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl PersistedFolder {
     /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PersistedFolder> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl PersistedFolder {
     /// `PATCH /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -64,6 +68,7 @@ impl PersistedFolder {
     /// `PUT /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -82,6 +87,7 @@ impl PersistedFolder {
     /// `DELETE /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl PersonalApiKeys {
     /// Reads `current` of personal api keys.
     ///
     /// `GET /api/personal_api_keys/@current`. Key scope: not known.
+    #[inline]
     pub fn current(&self) -> Request<models::PersonalApiKey> {
         Request::new(
             self.at

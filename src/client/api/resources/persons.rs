@@ -13,6 +13,7 @@ impl Persons {
     /// Lists persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/`. Key scope: `person:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Person>, PersonsList> {
         Request::new(self.at.call("persons.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Persons {
     /// Gets a person.
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/`. Key scope: `person:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Person, InTableFormat> {
         Request::new(self.at.id("id", &id).call("persons.get", Method::GET, "/"))
     }
@@ -29,6 +31,7 @@ impl Persons {
     /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -47,6 +50,7 @@ impl Persons {
     /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -65,6 +69,7 @@ impl Persons {
     /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done, PersonsDelete> {
         Request::new(
             self.at
@@ -78,6 +83,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
             self.at
@@ -90,6 +96,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
     ///
     /// Makes such a body: [`PersonDeletion`](models::PersonDeletion).
+    #[inline]
     pub fn bulk_delete(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -104,6 +111,7 @@ impl Persons {
     /// Reads `cohorts` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/cohorts/`. Key scope: `cohort:read` and `person:read`.
+    #[inline]
     pub fn cohorts(&self, person_id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.cohorts", Method::GET, "/cohorts/"))
             .query("person_id", person_id)
@@ -115,6 +123,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -127,6 +136,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
     }
@@ -137,6 +147,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
             "persons.create_funnel_correlation",
@@ -150,6 +161,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
             "persons.funnel_correlation",
@@ -163,6 +175,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn lifecycle(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -176,6 +189,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn reset_person_distinct_id(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
             "persons.reset_person_distinct_id",
@@ -189,6 +203,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn stickiness(&self) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -201,6 +216,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn trends(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
     }
@@ -208,6 +224,7 @@ impl Persons {
     /// Reads `values` of persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/values/`. Key scope: `person:read`.
+    #[inline]
     pub fn values(&self, key: impl Display) -> Request<Value, PersonsValues> {
         Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
     }
@@ -217,6 +234,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(
         &self,
         id: impl Display,
@@ -234,6 +252,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_events(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_events",
@@ -245,6 +264,7 @@ impl Persons {
     /// Runs PostHog's action `delete_property` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_property/`. Key scope: `person:write`.
+    #[inline]
     pub fn delete_property(
         &self,
         id: impl Display,
@@ -266,6 +286,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete_recordings(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_recordings",
@@ -279,6 +300,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn properties_timeline(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.properties_timeline",
@@ -293,6 +315,7 @@ impl Persons {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn split(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(
             self.at
@@ -304,6 +327,7 @@ impl Persons {
     /// Runs PostHog's action `update_property` on a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/update_property/`. Key scope: `person:write`.
+    #[inline]
     pub fn update_property(
         &self,
         id: impl Display,
@@ -328,46 +352,55 @@ pub enum PersonsList {}
 
 impl<A> Request<A, PersonsList> {
     /// Sets `client_query_id`.
+    #[inline]
     pub fn client_query_id(self, value: impl Display) -> Self {
         self.query("client_query_id", value)
     }
 
     /// Sets `distinct_id`.
+    #[inline]
     pub fn distinct_id(self, value: impl Display) -> Self {
         self.query("distinct_id", value)
     }
 
     /// Sets `email`.
+    #[inline]
     pub fn email(self, value: impl Display) -> Self {
         self.query("email", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `include_matched_fields`.
+    #[inline]
     pub fn include_matched_fields(self, value: bool) -> Self {
         self.query("include_matched_fields", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `properties`: any JSON.
+    #[inline]
     pub fn properties(self, value: impl Into<Value>) -> Self {
         self.query("properties", value.into())
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -379,11 +412,13 @@ pub enum PersonsDelete {}
 
 impl<A> Request<A, PersonsDelete> {
     /// Sets `delete_events`.
+    #[inline]
     pub fn delete_events(self, value: bool) -> Self {
         self.query("delete_events", value)
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
@@ -395,21 +430,25 @@ pub enum PersonsBulkDelete {}
 
 impl<A> Request<A, PersonsBulkDelete> {
     /// Sets `delete_events`.
+    #[inline]
     pub fn delete_events(self, value: bool) -> Self {
         self.query("delete_events", value)
     }
 
     /// Sets `distinct_ids`: any JSON.
+    #[inline]
     pub fn distinct_ids(self, value: impl Into<Value>) -> Self {
         self.query("distinct_ids", value.into())
     }
 
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `ids`: any JSON.
+    #[inline]
     pub fn ids(self, value: impl Into<Value>) -> Self {
         self.query("ids", value.into())
     }
@@ -421,11 +460,13 @@ pub enum PersonsValues {}
 
 impl<A> Request<A, PersonsValues> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `value`.
+    #[inline]
     pub fn value(self, value: impl Display) -> Self {
         self.query("value", value)
     }

@@ -11,6 +11,7 @@ pub struct PluginConfigs {
 
 impl PluginConfigs {
     /// Logs.
+    #[inline]
     pub fn logs(&self, plugin_config_id: impl Display) -> PluginConfigsLogs {
         PluginConfigsLogs {
             at: self
@@ -33,6 +34,7 @@ impl PluginConfigsLogs {
     /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::PluginLogEntry>, LimitOffset> {
         Request::new(self.at.call("plugin_configs.logs.list", Method::GET, "/"))
     }

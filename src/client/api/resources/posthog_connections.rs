@@ -14,6 +14,7 @@ impl PosthogConnections {
     /// `POST /api/projects/{project_id}/posthog_connections/{id}/forward/`. Key scope: `integration:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn forward(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "posthog_connections.forward",
@@ -26,6 +27,7 @@ impl PosthogConnections {
     /// Reads `target` of a posthog connection.
     ///
     /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`. Key scope: not known.
+    #[inline]
     pub fn target(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "posthog_connections.target",

@@ -12,6 +12,7 @@ impl ProductEnablement {
     /// Creates a product enablement.
     ///
     /// `POST /api/projects/{project_id}/product_enablement/`. Key scope: `product_enablement:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("product_enablement.create", Method::POST, "/")).body(body)
     }

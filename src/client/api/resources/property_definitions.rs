@@ -12,6 +12,7 @@ impl PropertyDefinitions {
     /// Lists property definitions.
     ///
     /// `GET /api/projects/{project_id}/property_definitions/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::PropertyDefinition>, PropertyDefinitionsList> {
         Request::new(self.at.call("property_definitions.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl PropertyDefinitions {
     /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PropertyDefinition> {
         Request::new(
             self.at
@@ -32,6 +34,7 @@ impl PropertyDefinitions {
     /// Changes the given fields of a property definition.
     ///
     /// `PATCH /api/projects/{project_id}/property_definitions/{id}/`. Key scope: `property_definition:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -50,6 +53,7 @@ impl PropertyDefinitions {
     /// `PUT /api/projects/{project_id}/property_definitions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -68,6 +72,7 @@ impl PropertyDefinitions {
     /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -81,6 +86,7 @@ impl PropertyDefinitions {
     /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn seen_together(&self) -> Request<Value> {
         Request::new(self.at.call(
             "property_definitions.seen_together",
@@ -96,66 +102,79 @@ pub enum PropertyDefinitionsList {}
 
 impl<A> Request<A, PropertyDefinitionsList> {
     /// Sets `event_names`.
+    #[inline]
     pub fn event_names(self, value: impl Display) -> Self {
         self.query("event_names", value)
     }
 
     /// Sets `exclude_core_properties`.
+    #[inline]
     pub fn exclude_core_properties(self, value: bool) -> Self {
         self.query("exclude_core_properties", value)
     }
 
     /// Sets `exclude_hidden`.
+    #[inline]
     pub fn exclude_hidden(self, value: bool) -> Self {
         self.query("exclude_hidden", value)
     }
 
     /// Sets `excluded_properties`.
+    #[inline]
     pub fn excluded_properties(self, value: impl Display) -> Self {
         self.query("excluded_properties", value)
     }
 
     /// Sets `filter_by_event_names`.
+    #[inline]
     pub fn filter_by_event_names(self, value: bool) -> Self {
         self.query("filter_by_event_names", value)
     }
 
     /// Sets `group_type_index`.
+    #[inline]
     pub fn group_type_index(self, value: i64) -> Self {
         self.query("group_type_index", value)
     }
 
     /// Sets `is_feature_flag`.
+    #[inline]
     pub fn is_feature_flag(self, value: bool) -> Self {
         self.query("is_feature_flag", value)
     }
 
     /// Sets `is_numerical`.
+    #[inline]
     pub fn is_numerical(self, value: bool) -> Self {
         self.query("is_numerical", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `properties`.
+    #[inline]
     pub fn properties(self, value: impl Display) -> Self {
         self.query("properties", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: values::PropertyDefinitionType) -> Self {
         self.query("type", value)
     }

@@ -13,6 +13,7 @@ impl ProxyRecords {
     /// Lists proxy records.
     ///
     /// `GET /api/organizations/{organization_id}/proxy_records/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::ProxyRecord>, LimitOffset> {
         Request::new(
             self.at
@@ -23,6 +24,7 @@ impl ProxyRecords {
     /// Creates a proxy record.
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/`. Key scope: `organization:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ProxyRecord> {
         Request::new(
             self.at
@@ -34,6 +36,7 @@ impl ProxyRecords {
     /// Gets a proxy record.
     ///
     /// `GET /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: `organization:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ProxyRecord> {
         Request::new(
             self.at
@@ -47,6 +50,7 @@ impl ProxyRecords {
     /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -65,6 +69,7 @@ impl ProxyRecords {
     /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -81,6 +86,7 @@ impl ProxyRecords {
     /// Deletes a proxy record.
     ///
     /// `DELETE /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: `organization:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "organization.proxy_records.delete",
@@ -94,6 +100,7 @@ impl ProxyRecords {
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/diagnose/`. Key scope: `organization:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn diagnose(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.proxy_records.diagnose",
@@ -107,6 +114,7 @@ impl ProxyRecords {
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/retry/`. Key scope: `organization:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn retry(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "organization.proxy_records.retry",

@@ -12,6 +12,7 @@ impl Queries {
     /// Creates a query.
     ///
     /// `POST /api/{scope}/{project_id}/query/`. Key scope: `query:read`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::HogQlAnswer> {
         Request::new(self.at.call("query.create", Method::POST, "/")).body(body)
     }
@@ -21,6 +22,7 @@ impl Queries {
     /// `GET /api/{scope}/{project_id}/query/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::QueryStatusResponse> {
         Request::new(self.at.id("id", &id).call("query.get", Method::GET, "/"))
     }
@@ -30,6 +32,7 @@ impl Queries {
     /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -44,6 +47,7 @@ impl Queries {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn check_auth_for_async(&self) -> Request<Value> {
         Request::new(self.at.call(
             "query.check_auth_for_async",
@@ -57,6 +61,7 @@ impl Queries {
     /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn draft_sql(&self) -> Request<Value> {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
     }
@@ -66,6 +71,7 @@ impl Queries {
     /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn upgrade(&self, body: &(impl Serialize + ?Sized)) -> Request<models::QueryUpgrade> {
         Request::new(self.at.call("query.upgrade", Method::POST, "/upgrade/")).body(body)
     }
@@ -75,6 +81,7 @@ impl Queries {
     /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn log(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -88,6 +95,7 @@ impl Queries {
     /// `POST /api/projects/{project_id}/query/{query_kind}/`. Key scope: not known.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn create_of_kind(
         &self,
         query_kind: impl Display,

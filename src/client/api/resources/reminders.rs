@@ -13,6 +13,7 @@ impl Reminders {
     /// Lists reminders.
     ///
     /// `GET /api/reminders/`. Key scope: `user:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("reminders.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl Reminders {
     /// Creates a reminder.
     ///
     /// `POST /api/reminders/`. Key scope: `user:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("reminders.create", Method::POST, "/")).body(body)
     }
@@ -27,6 +29,7 @@ impl Reminders {
     /// Gets a reminder.
     ///
     /// `GET /api/reminders/{id}/`. Key scope: `user:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -38,6 +41,7 @@ impl Reminders {
     /// Changes the given fields of a reminder.
     ///
     /// `PATCH /api/reminders/{id}/`. Key scope: `user:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -50,6 +54,7 @@ impl Reminders {
     /// Deletes a reminder, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/reminders/{id}/`. Key scope: `user:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -10,6 +10,7 @@ pub struct ReviewHog {
 
 impl ReviewHog {
     /// Reviews.
+    #[inline]
     pub fn reviews(&self) -> ReviewHogReviews {
         ReviewHogReviews {
             at: self.at.down("reviews"),
@@ -29,6 +30,7 @@ impl ReviewHogReviews {
     /// `GET /api/projects/{project_id}/review_hog/reviews/`. Key scope: `review_hog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value, ReviewHogReviewsList> {
         Request::new(self.at.call("review_hog.reviews.list", Method::GET, "/"))
     }
@@ -38,6 +40,7 @@ impl ReviewHogReviews {
     /// `GET /api/projects/{project_id}/review_hog/reviews/{id}/`. Key scope: `review_hog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value, ReviewHogReviewsGet> {
         Request::new(
             self.at
@@ -51,6 +54,7 @@ impl ReviewHogReviews {
     /// `GET /api/projects/{project_id}/review_hog/reviews/pr_status/`. Key scope: `review_hog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn pr_status(&self, pr_url: impl Display) -> Request<Value, ReviewHogReviewsPrStatus> {
         Request::new(
             self.at
@@ -64,6 +68,7 @@ impl ReviewHogReviews {
     /// `POST /api/projects/{project_id}/review_hog/reviews/trigger/`. Key scope: `review_hog:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trigger(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -79,11 +84,13 @@ pub enum ReviewHogReviewsList {}
 
 impl<A> Request<A, ReviewHogReviewsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `scope`.
+    #[inline]
     pub fn scope(self, value: values::ReviewScope) -> Self {
         self.query("scope", value)
     }
@@ -95,6 +102,7 @@ pub enum ReviewHogReviewsGet {}
 
 impl<A> Request<A, ReviewHogReviewsGet> {
     /// Sets `run_index`.
+    #[inline]
     pub fn run_index(self, value: i64) -> Self {
         self.query("run_index", value)
     }
@@ -106,16 +114,19 @@ pub enum ReviewHogReviewsPrStatus {}
 
 impl<A> Request<A, ReviewHogReviewsPrStatus> {
     /// Sets `head_sha`.
+    #[inline]
     pub fn head_sha(self, value: impl Display) -> Self {
         self.query("head_sha", value)
     }
 
     /// Sets `requested_at`: a time or date in ISO 8601.
+    #[inline]
     pub fn requested_at(self, value: impl Display) -> Self {
         self.query("requested_at", value)
     }
 
     /// Sets `run_mode`.
+    #[inline]
     pub fn run_mode(self, value: values::RunMode) -> Self {
         self.query("run_mode", value)
     }

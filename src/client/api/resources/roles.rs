@@ -13,6 +13,7 @@ impl Roles {
     /// Lists roles.
     ///
     /// `GET /api/organizations/{organization_id}/roles/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Role>, LimitOffset> {
         Request::new(self.at.call("organization.roles.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl Roles {
     /// `POST /api/organizations/{organization_id}/roles/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Role> {
         Request::new(self.at.call("organization.roles.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl Roles {
     /// Gets a role.
     ///
     /// `GET /api/organizations/{organization_id}/roles/{id}/`. Key scope: `organization:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Role> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl Roles {
     /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -60,6 +64,7 @@ impl Roles {
     /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -78,6 +83,7 @@ impl Roles {
     /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -87,6 +93,7 @@ impl Roles {
     }
 
     /// Role memberships.
+    #[inline]
     pub fn role_memberships(&self, role_id: impl Display) -> RolesRoleMemberships {
         RolesRoleMemberships {
             at: self.at.id("role_id", &role_id).down("role_memberships"),
@@ -104,6 +111,7 @@ impl RolesRoleMemberships {
     /// Lists role memberships.
     ///
     /// `GET /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: `organization:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::RoleMembership>, LimitOffset> {
         Request::new(
             self.at
@@ -116,6 +124,7 @@ impl RolesRoleMemberships {
     /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::RoleMembership> {
         Request::new(self.at.call(
             "organization.roles.role_memberships.create",
@@ -130,6 +139,7 @@ impl RolesRoleMemberships {
     /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "organization.roles.role_memberships.delete",

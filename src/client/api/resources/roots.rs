@@ -7,6 +7,7 @@ impl Project {
     /// Gets this project.
     ///
     /// `GET /api/projects/{id}/`. Key scope: not known.
+    #[inline]
     pub fn get(&self) -> Request<models::Project> {
         Request::new(self.at.call("project.get", Method::GET, "/"))
     }
@@ -14,11 +15,13 @@ impl Project {
     /// Changes the given fields of this project.
     ///
     /// `PATCH /api/projects/{id}/`. Key scope: `project:write`.
+    #[inline]
     pub fn update(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Project> {
         Request::new(self.at.call("project.update", Method::PATCH, "/")).body(body)
     }
 
     /// Account relationship definitions.
+    #[inline]
     pub fn account_relationship_definitions(&self) -> AccountRelationshipDefinitions {
         AccountRelationshipDefinitions {
             at: self.at.down("account_relationship_definitions"),
@@ -26,6 +29,7 @@ impl Project {
     }
 
     /// Accounts.
+    #[inline]
     pub fn accounts(&self) -> Accounts {
         Accounts {
             at: self.at.down("accounts"),
@@ -33,6 +37,7 @@ impl Project {
     }
 
     /// Actions.
+    #[inline]
     pub fn actions(&self) -> Actions {
         Actions {
             at: self.at.down("actions"),
@@ -40,6 +45,7 @@ impl Project {
     }
 
     /// Activity log.
+    #[inline]
     pub fn activity_log(&self) -> ActivityLog {
         ActivityLog {
             at: self.at.down("activity_log"),
@@ -47,6 +53,7 @@ impl Project {
     }
 
     /// Advanced activity logs.
+    #[inline]
     pub fn advanced_activity_logs(&self) -> AdvancedActivityLogs {
         AdvancedActivityLogs {
             at: self.at.down("advanced_activity_logs"),
@@ -54,6 +61,7 @@ impl Project {
     }
 
     /// AEO prompts.
+    #[inline]
     pub fn aeo_prompts(&self) -> AeoPrompts {
         AeoPrompts {
             at: self.at.down("aeo_prompts"),
@@ -61,6 +69,7 @@ impl Project {
     }
 
     /// Agents.
+    #[inline]
     pub fn agents(&self) -> Agents {
         Agents {
             at: self.at.down("agents"),
@@ -68,6 +77,7 @@ impl Project {
     }
 
     /// AI observability.
+    #[inline]
     pub fn ai_observability(&self) -> AiObservability {
         AiObservability {
             at: self.at.down("ai_observability"),
@@ -75,6 +85,7 @@ impl Project {
     }
 
     /// Alerts.
+    #[inline]
     pub fn alerts(&self) -> Alerts {
         Alerts {
             at: self.at.down("alerts"),
@@ -82,6 +93,7 @@ impl Project {
     }
 
     /// Annotations.
+    #[inline]
     pub fn annotations(&self) -> Annotations {
         Annotations {
             at: self.at.down("annotations"),
@@ -89,6 +101,7 @@ impl Project {
     }
 
     /// Announcements.
+    #[inline]
     pub fn announcements(&self) -> Announcements {
         Announcements {
             at: self.at.down("announcements"),
@@ -96,6 +109,7 @@ impl Project {
     }
 
     /// App metrics.
+    #[inline]
     pub fn app_metrics(&self) -> AppMetrics {
         AppMetrics {
             at: self.at.down("app_metrics"),
@@ -103,6 +117,7 @@ impl Project {
     }
 
     /// Approval policies.
+    #[inline]
     pub fn approval_policies(&self) -> ApprovalPolicies {
         ApprovalPolicies {
             at: self.at.down("approval_policies"),
@@ -110,6 +125,7 @@ impl Project {
     }
 
     /// Autoresearch.
+    #[inline]
     pub fn autoresearch(&self) -> Autoresearch {
         Autoresearch {
             at: self.at.down("autoresearch"),
@@ -117,6 +133,7 @@ impl Project {
     }
 
     /// Batch exports.
+    #[inline]
     pub fn batch_exports(&self) -> BatchExports {
         BatchExports {
             at: self.at.down("batch_exports"),
@@ -124,6 +141,7 @@ impl Project {
     }
 
     /// Business knowledge.
+    #[inline]
     pub fn business_knowledge(&self) -> BusinessKnowledge {
         BusinessKnowledge {
             at: self.at.down("business_knowledge"),
@@ -131,6 +149,7 @@ impl Project {
     }
 
     /// Canvases.
+    #[inline]
     pub fn canvases(&self) -> Canvases {
         Canvases {
             at: self.at.down("canvases"),
@@ -138,6 +157,7 @@ impl Project {
     }
 
     /// Change feed.
+    #[inline]
     pub fn change_feed(&self) -> ChangeFeed {
         ChangeFeed {
             at: self.at.down("change_feed"),
@@ -145,6 +165,7 @@ impl Project {
     }
 
     /// Change requests.
+    #[inline]
     pub fn change_requests(&self) -> ChangeRequests {
         ChangeRequests {
             at: self.at.down("change_requests"),
@@ -152,6 +173,7 @@ impl Project {
     }
 
     /// Cohorts.
+    #[inline]
     pub fn cohorts(&self) -> Cohorts {
         Cohorts {
             at: self.at.down("cohorts"),
@@ -159,6 +181,7 @@ impl Project {
     }
 
     /// Comments.
+    #[inline]
     pub fn comments(&self) -> Comments {
         Comments {
             at: self.at.down("comments"),
@@ -166,6 +189,7 @@ impl Project {
     }
 
     /// Context layer.
+    #[inline]
     pub fn context_layer(&self) -> ContextLayer {
         ContextLayer {
             at: self.at.down("context_layer"),
@@ -173,6 +197,7 @@ impl Project {
     }
 
     /// Conversations.
+    #[inline]
     pub fn conversations(&self) -> Conversations {
         Conversations {
             at: self.at.down("conversations"),
@@ -180,6 +205,7 @@ impl Project {
     }
 
     /// Custom property definitions.
+    #[inline]
     pub fn custom_property_definitions(&self) -> CustomPropertyDefinitions {
         CustomPropertyDefinitions {
             at: self.at.down("custom_property_definitions"),
@@ -187,6 +213,7 @@ impl Project {
     }
 
     /// Custom property sources.
+    #[inline]
     pub fn custom_property_sources(&self) -> CustomPropertySources {
         CustomPropertySources {
             at: self.at.down("custom_property_sources"),
@@ -194,6 +221,7 @@ impl Project {
     }
 
     /// Customer tasks.
+    #[inline]
     pub fn customer_tasks(&self) -> CustomerTasks {
         CustomerTasks {
             at: self.at.down("customer_tasks"),
@@ -201,6 +229,7 @@ impl Project {
     }
 
     /// Dashboard templates.
+    #[inline]
     pub fn dashboard_templates(&self) -> DashboardTemplates {
         DashboardTemplates {
             at: self.at.down("dashboard_templates"),
@@ -208,6 +237,7 @@ impl Project {
     }
 
     /// Dashboards.
+    #[inline]
     pub fn dashboards(&self) -> Dashboards {
         Dashboards {
             at: self.at.down("dashboards"),
@@ -215,6 +245,7 @@ impl Project {
     }
 
     /// Data catalog.
+    #[inline]
     pub fn data_catalog(&self) -> DataCatalog {
         DataCatalog {
             at: self.at.down("data_catalog"),
@@ -222,6 +253,7 @@ impl Project {
     }
 
     /// Data color themes.
+    #[inline]
     pub fn data_color_themes(&self) -> DataColorThemes {
         DataColorThemes {
             at: self.at.down("data_color_themes"),
@@ -229,6 +261,7 @@ impl Project {
     }
 
     /// Data modeling jobs.
+    #[inline]
     pub fn data_modeling_jobs(&self) -> DataModelingJobs {
         DataModelingJobs {
             at: self.at.down("data_modeling_jobs"),
@@ -236,6 +269,7 @@ impl Project {
     }
 
     /// Data quality checks.
+    #[inline]
     pub fn data_quality_checks(&self) -> DataQualityChecks {
         DataQualityChecks {
             at: self.at.down("data_quality_checks"),
@@ -243,6 +277,7 @@ impl Project {
     }
 
     /// Data warehouse.
+    #[inline]
     pub fn data_warehouse(&self) -> DataWarehouse {
         DataWarehouse {
             at: self.at.down("data_warehouse"),
@@ -250,6 +285,7 @@ impl Project {
     }
 
     /// Dataset items.
+    #[inline]
     pub fn dataset_items(&self) -> DatasetItems {
         DatasetItems {
             at: self.at.down("dataset_items"),
@@ -257,6 +293,7 @@ impl Project {
     }
 
     /// Datasets.
+    #[inline]
     pub fn datasets(&self) -> Datasets {
         Datasets {
             at: self.at.down("datasets"),
@@ -264,6 +301,7 @@ impl Project {
     }
 
     /// Early access features.
+    #[inline]
     pub fn early_access_feature(&self) -> EarlyAccessFeature {
         EarlyAccessFeature {
             at: self.at.down("early_access_feature"),
@@ -271,6 +309,7 @@ impl Project {
     }
 
     /// Elements.
+    #[inline]
     pub fn elements(&self) -> Elements {
         Elements {
             at: self.at.down("elements"),
@@ -278,6 +317,7 @@ impl Project {
     }
 
     /// Endpoints.
+    #[inline]
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
             at: self.at.down("endpoints"),
@@ -285,6 +325,7 @@ impl Project {
     }
 
     /// Engineering analytics.
+    #[inline]
     pub fn engineering_analytics(&self) -> EngineeringAnalytics {
         EngineeringAnalytics {
             at: self.at.down("engineering_analytics"),
@@ -292,6 +333,7 @@ impl Project {
     }
 
     /// Environments.
+    #[inline]
     pub fn environments(&self) -> Environments {
         Environments {
             at: self.at.down("environments"),
@@ -299,6 +341,7 @@ impl Project {
     }
 
     /// Error tracking.
+    #[inline]
     pub fn error_tracking(&self) -> ErrorTracking {
         ErrorTracking {
             at: self.at.down("error_tracking"),
@@ -306,6 +349,7 @@ impl Project {
     }
 
     /// Evaluation directories.
+    #[inline]
     pub fn evaluation_directories(&self) -> EvaluationDirectories {
         EvaluationDirectories {
             at: self.at.down("evaluation_directories"),
@@ -313,6 +357,7 @@ impl Project {
     }
 
     /// Evaluation runs.
+    #[inline]
     pub fn evaluation_runs(&self) -> EvaluationRuns {
         EvaluationRuns {
             at: self.at.down("evaluation_runs"),
@@ -320,6 +365,7 @@ impl Project {
     }
 
     /// Evaluations.
+    #[inline]
     pub fn evaluations(&self) -> Evaluations {
         Evaluations {
             at: self.at.down("evaluations"),
@@ -327,6 +373,7 @@ impl Project {
     }
 
     /// Event definitions.
+    #[inline]
     pub fn event_definitions(&self) -> EventDefinitions {
         EventDefinitions {
             at: self.at.down("event_definitions"),
@@ -334,6 +381,7 @@ impl Project {
     }
 
     /// Event schemas.
+    #[inline]
     pub fn event_schemas(&self) -> EventSchemas {
         EventSchemas {
             at: self.at.down("event_schemas"),
@@ -341,6 +389,7 @@ impl Project {
     }
 
     /// Event streams.
+    #[inline]
     pub fn event_streams(&self) -> EventStreams {
         EventStreams {
             at: self.at.down("event_streams"),
@@ -348,6 +397,7 @@ impl Project {
     }
 
     /// Events.
+    #[inline]
     pub fn events(&self) -> Events {
         Events {
             at: self.at.down("events"),
@@ -355,6 +405,7 @@ impl Project {
     }
 
     /// Experiment holdouts.
+    #[inline]
     pub fn experiment_holdouts(&self) -> ExperimentHoldouts {
         ExperimentHoldouts {
             at: self.at.down("experiment_holdouts"),
@@ -362,6 +413,7 @@ impl Project {
     }
 
     /// Saved metrics of experiments.
+    #[inline]
     pub fn experiment_saved_metrics(&self) -> ExperimentSavedMetrics {
         ExperimentSavedMetrics {
             at: self.at.down("experiment_saved_metrics"),
@@ -369,6 +421,7 @@ impl Project {
     }
 
     /// Experiments.
+    #[inline]
     pub fn experiments(&self) -> Experiments {
         Experiments {
             at: self.at.down("experiments"),
@@ -376,6 +429,7 @@ impl Project {
     }
 
     /// Exports.
+    #[inline]
     pub fn exports(&self) -> Exports {
         Exports {
             at: self.at.down("exports"),
@@ -383,6 +437,7 @@ impl Project {
     }
 
     /// External data destinations.
+    #[inline]
     pub fn external_data_destinations(&self) -> ExternalDataDestinations {
         ExternalDataDestinations {
             at: self.at.down("external_data_destinations"),
@@ -390,6 +445,7 @@ impl Project {
     }
 
     /// External data schemas.
+    #[inline]
     pub fn external_data_schemas(&self) -> ExternalDataSchemas {
         ExternalDataSchemas {
             at: self.at.down("external_data_schemas"),
@@ -397,6 +453,7 @@ impl Project {
     }
 
     /// External data sources.
+    #[inline]
     pub fn external_data_sources(&self) -> ExternalDataSources {
         ExternalDataSources {
             at: self.at.down("external_data_sources"),
@@ -404,6 +461,7 @@ impl Project {
     }
 
     /// Feature flags.
+    #[inline]
     pub fn feature_flags(&self) -> FeatureFlags {
         FeatureFlags {
             at: self.at.down("feature_flags"),
@@ -411,6 +469,7 @@ impl Project {
     }
 
     /// Feature request product areas.
+    #[inline]
     pub fn feature_request_product_areas(&self) -> FeatureRequestProductAreas {
         FeatureRequestProductAreas {
             at: self.at.down("feature_request_product_areas"),
@@ -418,6 +477,7 @@ impl Project {
     }
 
     /// Feature requests.
+    #[inline]
     pub fn feature_requests(&self) -> FeatureRequests {
         FeatureRequests {
             at: self.at.down("feature_requests"),
@@ -425,6 +485,7 @@ impl Project {
     }
 
     /// Field notes.
+    #[inline]
     pub fn field_notes(&self) -> FieldNotes {
         FieldNotes {
             at: self.at.down("field_notes"),
@@ -432,6 +493,7 @@ impl Project {
     }
 
     /// File download batch exports.
+    #[inline]
     pub fn file_download_batch_exports(&self) -> FileDownloadBatchExports {
         FileDownloadBatchExports {
             at: self.at.down("file_download_batch_exports"),
@@ -439,6 +501,7 @@ impl Project {
     }
 
     /// File system entries.
+    #[inline]
     pub fn file_system(&self) -> FileSystem {
         FileSystem {
             at: self.at.down("file_system"),
@@ -446,6 +509,7 @@ impl Project {
     }
 
     /// File system shortcuts.
+    #[inline]
     pub fn file_system_shortcut(&self) -> FileSystemShortcut {
         FileSystemShortcut {
             at: self.at.down("file_system_shortcut"),
@@ -453,6 +517,7 @@ impl Project {
     }
 
     /// Flag value.
+    #[inline]
     pub fn flag_value(&self) -> FlagValue {
         FlagValue {
             at: self.at.down("flag_value"),
@@ -460,6 +525,7 @@ impl Project {
     }
 
     /// Groups.
+    #[inline]
     pub fn groups(&self) -> Groups {
         Groups {
             at: self.at.down("groups"),
@@ -467,6 +533,7 @@ impl Project {
     }
 
     /// Group types.
+    #[inline]
     pub fn groups_types(&self) -> GroupsTypes {
         GroupsTypes {
             at: self.at.down("groups_types"),
@@ -474,6 +541,7 @@ impl Project {
     }
 
     /// Health issues.
+    #[inline]
     pub fn health_issues(&self) -> HealthIssues {
         HealthIssues {
             at: self.at.down("health_issues"),
@@ -481,6 +549,7 @@ impl Project {
     }
 
     /// Heatmaps.
+    #[inline]
     pub fn heatmaps(&self) -> Heatmaps {
         Heatmaps {
             at: self.at.down("heatmaps"),
@@ -488,6 +557,7 @@ impl Project {
     }
 
     /// Hog flow templates.
+    #[inline]
     pub fn hog_flow_templates(&self) -> HogFlowTemplates {
         HogFlowTemplates {
             at: self.at.down("hog_flow_templates"),
@@ -495,6 +565,7 @@ impl Project {
     }
 
     /// Hog flows.
+    #[inline]
     pub fn hog_flows(&self) -> HogFlows {
         HogFlows {
             at: self.at.down("hog_flows"),
@@ -502,6 +573,7 @@ impl Project {
     }
 
     /// Hog function templates.
+    #[inline]
     pub fn hog_function_templates(&self) -> HogFunctionTemplates {
         HogFunctionTemplates {
             at: self.at.down("hog_function_templates"),
@@ -509,6 +581,7 @@ impl Project {
     }
 
     /// Hog functions.
+    #[inline]
     pub fn hog_functions(&self) -> HogFunctions {
         HogFunctions {
             at: self.at.down("hog_functions"),
@@ -516,6 +589,7 @@ impl Project {
     }
 
     /// Insight variables.
+    #[inline]
     pub fn insight_variables(&self) -> InsightVariables {
         InsightVariables {
             at: self.at.down("insight_variables"),
@@ -523,6 +597,7 @@ impl Project {
     }
 
     /// Insights.
+    #[inline]
     pub fn insights(&self) -> Insights {
         Insights {
             at: self.at.down("insights"),
@@ -530,6 +605,7 @@ impl Project {
     }
 
     /// Integrations.
+    #[inline]
     pub fn integrations(&self) -> Integrations {
         Integrations {
             at: self.at.down("integrations"),
@@ -537,6 +613,7 @@ impl Project {
     }
 
     /// LLM analytics.
+    #[inline]
     pub fn llm_analytics(&self) -> LlmAnalytics {
         LlmAnalytics {
             at: self.at.down("llm_analytics"),
@@ -544,6 +621,7 @@ impl Project {
     }
 
     /// LLM gateway.
+    #[inline]
     pub fn llm_gateway(&self) -> LlmGateway {
         LlmGateway {
             at: self.at.down("llm_gateway"),
@@ -551,6 +629,7 @@ impl Project {
     }
 
     /// LLM prompts.
+    #[inline]
     pub fn llm_prompts(&self) -> LlmPrompts {
         LlmPrompts {
             at: self.at.down("llm_prompts"),
@@ -558,6 +637,7 @@ impl Project {
     }
 
     /// LLM skills.
+    #[inline]
     pub fn llm_skills(&self) -> LlmSkills {
         LlmSkills {
             at: self.at.down("llm_skills"),
@@ -565,6 +645,7 @@ impl Project {
     }
 
     /// Logs.
+    #[inline]
     pub fn logs(&self) -> Logs {
         Logs {
             at: self.at.down("logs"),
@@ -572,6 +653,7 @@ impl Project {
     }
 
     /// Marketing analytics.
+    #[inline]
     pub fn marketing_analytics(&self) -> MarketingAnalytics {
         MarketingAnalytics {
             at: self.at.down("marketing_analytics"),
@@ -579,6 +661,7 @@ impl Project {
     }
 
     /// Max tools.
+    #[inline]
     pub fn max_tools(&self) -> MaxTools {
         MaxTools {
             at: self.at.down("max_tools"),
@@ -586,6 +669,7 @@ impl Project {
     }
 
     /// MCP analytics.
+    #[inline]
     pub fn mcp_analytics(&self) -> McpAnalytics {
         McpAnalytics {
             at: self.at.down("mcp_analytics"),
@@ -593,6 +677,7 @@ impl Project {
     }
 
     /// MCP registry.
+    #[inline]
     pub fn mcp_registry(&self) -> McpRegistry {
         McpRegistry {
             at: self.at.down("mcp_registry"),
@@ -600,6 +685,7 @@ impl Project {
     }
 
     /// MCP server installations.
+    #[inline]
     pub fn mcp_server_installations(&self) -> McpServerInstallations {
         McpServerInstallations {
             at: self.at.down("mcp_server_installations"),
@@ -607,6 +693,7 @@ impl Project {
     }
 
     /// MCP tools.
+    #[inline]
     pub fn mcp_tools(&self) -> McpTools {
         McpTools {
             at: self.at.down("mcp_tools"),
@@ -614,6 +701,7 @@ impl Project {
     }
 
     /// Messaging categories.
+    #[inline]
     pub fn messaging_categories(&self) -> MessagingCategories {
         MessagingCategories {
             at: self.at.down("messaging_categories"),
@@ -621,6 +709,7 @@ impl Project {
     }
 
     /// Messaging preferences.
+    #[inline]
     pub fn messaging_preferences(&self) -> MessagingPreferences {
         MessagingPreferences {
             at: self.at.down("messaging_preferences"),
@@ -628,6 +717,7 @@ impl Project {
     }
 
     /// Messaging supabase auth emails.
+    #[inline]
     pub fn messaging_supabase_auth_emails(&self) -> MessagingSupabaseAuthEmails {
         MessagingSupabaseAuthEmails {
             at: self.at.down("messaging_supabase_auth_emails"),
@@ -635,6 +725,7 @@ impl Project {
     }
 
     /// Messaging templates.
+    #[inline]
     pub fn messaging_templates(&self) -> MessagingTemplates {
         MessagingTemplates {
             at: self.at.down("messaging_templates"),
@@ -642,6 +733,7 @@ impl Project {
     }
 
     /// Metrics.
+    #[inline]
     pub fn metrics(&self) -> Metrics {
         Metrics {
             at: self.at.down("metrics"),
@@ -649,6 +741,7 @@ impl Project {
     }
 
     /// Notebook widgets.
+    #[inline]
     pub fn notebook_widgets(&self) -> NotebookWidgets {
         NotebookWidgets {
             at: self.at.down("notebook_widgets"),
@@ -656,6 +749,7 @@ impl Project {
     }
 
     /// Notebooks.
+    #[inline]
     pub fn notebooks(&self) -> Notebooks {
         Notebooks {
             at: self.at.down("notebooks"),
@@ -663,6 +757,7 @@ impl Project {
     }
 
     /// Persisted folders.
+    #[inline]
     pub fn persisted_folder(&self) -> PersistedFolder {
         PersistedFolder {
             at: self.at.down("persisted_folder"),
@@ -670,6 +765,7 @@ impl Project {
     }
 
     /// Persons.
+    #[inline]
     pub fn persons(&self) -> Persons {
         Persons {
             at: self.at.down("persons"),
@@ -677,6 +773,7 @@ impl Project {
     }
 
     /// Plugin configs.
+    #[inline]
     pub fn plugin_configs(&self) -> PluginConfigs {
         PluginConfigs {
             at: self.at.down("plugin_configs"),
@@ -684,6 +781,7 @@ impl Project {
     }
 
     /// Posthog connections.
+    #[inline]
     pub fn posthog_connections(&self) -> PosthogConnections {
         PosthogConnections {
             at: self.at.down("posthog_connections"),
@@ -691,6 +789,7 @@ impl Project {
     }
 
     /// Product enablement.
+    #[inline]
     pub fn product_enablement(&self) -> ProductEnablement {
         ProductEnablement {
             at: self.at.down("product_enablement"),
@@ -698,6 +797,7 @@ impl Project {
     }
 
     /// Property definitions.
+    #[inline]
     pub fn property_definitions(&self) -> PropertyDefinitions {
         PropertyDefinitions {
             at: self.at.down("property_definitions"),
@@ -705,6 +805,7 @@ impl Project {
     }
 
     /// Queries.
+    #[inline]
     pub fn queries(&self) -> Queries {
         Queries {
             at: self.at.down("query"),
@@ -712,6 +813,7 @@ impl Project {
     }
 
     /// Review hog.
+    #[inline]
     pub fn review_hog(&self) -> ReviewHog {
         ReviewHog {
             at: self.at.down("review_hog"),
@@ -719,6 +821,7 @@ impl Project {
     }
 
     /// Saved heatmaps.
+    #[inline]
     pub fn saved(&self) -> Saved {
         Saved {
             at: self.at.down("saved"),
@@ -726,6 +829,7 @@ impl Project {
     }
 
     /// Saved query column annotations.
+    #[inline]
     pub fn saved_query_column_annotations(&self) -> SavedQueryColumnAnnotations {
         SavedQueryColumnAnnotations {
             at: self.at.down("saved_query_column_annotations"),
@@ -733,6 +837,7 @@ impl Project {
     }
 
     /// Scheduled changes.
+    #[inline]
     pub fn scheduled_changes(&self) -> ScheduledChanges {
         ScheduledChanges {
             at: self.at.down("scheduled_changes"),
@@ -740,6 +845,7 @@ impl Project {
     }
 
     /// Search.
+    #[inline]
     pub fn search(&self) -> Search {
         Search {
             at: self.at.down("search"),
@@ -747,6 +853,7 @@ impl Project {
     }
 
     /// Session recording playlists.
+    #[inline]
     pub fn session_recording_playlists(&self) -> SessionRecordingPlaylists {
         SessionRecordingPlaylists {
             at: self.at.down("session_recording_playlists"),
@@ -754,6 +861,7 @@ impl Project {
     }
 
     /// Session recordings.
+    #[inline]
     pub fn session_recordings(&self) -> SessionRecordings {
         SessionRecordings {
             at: self.at.down("session_recordings"),
@@ -761,6 +869,7 @@ impl Project {
     }
 
     /// Session summaries.
+    #[inline]
     pub fn session_summaries(&self) -> SessionSummaries {
         SessionSummaries {
             at: self.at.down("session_summaries"),
@@ -768,6 +877,7 @@ impl Project {
     }
 
     /// Sessions.
+    #[inline]
     pub fn sessions(&self) -> Sessions {
         Sessions {
             at: self.at.down("sessions"),
@@ -775,6 +885,7 @@ impl Project {
     }
 
     /// Signals.
+    #[inline]
     pub fn signals(&self) -> Signals {
         Signals {
             at: self.at.down("signals"),
@@ -782,6 +893,7 @@ impl Project {
     }
 
     /// Stamphog.
+    #[inline]
     pub fn stamphog(&self) -> Stamphog {
         Stamphog {
             at: self.at.down("stamphog"),
@@ -789,6 +901,7 @@ impl Project {
     }
 
     /// Streamlit apps.
+    #[inline]
     pub fn streamlit_apps(&self) -> StreamlitApps {
         StreamlitApps {
             at: self.at.down("streamlit_apps"),
@@ -796,6 +909,7 @@ impl Project {
     }
 
     /// Subscriptions.
+    #[inline]
     pub fn subscriptions(&self) -> Subscriptions {
         Subscriptions {
             at: self.at.down("subscriptions"),
@@ -803,6 +917,7 @@ impl Project {
     }
 
     /// Surveys.
+    #[inline]
     pub fn surveys(&self) -> Surveys {
         Surveys {
             at: self.at.down("surveys"),
@@ -810,6 +925,7 @@ impl Project {
     }
 
     /// Taggers.
+    #[inline]
     pub fn taggers(&self) -> Taggers {
         Taggers {
             at: self.at.down("taggers"),
@@ -817,6 +933,7 @@ impl Project {
     }
 
     /// Task channels.
+    #[inline]
     pub fn task_channels(&self) -> TaskChannels {
         TaskChannels {
             at: self.at.down("task_channels"),
@@ -824,6 +941,7 @@ impl Project {
     }
 
     /// Tasks.
+    #[inline]
     pub fn tasks(&self) -> Tasks {
         Tasks {
             at: self.at.down("tasks"),
@@ -831,6 +949,7 @@ impl Project {
     }
 
     /// Tracing.
+    #[inline]
     pub fn tracing(&self) -> Tracing {
         Tracing {
             at: self.at.down("tracing"),
@@ -838,6 +957,7 @@ impl Project {
     }
 
     /// Uploaded media.
+    #[inline]
     pub fn uploaded_media(&self) -> UploadedMedia {
         UploadedMedia {
             at: self.at.down("uploaded_media"),
@@ -845,6 +965,7 @@ impl Project {
     }
 
     /// User interviews.
+    #[inline]
     pub fn user_interviews(&self) -> UserInterviews {
         UserInterviews {
             at: self.at.down("user_interviews"),
@@ -852,6 +973,7 @@ impl Project {
     }
 
     /// Vision.
+    #[inline]
     pub fn vision(&self) -> Vision {
         Vision {
             at: self.at.down("vision"),
@@ -859,6 +981,7 @@ impl Project {
     }
 
     /// Visual review.
+    #[inline]
     pub fn visual_review(&self) -> VisualReview {
         VisualReview {
             at: self.at.down("visual_review"),
@@ -866,6 +989,7 @@ impl Project {
     }
 
     /// Warehouse column annotations.
+    #[inline]
     pub fn warehouse_column_annotations(&self) -> WarehouseColumnAnnotations {
         WarehouseColumnAnnotations {
             at: self.at.down("warehouse_column_annotations"),
@@ -873,6 +997,7 @@ impl Project {
     }
 
     /// Warehouse saved queries.
+    #[inline]
     pub fn warehouse_saved_queries(&self) -> WarehouseSavedQueries {
         WarehouseSavedQueries {
             at: self.at.down("warehouse_saved_queries"),
@@ -880,6 +1005,7 @@ impl Project {
     }
 
     /// Warehouse suggestions.
+    #[inline]
     pub fn warehouse_suggestions(&self) -> WarehouseSuggestions {
         WarehouseSuggestions {
             at: self.at.down("warehouse_suggestions"),
@@ -887,6 +1013,7 @@ impl Project {
     }
 
     /// Warehouse tables.
+    #[inline]
     pub fn warehouse_tables(&self) -> WarehouseTables {
         WarehouseTables {
             at: self.at.down("warehouse_tables"),
@@ -894,6 +1021,7 @@ impl Project {
     }
 
     /// Web analytics.
+    #[inline]
     pub fn web_analytics(&self) -> WebAnalytics {
         WebAnalytics {
             at: self.at.down("web_analytics"),
@@ -901,6 +1029,7 @@ impl Project {
     }
 
     /// Web analytics bot rules.
+    #[inline]
     pub fn web_analytics_bot_rules(&self) -> WebAnalyticsBotRules {
         WebAnalyticsBotRules {
             at: self.at.down("web_analytics_bot_rules"),
@@ -908,6 +1037,7 @@ impl Project {
     }
 
     /// Web analytics path cleaning suggestions.
+    #[inline]
     pub fn web_analytics_path_cleaning_suggestions(&self) -> WebAnalyticsPathCleaningSuggestions {
         WebAnalyticsPathCleaningSuggestions {
             at: self.at.down("web_analytics_path_cleaning_suggestions"),
@@ -915,6 +1045,7 @@ impl Project {
     }
 
     /// Web experiments.
+    #[inline]
     pub fn web_experiments(&self) -> WebExperiments {
         WebExperiments {
             at: self.at.down("web_experiments"),
@@ -922,6 +1053,7 @@ impl Project {
     }
 
     /// Web vitals.
+    #[inline]
     pub fn web_vitals(&self) -> WebVitals {
         WebVitals {
             at: self.at.down("web_vitals"),
@@ -929,6 +1061,7 @@ impl Project {
     }
 
     /// Wizard.
+    #[inline]
     pub fn wizard(&self) -> Wizard {
         Wizard {
             at: self.at.down("wizard"),
@@ -936,6 +1069,7 @@ impl Project {
     }
 
     /// Workflow data suggestions.
+    #[inline]
     pub fn workflow_data_suggestions(&self) -> WorkflowDataSuggestions {
         WorkflowDataSuggestions {
             at: self.at.down("workflow_data_suggestions"),
@@ -943,6 +1077,7 @@ impl Project {
     }
 
     /// Workflow sending rules.
+    #[inline]
     pub fn workflow_sending_rules(&self) -> WorkflowSendingRules {
         WorkflowSendingRules {
             at: self.at.down("workflow_sending_rules"),
@@ -950,6 +1085,7 @@ impl Project {
     }
 
     /// Workflow setup.
+    #[inline]
     pub fn workflow_setup(&self) -> WorkflowSetup {
         WorkflowSetup {
             at: self.at.down("workflow_setup"),
@@ -959,6 +1095,7 @@ impl Project {
 
 impl Environment {
     /// Alerts.
+    #[inline]
     pub fn alerts(&self) -> Alerts {
         Alerts {
             at: self.at.down("alerts"),
@@ -966,6 +1103,7 @@ impl Environment {
     }
 
     /// App metrics.
+    #[inline]
     pub fn app_metrics(&self) -> AppMetrics {
         AppMetrics {
             at: self.at.down("app_metrics"),
@@ -973,6 +1111,7 @@ impl Environment {
     }
 
     /// Batch exports.
+    #[inline]
     pub fn batch_exports(&self) -> BatchExports {
         BatchExports {
             at: self.at.down("batch_exports"),
@@ -980,6 +1119,7 @@ impl Environment {
     }
 
     /// Conversations.
+    #[inline]
     pub fn conversations(&self) -> Conversations {
         Conversations {
             at: self.at.down("conversations"),
@@ -987,6 +1127,7 @@ impl Environment {
     }
 
     /// Dashboards.
+    #[inline]
     pub fn dashboards(&self) -> Dashboards {
         Dashboards {
             at: self.at.down("dashboards"),
@@ -994,6 +1135,7 @@ impl Environment {
     }
 
     /// Data color themes.
+    #[inline]
     pub fn data_color_themes(&self) -> DataColorThemes {
         DataColorThemes {
             at: self.at.down("data_color_themes"),
@@ -1001,6 +1143,7 @@ impl Environment {
     }
 
     /// Dataset items.
+    #[inline]
     pub fn dataset_items(&self) -> DatasetItems {
         DatasetItems {
             at: self.at.down("dataset_items"),
@@ -1008,6 +1151,7 @@ impl Environment {
     }
 
     /// Datasets.
+    #[inline]
     pub fn datasets(&self) -> Datasets {
         Datasets {
             at: self.at.down("datasets"),
@@ -1015,6 +1159,7 @@ impl Environment {
     }
 
     /// Endpoints.
+    #[inline]
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
             at: self.at.down("endpoints"),
@@ -1022,6 +1167,7 @@ impl Environment {
     }
 
     /// Error tracking.
+    #[inline]
     pub fn error_tracking(&self) -> ErrorTracking {
         ErrorTracking {
             at: self.at.down("error_tracking"),
@@ -1029,6 +1175,7 @@ impl Environment {
     }
 
     /// Evaluation runs.
+    #[inline]
     pub fn evaluation_runs(&self) -> EvaluationRuns {
         EvaluationRuns {
             at: self.at.down("evaluation_runs"),
@@ -1036,6 +1183,7 @@ impl Environment {
     }
 
     /// Evaluations.
+    #[inline]
     pub fn evaluations(&self) -> Evaluations {
         Evaluations {
             at: self.at.down("evaluations"),
@@ -1043,6 +1191,7 @@ impl Environment {
     }
 
     /// Events.
+    #[inline]
     pub fn events(&self) -> Events {
         Events {
             at: self.at.down("events"),
@@ -1050,6 +1199,7 @@ impl Environment {
     }
 
     /// Exports.
+    #[inline]
     pub fn exports(&self) -> Exports {
         Exports {
             at: self.at.down("exports"),
@@ -1057,6 +1207,7 @@ impl Environment {
     }
 
     /// External data schemas.
+    #[inline]
     pub fn external_data_schemas(&self) -> ExternalDataSchemas {
         ExternalDataSchemas {
             at: self.at.down("external_data_schemas"),
@@ -1064,6 +1215,7 @@ impl Environment {
     }
 
     /// File system entries.
+    #[inline]
     pub fn file_system(&self) -> FileSystem {
         FileSystem {
             at: self.at.down("file_system"),
@@ -1071,6 +1223,7 @@ impl Environment {
     }
 
     /// File system shortcuts.
+    #[inline]
     pub fn file_system_shortcut(&self) -> FileSystemShortcut {
         FileSystemShortcut {
             at: self.at.down("file_system_shortcut"),
@@ -1078,6 +1231,7 @@ impl Environment {
     }
 
     /// Groups.
+    #[inline]
     pub fn groups(&self) -> Groups {
         Groups {
             at: self.at.down("groups"),
@@ -1085,6 +1239,7 @@ impl Environment {
     }
 
     /// Hog functions.
+    #[inline]
     pub fn hog_functions(&self) -> HogFunctions {
         HogFunctions {
             at: self.at.down("hog_functions"),
@@ -1092,6 +1247,7 @@ impl Environment {
     }
 
     /// Insights.
+    #[inline]
     pub fn insights(&self) -> Insights {
         Insights {
             at: self.at.down("insights"),
@@ -1099,6 +1255,7 @@ impl Environment {
     }
 
     /// Integrations.
+    #[inline]
     pub fn integrations(&self) -> Integrations {
         Integrations {
             at: self.at.down("integrations"),
@@ -1106,6 +1263,7 @@ impl Environment {
     }
 
     /// Logs.
+    #[inline]
     pub fn logs(&self) -> Logs {
         Logs {
             at: self.at.down("logs"),
@@ -1113,6 +1271,7 @@ impl Environment {
     }
 
     /// Max tools.
+    #[inline]
     pub fn max_tools(&self) -> MaxTools {
         MaxTools {
             at: self.at.down("max_tools"),
@@ -1120,6 +1279,7 @@ impl Environment {
     }
 
     /// MCP tools.
+    #[inline]
     pub fn mcp_tools(&self) -> McpTools {
         McpTools {
             at: self.at.down("mcp_tools"),
@@ -1127,6 +1287,7 @@ impl Environment {
     }
 
     /// Persisted folders.
+    #[inline]
     pub fn persisted_folder(&self) -> PersistedFolder {
         PersistedFolder {
             at: self.at.down("persisted_folder"),
@@ -1134,6 +1295,7 @@ impl Environment {
     }
 
     /// Persons.
+    #[inline]
     pub fn persons(&self) -> Persons {
         Persons {
             at: self.at.down("persons"),
@@ -1141,6 +1303,7 @@ impl Environment {
     }
 
     /// Plugin configs.
+    #[inline]
     pub fn plugin_configs(&self) -> PluginConfigs {
         PluginConfigs {
             at: self.at.down("plugin_configs"),
@@ -1148,6 +1311,7 @@ impl Environment {
     }
 
     /// Queries.
+    #[inline]
     pub fn queries(&self) -> Queries {
         Queries {
             at: self.at.down("query"),
@@ -1155,6 +1319,7 @@ impl Environment {
     }
 
     /// Session recording playlists.
+    #[inline]
     pub fn session_recording_playlists(&self) -> SessionRecordingPlaylists {
         SessionRecordingPlaylists {
             at: self.at.down("session_recording_playlists"),
@@ -1162,6 +1327,7 @@ impl Environment {
     }
 
     /// Session recordings.
+    #[inline]
     pub fn session_recordings(&self) -> SessionRecordings {
         SessionRecordings {
             at: self.at.down("session_recordings"),
@@ -1169,6 +1335,7 @@ impl Environment {
     }
 
     /// Session summaries.
+    #[inline]
     pub fn session_summaries(&self) -> SessionSummaries {
         SessionSummaries {
             at: self.at.down("session_summaries"),
@@ -1176,6 +1343,7 @@ impl Environment {
     }
 
     /// Sessions.
+    #[inline]
     pub fn sessions(&self) -> Sessions {
         Sessions {
             at: self.at.down("sessions"),
@@ -1183,6 +1351,7 @@ impl Environment {
     }
 
     /// Subscriptions.
+    #[inline]
     pub fn subscriptions(&self) -> Subscriptions {
         Subscriptions {
             at: self.at.down("subscriptions"),
@@ -1190,6 +1359,7 @@ impl Environment {
     }
 
     /// User interviews.
+    #[inline]
     pub fn user_interviews(&self) -> UserInterviews {
         UserInterviews {
             at: self.at.down("user_interviews"),
@@ -1197,6 +1367,7 @@ impl Environment {
     }
 
     /// Warehouse saved queries.
+    #[inline]
     pub fn warehouse_saved_queries(&self) -> WarehouseSavedQueries {
         WarehouseSavedQueries {
             at: self.at.down("warehouse_saved_queries"),
@@ -1204,6 +1375,7 @@ impl Environment {
     }
 
     /// Warehouse tables.
+    #[inline]
     pub fn warehouse_tables(&self) -> WarehouseTables {
         WarehouseTables {
             at: self.at.down("warehouse_tables"),
@@ -1211,6 +1383,7 @@ impl Environment {
     }
 
     /// Web vitals.
+    #[inline]
     pub fn web_vitals(&self) -> WebVitals {
         WebVitals {
             at: self.at.down("web_vitals"),
@@ -1222,6 +1395,7 @@ impl Organization {
     /// Gets this organization.
     ///
     /// `GET /api/organizations/{id}/`. Key scope: `organization:read`.
+    #[inline]
     pub fn get(&self) -> Request<models::Organization> {
         Request::new(self.at.call("organization.get", Method::GET, "/"))
     }
@@ -1231,6 +1405,7 @@ impl Organization {
     /// `PATCH /api/organizations/{id}/`. Key scope: `organization:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organization.update", Method::PATCH, "/")).body(body)
     }
@@ -1240,6 +1415,7 @@ impl Organization {
     /// `PUT /api/organizations/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organization.replace", Method::PUT, "/")).body(body)
     }
@@ -1249,6 +1425,7 @@ impl Organization {
     /// `DELETE /api/organizations/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("organization.delete", Method::DELETE, "/"))
     }
@@ -1259,6 +1436,7 @@ impl Organization {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn environments_rollback(&self) -> Request<models::Organization> {
         Request::new(self.at.call(
             "organization.environments_rollback",
@@ -1268,6 +1446,7 @@ impl Organization {
     }
 
     /// Batch exports.
+    #[inline]
     pub fn batch_exports(&self) -> OrganizationBatchExports {
         OrganizationBatchExports {
             at: self.at.down("batch_exports"),
@@ -1275,6 +1454,7 @@ impl Organization {
     }
 
     /// Billing.
+    #[inline]
     pub fn billing(&self) -> OrganizationBilling {
         OrganizationBilling {
             at: self.at.down("billing"),
@@ -1282,6 +1462,7 @@ impl Organization {
     }
 
     /// CIMD verification tokens.
+    #[inline]
     pub fn cimd_verification_tokens(&self) -> CimdVerificationTokens {
         CimdVerificationTokens {
             at: self.at.down("cimd_verification_tokens"),
@@ -1289,6 +1470,7 @@ impl Organization {
     }
 
     /// Cross project dashboards.
+    #[inline]
     pub fn cross_project_dashboards(&self) -> CrossProjectDashboards {
         CrossProjectDashboards {
             at: self.at.down("cross_project_dashboards"),
@@ -1296,6 +1478,7 @@ impl Organization {
     }
 
     /// Domains.
+    #[inline]
     pub fn domains(&self) -> Domains {
         Domains {
             at: self.at.down("domains"),
@@ -1303,6 +1486,7 @@ impl Organization {
     }
 
     /// Feature flags.
+    #[inline]
     pub fn feature_flags(&self) -> OrganizationFeatureFlags {
         OrganizationFeatureFlags {
             at: self.at.down("feature_flags"),
@@ -1310,6 +1494,7 @@ impl Organization {
     }
 
     /// Identity provider configs.
+    #[inline]
     pub fn identity_provider_configs(&self) -> IdentityProviderConfigs {
         IdentityProviderConfigs {
             at: self.at.down("identity_provider_configs"),
@@ -1317,6 +1502,7 @@ impl Organization {
     }
 
     /// Invites.
+    #[inline]
     pub fn invites(&self) -> Invites {
         Invites {
             at: self.at.down("invites"),
@@ -1324,6 +1510,7 @@ impl Organization {
     }
 
     /// Members.
+    #[inline]
     pub fn members(&self) -> Members {
         Members {
             at: self.at.down("members"),
@@ -1331,6 +1518,7 @@ impl Organization {
     }
 
     /// Projects.
+    #[inline]
     pub fn projects(&self) -> OrganizationProjects {
         OrganizationProjects {
             at: self.at.down("projects"),
@@ -1338,6 +1526,7 @@ impl Organization {
     }
 
     /// Proxy records.
+    #[inline]
     pub fn proxy_records(&self) -> ProxyRecords {
         ProxyRecords {
             at: self.at.down("proxy_records"),
@@ -1345,6 +1534,7 @@ impl Organization {
     }
 
     /// Roles.
+    #[inline]
     pub fn roles(&self) -> Roles {
         Roles {
             at: self.at.down("roles"),
@@ -1356,6 +1546,7 @@ impl User {
     /// Gets this user.
     ///
     /// `GET /api/users/{uuid}/`. Key scope: `user:read`.
+    #[inline]
     pub fn get(&self) -> Request<models::User> {
         Request::new(self.at.call("user.get", Method::GET, "/"))
     }
@@ -1363,6 +1554,7 @@ impl User {
     /// Changes the given fields of this user.
     ///
     /// `PATCH /api/users/{uuid}/`. Key scope: `user:write`.
+    #[inline]
     pub fn update(&self, body: &(impl Serialize + ?Sized)) -> Request<models::User> {
         Request::new(self.at.call("user.update", Method::PATCH, "/")).body(body)
     }
@@ -1372,6 +1564,7 @@ impl User {
     /// `PUT /api/users/{uuid}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(&self, body: &(impl Serialize + ?Sized)) -> Request<models::User> {
         Request::new(self.at.call("user.replace", Method::PUT, "/")).body(body)
     }
@@ -1381,6 +1574,7 @@ impl User {
     /// `DELETE /api/users/{uuid}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("user.delete", Method::DELETE, "/"))
     }
@@ -1390,6 +1584,7 @@ impl User {
     /// `GET /api/users/{uuid}/hedgehog_config/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn hedgehog_config(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -1402,6 +1597,7 @@ impl User {
     /// `PATCH /api/users/{uuid}/hedgehog_config/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update_hedgehog_config(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "user.update_hedgehog_config",
@@ -1417,6 +1613,7 @@ impl User {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn scene_personalisation(&self) -> Request<Value> {
         Request::new(self.at.call(
             "user.scene_personalisation",
@@ -1430,6 +1627,7 @@ impl User {
     /// `GET /api/users/{uuid}/start_2fa_setup/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn start_2fa_setup(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -1443,6 +1641,7 @@ impl User {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn two_factor_backup_codes(&self) -> Request<Value> {
         Request::new(self.at.call(
             "user.two_factor_backup_codes",
@@ -1457,6 +1656,7 @@ impl User {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn two_factor_disable(&self) -> Request<Value> {
         Request::new(self.at.call(
             "user.two_factor_disable",
@@ -1470,6 +1670,7 @@ impl User {
     /// `GET /api/users/{uuid}/two_factor_start_setup/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn two_factor_start_setup(&self) -> Request<Value> {
         Request::new(self.at.call(
             "user.two_factor_start_setup",
@@ -1483,6 +1684,7 @@ impl User {
     /// `GET /api/users/{uuid}/two_factor_status/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn two_factor_status(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -1496,6 +1698,7 @@ impl User {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn two_factor_validate(&self) -> Request<Value> {
         Request::new(self.at.call(
             "user.two_factor_validate",
@@ -1510,6 +1713,7 @@ impl User {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn validate_2fa(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -1520,6 +1724,7 @@ impl User {
 
 impl PostHogClient {
     /// Billing.
+    #[inline]
     pub fn billing(&self) -> Billing {
         Billing {
             at: At::root(self).down("api/billing"),
@@ -1527,6 +1732,7 @@ impl PostHogClient {
     }
 
     /// Code.
+    #[inline]
     pub fn code(&self) -> Code {
         Code {
             at: At::root(self).down("api/code"),
@@ -1534,6 +1740,7 @@ impl PostHogClient {
     }
 
     /// Internal.
+    #[inline]
     pub fn internal(&self) -> Internal {
         Internal {
             at: At::root(self).down("api/internal"),
@@ -1541,6 +1748,7 @@ impl PostHogClient {
     }
 
     /// LLM analytics.
+    #[inline]
     pub fn llm_analytics(&self) -> MyLlmAnalytics {
         MyLlmAnalytics {
             at: At::root(self).down("api/llm_analytics"),
@@ -1548,6 +1756,7 @@ impl PostHogClient {
     }
 
     /// Managed migrations support.
+    #[inline]
     pub fn managed_migrations_support(&self) -> ManagedMigrationsSupport {
         ManagedMigrationsSupport {
             at: At::root(self).down("api/managed_migrations_support"),
@@ -1555,6 +1764,7 @@ impl PostHogClient {
     }
 
     /// Oauth.
+    #[inline]
     pub fn oauth(&self) -> Oauth {
         Oauth {
             at: At::root(self).down("oauth"),
@@ -1562,6 +1772,7 @@ impl PostHogClient {
     }
 
     /// Organizations.
+    #[inline]
     pub fn organizations(&self) -> Organizations {
         Organizations {
             at: At::root(self).down("api/organizations"),
@@ -1569,6 +1780,7 @@ impl PostHogClient {
     }
 
     /// Personal api keys.
+    #[inline]
     pub fn personal_api_keys(&self) -> PersonalApiKeys {
         PersonalApiKeys {
             at: At::root(self).down("api/personal_api_keys"),
@@ -1576,6 +1788,7 @@ impl PostHogClient {
     }
 
     /// Reminders.
+    #[inline]
     pub fn reminders(&self) -> Reminders {
         Reminders {
             at: At::root(self).down("api/reminders"),
@@ -1583,6 +1796,7 @@ impl PostHogClient {
     }
 
     /// User home settings.
+    #[inline]
     pub fn user_home_settings(&self) -> UserHomeSettings {
         UserHomeSettings {
             at: At::root(self).down("api/user_home_settings"),
@@ -1590,6 +1804,7 @@ impl PostHogClient {
     }
 
     /// Users.
+    #[inline]
     pub fn users(&self) -> Users {
         Users {
             at: At::root(self).down("api/users"),

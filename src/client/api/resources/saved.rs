@@ -12,6 +12,7 @@ impl Saved {
     /// Lists saved heatmaps.
     ///
     /// `GET /api/projects/{project_id}/saved/`. Key scope: `heatmap:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SavedList> {
         Request::new(self.at.call("saved.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl Saved {
     /// Creates a saved heatmap.
     ///
     /// `POST /api/projects/{project_id}/saved/`. Key scope: `heatmap:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("saved.create", Method::POST, "/")).body(body)
     }
@@ -26,6 +28,7 @@ impl Saved {
     /// Gets a saved heatmap.
     ///
     /// `GET /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:read`.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -37,6 +40,7 @@ impl Saved {
     /// Changes the given fields of a saved heatmap.
     ///
     /// `PATCH /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:write`.
+    #[inline]
     pub fn update(
         &self,
         short_id: impl Display,
@@ -55,6 +59,7 @@ impl Saved {
     /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn regenerate(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "saved.regenerate",
@@ -70,36 +75,43 @@ pub enum SavedList {}
 
 impl<A> Request<A, SavedList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order`.
+    #[inline]
     pub fn order(self, value: impl Display) -> Self {
         self.query("order", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: impl Display) -> Self {
         self.query("type", value)
     }

@@ -12,6 +12,7 @@ impl SavedQueryColumnAnnotations {
     /// Lists saved query column annotations.
     ///
     /// `GET /api/projects/{project_id}/saved_query_column_annotations/`. Key scope: `warehouse_view:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SavedQueryColumnAnnotationsList> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl SavedQueryColumnAnnotations {
     /// Creates a saved query column annotation.
     ///
     /// `POST /api/projects/{project_id}/saved_query_column_annotations/`. Key scope: `warehouse_view:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -37,16 +39,19 @@ pub enum SavedQueryColumnAnnotationsList {}
 
 impl<A> Request<A, SavedQueryColumnAnnotationsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `saved_query_id`.
+    #[inline]
     pub fn saved_query_id(self, value: impl Display) -> Self {
         self.query("saved_query_id", value)
     }

@@ -12,6 +12,7 @@ impl ScheduledChanges {
     /// Lists scheduled changes.
     ///
     /// `GET /api/projects/{project_id}/scheduled_changes/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, ScheduledChangesList> {
         Request::new(self.at.call("scheduled_changes.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl ScheduledChanges {
     /// Creates a scheduled change.
     ///
     /// `POST /api/projects/{project_id}/scheduled_changes/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("scheduled_changes.create", Method::POST, "/")).body(body)
     }
@@ -26,6 +28,7 @@ impl ScheduledChanges {
     /// Gets a scheduled change.
     ///
     /// `GET /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -37,6 +40,7 @@ impl ScheduledChanges {
     /// Changes the given fields of a scheduled change.
     ///
     /// `PATCH /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -49,6 +53,7 @@ impl ScheduledChanges {
     /// Deletes a scheduled change.
     ///
     /// `DELETE /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -64,21 +69,25 @@ pub enum ScheduledChangesList {}
 
 impl<A> Request<A, ScheduledChangesList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `model_name`.
+    #[inline]
     pub fn model_name(self, value: impl Display) -> Self {
         self.query("model_name", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `record_id`.
+    #[inline]
     pub fn record_id(self, value: impl Display) -> Self {
         self.query("record_id", value)
     }

@@ -12,6 +12,7 @@ impl Search {
     /// Gets search.
     ///
     /// `GET /api/projects/{project_id}/search/`. Key scope: not known.
+    #[inline]
     pub fn get(&self) -> Request<Value, SearchGet> {
         Request::new(self.at.call("search.get", Method::GET, "/"))
     }
@@ -23,11 +24,13 @@ pub enum SearchGet {}
 
 impl<A> Request<A, SearchGet> {
     /// Sets `entities`: a list, sent as repeated keys.
+    #[inline]
     pub fn entities(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_repeated("entities", value)
     }
 
     /// Sets `q`.
+    #[inline]
     pub fn q(self, value: impl Display) -> Self {
         self.query("q", value)
     }

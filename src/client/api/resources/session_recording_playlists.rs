@@ -12,6 +12,7 @@ impl SessionRecordingPlaylists {
     /// Lists session recording playlists.
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/`. Key scope: `session_recording_playlist:read`.
+    #[inline]
     pub fn list(
         &self,
     ) -> Request<Page<models::SessionRecordingPlaylist>, SessionRecordingPlaylistsList> {
@@ -24,6 +25,7 @@ impl SessionRecordingPlaylists {
     /// Creates a session recording playlist.
     ///
     /// `POST /api/{scope}/{project_id}/session_recording_playlists/`. Key scope: `session_recording_playlist:write`.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -38,6 +40,7 @@ impl SessionRecordingPlaylists {
     /// Gets a session recording playlist.
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:read`.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.get",
@@ -49,6 +52,7 @@ impl SessionRecordingPlaylists {
     /// Changes the given fields of a session recording playlist.
     ///
     /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:write`.
+    #[inline]
     pub fn update(
         &self,
         short_id: impl Display,
@@ -67,6 +71,7 @@ impl SessionRecordingPlaylists {
     /// `PUT /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         short_id: impl Display,
@@ -83,6 +88,7 @@ impl SessionRecordingPlaylists {
     /// Deletes a session recording playlist, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:write`.
+    #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.delete",
@@ -98,6 +104,7 @@ impl SessionRecordingPlaylists {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.hard_delete",
@@ -107,6 +114,7 @@ impl SessionRecordingPlaylists {
     }
 
     /// Recordings.
+    #[inline]
     pub fn recordings(&self, short_id: impl Display) -> SessionRecordingPlaylistsRecordings {
         SessionRecordingPlaylistsRecordings {
             at: self.at.id("short_id", &short_id).down("recordings"),
@@ -120,21 +128,25 @@ pub enum SessionRecordingPlaylistsList {}
 
 impl<A> Request<A, SessionRecordingPlaylistsList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `short_id`.
+    #[inline]
     pub fn short_id(self, value: impl Display) -> Self {
         self.query("short_id", value)
     }
@@ -152,6 +164,7 @@ impl SessionRecordingPlaylistsRecordings {
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call(
             "session_recording_playlists.recordings.list",
@@ -166,6 +179,7 @@ impl SessionRecordingPlaylistsRecordings {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, session_recording_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -183,6 +197,7 @@ impl SessionRecordingPlaylistsRecordings {
     /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, session_recording_id: impl Display) -> Request<Done> {
         Request::new(
             self.at

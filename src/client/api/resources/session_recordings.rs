@@ -15,6 +15,7 @@ impl SessionRecordings {
     /// `GET /api/{scope}/{project_id}/session_recordings/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::SessionRecording>, LimitOffset> {
         Request::new(self.at.call("session_recordings.list", Method::GET, "/"))
     }
@@ -22,6 +23,7 @@ impl SessionRecordings {
     /// Gets a session recording.
     ///
     /// `GET /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: `session_recording:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::SessionRecording> {
         Request::new(
             self.at
@@ -35,6 +37,7 @@ impl SessionRecordings {
     /// `PATCH /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -53,6 +56,7 @@ impl SessionRecordings {
     /// `PUT /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -69,6 +73,7 @@ impl SessionRecordings {
     /// Deletes a session recording.
     ///
     /// `DELETE /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: `session_recording:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -82,6 +87,7 @@ impl SessionRecordings {
     /// `POST /api/projects/{project_id}/session_recordings/bulk_delete/`. Key scope: `session_recording:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn bulk_delete(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "session_recordings.bulk_delete",
@@ -92,6 +98,7 @@ impl SessionRecordings {
     }
 
     /// Sharing.
+    #[inline]
     pub fn sharing(&self, recording_id: impl Display) -> SessionRecordingsSharing {
         SessionRecordingsSharing {
             at: self.at.id("recording_id", &recording_id).down("sharing"),
@@ -111,6 +118,7 @@ impl SessionRecordingsSharing {
     /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(
             self.at
@@ -124,6 +132,7 @@ impl SessionRecordingsSharing {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
             "session_recordings.sharing.refresh",
@@ -133,6 +142,7 @@ impl SessionRecordingsSharing {
     }
 
     /// Passwords.
+    #[inline]
     pub fn passwords(&self) -> SessionRecordingsSharingPasswords {
         SessionRecordingsSharingPasswords {
             at: self.at.down("passwords"),
@@ -152,6 +162,7 @@ impl SessionRecordingsSharingPasswords {
     /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(
         &self,
         body: &(impl Serialize + ?Sized),
@@ -169,6 +180,7 @@ impl SessionRecordingsSharingPasswords {
     /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(
             "session_recordings.sharing.passwords.delete",

@@ -15,6 +15,7 @@ impl SessionSummaries {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_session_summaries(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "session_summaries.create_session_summaries",
@@ -30,6 +31,7 @@ impl SessionSummaries {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create_session_summaries_individually(
         &self,
         body: &(impl Serialize + ?Sized),

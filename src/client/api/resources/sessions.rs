@@ -14,6 +14,7 @@ impl Sessions {
     /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
             "sessions.property_definitions",
@@ -27,6 +28,7 @@ impl Sessions {
     /// `GET /api/{scope}/{project_id}/sessions/values/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.call("sessions.values", Method::GET, "/values/"))
     }

@@ -8,6 +8,7 @@ pub enum AtVersion {}
 
 impl<A> Request<A, AtVersion> {
     /// Sets `version`.
+    #[inline]
     pub fn version(self, value: i64) -> Self {
         self.query("version", value)
     }
@@ -19,46 +20,55 @@ pub enum BillingBreakdown {}
 
 impl<A> Request<A, BillingBreakdown> {
     /// Sets `after`.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `breakdowns`.
+    #[inline]
     pub fn breakdowns(self, value: impl Display) -> Self {
         self.query("breakdowns", value)
     }
 
     /// Sets `end_date`.
+    #[inline]
     pub fn end_date(self, value: impl Display) -> Self {
         self.query("end_date", value)
     }
 
     /// Sets `interval`.
+    #[inline]
     pub fn interval(self, value: impl Display) -> Self {
         self.query("interval", value)
     }
 
     /// Sets `page_size`.
+    #[inline]
     pub fn page_size(self, value: i64) -> Self {
         self.query("page_size", value)
     }
 
     /// Sets `start_date`.
+    #[inline]
     pub fn start_date(self, value: impl Display) -> Self {
         self.query("start_date", value)
     }
 
     /// Sets `team_ids`.
+    #[inline]
     pub fn team_ids(self, value: impl Display) -> Self {
         self.query("team_ids", value)
     }
 
     /// Sets `top_projects`.
+    #[inline]
     pub fn top_projects(self, value: i64) -> Self {
         self.query("top_projects", value)
     }
 
     /// Sets `usage_types`.
+    #[inline]
     pub fn usage_types(self, value: impl Display) -> Self {
         self.query("usage_types", value)
     }
@@ -70,46 +80,55 @@ pub enum BillingTimeseries {}
 
 impl<A> Request<A, BillingTimeseries> {
     /// Sets `breakdowns`.
+    #[inline]
     pub fn breakdowns(self, value: impl Display) -> Self {
         self.query("breakdowns", value)
     }
 
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `end_date`.
+    #[inline]
     pub fn end_date(self, value: impl Display) -> Self {
         self.query("end_date", value)
     }
 
     /// Sets `interval`.
+    #[inline]
     pub fn interval(self, value: impl Display) -> Self {
         self.query("interval", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `start_date`.
+    #[inline]
     pub fn start_date(self, value: impl Display) -> Self {
         self.query("start_date", value)
     }
 
     /// Sets `team_ids`.
+    #[inline]
     pub fn team_ids(self, value: impl Display) -> Self {
         self.query("team_ids", value)
     }
 
     /// Sets `top_projects`.
+    #[inline]
     pub fn top_projects(self, value: i64) -> Self {
         self.query("top_projects", value)
     }
 
     /// Sets `usage_types`.
+    #[inline]
     pub fn usage_types(self, value: impl Display) -> Self {
         self.query("usage_types", value)
     }
@@ -121,21 +140,25 @@ pub enum ByCreatorAndState {}
 
 impl<A> Request<A, ByCreatorAndState> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `is_active`.
+    #[inline]
     pub fn is_active(self, value: bool) -> Self {
         self.query("is_active", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -147,21 +170,25 @@ pub enum CommentThread {}
 
 impl<A> Request<A, CommentThread> {
     /// Sets `comment_id`.
+    #[inline]
     pub fn comment_id(self, value: impl Display) -> Self {
         self.query("comment_id", value)
     }
 
     /// Sets `content_offset`.
+    #[inline]
     pub fn content_offset(self, value: i64) -> Self {
         self.query("content_offset", value)
     }
 
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
@@ -173,11 +200,13 @@ pub enum CursorOrdering {}
 
 impl<A> Request<A, CursorOrdering> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
@@ -189,11 +218,13 @@ pub enum DateFromDateTo {}
 
 impl<A> Request<A, DateFromDateTo> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
@@ -205,11 +236,13 @@ pub enum FlagKeysGroups {}
 
 impl<A> Request<A, FlagKeysGroups> {
     /// Sets `flag_keys`: a list, sent as JSON.
+    #[inline]
     pub fn flag_keys(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("flag_keys", value)
     }
 
     /// Sets `groups`.
+    #[inline]
     pub fn groups(self, value: impl Display) -> Self {
         self.query("groups", value)
     }
@@ -221,11 +254,13 @@ pub enum FormatIncludeDashboards {}
 
 impl<A> Request<A, FormatIncludeDashboards> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TextFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `include_dashboards`.
+    #[inline]
     pub fn include_dashboards(self, value: bool) -> Self {
         self.query("include_dashboards", value)
     }
@@ -237,16 +272,19 @@ pub enum FormatLimitPage {}
 
 impl<A> Request<A, FormatLimitPage> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `page`.
+    #[inline]
     pub fn page(self, value: i64) -> Self {
         self.query("page", value)
     }
@@ -258,36 +296,43 @@ pub enum FunctionMetrics {}
 
 impl<A> Request<A, FunctionMetrics> {
     /// Sets `after`.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `before`.
+    #[inline]
     pub fn before(self, value: impl Display) -> Self {
         self.query("before", value)
     }
 
     /// Sets `breakdown_by`.
+    #[inline]
     pub fn breakdown_by(self, value: values::HogFlowBreakdownBy) -> Self {
         self.query("breakdown_by", value)
     }
 
     /// Sets `instance_id`.
+    #[inline]
     pub fn instance_id(self, value: impl Display) -> Self {
         self.query("instance_id", value)
     }
 
     /// Sets `interval`.
+    #[inline]
     pub fn interval(self, value: values::HogFlowInterval) -> Self {
         self.query("interval", value)
     }
 
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: impl Display) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `name`.
+    #[inline]
     pub fn name(self, value: impl Display) -> Self {
         self.query("name", value)
     }
@@ -299,81 +344,97 @@ pub enum HeatmapFilter {}
 
 impl<A> Request<A, HeatmapFilter> {
     /// Sets `aggregation`.
+    #[inline]
     pub fn aggregation(self, value: values::HeatmapAggregation) -> Self {
         self.query("aggregation", value)
     }
 
     /// Sets `cohort_ids`.
+    #[inline]
     pub fn cohort_ids(self, value: impl Display) -> Self {
         self.query("cohort_ids", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `events`.
+    #[inline]
     pub fn events(self, value: impl Display) -> Self {
         self.query("events", value)
     }
 
     /// Sets `filter_test_accounts`.
+    #[inline]
     pub fn filter_test_accounts(self, value: bool) -> Self {
         self.query("filter_test_accounts", value)
     }
 
     /// Sets `hide_zero_coordinates`.
+    #[inline]
     pub fn hide_zero_coordinates(self, value: bool) -> Self {
         self.query("hide_zero_coordinates", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `timestamp_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn timestamp_from(self, value: impl Display) -> Self {
         self.query("timestamp_from", value)
     }
 
     /// Sets `timestamp_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn timestamp_to(self, value: impl Display) -> Self {
         self.query("timestamp_to", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: impl Display) -> Self {
         self.query("type", value)
     }
 
     /// Sets `url_exact`.
+    #[inline]
     pub fn url_exact(self, value: impl Display) -> Self {
         self.query("url_exact", value)
     }
 
     /// Sets `url_pattern`.
+    #[inline]
     pub fn url_pattern(self, value: impl Display) -> Self {
         self.query("url_pattern", value)
     }
 
     /// Sets `viewport_width_max`.
+    #[inline]
     pub fn viewport_width_max(self, value: i64) -> Self {
         self.query("viewport_width_max", value)
     }
 
     /// Sets `viewport_width_min`.
+    #[inline]
     pub fn viewport_width_min(self, value: i64) -> Self {
         self.query("viewport_width_min", value)
     }
@@ -385,6 +446,7 @@ pub enum InTableFormat {}
 
 impl<A> Request<A, InTableFormat> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TableFormat) -> Self {
         self.query("format", value)
     }
@@ -396,6 +458,7 @@ pub enum InTextFormat {}
 
 impl<A> Request<A, InTextFormat> {
     /// Sets `format`.
+    #[inline]
     pub fn format(self, value: values::TextFormat) -> Self {
         self.query("format", value)
     }
@@ -407,6 +470,7 @@ pub enum InWindow {}
 
 impl<A> Request<A, InWindow> {
     /// Sets `window`.
+    #[inline]
     pub fn window(self, value: values::WarehouseWindow) -> Self {
         self.query("window", value)
     }
@@ -418,11 +482,13 @@ pub enum LimitOffset {}
 
 impl<A> Request<A, LimitOffset> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -434,16 +500,19 @@ pub enum LimitOffsetSearch {}
 
 impl<A> Request<A, LimitOffsetSearch> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -455,11 +524,13 @@ pub enum LimitPage {}
 
 impl<A> Request<A, LimitPage> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `page`.
+    #[inline]
     pub fn page(self, value: i64) -> Self {
         self.query("page", value)
     }
@@ -471,31 +542,37 @@ pub enum LogEntries {}
 
 impl<A> Request<A, LogEntries> {
     /// Sets `after`: a time or date in ISO 8601.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `before`: a time or date in ISO 8601.
+    #[inline]
     pub fn before(self, value: impl Display) -> Self {
         self.query("before", value)
     }
 
     /// Sets `instance_id`.
+    #[inline]
     pub fn instance_id(self, value: impl Display) -> Self {
         self.query("instance_id", value)
     }
 
     /// Sets `level`.
+    #[inline]
     pub fn level(self, value: impl Display) -> Self {
         self.query("level", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -507,76 +584,91 @@ pub enum ObservationFilter {}
 
 impl<A> Request<A, ObservationFilter> {
     /// Sets `backfill_id`.
+    #[inline]
     pub fn backfill_id(self, value: impl Display) -> Self {
         self.query("backfill_id", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `labeled`.
+    #[inline]
     pub fn labeled(self, value: impl Display) -> Self {
         self.query("labeled", value)
     }
 
     /// Sets `max_score`.
+    #[inline]
     pub fn max_score(self, value: f64) -> Self {
         self.query("max_score", value)
     }
 
     /// Sets `min_score`.
+    #[inline]
     pub fn min_score(self, value: f64) -> Self {
         self.query("min_score", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `recording_subject`.
+    #[inline]
     pub fn recording_subject(self, value: impl Display) -> Self {
         self.query("recording_subject", value)
     }
 
     /// Sets `session_id`.
+    #[inline]
     pub fn session_id(self, value: impl Display) -> Self {
         self.query("session_id", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `triggered_by`.
+    #[inline]
     pub fn triggered_by(self, value: impl Display) -> Self {
         self.query("triggered_by", value)
     }
 
     /// Sets `variant`.
+    #[inline]
     pub fn variant(self, value: impl Display) -> Self {
         self.query("variant", value)
     }
 
     /// Sets `verdict`.
+    #[inline]
     pub fn verdict(self, value: impl Display) -> Self {
         self.query("verdict", value)
     }
 
     /// Sets `watch_group`.
+    #[inline]
     pub fn watch_group(self, value: impl Display) -> Self {
         self.query("watch_group", value)
     }
@@ -588,6 +680,7 @@ pub enum OfSource {}
 
 impl<A> Request<A, OfSource> {
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
@@ -599,6 +692,7 @@ pub enum OfSourceType {}
 
 impl<A> Request<A, OfSourceType> {
     /// Sets `source_type`.
+    #[inline]
     pub fn source_type(self, value: impl Display) -> Self {
         self.query("source_type", value)
     }
@@ -610,21 +704,25 @@ pub enum OfflineScores {}
 
 impl<A> Request<A, OfflineScores> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `scorer_definition_id`.
+    #[inline]
     pub fn scorer_definition_id(self, value: impl Display) -> Self {
         self.query("scorer_definition_id", value)
     }
 
     /// Sets `scorer_version_ids`.
+    #[inline]
     pub fn scorer_version_ids(self, value: impl Display) -> Self {
         self.query("scorer_version_ids", value)
     }
@@ -636,21 +734,25 @@ pub enum SearchWithColumns {}
 
 impl<A> Request<A, SearchWithColumns> {
     /// Sets `include_columns`.
+    #[inline]
     pub fn include_columns(self, value: bool) -> Self {
         self.query("include_columns", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -662,6 +764,7 @@ pub enum UpTo {}
 
 impl<A> Request<A, UpTo> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }

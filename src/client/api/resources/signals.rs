@@ -15,6 +15,7 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/activity_summary/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn activity_summary(&self) -> Request<Value> {
         Request::new(self.at.call(
             "signals.activity_summary",
@@ -28,6 +29,7 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/activity_summary/versions/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn activity_summary_versions(&self) -> Request<Value, SignalsActivitySummaryVersions> {
         Request::new(self.at.call(
             "signals.activity_summary_versions",
@@ -41,6 +43,7 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/anomalies/insight/`. Key scope: `insight:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn anomalies_insight(&self, insight_id: i64) -> Request<Value, SignalsAnomaliesInsight> {
         Request::new(self.at.call(
             "signals.anomalies_insight",
@@ -55,6 +58,7 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/anomalies/search/`. Key scope: `insight:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn anomalies_search(&self) -> Request<Value, SignalsAnomaliesSearch> {
         Request::new(self.at.call(
             "signals.anomalies_search",
@@ -66,6 +70,7 @@ impl Signals {
     /// Reads `config` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/config/`. Key scope: `task:read`.
+    #[inline]
     pub fn config(&self) -> Request<Value> {
         Request::new(self.at.call("signals.config", Method::GET, "/config/"))
     }
@@ -73,6 +78,7 @@ impl Signals {
     /// Runs PostHog's action `create_config` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/config/`. Key scope: `task:write`.
+    #[inline]
     pub fn create_config(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -84,6 +90,7 @@ impl Signals {
     /// Runs PostHog's action `all_scout` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    #[inline]
     pub fn all_scout(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("signals.all_scout", Method::POST, "/scout/")).body(body)
     }
@@ -91,6 +98,7 @@ impl Signals {
     /// Reads `scout_metadata_current` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/metadata/current/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn scout_metadata_current(&self) -> Request<Value> {
         Request::new(self.at.call(
             "signals.scout_metadata_current",
@@ -102,6 +110,7 @@ impl Signals {
     /// Reads `scout_project_profile_current` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/project_profile/current/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn scout_project_profile_current(
         &self,
     ) -> Request<Value, SignalsScoutProjectProfileCurrent> {
@@ -115,6 +124,7 @@ impl Signals {
     /// Runs PostHog's action `create_scout_scratchpad` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scratchpad_internal:write`.
+    #[inline]
     pub fn create_scout_scratchpad(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "signals.create_scout_scratchpad",
@@ -127,6 +137,7 @@ impl Signals {
     /// Reads `scout_scratchpad` of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn scout_scratchpad(&self) -> Request<Value, SignalsScoutScratchpad> {
         Request::new(self.at.call(
             "signals.scout_scratchpad",
@@ -138,6 +149,7 @@ impl Signals {
     /// Runs PostHog's action `scout_scratchpad_forget` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/scratchpad/forget/`. Key scope: `signal_scratchpad_internal:write`.
+    #[inline]
     pub fn scout_scratchpad_forget(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "signals.scout_scratchpad_forget",
@@ -148,6 +160,7 @@ impl Signals {
     }
 
     /// Reports.
+    #[inline]
     pub fn reports(&self) -> SignalsReports {
         SignalsReports {
             at: self.at.down("reports"),
@@ -155,6 +168,7 @@ impl Signals {
     }
 
     /// Reviewer exclusions.
+    #[inline]
     pub fn reviewer_exclusions(&self) -> SignalsReviewerExclusions {
         SignalsReviewerExclusions {
             at: self.at.down("reviewer_exclusions"),
@@ -162,6 +176,7 @@ impl Signals {
     }
 
     /// Scout.
+    #[inline]
     pub fn scout(&self) -> SignalsScout {
         SignalsScout {
             at: self.at.down("scout"),
@@ -169,6 +184,7 @@ impl Signals {
     }
 
     /// Source configs.
+    #[inline]
     pub fn source_configs(&self) -> SignalsSourceConfigs {
         SignalsSourceConfigs {
             at: self.at.down("source_configs"),
@@ -182,11 +198,13 @@ pub enum SignalsActivitySummaryVersions {}
 
 impl<A> Request<A, SignalsActivitySummaryVersions> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `version`.
+    #[inline]
     pub fn version(self, value: i64) -> Self {
         self.query("version", value)
     }
@@ -198,26 +216,31 @@ pub enum SignalsAnomaliesInsight {}
 
 impl<A> Request<A, SignalsAnomaliesInsight> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `include_buckets`.
+    #[inline]
     pub fn include_buckets(self, value: bool) -> Self {
         self.query("include_buckets", value)
     }
 
     /// Sets `include_warmup`.
+    #[inline]
     pub fn include_warmup(self, value: bool) -> Self {
         self.query("include_warmup", value)
     }
 
     /// Sets `series_key`.
+    #[inline]
     pub fn series_key(self, value: impl Display) -> Self {
         self.query("series_key", value)
     }
@@ -229,41 +252,49 @@ pub enum SignalsAnomaliesSearch {}
 
 impl<A> Request<A, SignalsAnomaliesSearch> {
     /// Sets `dashboard_id`.
+    #[inline]
     pub fn dashboard_id(self, value: i64) -> Self {
         self.query("dashboard_id", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `group_by`.
+    #[inline]
     pub fn group_by(self, value: values::FlagGroupBy) -> Self {
         self.query("group_by", value)
     }
 
     /// Sets `insight_id`.
+    #[inline]
     pub fn insight_id(self, value: i64) -> Self {
         self.query("insight_id", value)
     }
 
     /// Sets `interval`.
+    #[inline]
     pub fn interval(self, value: values::SignalInterval) -> Self {
         self.query("interval", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `only_flagged`.
+    #[inline]
     pub fn only_flagged(self, value: bool) -> Self {
         self.query("only_flagged", value)
     }
@@ -275,16 +306,19 @@ pub enum SignalsScoutProjectProfileCurrent {}
 
 impl<A> Request<A, SignalsScoutProjectProfileCurrent> {
     /// Sets `force_refresh`.
+    #[inline]
     pub fn force_refresh(self, value: bool) -> Self {
         self.query("force_refresh", value)
     }
 
     /// Sets `run_id`.
+    #[inline]
     pub fn run_id(self, value: impl Display) -> Self {
         self.query("run_id", value)
     }
 
     /// Sets `summary_only`.
+    #[inline]
     pub fn summary_only(self, value: bool) -> Self {
         self.query("summary_only", value)
     }
@@ -296,46 +330,55 @@ pub enum SignalsScoutScratchpad {}
 
 impl<A> Request<A, SignalsScoutScratchpad> {
     /// Sets `content_max_chars`.
+    #[inline]
     pub fn content_max_chars(self, value: i64) -> Self {
         self.query("content_max_chars", value)
     }
 
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `include_expired`.
+    #[inline]
     pub fn include_expired(self, value: bool) -> Self {
         self.query("include_expired", value)
     }
 
     /// Sets `key`.
+    #[inline]
     pub fn key(self, value: impl Display) -> Self {
         self.query("key", value)
     }
 
     /// Sets `keys_only`.
+    #[inline]
     pub fn keys_only(self, value: bool) -> Self {
         self.query("keys_only", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `skill_name`.
+    #[inline]
     pub fn skill_name(self, value: impl Display) -> Self {
         self.query("skill_name", value)
     }
 
     /// Sets `text`.
+    #[inline]
     pub fn text(self, value: impl Display) -> Self {
         self.query("text", value)
     }
@@ -351,6 +394,7 @@ impl SignalsReports {
     /// Lists reports.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/`. Key scope: `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SignalsReportsList> {
         Request::new(self.at.call("signals.reports.list", Method::GET, "/"))
     }
@@ -358,6 +402,7 @@ impl SignalsReports {
     /// Gets a report.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/{id}/`. Key scope: `task:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -369,6 +414,7 @@ impl SignalsReports {
     /// Changes the given fields of a report.
     ///
     /// `PATCH /api/projects/{project_id}/signals/reports/{id}/`. Key scope: `task:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -381,6 +427,7 @@ impl SignalsReports {
     /// Runs PostHog's action `bulk_state` on reports.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/bulk-state/`. Key scope: `task:write`.
+    #[inline]
     pub fn bulk_state(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -392,6 +439,7 @@ impl SignalsReports {
     /// Reads `ranking_outcomes` of reports.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/ranking_outcomes/`. Key scope: `task:read`.
+    #[inline]
     pub fn ranking_outcomes(&self) -> Request<Value> {
         Request::new(self.at.call(
             "signals.reports.ranking_outcomes",
@@ -403,6 +451,7 @@ impl SignalsReports {
     /// Runs PostHog's action `claim` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/claim/`. Key scope: `task:write`.
+    #[inline]
     pub fn claim(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -415,6 +464,7 @@ impl SignalsReports {
     /// Runs PostHog's action `feedback` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/feedback/`. Key scope: `llm_skill:write` and `signal_scout:write` and `task:read`.
+    #[inline]
     pub fn feedback(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reports.feedback",
@@ -427,6 +477,7 @@ impl SignalsReports {
     /// Runs PostHog's action `merge` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/merge/`. Key scope: `task:write`.
+    #[inline]
     pub fn merge(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -439,6 +490,7 @@ impl SignalsReports {
     /// Runs PostHog's action `reviewers` on a report.
     ///
     /// `PUT /api/projects/{project_id}/signals/reports/{id}/reviewers/`. Key scope: `task:write`.
+    #[inline]
     pub fn reviewers(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reports.reviewers",
@@ -451,6 +503,7 @@ impl SignalsReports {
     /// Runs PostHog's action `reviewers_me` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/reviewers/me/`. Key scope: `task:write`.
+    #[inline]
     pub fn reviewers_me(
         &self,
         id: impl Display,
@@ -467,6 +520,7 @@ impl SignalsReports {
     /// Runs PostHog's action `state` on a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/state/`. Key scope: `task:write`.
+    #[inline]
     pub fn state(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -477,6 +531,7 @@ impl SignalsReports {
     }
 
     /// Actions.
+    #[inline]
     pub fn actions(&self, id: impl Display) -> SignalsReportsActions {
         SignalsReportsActions {
             at: self.at.id("id", &id).down("actions"),
@@ -484,6 +539,7 @@ impl SignalsReports {
     }
 
     /// Artefacts.
+    #[inline]
     pub fn artefacts(&self, report_id: impl Display) -> SignalsReportsArtefacts {
         SignalsReportsArtefacts {
             at: self.at.id("report_id", &report_id).down("artefacts"),
@@ -491,6 +547,7 @@ impl SignalsReports {
     }
 
     /// Checks.
+    #[inline]
     pub fn checks(&self, report_id: impl Display) -> SignalsReportsChecks {
         SignalsReportsChecks {
             at: self.at.id("report_id", &report_id).down("checks"),
@@ -504,161 +561,193 @@ pub enum SignalsReportsList {}
 
 impl<A> Request<A, SignalsReportsList> {
     /// Sets `actionability`.
+    #[inline]
     pub fn actionability(self, value: impl Display) -> Self {
         self.query("actionability", value)
     }
 
     /// Sets `already_addressed`.
+    #[inline]
     pub fn already_addressed(self, value: bool) -> Self {
         self.query("already_addressed", value)
     }
 
     /// Sets `assignee`.
+    #[inline]
     pub fn assignee(self, value: values::ReportAssignee) -> Self {
         self.query("assignee", value)
     }
 
     /// Sets `channel_id`.
+    #[inline]
     pub fn channel_id(self, value: impl Display) -> Self {
         self.query("channel_id", value)
     }
 
     /// Sets `count_only`.
+    #[inline]
     pub fn count_only(self, value: bool) -> Self {
         self.query("count_only", value)
     }
 
     /// Sets `created_after`: a time or date in ISO 8601.
+    #[inline]
     pub fn created_after(self, value: impl Display) -> Self {
         self.query("created_after", value)
     }
 
     /// Sets `exclude`: a list, sent as JSON.
+    #[inline]
     pub fn exclude(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("exclude", value)
     }
 
     /// Sets `has_implementation_pr`.
+    #[inline]
     pub fn has_implementation_pr(self, value: bool) -> Self {
         self.query("has_implementation_pr", value)
     }
 
     /// Sets `include_all_statuses`.
+    #[inline]
     pub fn include_all_statuses(self, value: bool) -> Self {
         self.query("include_all_statuses", value)
     }
 
     /// Sets `include_source_metadata`.
+    #[inline]
     pub fn include_source_metadata(self, value: bool) -> Self {
         self.query("include_source_metadata", value)
     }
 
     /// Sets `include_unlisted`.
+    #[inline]
     pub fn include_unlisted(self, value: bool) -> Self {
         self.query("include_unlisted", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `priority`.
+    #[inline]
     pub fn priority(self, value: impl Display) -> Self {
         self.query("priority", value)
     }
 
     /// Sets `ranking_min_lift`.
+    #[inline]
     pub fn ranking_min_lift(self, value: impl Display) -> Self {
         self.query("ranking_min_lift", value)
     }
 
     /// Sets `ranking_min_probability`.
+    #[inline]
     pub fn ranking_min_probability(self, value: impl Display) -> Self {
         self.query("ranking_min_probability", value)
     }
 
     /// Sets `scope`.
+    #[inline]
     pub fn scope(self, value: impl Display) -> Self {
         self.query("scope", value)
     }
 
     /// Sets `scout`.
+    #[inline]
     pub fn scout(self, value: impl Display) -> Self {
         self.query("scout", value)
     }
 
     /// Sets `scout_prefix`.
+    #[inline]
     pub fn scout_prefix(self, value: impl Display) -> Self {
         self.query("scout_prefix", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `sort`.
+    #[inline]
     pub fn sort(self, value: impl Display) -> Self {
         self.query("sort", value)
     }
 
     /// Sets `source_id`.
+    #[inline]
     pub fn source_id(self, value: impl Display) -> Self {
         self.query("source_id", value)
     }
 
     /// Sets `source_product`.
+    #[inline]
     pub fn source_product(self, value: impl Display) -> Self {
         self.query("source_product", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `suggested_reviewers`.
+    #[inline]
     pub fn suggested_reviewers(self, value: impl Display) -> Self {
         self.query("suggested_reviewers", value)
     }
 
     /// Sets `task_id`.
+    #[inline]
     pub fn task_id(self, value: impl Display) -> Self {
         self.query("task_id", value)
     }
 
     /// Sets `teammate_uuid`.
+    #[inline]
     pub fn teammate_uuid(self, value: impl Display) -> Self {
         self.query("teammate_uuid", value)
     }
 
     /// Sets `unclaimed`.
+    #[inline]
     pub fn unclaimed(self, value: bool) -> Self {
         self.query("unclaimed", value)
     }
 
     /// Sets `unread`.
+    #[inline]
     pub fn unread(self, value: bool) -> Self {
         self.query("unread", value)
     }
 
     /// Sets `use_priority_preference`.
+    #[inline]
     pub fn use_priority_preference(self, value: bool) -> Self {
         self.query("use_priority_preference", value)
     }
 
     /// Sets `view`.
+    #[inline]
     pub fn view(self, value: impl Display) -> Self {
         self.query("view", value)
     }
@@ -676,6 +765,7 @@ impl SignalsReportsActions {
     /// `GET /api/projects/{project_id}/signals/reports/{id}/actions/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -688,6 +778,7 @@ impl SignalsReportsActions {
     /// `POST /api/projects/{project_id}/signals/reports/{id}/actions/run/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn run(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -707,6 +798,7 @@ impl SignalsReportsArtefacts {
     /// Lists artefacts.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/artefacts/`. Key scope: `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -717,6 +809,7 @@ impl SignalsReportsArtefacts {
     /// Creates an artefact.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{report_id}/artefacts/`. Key scope: `task:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -728,6 +821,7 @@ impl SignalsReportsArtefacts {
     /// Gets an artefact.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/artefacts/{id}/`. Key scope: `task:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -739,6 +833,7 @@ impl SignalsReportsArtefacts {
     /// Changes the given fields of an artefact.
     ///
     /// `PATCH /api/projects/{project_id}/signals/reports/{report_id}/artefacts/{id}/`. Key scope: `task:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reports.artefacts.update",
@@ -751,6 +846,7 @@ impl SignalsReportsArtefacts {
     /// Deletes an artefact.
     ///
     /// `DELETE /api/projects/{project_id}/signals/reports/{report_id}/artefacts/{id}/`. Key scope: `task:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reports.artefacts.delete",
@@ -770,6 +866,7 @@ impl SignalsReportsChecks {
     /// Lists checks.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/checks/`. Key scope: `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -780,6 +877,7 @@ impl SignalsReportsChecks {
     /// Gets a check.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/checks/{id}/`. Key scope: `task:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -793,6 +891,7 @@ impl SignalsReportsChecks {
     /// `POST /api/projects/{project_id}/signals/reports/{report_id}/checks/{id}/replace/`. Key scope: `query:read` and `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reports.checks.replace",
@@ -815,6 +914,7 @@ impl SignalsReviewerExclusions {
     /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -827,6 +927,7 @@ impl SignalsReviewerExclusions {
     /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -840,6 +941,7 @@ impl SignalsReviewerExclusions {
     /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reviewer_exclusions.get",
@@ -853,6 +955,7 @@ impl SignalsReviewerExclusions {
     /// `PATCH /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reviewer_exclusions.update",
@@ -868,6 +971,7 @@ impl SignalsReviewerExclusions {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn revoke(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.reviewer_exclusions.revoke",
@@ -885,6 +989,7 @@ pub struct SignalsScout {
 
 impl SignalsScout {
     /// Configs.
+    #[inline]
     pub fn configs(&self) -> SignalsScoutConfigs {
         SignalsScoutConfigs {
             at: self.at.down("configs"),
@@ -892,6 +997,7 @@ impl SignalsScout {
     }
 
     /// Members.
+    #[inline]
     pub fn members(&self) -> SignalsScoutMembers {
         SignalsScoutMembers {
             at: self.at.down("members"),
@@ -899,6 +1005,7 @@ impl SignalsScout {
     }
 
     /// Notes.
+    #[inline]
     pub fn notes(&self) -> SignalsScoutNotes {
         SignalsScoutNotes {
             at: self.at.down("notes"),
@@ -906,6 +1013,7 @@ impl SignalsScout {
     }
 
     /// Rubrics.
+    #[inline]
     pub fn rubrics(&self) -> SignalsScoutRubrics {
         SignalsScoutRubrics {
             at: self.at.down("rubrics"),
@@ -913,6 +1021,7 @@ impl SignalsScout {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self) -> SignalsScoutRuns {
         SignalsScoutRuns {
             at: self.at.down("runs"),
@@ -930,6 +1039,7 @@ impl SignalsScoutConfigs {
     /// Lists configs.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/configs/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, SignalsScoutConfigsList> {
         Request::new(self.at.call("signals.scout.configs.list", Method::GET, "/"))
     }
@@ -937,6 +1047,7 @@ impl SignalsScoutConfigs {
     /// Creates a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -948,6 +1059,7 @@ impl SignalsScoutConfigs {
     /// Changes the given fields of a config.
     ///
     /// `PATCH /api/projects/{project_id}/signals/scout/configs/{id}/`. Key scope: `signal_scout:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -960,6 +1072,7 @@ impl SignalsScoutConfigs {
     /// Deletes a config.
     ///
     /// `DELETE /api/projects/{project_id}/signals/scout/configs/{id}/`. Key scope: `signal_scout:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.scout.configs.delete",
@@ -973,6 +1086,7 @@ impl SignalsScoutConfigs {
     /// `POST /api/projects/{project_id}/signals/scout/configs/sync/`. Key scope: `signal_scout:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn sync(&self) -> Request<Value, SignalsScoutConfigsSync> {
         Request::new(
             self.at
@@ -983,6 +1097,7 @@ impl SignalsScoutConfigs {
     /// Runs PostHog's action `precheck_test` on a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/precheck_test/`. Key scope: `query:read` and `signal_scout:read`.
+    #[inline]
     pub fn precheck_test(
         &self,
         id: impl Display,
@@ -999,6 +1114,7 @@ impl SignalsScoutConfigs {
     /// Runs a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/run/`. Key scope: `signal_scout:write`.
+    #[inline]
     pub fn run(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -1013,6 +1129,7 @@ impl SignalsScoutConfigs {
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.scout.configs.trial",
@@ -1027,6 +1144,7 @@ impl SignalsScoutConfigs {
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_comparison(
         &self,
         id: impl Display,
@@ -1045,6 +1163,7 @@ impl SignalsScoutConfigs {
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_archive/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_comparison_archive(
         &self,
         id: impl Display,
@@ -1063,6 +1182,7 @@ impl SignalsScoutConfigs {
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_history/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_comparison_history(
         &self,
         id: impl Display,
@@ -1079,6 +1199,7 @@ impl SignalsScoutConfigs {
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_result/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_comparison_result(
         &self,
         id: impl Display,
@@ -1097,6 +1218,7 @@ impl SignalsScoutConfigs {
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_resume/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_comparison_resume(
         &self,
         id: impl Display,
@@ -1115,6 +1237,7 @@ impl SignalsScoutConfigs {
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_result/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_result(&self, id: impl Display, launch_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.scout.configs.trial_result",
@@ -1129,6 +1252,7 @@ impl SignalsScoutConfigs {
     /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_setup/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn trial_setup(&self, id: impl Display) -> Request<Value, SignalsScoutConfigsTrialSetup> {
         Request::new(self.at.id("id", &id).call(
             "signals.scout.configs.trial_setup",
@@ -1144,11 +1268,13 @@ pub enum SignalsScoutConfigsList {}
 
 impl<A> Request<A, SignalsScoutConfigsList> {
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -1160,6 +1286,7 @@ pub enum SignalsScoutConfigsSync {}
 
 impl<A> Request<A, SignalsScoutConfigsSync> {
     /// Sets `surface`.
+    #[inline]
     pub fn surface(self, value: values::ScoutSurface) -> Self {
         self.query("surface", value)
     }
@@ -1171,16 +1298,19 @@ pub enum SignalsScoutConfigsTrialComparisonHistory {}
 
 impl<A> Request<A, SignalsScoutConfigsTrialComparisonHistory> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `include_archived`.
+    #[inline]
     pub fn include_archived(self, value: bool) -> Self {
         self.query("include_archived", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
@@ -1192,6 +1322,7 @@ pub enum SignalsScoutConfigsTrialSetup {}
 
 impl<A> Request<A, SignalsScoutConfigsTrialSetup> {
     /// Sets `context_id`.
+    #[inline]
     pub fn context_id(self, value: impl Display) -> Self {
         self.query("context_id", value)
     }
@@ -1207,6 +1338,7 @@ impl SignalsScoutMembers {
     /// Lists members.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/members/`. Key scope: `signal_scout_internal:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, SignalsScoutMembersList> {
         Request::new(self.at.call("signals.scout.members.list", Method::GET, "/"))
     }
@@ -1218,11 +1350,13 @@ pub enum SignalsScoutMembersList {}
 
 impl<A> Request<A, SignalsScoutMembersList> {
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `team`.
+    #[inline]
     pub fn team(self, value: impl Display) -> Self {
         self.query("team", value)
     }
@@ -1238,6 +1372,7 @@ impl SignalsScoutNotes {
     /// Lists notes.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/notes/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, SignalsScoutNotesList> {
         Request::new(self.at.call("signals.scout.notes.list", Method::GET, "/"))
     }
@@ -1245,6 +1380,7 @@ impl SignalsScoutNotes {
     /// Creates a note.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/notes/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -1256,6 +1392,7 @@ impl SignalsScoutNotes {
     /// Deletes a note.
     ///
     /// `DELETE /api/projects/{project_id}/signals/scout/notes/{id}/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -1271,41 +1408,49 @@ pub enum SignalsScoutNotesList {}
 
 impl<A> Request<A, SignalsScoutNotesList> {
     /// Sets `content_max_chars`.
+    #[inline]
     pub fn content_max_chars(self, value: i64) -> Self {
         self.query("content_max_chars", value)
     }
 
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `include_expired`.
+    #[inline]
     pub fn include_expired(self, value: bool) -> Self {
         self.query("include_expired", value)
     }
 
     /// Sets `include_general`.
+    #[inline]
     pub fn include_general(self, value: bool) -> Self {
         self.query("include_general", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `skill_name`.
+    #[inline]
     pub fn skill_name(self, value: impl Display) -> Self {
         self.query("skill_name", value)
     }
 
     /// Sets `text`.
+    #[inline]
     pub fn text(self, value: impl Display) -> Self {
         self.query("text", value)
     }
@@ -1323,6 +1468,7 @@ impl SignalsScoutRubrics {
     /// `GET /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -1336,6 +1482,7 @@ impl SignalsScoutRubrics {
     /// `PUT /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -1350,6 +1497,7 @@ impl SignalsScoutRubrics {
     /// `POST /api/projects/{project_id}/signals/scout/rubrics/{id}/generate/`. Key scope: `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn generate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.scout.rubrics.generate",
@@ -1370,6 +1518,7 @@ impl SignalsScoutRuns {
     /// Lists runs.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value, SignalsScoutRunsList> {
         Request::new(self.at.call("signals.scout.runs.list", Method::GET, "/"))
     }
@@ -1377,6 +1526,7 @@ impl SignalsScoutRuns {
     /// Gets a run.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -1388,6 +1538,7 @@ impl SignalsScoutRuns {
     /// Reads `emissions_recent` of runs.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/emissions/recent/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn emissions_recent(&self) -> Request<Value, SignalsScoutRunsEmissionsRecent> {
         Request::new(self.at.call(
             "signals.scout.runs.emissions_recent",
@@ -1399,6 +1550,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `check_result` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/check-result/`. Key scope: `signal_scout_internal:write`.
+    #[inline]
     pub fn check_result(
         &self,
         run_id: impl Display,
@@ -1415,6 +1567,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `edit_report` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/edit-report/`. Key scope: `signal_scout_report:write`.
+    #[inline]
     pub fn edit_report(
         &self,
         run_id: impl Display,
@@ -1431,6 +1584,7 @@ impl SignalsScoutRuns {
     /// Reads `emissions` of a run.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/`. Key scope: `signal_scout:read`.
+    #[inline]
     pub fn emissions(&self, run_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("run_id", &run_id).call(
             "signals.scout.runs.emissions",
@@ -1442,6 +1596,7 @@ impl SignalsScoutRuns {
     /// Reads `emissions_reports` of a run.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/reports/`. Key scope: `signal_scout:read` and `task:read`.
+    #[inline]
     pub fn emissions_reports(&self, run_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("run_id", &run_id).call(
             "signals.scout.runs.emissions_reports",
@@ -1453,6 +1608,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `emit_report` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-report/`. Key scope: `signal_scout_report:write`.
+    #[inline]
     pub fn emit_report(
         &self,
         run_id: impl Display,
@@ -1469,6 +1625,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `emit_signal` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-signal/`. Key scope: `signal_scout_internal:write`.
+    #[inline]
     pub fn emit_signal(
         &self,
         run_id: impl Display,
@@ -1485,6 +1642,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `lighthouse_audit` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/lighthouse-audit/`. Key scope: `signal_scout_internal:write`.
+    #[inline]
     pub fn lighthouse_audit(
         &self,
         run_id: impl Display,
@@ -1501,6 +1659,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `record_output` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/record-output/`. Key scope: `signal_scout_internal:write`.
+    #[inline]
     pub fn record_output(
         &self,
         run_id: impl Display,
@@ -1517,6 +1676,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `report_check_cancel` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-cancel/`. Key scope: `signal_scout_report:write`.
+    #[inline]
     pub fn report_check_cancel(
         &self,
         run_id: impl Display,
@@ -1533,6 +1693,7 @@ impl SignalsScoutRuns {
     /// Runs PostHog's action `report_check_create` on a run.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-create/`. Key scope: `signal_scout_report:write`.
+    #[inline]
     pub fn report_check_create(
         &self,
         run_id: impl Display,
@@ -1547,6 +1708,7 @@ impl SignalsScoutRuns {
     }
 
     /// Report checks.
+    #[inline]
     pub fn report_checks(&self) -> SignalsScoutRunsReportChecks {
         SignalsScoutRunsReportChecks {
             at: self.at.down("report-checks"),
@@ -1560,36 +1722,43 @@ pub enum SignalsScoutRunsList {}
 
 impl<A> Request<A, SignalsScoutRunsList> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `emitted`.
+    #[inline]
     pub fn emitted(self, value: bool) -> Self {
         self.query("emitted", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `skill_name`.
+    #[inline]
     pub fn skill_name(self, value: impl Display) -> Self {
         self.query("skill_name", value)
     }
 
     /// Sets `skill_version`.
+    #[inline]
     pub fn skill_version(self, value: i64) -> Self {
         self.query("skill_version", value)
     }
 
     /// Sets `text`.
+    #[inline]
     pub fn text(self, value: impl Display) -> Self {
         self.query("text", value)
     }
@@ -1601,21 +1770,25 @@ pub enum SignalsScoutRunsEmissionsRecent {}
 
 impl<A> Request<A, SignalsScoutRunsEmissionsRecent> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `skill_name`.
+    #[inline]
     pub fn skill_name(self, value: impl Display) -> Self {
         self.query("skill_name", value)
     }
@@ -1631,6 +1804,7 @@ impl SignalsScoutRunsReportChecks {
     /// Lists report checks.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/report-checks/`. Key scope: `signal_scout_report:write`.
+    #[inline]
     pub fn list(&self, report_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -1650,6 +1824,7 @@ impl SignalsSourceConfigs {
     /// Lists source configs.
     ///
     /// `GET /api/projects/{project_id}/signals/source_configs/`. Key scope: `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -1660,6 +1835,7 @@ impl SignalsSourceConfigs {
     /// Creates a source config.
     ///
     /// `POST /api/projects/{project_id}/signals/source_configs/`. Key scope: `task:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -1671,6 +1847,7 @@ impl SignalsSourceConfigs {
     /// Gets a source config.
     ///
     /// `GET /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -1682,6 +1859,7 @@ impl SignalsSourceConfigs {
     /// Changes the given fields of a source config.
     ///
     /// `PATCH /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "signals.source_configs.update",
@@ -1694,6 +1872,7 @@ impl SignalsSourceConfigs {
     /// Replaces a source config whole.
     ///
     /// `PUT /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:write`.
+    #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at

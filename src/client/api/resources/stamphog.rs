@@ -11,6 +11,7 @@ pub struct Stamphog {
 
 impl Stamphog {
     /// Digest runs.
+    #[inline]
     pub fn digest_runs(&self) -> StamphogDigestRuns {
         StamphogDigestRuns {
             at: self.at.down("digest_runs"),
@@ -18,6 +19,7 @@ impl Stamphog {
     }
 
     /// Pull requests.
+    #[inline]
     pub fn pull_requests(&self) -> StamphogPullRequests {
         StamphogPullRequests {
             at: self.at.down("pull_requests"),
@@ -25,6 +27,7 @@ impl Stamphog {
     }
 
     /// Repo configs.
+    #[inline]
     pub fn repo_configs(&self) -> StamphogRepoConfigs {
         StamphogRepoConfigs {
             at: self.at.down("repo_configs"),
@@ -32,6 +35,7 @@ impl Stamphog {
     }
 
     /// Review runs.
+    #[inline]
     pub fn review_runs(&self) -> StamphogReviewRuns {
         StamphogReviewRuns {
             at: self.at.down("review_runs"),
@@ -51,6 +55,7 @@ impl StamphogDigestRuns {
     /// `GET /api/projects/{project_id}/stamphog/digest_runs/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, StamphogDigestRunsList> {
         Request::new(self.at.call("stamphog.digest_runs.list", Method::GET, "/"))
     }
@@ -62,16 +67,19 @@ pub enum StamphogDigestRunsList {}
 
 impl<A> Request<A, StamphogDigestRunsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `slack_channel_id`.
+    #[inline]
     pub fn slack_channel_id(self, value: impl Display) -> Self {
         self.query("slack_channel_id", value)
     }
@@ -89,6 +97,7 @@ impl StamphogPullRequests {
     /// `GET /api/projects/{project_id}/stamphog/pull_requests/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, StamphogPullRequestsList> {
         Request::new(
             self.at
@@ -101,6 +110,7 @@ impl StamphogPullRequests {
     /// `GET /api/projects/{project_id}/stamphog/pull_requests/{id}/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -116,21 +126,25 @@ pub enum StamphogPullRequestsList {}
 
 impl<A> Request<A, StamphogPullRequestsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `merged`.
+    #[inline]
     pub fn merged(self, value: bool) -> Self {
         self.query("merged", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `pr_number`.
+    #[inline]
     pub fn pr_number(self, value: i64) -> Self {
         self.query("pr_number", value)
     }
@@ -148,6 +162,7 @@ impl StamphogRepoConfigs {
     /// `GET /api/projects/{project_id}/stamphog/repo_configs/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("stamphog.repo_configs.list", Method::GET, "/"))
     }
@@ -157,6 +172,7 @@ impl StamphogRepoConfigs {
     /// `GET /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -170,6 +186,7 @@ impl StamphogRepoConfigs {
     /// `DELETE /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "stamphog.repo_configs.delete",
@@ -191,6 +208,7 @@ impl StamphogReviewRuns {
     /// `GET /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, StamphogReviewRunsList> {
         Request::new(self.at.call("stamphog.review_runs.list", Method::GET, "/"))
     }
@@ -200,6 +218,7 @@ impl StamphogReviewRuns {
     /// `POST /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -213,6 +232,7 @@ impl StamphogReviewRuns {
     /// `GET /api/projects/{project_id}/stamphog/review_runs/{id}/`. Key scope: `stamphog:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -228,31 +248,37 @@ pub enum StamphogReviewRunsList {}
 
 impl<A> Request<A, StamphogReviewRunsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `pr_number`.
+    #[inline]
     pub fn pr_number(self, value: i64) -> Self {
         self.query("pr_number", value)
     }
 
     /// Sets `repository`.
+    #[inline]
     pub fn repository(self, value: impl Display) -> Self {
         self.query("repository", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `trigger`.
+    #[inline]
     pub fn trigger(self, value: values::ReviewRunTrigger) -> Self {
         self.query("trigger", value)
     }

@@ -15,6 +15,7 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("streamlit_apps.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl StreamlitApps {
     /// `POST /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("streamlit_apps.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl StreamlitApps {
     /// `PATCH /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(
         &self,
         short_id: impl Display,
@@ -64,6 +68,7 @@ impl StreamlitApps {
     /// `DELETE /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "streamlit_apps.delete",
@@ -77,6 +82,7 @@ impl StreamlitApps {
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/create_version_from_source/`. Key scope: `query:read` and `streamlit_app:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create_version_from_source(
         &self,
         short_id: impl Display,
@@ -95,6 +101,7 @@ impl StreamlitApps {
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/edit_source/`. Key scope: `query:read` and `streamlit_app:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn edit_source(
         &self,
         short_id: impl Display,
@@ -113,6 +120,7 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/source/`. Key scope: `streamlit_app:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn source(&self, short_id: impl Display) -> Request<Value, StreamlitAppsSource> {
         Request::new(self.at.id("short_id", &short_id).call(
             "streamlit_apps.source",
@@ -127,6 +135,7 @@ impl StreamlitApps {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn start(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "streamlit_apps.start",
@@ -140,6 +149,7 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/status/`. Key scope: `streamlit_app:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn status(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "streamlit_apps.status",
@@ -154,6 +164,7 @@ impl StreamlitApps {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn stop(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "streamlit_apps.stop",
@@ -167,6 +178,7 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/versions/`. Key scope: `streamlit_app:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn versions(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
             "streamlit_apps.versions",
@@ -182,11 +194,13 @@ pub enum StreamlitAppsSource {}
 
 impl<A> Request<A, StreamlitAppsSource> {
     /// Sets `paths`.
+    #[inline]
     pub fn paths(self, value: impl Display) -> Self {
         self.query("paths", value)
     }
 
     /// Sets `version_number`.
+    #[inline]
     pub fn version_number(self, value: i64) -> Self {
         self.query("version_number", value)
     }

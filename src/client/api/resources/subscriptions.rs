@@ -12,6 +12,7 @@ impl Subscriptions {
     /// Lists subscriptions.
     ///
     /// `GET /api/{scope}/{project_id}/subscriptions/`. Key scope: `subscription:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Subscription>, SubscriptionsList> {
         Request::new(self.at.call("subscriptions.list", Method::GET, "/"))
     }
@@ -19,6 +20,7 @@ impl Subscriptions {
     /// Creates a subscription.
     ///
     /// `POST /api/{scope}/{project_id}/subscriptions/`. Key scope: `subscription:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Subscription> {
         Request::new(self.at.call("subscriptions.create", Method::POST, "/")).body(body)
     }
@@ -26,6 +28,7 @@ impl Subscriptions {
     /// Gets a subscription.
     ///
     /// `GET /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Subscription> {
         Request::new(
             self.at
@@ -37,6 +40,7 @@ impl Subscriptions {
     /// Changes the given fields of a subscription.
     ///
     /// `PATCH /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -55,6 +59,7 @@ impl Subscriptions {
     /// `PUT /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -71,6 +76,7 @@ impl Subscriptions {
     /// Deletes a subscription, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Subscription> {
         Request::new(
             self.at
@@ -86,6 +92,7 @@ impl Subscriptions {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     /// PostHog has been seen to refuse it (405).
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -100,6 +107,7 @@ impl Subscriptions {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn test_delivery(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "subscriptions.test_delivery",
@@ -109,6 +117,7 @@ impl Subscriptions {
     }
 
     /// Deliveries.
+    #[inline]
     pub fn deliveries(&self, subscription_id: impl Display) -> SubscriptionsDeliveries {
         SubscriptionsDeliveries {
             at: self
@@ -119,6 +128,7 @@ impl Subscriptions {
     }
 
     /// Summaries.
+    #[inline]
     pub fn summaries(&self) -> SubscriptionsSummaries {
         SubscriptionsSummaries {
             at: self.at.down("summaries"),
@@ -132,56 +142,67 @@ pub enum SubscriptionsList {}
 
 impl<A> Request<A, SubscriptionsList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `dashboard`.
+    #[inline]
     pub fn dashboard(self, value: i64) -> Self {
         self.query("dashboard", value)
     }
 
     /// Sets `dashboard_tiles`.
+    #[inline]
     pub fn dashboard_tiles(self, value: i64) -> Self {
         self.query("dashboard_tiles", value)
     }
 
     /// Sets `insight`.
+    #[inline]
     pub fn insight(self, value: i64) -> Self {
         self.query("insight", value)
     }
 
     /// Sets `insights`.
+    #[inline]
     pub fn insights(self, value: impl Display) -> Self {
         self.query("insights", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: impl Display) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `resource_type`.
+    #[inline]
     pub fn resource_type(self, value: values::ResourceType) -> Self {
         self.query("resource_type", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `target_type`.
+    #[inline]
     pub fn target_type(self, value: values::SubscriptionTarget) -> Self {
         self.query("target_type", value)
     }
@@ -199,6 +220,7 @@ impl SubscriptionsDeliveries {
     /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/`. Key scope: `subscription:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SubscriptionsDeliveriesList> {
         Request::new(self.at.under("projects").call(
             "subscriptions.deliveries.list",
@@ -212,6 +234,7 @@ impl SubscriptionsDeliveries {
     /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/{id}/`. Key scope: `subscription:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "subscriptions.deliveries.get",
@@ -227,11 +250,13 @@ pub enum SubscriptionsDeliveriesList {}
 
 impl<A> Request<A, SubscriptionsDeliveriesList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::DeliveryStatus) -> Self {
         self.query("status", value)
     }
@@ -250,6 +275,7 @@ impl SubscriptionsSummaries {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SubscriptionsSummariesList> {
         Request::new(self.at.under("projects").call(
             "subscriptions.summaries.list",
@@ -265,16 +291,19 @@ pub enum SubscriptionsSummariesList {}
 
 impl<A> Request<A, SubscriptionsSummariesList> {
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `dashboard`.
+    #[inline]
     pub fn dashboard(self, value: i64) -> Self {
         self.query("dashboard", value)
     }
 
     /// Sets `insight`.
+    #[inline]
     pub fn insight(self, value: i64) -> Self {
         self.query("insight", value)
     }

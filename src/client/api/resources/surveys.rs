@@ -12,6 +12,7 @@ impl Surveys {
     /// Lists surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/`. Key scope: `survey:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Survey>, SurveysList> {
         Request::new(self.at.call("surveys.list", Method::GET, "/"))
     }
@@ -21,6 +22,7 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/`. Key scope: `survey:write`.
     ///
     /// Makes such a body: [`NewSurvey`](models::NewSurvey).
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Survey> {
         Request::new(self.at.call("surveys.create", Method::POST, "/")).body(body)
     }
@@ -28,6 +30,7 @@ impl Surveys {
     /// Gets a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(self.at.id("id", &id).call("surveys.get", Method::GET, "/"))
     }
@@ -35,6 +38,7 @@ impl Surveys {
     /// Changes the given fields of a survey.
     ///
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -53,6 +57,7 @@ impl Surveys {
     /// `PUT /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -69,6 +74,7 @@ impl Surveys {
     /// Deletes a survey, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(
             self.at
@@ -83,6 +89,7 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -95,6 +102,7 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/responses_count/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn responses_count(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -105,6 +113,7 @@ impl Surveys {
     /// Reads `all_stats` of surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/stats/`. Key scope: `survey:read`.
+    #[inline]
     pub fn all_stats(&self) -> Request<Value, SurveysAllStats> {
         Request::new(self.at.call("surveys.all_stats", Method::GET, "/stats/"))
     }
@@ -112,6 +121,7 @@ impl Surveys {
     /// Archives a survey.
     ///
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
+    #[inline]
     pub fn archive(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(
             self.at
@@ -126,6 +136,7 @@ impl Surveys {
     /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -139,6 +150,7 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
             self.at
@@ -153,6 +165,7 @@ impl Surveys {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn duplicate_to_projects(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "surveys.duplicate_to_projects",
@@ -166,6 +179,7 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn launch(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -177,6 +191,7 @@ impl Surveys {
     /// Reads `stats` of a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/stats/`. Key scope: `survey:read`.
+    #[inline]
     pub fn stats(&self, id: impl Display) -> Request<Value, SurveysStats> {
         Request::new(
             self.at
@@ -190,6 +205,7 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn stop(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -201,6 +217,7 @@ impl Surveys {
     /// Runs PostHog's action `summarize_responses` on a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/summarize_responses/`. Key scope: `survey:read`.
+    #[inline]
     pub fn summarize_responses(
         &self,
         id: impl Display,
@@ -215,6 +232,7 @@ impl Surveys {
     }
 
     /// Responses.
+    #[inline]
     pub fn responses(&self, id: impl Display) -> SurveysResponses {
         SurveysResponses {
             at: self.at.id("id", &id).down("responses"),
@@ -228,46 +246,55 @@ pub enum SurveysList {}
 
 impl<A> Request<A, SurveysList> {
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: bool) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `ids`: a list, sent as JSON.
+    #[inline]
     pub fn ids(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("ids", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `linked_flag_id`.
+    #[inline]
     pub fn linked_flag_id(self, value: i64) -> Self {
         self.query("linked_flag_id", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::SurveyStatus) -> Self {
         self.query("status", value)
     }
 
     /// Sets `type`.
+    #[inline]
     pub fn type_(self, value: values::SurveyType) -> Self {
         self.query("type", value)
     }
@@ -279,11 +306,13 @@ pub enum SurveysAllStats {}
 
 impl<A> Request<A, SurveysAllStats> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
@@ -295,16 +324,19 @@ pub enum SurveysStats {}
 
 impl<A> Request<A, SurveysStats> {
     /// Sets `date_from`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`: a time or date in ISO 8601.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `include_per_question_stats`.
+    #[inline]
     pub fn include_per_question_stats(self, value: bool) -> Self {
         self.query("include_per_question_stats", value)
     }
@@ -316,11 +348,13 @@ pub enum SurveysSummarizeResponses {}
 
 impl<A> Request<A, SurveysSummarizeResponses> {
     /// Sets `question_id`.
+    #[inline]
     pub fn question_id(self, value: impl Display) -> Self {
         self.query("question_id", value)
     }
 
     /// Sets `question_index`.
+    #[inline]
     pub fn question_index(self, value: i64) -> Self {
         self.query("question_index", value)
     }
@@ -336,6 +370,7 @@ impl SurveysResponses {
     /// Lists responses.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/responses/`. Key scope: `query:read` and `survey:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, SurveysResponsesList> {
         Request::new(self.at.call("surveys.responses.list", Method::GET, "/"))
     }
@@ -347,41 +382,49 @@ pub enum SurveysResponsesList {}
 
 impl<A> Request<A, SurveysResponsesList> {
     /// Sets `exclude_archived`.
+    #[inline]
     pub fn exclude_archived(self, value: bool) -> Self {
         self.query("exclude_archived", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `question_id`.
+    #[inline]
     pub fn question_id(self, value: impl Display) -> Self {
         self.query("question_id", value)
     }
 
     /// Sets `score_gte`.
+    #[inline]
     pub fn score_gte(self, value: f64) -> Self {
         self.query("score_gte", value)
     }
 
     /// Sets `score_lte`.
+    #[inline]
     pub fn score_lte(self, value: f64) -> Self {
         self.query("score_lte", value)
     }
 
     /// Sets `since`: a time or date in ISO 8601.
+    #[inline]
     pub fn since(self, value: impl Display) -> Self {
         self.query("since", value)
     }
 
     /// Sets `until`: a time or date in ISO 8601.
+    #[inline]
     pub fn until(self, value: impl Display) -> Self {
         self.query("until", value)
     }

@@ -14,6 +14,7 @@ impl Taggers {
     /// `GET /api/projects/{project_id}/taggers/`. Key scope: `tagger:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, TaggersList> {
         Request::new(self.at.call("taggers.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl Taggers {
     /// `POST /api/projects/{project_id}/taggers/test_hog/`. Key scope: `tagger:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn test_hog(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("taggers.test_hog", Method::POST, "/test_hog/")).body(body)
     }
@@ -34,31 +36,37 @@ pub enum TaggersList {}
 
 impl<A> Request<A, TaggersList> {
     /// Sets `enabled`.
+    #[inline]
     pub fn enabled(self, value: bool) -> Self {
         self.query("enabled", value)
     }
 
     /// Sets `id__in`: a list, sent as JSON.
+    #[inline]
     pub fn id_in(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("id__in", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`: a list, sent as JSON.
+    #[inline]
     pub fn order_by(self, value: impl IntoIterator<Item = impl Display>) -> Self {
         self.query_list("order_by", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

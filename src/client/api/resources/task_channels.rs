@@ -13,6 +13,7 @@ impl TaskChannels {
     /// Lists task channels.
     ///
     /// `GET /api/projects/{project_id}/task_channels/`. Key scope: `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("task_channels.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl TaskChannels {
     /// Creates a task channel.
     ///
     /// `POST /api/projects/{project_id}/task_channels/`. Key scope: `task:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("task_channels.create", Method::POST, "/")).body(body)
     }
@@ -27,6 +29,7 @@ impl TaskChannels {
     /// Gets a task channel.
     ///
     /// `GET /api/projects/{project_id}/task_channels/{id}/`. Key scope: `task:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -40,6 +43,7 @@ impl TaskChannels {
     /// `GET /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn instructions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "task_channels.instructions",
@@ -53,6 +57,7 @@ impl TaskChannels {
     /// `PUT /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn replace_instructions(
         &self,
         id: impl Display,

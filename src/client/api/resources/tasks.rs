@@ -16,6 +16,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::Task>, TasksList> {
         Request::new(self.at.call("tasks.list", Method::GET, "/"))
     }
@@ -25,6 +26,7 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Task> {
         Request::new(self.at.call("tasks.create", Method::POST, "/")).body(body)
     }
@@ -34,6 +36,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/{id}/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Task> {
         Request::new(self.at.id("id", &id).call("tasks.get", Method::GET, "/"))
     }
@@ -43,6 +46,7 @@ impl Tasks {
     /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -61,6 +65,7 @@ impl Tasks {
     /// `PUT /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -79,6 +84,7 @@ impl Tasks {
     /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -92,6 +98,7 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create_me_config(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -105,6 +112,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn me_config(&self) -> Request<Value> {
         Request::new(self.at.call("tasks.me_config", Method::GET, "/@me/config/"))
     }
@@ -114,6 +122,7 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/@me/config/agent_instructions/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn me_config_agent_instructions(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "tasks.me_config_agent_instructions",
@@ -128,6 +137,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/models/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn models(&self) -> Request<Value> {
         Request::new(self.at.call("tasks.models", Method::GET, "/models/"))
     }
@@ -138,6 +148,7 @@ impl Tasks {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn run(&self, id: impl Display) -> Request<models::Task> {
         Request::new(
             self.at
@@ -151,6 +162,7 @@ impl Tasks {
     /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update_position(
         &self,
         id: impl Display,
@@ -167,6 +179,7 @@ impl Tasks {
     /// Reads `artifacts` of a task.
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/artifacts/`. Key scope: `task:read`.
+    #[inline]
     pub fn artifacts(&self, task_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("task_id", &task_id).call(
             "tasks.artifacts",
@@ -176,6 +189,7 @@ impl Tasks {
     }
 
     /// Comments.
+    #[inline]
     pub fn comments(&self, task_id: impl Display) -> TasksComments {
         TasksComments {
             at: self.at.id("task_id", &task_id).down("comments"),
@@ -183,6 +197,7 @@ impl Tasks {
     }
 
     /// Config.
+    #[inline]
     pub fn config(&self) -> TasksConfig {
         TasksConfig {
             at: self.at.down("config"),
@@ -190,6 +205,7 @@ impl Tasks {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, task_id: impl Display) -> TasksRuns {
         TasksRuns {
             at: self.at.id("task_id", &task_id).down("runs"),
@@ -203,121 +219,145 @@ pub enum TasksList {}
 
 impl<A> Request<A, TasksList> {
     /// Sets `all_team_tasks`.
+    #[inline]
     pub fn all_team_tasks(self, value: bool) -> Self {
         self.query("all_team_tasks", value)
     }
 
     /// Sets `archived`.
+    #[inline]
     pub fn archived(self, value: values::TaskArchived) -> Self {
         self.query("archived", value)
     }
 
     /// Sets `basic`.
+    #[inline]
     pub fn basic(self, value: bool) -> Self {
         self.query("basic", value)
     }
 
     /// Sets `channel`.
+    #[inline]
     pub fn channel(self, value: impl Display) -> Self {
         self.query("channel", value)
     }
 
     /// Sets `ci_status`.
+    #[inline]
     pub fn ci_status(self, value: values::CiStatus) -> Self {
         self.query("ci_status", value)
     }
 
     /// Sets `client_provenance`.
+    #[inline]
     pub fn client_provenance(self, value: values::ClientProvenance) -> Self {
         self.query("client_provenance", value)
     }
 
     /// Sets `commented_by`.
+    #[inline]
     pub fn commented_by(self, value: i64) -> Self {
         self.query("commented_by", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: i64) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `exclude_origin_product`.
+    #[inline]
     pub fn exclude_origin_product(self, value: values::ExcludeOriginProduct) -> Self {
         self.query("exclude_origin_product", value)
     }
 
     /// Sets `hog_flow_id`.
+    #[inline]
     pub fn hog_flow_id(self, value: impl Display) -> Self {
         self.query("hog_flow_id", value)
     }
 
     /// Sets `internal`.
+    #[inline]
     pub fn internal(self, value: values::TaskArchived) -> Self {
         self.query("internal", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `mentions`.
+    #[inline]
     pub fn mentions(self, value: i64) -> Self {
         self.query("mentions", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `ordering`.
+    #[inline]
     pub fn ordering(self, value: values::TaskOrdering) -> Self {
         self.query("ordering", value)
     }
 
     /// Sets `organization`.
+    #[inline]
     pub fn organization(self, value: impl Display) -> Self {
         self.query("organization", value)
     }
 
     /// Sets `origin_product`.
+    #[inline]
     pub fn origin_product(self, value: impl Display) -> Self {
         self.query("origin_product", value)
     }
 
     /// Sets `pinned`.
+    #[inline]
     pub fn pinned(self, value: bool) -> Self {
         self.query("pinned", value)
     }
 
     /// Sets `pr_state`.
+    #[inline]
     pub fn pr_state(self, value: values::PullRequestState) -> Self {
         self.query("pr_state", value)
     }
 
     /// Sets `repository`.
+    #[inline]
     pub fn repository(self, value: impl Display) -> Self {
         self.query("repository", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `sources`: a list, sent as JSON.
+    #[inline]
     pub fn sources(self, value: impl IntoIterator<Item = values::TaskSource>) -> Self {
         self.query_list("sources", value)
     }
 
     /// Sets `stage`.
+    #[inline]
     pub fn stage(self, value: impl Display) -> Self {
         self.query("stage", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::TaskStatus) -> Self {
         self.query("status", value)
     }
@@ -333,6 +373,7 @@ impl TasksComments {
     /// Lists comments.
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/comments/`. Key scope: `comment:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, TasksCommentsList> {
         Request::new(self.at.call("tasks.comments.list", Method::GET, "/"))
     }
@@ -340,6 +381,7 @@ impl TasksComments {
     /// Gets a comment.
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/comments/{root_comment_id}/`. Key scope: `comment:read`.
+    #[inline]
     pub fn get(&self, root_comment_id: impl Display) -> Request<Value, CommentThread> {
         Request::new(self.at.id("root_comment_id", &root_comment_id).call(
             "tasks.comments.get",
@@ -355,21 +397,25 @@ pub enum TasksCommentsList {}
 
 impl<A> Request<A, TasksCommentsList> {
     /// Sets `artifact_id`.
+    #[inline]
     pub fn artifact_id(self, value: impl Display) -> Self {
         self.query("artifact_id", value)
     }
 
     /// Sets `cursor`.
+    #[inline]
     pub fn cursor(self, value: impl Display) -> Self {
         self.query("cursor", value)
     }
 
     /// Sets `include_resolved`.
+    #[inline]
     pub fn include_resolved(self, value: bool) -> Self {
         self.query("include_resolved", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
@@ -385,6 +431,7 @@ impl TasksConfig {
     /// Lists config.
     ///
     /// `GET /api/projects/{project_id}/tasks/config/`. Key scope: `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("tasks.config.list", Method::GET, "/"))
     }
@@ -394,6 +441,7 @@ impl TasksConfig {
     /// `POST /api/projects/{project_id}/tasks/config/`. Key scope: `task:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("tasks.config.create", Method::POST, "/")).body(body)
     }
@@ -401,6 +449,7 @@ impl TasksConfig {
     /// Runs PostHog's action `agent_instructions` on config.
     ///
     /// `POST /api/projects/{project_id}/tasks/config/agent_instructions/`. Key scope: `task:write`.
+    #[inline]
     pub fn agent_instructions(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "tasks.config.agent_instructions",
@@ -423,6 +472,7 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::TaskRun>, LimitOffset> {
         Request::new(self.at.call("tasks.runs.list", Method::GET, "/"))
     }
@@ -432,6 +482,7 @@ impl TasksRuns {
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::TaskRun> {
         Request::new(self.at.call("tasks.runs.create", Method::POST, "/")).body(body)
     }
@@ -441,6 +492,7 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::TaskRun> {
         Request::new(
             self.at
@@ -454,6 +506,7 @@ impl TasksRuns {
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -472,6 +525,7 @@ impl TasksRuns {
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn append_log(
         &self,
         id: impl Display,
@@ -490,6 +544,7 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/session_logs/`. Key scope: `task:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn session_logs(&self, id: impl Display) -> Request<Page<Value>, TasksRunsSessionLogs> {
         Request::new(self.at.id("id", &id).call(
             "tasks.runs.session_logs",
@@ -503,6 +558,7 @@ impl TasksRuns {
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn set_output(
         &self,
         id: impl Display,
@@ -523,26 +579,31 @@ pub enum TasksRunsSessionLogs {}
 
 impl<A> Request<A, TasksRunsSessionLogs> {
     /// Sets `after`: a time or date in ISO 8601.
+    #[inline]
     pub fn after(self, value: impl Display) -> Self {
         self.query("after", value)
     }
 
     /// Sets `event_types`.
+    #[inline]
     pub fn event_types(self, value: impl Display) -> Self {
         self.query("event_types", value)
     }
 
     /// Sets `exclude_types`.
+    #[inline]
     pub fn exclude_types(self, value: impl Display) -> Self {
         self.query("exclude_types", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }

@@ -14,6 +14,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/aggregate/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_aggregate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -27,6 +28,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/attribute-breakdown/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_attribute_breakdown(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "tracing.spans_attribute_breakdown",
@@ -41,6 +43,7 @@ impl Tracing {
     /// `GET /api/projects/{project_id}/tracing/spans/attributes/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_attributes(&self) -> Request<Page<Value>, TracingSpansAttributes> {
         Request::new(self.at.call(
             "tracing.spans_attributes",
@@ -54,6 +57,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/count/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_count(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -67,6 +71,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/duration-histogram/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_duration_histogram(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "tracing.spans_duration_histogram",
@@ -81,6 +86,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/latency-heatmap/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_latency_heatmap(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "tracing.spans_latency_heatmap",
@@ -95,6 +101,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/query/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_query(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -108,6 +115,7 @@ impl Tracing {
     /// `GET /api/projects/{project_id}/tracing/spans/service-names/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_service_names(&self) -> Request<Value, TracingSpansServiceNames> {
         Request::new(self.at.call(
             "tracing.spans_service_names",
@@ -121,6 +129,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/service_health/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_service_health(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "tracing.spans_service_health",
@@ -135,6 +144,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/sparkline/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_sparkline(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -148,6 +158,7 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/tree/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_tree(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -161,6 +172,7 @@ impl Tracing {
     /// `GET /api/projects/{project_id}/tracing/spans/values/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn spans_values(&self, key: impl Display) -> Request<Page<Value>, TracingSpansValues> {
         Request::new(
             self.at
@@ -170,6 +182,7 @@ impl Tracing {
     }
 
     /// Spans.
+    #[inline]
     pub fn spans(&self) -> TracingSpans {
         TracingSpans {
             at: self.at.down("spans"),
@@ -183,41 +196,49 @@ pub enum TracingSpansAttributes {}
 
 impl<A> Request<A, TracingSpansAttributes> {
     /// Sets `attribute_type`.
+    #[inline]
     pub fn attribute_type(self, value: values::TracingAttributeType) -> Self {
         self.query("attribute_type", value)
     }
 
     /// Sets `dateRange`.
+    #[inline]
     pub fn date_range(self, value: impl Display) -> Self {
         self.query("dateRange", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `search_values`.
+    #[inline]
     pub fn search_values(self, value: bool) -> Self {
         self.query("search_values", value)
     }
@@ -229,21 +250,25 @@ pub enum TracingSpansServiceNames {}
 
 impl<A> Request<A, TracingSpansServiceNames> {
     /// Sets `dateRange`.
+    #[inline]
     pub fn date_range(self, value: impl Display) -> Self {
         self.query("dateRange", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -255,36 +280,43 @@ pub enum TracingSpansValues {}
 
 impl<A> Request<A, TracingSpansValues> {
     /// Sets `attribute_type`.
+    #[inline]
     pub fn attribute_type(self, value: values::SpanAttributeType) -> Self {
         self.query("attribute_type", value)
     }
 
     /// Sets `dateRange`.
+    #[inline]
     pub fn date_range(self, value: impl Display) -> Self {
         self.query("dateRange", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `value`.
+    #[inline]
     pub fn value(self, value: impl Display) -> Self {
         self.query("value", value)
     }
@@ -298,6 +330,7 @@ pub struct TracingSpans {
 
 impl TracingSpans {
     /// Trace.
+    #[inline]
     pub fn trace(&self) -> TracingSpansTrace {
         TracingSpansTrace {
             at: self.at.down("trace"),
@@ -317,6 +350,7 @@ impl TracingSpansTrace {
     /// `POST /api/projects/{project_id}/tracing/spans/trace/{trace_id}/`. Key scope: `tracing:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(
         &self,
         trace_id: impl Display,

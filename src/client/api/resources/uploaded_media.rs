@@ -13,6 +13,7 @@ impl UploadedMedia {
     /// Lists uploaded media.
     ///
     /// `GET /api/projects/{project_id}/uploaded_media/`. Key scope: `uploaded_media:read`.
+    #[inline]
     pub fn list(
         &self,
         purpose: values::UploadedMediaPurpose,
@@ -24,6 +25,7 @@ impl UploadedMedia {
     /// Runs PostHog's action `start_upload` on uploaded media.
     ///
     /// `POST /api/projects/{project_id}/uploaded_media/start_upload/`. Key scope: `uploaded_media:write`.
+    #[inline]
     pub fn start_upload(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "uploaded_media.start_upload",
@@ -38,6 +40,7 @@ impl UploadedMedia {
     /// `POST /api/projects/{project_id}/uploaded_media/{id}/complete_upload/`. Key scope: `uploaded_media:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn complete_upload(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "uploaded_media.complete_upload",

@@ -12,6 +12,7 @@ impl UserHomeSettings {
     /// Gets a user home setting.
     ///
     /// `GET /api/user_home_settings/{uuid}/`. Key scope: `user:read`.
+    #[inline]
     pub fn get(&self, uuid: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -23,6 +24,7 @@ impl UserHomeSettings {
     /// Changes the given fields of a user home setting.
     ///
     /// `PATCH /api/user_home_settings/{uuid}/`. Key scope: `user:write`.
+    #[inline]
     pub fn update(&self, uuid: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("uuid", &uuid).call(
             "user_home_settings.update",

@@ -16,6 +16,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
         Request::new(
             self.at
@@ -30,6 +31,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").call(
             "user_interviews.create",
@@ -45,6 +47,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.get",
@@ -59,6 +62,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.update",
@@ -74,6 +78,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.replace",
@@ -89,6 +94,7 @@ impl UserInterviews {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.delete",

@@ -14,6 +14,7 @@ impl Users {
     /// `GET /api/users/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::User>, UsersList> {
         Request::new(self.at.call("users.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl Users {
     /// `PATCH /api/users/cancel_email_change_request/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn cancel_email_change_request(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "users.cancel_email_change_request",
@@ -37,6 +39,7 @@ impl Users {
     /// `POST /api/users/request_email_verification/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn request_email_verification(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "users.request_email_verification",
@@ -51,6 +54,7 @@ impl Users {
     /// `POST /api/users/verify_email/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn verify_email(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -66,21 +70,25 @@ pub enum UsersList {}
 
 impl<A> Request<A, UsersList> {
     /// Sets `email`.
+    #[inline]
     pub fn email(self, value: impl Display) -> Self {
         self.query("email", value)
     }
 
     /// Sets `is_staff`.
+    #[inline]
     pub fn is_staff(self, value: bool) -> Self {
         self.query("is_staff", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }

@@ -14,6 +14,7 @@ impl Vision {
     /// Reads `quota` of vision.
     ///
     /// `GET /api/projects/{project_id}/vision/quota/`. Key scope: `replay_scanner:read`.
+    #[inline]
     pub fn quota(&self) -> Request<Value> {
         Request::new(self.at.call("vision.quota", Method::GET, "/quota/"))
     }
@@ -21,6 +22,7 @@ impl Vision {
     /// Reads `quota_spend_series` of vision.
     ///
     /// `GET /api/projects/{project_id}/vision/quota/spend_series/`. Key scope: `replay_scanner:read`.
+    #[inline]
     pub fn quota_spend_series(&self) -> Request<Value> {
         Request::new(self.at.call(
             "vision.quota_spend_series",
@@ -30,6 +32,7 @@ impl Vision {
     }
 
     /// Alerts.
+    #[inline]
     pub fn alerts(&self) -> VisionAlerts {
         VisionAlerts {
             at: self.at.down("alerts"),
@@ -37,6 +40,7 @@ impl Vision {
     }
 
     /// Observations.
+    #[inline]
     pub fn observations(&self) -> VisionObservations {
         VisionObservations {
             at: self.at.down("observations"),
@@ -44,6 +48,7 @@ impl Vision {
     }
 
     /// Requests.
+    #[inline]
     pub fn requests(&self) -> VisionRequests {
         VisionRequests {
             at: self.at.down("requests"),
@@ -51,6 +56,7 @@ impl Vision {
     }
 
     /// Scanners.
+    #[inline]
     pub fn scanners(&self) -> VisionScanners {
         VisionScanners {
             at: self.at.down("scanners"),
@@ -68,6 +74,7 @@ impl VisionAlerts {
     /// Lists alerts.
     ///
     /// `GET /api/projects/{project_id}/vision/alerts/`. Key scope: `vision_alert:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisionAlertsList> {
         Request::new(self.at.call("vision.alerts.list", Method::GET, "/"))
     }
@@ -75,6 +82,7 @@ impl VisionAlerts {
     /// Creates an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/`. Key scope: `session_recording:read` and `vision_alert:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("vision.alerts.create", Method::POST, "/")).body(body)
     }
@@ -82,6 +90,7 @@ impl VisionAlerts {
     /// Gets an alert.
     ///
     /// `GET /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `vision_alert:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -93,6 +102,7 @@ impl VisionAlerts {
     /// Changes the given fields of an alert.
     ///
     /// `PATCH /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `session_recording:read` and `vision_alert:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -105,6 +115,7 @@ impl VisionAlerts {
     /// Deletes an alert.
     ///
     /// `DELETE /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `vision_alert:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -116,6 +127,7 @@ impl VisionAlerts {
     /// Runs PostHog's action `destinations` on an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/`. Key scope: `session_recording:read` and `vision_alert:write`.
+    #[inline]
     pub fn destinations(
         &self,
         id: impl Display,
@@ -132,6 +144,7 @@ impl VisionAlerts {
     /// Runs PostHog's action `destinations_delete` on an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/delete/`. Key scope: `vision_alert:write`.
+    #[inline]
     pub fn destinations_delete(
         &self,
         id: impl Display,
@@ -150,6 +163,7 @@ impl VisionAlerts {
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/reset/`. Key scope: `vision_alert:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -159,6 +173,7 @@ impl VisionAlerts {
     }
 
     /// Events.
+    #[inline]
     pub fn events(&self, id: impl Display) -> VisionAlertsEvents {
         VisionAlertsEvents {
             at: self.at.id("id", &id).down("events"),
@@ -172,16 +187,19 @@ pub enum VisionAlertsList {}
 
 impl<A> Request<A, VisionAlertsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `scanner_id`.
+    #[inline]
     pub fn scanner_id(self, value: impl Display) -> Self {
         self.query("scanner_id", value)
     }
@@ -197,6 +215,7 @@ impl VisionAlertsEvents {
     /// Lists events.
     ///
     /// `GET /api/projects/{project_id}/vision/alerts/{id}/events/`. Key scope: `vision_alert:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisionAlertsEventsList> {
         Request::new(self.at.call("vision.alerts.events.list", Method::GET, "/"))
     }
@@ -208,16 +227,19 @@ pub enum VisionAlertsEventsList {}
 
 impl<A> Request<A, VisionAlertsEventsList> {
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: values::AlertEventKind) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -233,6 +255,7 @@ impl VisionObservations {
     /// Lists observations.
     ///
     /// `GET /api/projects/{project_id}/vision/observations/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn list(&self, session_id: impl Display) -> Request<Page<Value>, VisionObservationsList> {
         Request::new(self.at.call("vision.observations.list", Method::GET, "/"))
             .query("session_id", session_id)
@@ -241,6 +264,7 @@ impl VisionObservations {
     /// Gets an observation.
     ///
     /// `GET /api/projects/{project_id}/vision/observations/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value, ObservationFilter> {
         Request::new(
             self.at
@@ -254,6 +278,7 @@ impl VisionObservations {
     /// `GET /api/projects/{project_id}/vision/observations/search/`. Key scope: `replay_scanner:read` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn search(&self, q: impl Display) -> Request<Value, VisionObservationsSearch> {
         Request::new(
             self.at
@@ -267,6 +292,7 @@ impl VisionObservations {
     /// `POST /api/projects/{project_id}/vision/observations/{id}/create_task/`. Key scope: `replay_scanner:write` and `session_recording:read` and `task:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn create_task(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.observations.create_task",
@@ -278,6 +304,7 @@ impl VisionObservations {
     /// Runs PostHog's action `delete_label` on an observation.
     ///
     /// `DELETE /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    #[inline]
     pub fn delete_label(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.observations.delete_label",
@@ -289,6 +316,7 @@ impl VisionObservations {
     /// Runs PostHog's action `label` on an observation.
     ///
     /// `POST /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    #[inline]
     pub fn label(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.observations.label",
@@ -304,6 +332,7 @@ impl VisionObservations {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn retry(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.observations.retry",
@@ -313,6 +342,7 @@ impl VisionObservations {
     }
 
     /// Signal reports.
+    #[inline]
     pub fn signal_reports(&self, id: impl Display) -> VisionObservationsSignalReports {
         VisionObservationsSignalReports {
             at: self.at.id("id", &id).down("signal_reports"),
@@ -326,16 +356,19 @@ pub enum VisionObservationsList {}
 
 impl<A> Request<A, VisionObservationsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
@@ -347,41 +380,49 @@ pub enum VisionObservationsSearch {}
 
 impl<A> Request<A, VisionObservationsSearch> {
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `max_score`.
+    #[inline]
     pub fn max_score(self, value: f64) -> Self {
         self.query("max_score", value)
     }
 
     /// Sets `min_score`.
+    #[inline]
     pub fn min_score(self, value: f64) -> Self {
         self.query("min_score", value)
     }
 
     /// Sets `scanner_id`.
+    #[inline]
     pub fn scanner_id(self, value: impl Display) -> Self {
         self.query("scanner_id", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `verdict`.
+    #[inline]
     pub fn verdict(self, value: impl Display) -> Self {
         self.query("verdict", value)
     }
@@ -397,6 +438,7 @@ impl VisionObservationsSignalReports {
     /// Lists signal reports.
     ///
     /// `GET /api/projects/{project_id}/vision/observations/{id}/signal_reports/`. Key scope: `replay_scanner:read` and `session_recording:read` and `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -417,6 +459,7 @@ impl VisionRequests {
     /// `POST /api/projects/{project_id}/vision/requests/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("vision.requests.create", Method::POST, "/")).body(body)
     }
@@ -424,6 +467,7 @@ impl VisionRequests {
     /// Gets a request.
     ///
     /// `GET /api/projects/{project_id}/vision/requests/{id}/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -443,6 +487,7 @@ impl VisionScanners {
     /// Lists scanners.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/`. Key scope: `replay_scanner:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisionScannersList> {
         Request::new(self.at.call("vision.scanners.list", Method::GET, "/"))
     }
@@ -452,6 +497,7 @@ impl VisionScanners {
     /// `POST /api/projects/{project_id}/vision/scanners/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("vision.scanners.create", Method::POST, "/")).body(body)
     }
@@ -459,6 +505,7 @@ impl VisionScanners {
     /// Gets a scanner.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -472,6 +519,7 @@ impl VisionScanners {
     /// `PATCH /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -484,6 +532,7 @@ impl VisionScanners {
     /// Deletes a scanner.
     ///
     /// `DELETE /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -497,6 +546,7 @@ impl VisionScanners {
     /// `POST /api/projects/{project_id}/vision/scanners/draft/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn draft(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -508,6 +558,7 @@ impl VisionScanners {
     /// Runs PostHog's action `estimate` on scanners.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/estimate/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn estimate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -521,6 +572,7 @@ impl VisionScanners {
     /// `POST /api/projects/{project_id}/vision/scanners/inline_scan/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn inline_scan(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -532,6 +584,7 @@ impl VisionScanners {
     /// Reads `stats` of scanners.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/stats/`. Key scope: `replay_scanner:read`.
+    #[inline]
     pub fn stats(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -542,6 +595,7 @@ impl VisionScanners {
     /// Reads `watch_feed` of scanners.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/watch_feed/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn watch_feed(&self) -> Request<Page<Value>, VisionScannersWatchFeed> {
         Request::new(
             self.at
@@ -552,6 +606,7 @@ impl VisionScanners {
     /// Runs PostHog's action `affected_cohort` on a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/affected_cohort/`. Key scope: `cohort:write` and `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn affected_cohort(
         &self,
         id: impl Display,
@@ -570,6 +625,7 @@ impl VisionScanners {
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/bulk_observe/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn bulk_observe(
         &self,
         id: impl Display,
@@ -589,6 +645,7 @@ impl VisionScanners {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create_dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.create_dashboard",
@@ -603,6 +660,7 @@ impl VisionScanners {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn duplicate(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.duplicate",
@@ -614,6 +672,7 @@ impl VisionScanners {
     /// Reads `impact` of a scanner.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{id}/impact/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn impact(&self, id: impl Display) -> Request<Value, VisionScannersImpact> {
         Request::new(
             self.at
@@ -627,6 +686,7 @@ impl VisionScanners {
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/observe/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn observe(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.observe",
@@ -639,6 +699,7 @@ impl VisionScanners {
     /// Reads `self_driving_stats` of a scanner.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{id}/self_driving_stats/`. Key scope: `replay_scanner:read` and `task:read`.
+    #[inline]
     pub fn self_driving_stats(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.self_driving_stats",
@@ -652,6 +713,7 @@ impl VisionScanners {
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/scouts/`. Key scope: `llm_skill:write` and `replay_scanner:write` and `session_recording:read` and `signal_scout:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn scouts(
         &self,
         scanner_id: impl Display,
@@ -666,6 +728,7 @@ impl VisionScanners {
     }
 
     /// Backfills.
+    #[inline]
     pub fn backfills(&self, scanner_id: impl Display) -> VisionScannersBackfills {
         VisionScannersBackfills {
             at: self.at.id("scanner_id", &scanner_id).down("backfills"),
@@ -673,6 +736,7 @@ impl VisionScanners {
     }
 
     /// Observations.
+    #[inline]
     pub fn observations(&self, scanner_id: impl Display) -> VisionScannersObservations {
         VisionScannersObservations {
             at: self.at.id("scanner_id", &scanner_id).down("observations"),
@@ -680,6 +744,7 @@ impl VisionScanners {
     }
 
     /// Scout reports.
+    #[inline]
     pub fn scout_reports(&self, scanner_id: impl Display) -> VisionScannersScoutReports {
         VisionScannersScoutReports {
             at: self.at.id("scanner_id", &scanner_id).down("scout_reports"),
@@ -687,6 +752,7 @@ impl VisionScanners {
     }
 
     /// Variants.
+    #[inline]
     pub fn variants(&self, scanner_id: impl Display) -> VisionScannersVariants {
         VisionScannersVariants {
             at: self.at.id("scanner_id", &scanner_id).down("variants"),
@@ -700,51 +766,61 @@ pub enum VisionScannersList {}
 
 impl<A> Request<A, VisionScannersList> {
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `emits_signals`.
+    #[inline]
     pub fn emits_signals(self, value: bool) -> Self {
         self.query("emits_signals", value)
     }
 
     /// Sets `enabled`.
+    #[inline]
     pub fn enabled(self, value: impl Display) -> Self {
         self.query("enabled", value)
     }
 
     /// Sets `experiment_id`.
+    #[inline]
     pub fn experiment_id(self, value: impl Display) -> Self {
         self.query("experiment_id", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `scanner_type`.
+    #[inline]
     pub fn scanner_type(self, value: impl Display) -> Self {
         self.query("scanner_type", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -756,51 +832,61 @@ pub enum VisionScannersWatchFeed {}
 
 impl<A> Request<A, VisionScannersWatchFeed> {
     /// Sets `as_of`: a time or date in ISO 8601.
+    #[inline]
     pub fn as_of(self, value: impl Display) -> Self {
         self.query("as_of", value)
     }
 
     /// Sets `created_by`.
+    #[inline]
     pub fn created_by(self, value: impl Display) -> Self {
         self.query("created_by", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `scanner_ids`.
+    #[inline]
     pub fn scanner_ids(self, value: impl Display) -> Self {
         self.query("scanner_ids", value)
     }
 
     /// Sets `scanner_type`.
+    #[inline]
     pub fn scanner_type(self, value: values::ScannerType) -> Self {
         self.query("scanner_type", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
@@ -812,26 +898,31 @@ pub enum VisionScannersImpact {}
 
 impl<A> Request<A, VisionScannersImpact> {
     /// Sets `max_score`.
+    #[inline]
     pub fn max_score(self, value: f64) -> Self {
         self.query("max_score", value)
     }
 
     /// Sets `min_score`.
+    #[inline]
     pub fn min_score(self, value: f64) -> Self {
         self.query("min_score", value)
     }
 
     /// Sets `tag`.
+    #[inline]
     pub fn tag(self, value: impl Display) -> Self {
         self.query("tag", value)
     }
 
     /// Sets `verdict`.
+    #[inline]
     pub fn verdict(self, value: impl Display) -> Self {
         self.query("verdict", value)
     }
 
     /// Sets `window_days`.
+    #[inline]
     pub fn window_days(self, value: i64) -> Self {
         self.query("window_days", value)
     }
@@ -847,6 +938,7 @@ impl VisionScannersBackfills {
     /// Lists backfills.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -859,6 +951,7 @@ impl VisionScannersBackfills {
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -870,6 +963,7 @@ impl VisionScannersBackfills {
     /// Gets a backfill.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -881,6 +975,7 @@ impl VisionScannersBackfills {
     /// Runs PostHog's action `estimate` on backfills.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/estimate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    #[inline]
     pub fn estimate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "vision.scanners.backfills.estimate",
@@ -893,6 +988,7 @@ impl VisionScannersBackfills {
     /// Cancels a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/cancel/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    #[inline]
     pub fn cancel(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.backfills.cancel",
@@ -907,6 +1003,7 @@ impl VisionScannersBackfills {
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/resume/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn resume(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.backfills.resume",
@@ -927,6 +1024,7 @@ impl VisionScannersObservations {
     /// Lists observations.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisionScannersObservationsList> {
         Request::new(
             self.at
@@ -937,6 +1035,7 @@ impl VisionScannersObservations {
     /// Gets an observation.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value, ObservationFilter> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.observations.get",
@@ -948,6 +1047,7 @@ impl VisionScannersObservations {
     /// Reads `stats` of observations.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/stats/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn stats(&self) -> Request<Value, VisionScannersObservationsStats> {
         Request::new(
             self.at
@@ -962,86 +1062,103 @@ pub enum VisionScannersObservationsList {}
 
 impl<A> Request<A, VisionScannersObservationsList> {
     /// Sets `backfill_id`.
+    #[inline]
     pub fn backfill_id(self, value: impl Display) -> Self {
         self.query("backfill_id", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `labeled`.
+    #[inline]
     pub fn labeled(self, value: bool) -> Self {
         self.query("labeled", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `max_score`.
+    #[inline]
     pub fn max_score(self, value: f64) -> Self {
         self.query("max_score", value)
     }
 
     /// Sets `min_score`.
+    #[inline]
     pub fn min_score(self, value: f64) -> Self {
         self.query("min_score", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `order_by`.
+    #[inline]
     pub fn order_by(self, value: impl Display) -> Self {
         self.query("order_by", value)
     }
 
     /// Sets `recording_subject`.
+    #[inline]
     pub fn recording_subject(self, value: impl Display) -> Self {
         self.query("recording_subject", value)
     }
 
     /// Sets `session_id`.
+    #[inline]
     pub fn session_id(self, value: impl Display) -> Self {
         self.query("session_id", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `triggered_by`.
+    #[inline]
     pub fn triggered_by(self, value: impl Display) -> Self {
         self.query("triggered_by", value)
     }
 
     /// Sets `variant`.
+    #[inline]
     pub fn variant(self, value: impl Display) -> Self {
         self.query("variant", value)
     }
 
     /// Sets `verdict`.
+    #[inline]
     pub fn verdict(self, value: impl Display) -> Self {
         self.query("verdict", value)
     }
 
     /// Sets `watch_group`.
+    #[inline]
     pub fn watch_group(self, value: impl Display) -> Self {
         self.query("watch_group", value)
     }
@@ -1053,76 +1170,91 @@ pub enum VisionScannersObservationsStats {}
 
 impl<A> Request<A, VisionScannersObservationsStats> {
     /// Sets `backfill_id`.
+    #[inline]
     pub fn backfill_id(self, value: impl Display) -> Self {
         self.query("backfill_id", value)
     }
 
     /// Sets `date_from`.
+    #[inline]
     pub fn date_from(self, value: impl Display) -> Self {
         self.query("date_from", value)
     }
 
     /// Sets `date_to`.
+    #[inline]
     pub fn date_to(self, value: impl Display) -> Self {
         self.query("date_to", value)
     }
 
     /// Sets `labeled`.
+    #[inline]
     pub fn labeled(self, value: impl Display) -> Self {
         self.query("labeled", value)
     }
 
     /// Sets `max_score`.
+    #[inline]
     pub fn max_score(self, value: f64) -> Self {
         self.query("max_score", value)
     }
 
     /// Sets `min_score`.
+    #[inline]
     pub fn min_score(self, value: f64) -> Self {
         self.query("min_score", value)
     }
 
     /// Sets `recent_days`.
+    #[inline]
     pub fn recent_days(self, value: i64) -> Self {
         self.query("recent_days", value)
     }
 
     /// Sets `recording_subject`.
+    #[inline]
     pub fn recording_subject(self, value: impl Display) -> Self {
         self.query("recording_subject", value)
     }
 
     /// Sets `session_id`.
+    #[inline]
     pub fn session_id(self, value: impl Display) -> Self {
         self.query("session_id", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: impl Display) -> Self {
         self.query("status", value)
     }
 
     /// Sets `tags`.
+    #[inline]
     pub fn tags(self, value: impl Display) -> Self {
         self.query("tags", value)
     }
 
     /// Sets `triggered_by`.
+    #[inline]
     pub fn triggered_by(self, value: impl Display) -> Self {
         self.query("triggered_by", value)
     }
 
     /// Sets `variant`.
+    #[inline]
     pub fn variant(self, value: impl Display) -> Self {
         self.query("variant", value)
     }
 
     /// Sets `verdict`.
+    #[inline]
     pub fn verdict(self, value: impl Display) -> Self {
         self.query("verdict", value)
     }
 
     /// Sets `watch_group`.
+    #[inline]
     pub fn watch_group(self, value: impl Display) -> Self {
         self.query("watch_group", value)
     }
@@ -1138,6 +1270,7 @@ impl VisionScannersScoutReports {
     /// Lists scout reports.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/scout_reports/`. Key scope: `replay_scanner:read` and `session_recording:read` and `task:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -1148,6 +1281,7 @@ impl VisionScannersScoutReports {
     /// Gets a scout report.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/scout_reports/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read` and `task:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "vision.scanners.scout_reports.get",
@@ -1167,6 +1301,7 @@ impl VisionScannersVariants {
     /// Lists variants.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/variants/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at

@@ -11,6 +11,7 @@ pub struct VisualReview {
 
 impl VisualReview {
     /// Repos.
+    #[inline]
     pub fn repos(&self) -> VisualReviewRepos {
         VisualReviewRepos {
             at: self.at.down("repos"),
@@ -18,6 +19,7 @@ impl VisualReview {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self) -> VisualReviewRuns {
         VisualReviewRuns {
             at: self.at.down("runs"),
@@ -37,6 +39,7 @@ impl VisualReviewRepos {
     /// `GET /api/projects/{project_id}/visual_review/repos/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("visual_review.repos.list", Method::GET, "/"))
     }
@@ -46,6 +49,7 @@ impl VisualReviewRepos {
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -59,6 +63,7 @@ impl VisualReviewRepos {
     /// `PATCH /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -73,6 +78,7 @@ impl VisualReviewRepos {
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/flakiness/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn flakiness(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "visual_review.repos.flakiness",
@@ -86,6 +92,7 @@ impl VisualReviewRepos {
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/toleration-pileups/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn toleration_pileups(
         &self,
         id: impl Display,
@@ -98,6 +105,7 @@ impl VisualReviewRepos {
     }
 
     /// Quarantine.
+    #[inline]
     pub fn quarantine(&self, id: impl Display) -> VisualReviewReposQuarantine {
         VisualReviewReposQuarantine {
             at: self.at.id("id", &id).down("quarantine"),
@@ -105,6 +113,7 @@ impl VisualReviewRepos {
     }
 
     /// Runs.
+    #[inline]
     pub fn runs(&self, repo_id: impl Display) -> VisualReviewReposRuns {
         VisualReviewReposRuns {
             at: self.at.id("repo_id", &repo_id).down("runs"),
@@ -118,31 +127,37 @@ pub enum VisualReviewReposTolerationPileups {}
 
 impl<A> Request<A, VisualReviewReposTolerationPileups> {
     /// Sets `include_quarantined`.
+    #[inline]
     pub fn include_quarantined(self, value: bool) -> Self {
         self.query("include_quarantined", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `min_automatic_tolerations`.
+    #[inline]
     pub fn min_automatic_tolerations(self, value: i64) -> Self {
         self.query("min_automatic_tolerations", value)
     }
 
     /// Sets `min_tolerations`.
+    #[inline]
     pub fn min_tolerations(self, value: i64) -> Self {
         self.query("min_tolerations", value)
     }
 
     /// Sets `run_type`.
+    #[inline]
     pub fn run_type(self, value: impl Display) -> Self {
         self.query("run_type", value)
     }
 
     /// Sets `window_days`.
+    #[inline]
     pub fn window_days(self, value: i64) -> Self {
         self.query("window_days", value)
     }
@@ -160,6 +175,7 @@ impl VisualReviewReposQuarantine {
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/quarantine/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisualReviewReposQuarantineList> {
         Request::new(
             self.at
@@ -172,6 +188,7 @@ impl VisualReviewReposQuarantine {
     /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn create(
         &self,
         run_type: impl Display,
@@ -190,6 +207,7 @@ impl VisualReviewReposQuarantine {
     /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/expire/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn expire(
         &self,
         run_type: impl Display,
@@ -210,21 +228,25 @@ pub enum VisualReviewReposQuarantineList {}
 
 impl<A> Request<A, VisualReviewReposQuarantineList> {
     /// Sets `identifier`.
+    #[inline]
     pub fn identifier(self, value: impl Display) -> Self {
         self.query("identifier", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `run_type`.
+    #[inline]
     pub fn run_type(self, value: impl Display) -> Self {
         self.query("run_type", value)
     }
@@ -242,6 +264,7 @@ impl VisualReviewReposRuns {
     /// `GET /api/projects/{project_id}/visual_review/repos/{repo_id}/runs/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisualReviewReposRunsList> {
         Request::new(
             self.at
@@ -254,6 +277,7 @@ impl VisualReviewReposRuns {
     /// `GET /api/projects/{project_id}/visual_review/repos/{repo_id}/runs/counts/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn counts(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -268,21 +292,25 @@ pub enum VisualReviewReposRunsList {}
 
 impl<A> Request<A, VisualReviewReposRunsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `review_state`.
+    #[inline]
     pub fn review_state(self, value: values::ReviewState) -> Self {
         self.query("review_state", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -300,6 +328,7 @@ impl VisualReviewRuns {
     /// `GET /api/projects/{project_id}/visual_review/runs/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisualReviewRunsList> {
         Request::new(self.at.call("visual_review.runs.list", Method::GET, "/"))
     }
@@ -309,6 +338,7 @@ impl VisualReviewRuns {
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -322,6 +352,7 @@ impl VisualReviewRuns {
     /// `GET /api/projects/{project_id}/visual_review/runs/counts/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn counts(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -334,6 +365,7 @@ impl VisualReviewRuns {
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/approve/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn approve(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "visual_review.runs.approve",
@@ -348,6 +380,7 @@ impl VisualReviewRuns {
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/finalize/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn finalize(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "visual_review.runs.finalize",
@@ -362,6 +395,7 @@ impl VisualReviewRuns {
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/lift_on_merge/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn lift_on_merge(
         &self,
         id: impl Display,
@@ -381,6 +415,7 @@ impl VisualReviewRuns {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn recompute(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "visual_review.runs.recompute",
@@ -394,6 +429,7 @@ impl VisualReviewRuns {
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/tolerate/`. Key scope: `visual_review:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn tolerate(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "visual_review.runs.tolerate",
@@ -404,6 +440,7 @@ impl VisualReviewRuns {
     }
 
     /// Quarantine lifts.
+    #[inline]
     pub fn quarantine_lifts(&self, id: impl Display) -> VisualReviewRunsQuarantineLifts {
         VisualReviewRunsQuarantineLifts {
             at: self.at.id("id", &id).down("quarantine_lifts"),
@@ -411,6 +448,7 @@ impl VisualReviewRuns {
     }
 
     /// Snapshot history.
+    #[inline]
     pub fn snapshot_history(&self, id: impl Display) -> VisualReviewRunsSnapshotHistory {
         VisualReviewRunsSnapshotHistory {
             at: self.at.id("id", &id).down("snapshot-history"),
@@ -418,6 +456,7 @@ impl VisualReviewRuns {
     }
 
     /// Snapshots.
+    #[inline]
     pub fn snapshots(&self, id: impl Display) -> VisualReviewRunsSnapshots {
         VisualReviewRunsSnapshots {
             at: self.at.id("id", &id).down("snapshots"),
@@ -425,6 +464,7 @@ impl VisualReviewRuns {
     }
 
     /// Tolerated hashes.
+    #[inline]
     pub fn tolerated_hashes(&self, id: impl Display) -> VisualReviewRunsToleratedHashes {
         VisualReviewRunsToleratedHashes {
             at: self.at.id("id", &id).down("tolerated-hashes"),
@@ -438,36 +478,43 @@ pub enum VisualReviewRunsList {}
 
 impl<A> Request<A, VisualReviewRunsList> {
     /// Sets `branch`.
+    #[inline]
     pub fn branch(self, value: impl Display) -> Self {
         self.query("branch", value)
     }
 
     /// Sets `commit_sha`.
+    #[inline]
     pub fn commit_sha(self, value: impl Display) -> Self {
         self.query("commit_sha", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `pr_number`.
+    #[inline]
     pub fn pr_number(self, value: i64) -> Self {
         self.query("pr_number", value)
     }
 
     /// Sets `review_state`.
+    #[inline]
     pub fn review_state(self, value: values::ReviewState) -> Self {
         self.query("review_state", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }
@@ -485,6 +532,7 @@ impl VisualReviewRunsQuarantineLifts {
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -498,6 +546,7 @@ impl VisualReviewRunsQuarantineLifts {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn cancel(&self, request_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("request_id", &request_id).call(
             "visual_review.runs.quarantine_lifts.cancel",
@@ -519,6 +568,7 @@ impl VisualReviewRunsSnapshotHistory {
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/snapshot-history/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self, identifier: impl Display) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at
@@ -540,6 +590,7 @@ impl VisualReviewRunsSnapshots {
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/snapshots/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, VisualReviewRunsSnapshotsList> {
         Request::new(
             self.at
@@ -554,31 +605,37 @@ pub enum VisualReviewRunsSnapshotsList {}
 
 impl<A> Request<A, VisualReviewRunsSnapshotsList> {
     /// Sets `exclude_unchanged`.
+    #[inline]
     pub fn exclude_unchanged(self, value: bool) -> Self {
         self.query("exclude_unchanged", value)
     }
 
     /// Sets `include_quarantined`.
+    #[inline]
     pub fn include_quarantined(self, value: bool) -> Self {
         self.query("include_quarantined", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `quarantined_only`.
+    #[inline]
     pub fn quarantined_only(self, value: bool) -> Self {
         self.query("quarantined_only", value)
     }
 
     /// Sets `snapshot_id`.
+    #[inline]
     pub fn snapshot_id(self, value: impl Display) -> Self {
         self.query("snapshot_id", value)
     }
@@ -596,6 +653,7 @@ impl VisualReviewRunsToleratedHashes {
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/tolerated-hashes/`. Key scope: `visual_review:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self, identifier: impl Display) -> Request<Page<Value>, LimitOffset> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl WarehouseColumnAnnotations {
     /// Lists warehouse column annotations.
     ///
     /// `GET /api/projects/{project_id}/warehouse_column_annotations/`. Key scope: `warehouse_table:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, WarehouseColumnAnnotationsList> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl WarehouseColumnAnnotations {
     /// Creates a warehouse column annotation.
     ///
     /// `POST /api/projects/{project_id}/warehouse_column_annotations/`. Key scope: `warehouse_table:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -33,6 +35,7 @@ impl WarehouseColumnAnnotations {
     /// Changes the given fields of a warehouse column annotation.
     ///
     /// `PATCH /api/projects/{project_id}/warehouse_column_annotations/{id}/`. Key scope: `warehouse_table:write`.
+    #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_column_annotations.update",
@@ -49,16 +52,19 @@ pub enum WarehouseColumnAnnotationsList {}
 
 impl<A> Request<A, WarehouseColumnAnnotationsList> {
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `table_id`.
+    #[inline]
     pub fn table_id(self, value: impl Display) -> Self {
         self.query("table_id", value)
     }

@@ -12,6 +12,7 @@ impl WarehouseSavedQueries {
     /// Lists warehouse saved queries.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/`. Key scope: `warehouse_view:read`.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::SavedQuery>, WarehouseSavedQueriesList> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl WarehouseSavedQueries {
     /// Creates a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/`. Key scope: `warehouse_view:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::SavedQuery> {
         Request::new(
             self.at
@@ -33,6 +35,7 @@ impl WarehouseSavedQueries {
     /// Gets a warehouse saved query.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: `warehouse_view:read`.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::SavedQuery> {
         Request::new(
             self.at
@@ -44,6 +47,7 @@ impl WarehouseSavedQueries {
     /// Changes the given fields of a warehouse saved query.
     ///
     /// `PATCH /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: `warehouse_view:write`.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -62,6 +66,7 @@ impl WarehouseSavedQueries {
     /// `PUT /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -78,6 +83,7 @@ impl WarehouseSavedQueries {
     /// Deletes a warehouse saved query.
     ///
     /// `DELETE /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: `warehouse_view:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.delete",
@@ -91,6 +97,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/projects/{project_id}/warehouse_saved_queries/check_incremental/`. Key scope: `warehouse_view:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn check_incremental(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("projects").call(
             "warehouse_saved_queries.check_incremental",
@@ -105,6 +112,7 @@ impl WarehouseSavedQueries {
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.activity",
@@ -119,6 +127,7 @@ impl WarehouseSavedQueries {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn ancestors(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.ancestors",
@@ -133,6 +142,7 @@ impl WarehouseSavedQueries {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.cancel",
@@ -147,6 +157,7 @@ impl WarehouseSavedQueries {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn descendants(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.descendants",
@@ -160,6 +171,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/projects/{project_id}/warehouse_saved_queries/{id}/materialize/`. Key scope: `warehouse_view:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn materialize(
         &self,
         id: impl Display,
@@ -176,6 +188,7 @@ impl WarehouseSavedQueries {
     /// Runs PostHog's action `revert_materialization` on a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/revert_materialization/`. Key scope: `warehouse_view:write`.
+    #[inline]
     pub fn revert_materialization(
         &self,
         id: impl Display,
@@ -192,6 +205,7 @@ impl WarehouseSavedQueries {
     /// Runs a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
+    #[inline]
     pub fn run(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.run",
@@ -206,6 +220,7 @@ impl WarehouseSavedQueries {
     /// `GET /api/projects/{project_id}/warehouse_saved_queries/{id}/run_history/`. Key scope: `warehouse_view:read`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    #[inline]
     pub fn run_history(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "warehouse_saved_queries.run_history",
@@ -221,16 +236,19 @@ pub enum WarehouseSavedQueriesList {}
 
 impl<A> Request<A, WarehouseSavedQueriesList> {
     /// Sets `include_columns`.
+    #[inline]
     pub fn include_columns(self, value: bool) -> Self {
         self.query("include_columns", value)
     }
 
     /// Sets `page`.
+    #[inline]
     pub fn page(self, value: i64) -> Self {
         self.query("page", value)
     }
 
     /// Sets `search`.
+    #[inline]
     pub fn search(self, value: impl Display) -> Self {
         self.query("search", value)
     }

@@ -14,6 +14,7 @@ impl WarehouseSuggestions {
     /// `GET /api/projects/{project_id}/warehouse_suggestions/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn list(&self) -> Request<Page<Value>, WarehouseSuggestionsList> {
         Request::new(self.at.call("warehouse_suggestions.list", Method::GET, "/"))
     }
@@ -23,6 +24,7 @@ impl WarehouseSuggestions {
     /// `GET /api/projects/{project_id}/warehouse_suggestions/{id}/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
             self.at
@@ -36,6 +38,7 @@ impl WarehouseSuggestions {
     /// `GET /api/projects/{project_id}/warehouse_suggestions/status/`. Key scope: `warehouse_view:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn status(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -48,6 +51,7 @@ impl WarehouseSuggestions {
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/accept/`. Key scope: `data_catalog_approval:write` and `warehouse_objects:write` and `warehouse_view:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn accept(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_suggestions.accept",
@@ -62,6 +66,7 @@ impl WarehouseSuggestions {
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/assign/`. Key scope: `warehouse_view:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn assign(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_suggestions.assign",
@@ -76,6 +81,7 @@ impl WarehouseSuggestions {
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/dismiss/`. Key scope: `warehouse_view:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn dismiss(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_suggestions.dismiss",
@@ -91,6 +97,7 @@ impl WarehouseSuggestions {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn resume(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_suggestions.resume",
@@ -106,31 +113,37 @@ pub enum WarehouseSuggestionsList {}
 
 impl<A> Request<A, WarehouseSuggestionsList> {
     /// Sets `assignee_id`.
+    #[inline]
     pub fn assignee_id(self, value: i64) -> Self {
         self.query("assignee_id", value)
     }
 
     /// Sets `kind`.
+    #[inline]
     pub fn kind(self, value: values::WarehouseSuggestionKind) -> Self {
         self.query("kind", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
 
     /// Sets `status`.
+    #[inline]
     pub fn status(self, value: values::WarehouseSuggestionStatus) -> Self {
         self.query("status", value)
     }
 
     /// Sets `subject_id`.
+    #[inline]
     pub fn subject_id(self, value: impl Display) -> Self {
         self.query("subject_id", value)
     }

@@ -13,6 +13,7 @@ impl WarehouseTables {
     /// Lists warehouse tables.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_tables/`. Key scope: not known.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::WarehouseTable>, SearchWithColumns> {
         Request::new(self.at.call("warehouse_tables.list", Method::GET, "/"))
     }
@@ -20,6 +21,7 @@ impl WarehouseTables {
     /// Creates a warehouse table.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/`. Key scope: `warehouse_table:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::WarehouseTable> {
         Request::new(self.at.call("warehouse_tables.create", Method::POST, "/")).body(body)
     }
@@ -29,6 +31,7 @@ impl WarehouseTables {
     /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WarehouseTable> {
         Request::new(
             self.at
@@ -42,6 +45,7 @@ impl WarehouseTables {
     /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -60,6 +64,7 @@ impl WarehouseTables {
     /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -78,6 +83,7 @@ impl WarehouseTables {
     /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
@@ -91,6 +97,7 @@ impl WarehouseTables {
     /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn file(&self, form: Form) -> Request<Value> {
         Request::new(
             self.at
@@ -104,6 +111,7 @@ impl WarehouseTables {
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/refresh_schema/`. Key scope: `warehouse_table:write`.
     ///
     /// May have a body: give it with [`body`](Request::body).
+    #[inline]
     pub fn refresh_schema(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_tables.refresh_schema",
@@ -118,6 +126,7 @@ impl WarehouseTables {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update_schema(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_tables.update_schema",

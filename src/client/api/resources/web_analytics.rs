@@ -14,6 +14,7 @@ impl WebAnalytics {
     /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn breakdown(
         &self,
         breakdown_by: values::WebAnalyticsBreakdownBy,
@@ -34,6 +35,7 @@ impl WebAnalytics {
     /// `GET /api/projects/{project_id}/web_analytics/overview/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn overview(
         &self,
         date_from: impl Display,
@@ -50,6 +52,7 @@ impl WebAnalytics {
     /// Reads `weekly_digest` of web analytics.
     ///
     /// `GET /api/projects/{project_id}/web_analytics/weekly_digest/`. Key scope: `web_analytics:read`.
+    #[inline]
     pub fn weekly_digest(&self) -> Request<Value, WebAnalyticsWeeklyDigest> {
         Request::new(self.at.call(
             "web_analytics.weekly_digest",
@@ -65,26 +68,31 @@ pub enum WebAnalyticsBreakdown {}
 
 impl<A> Request<A, WebAnalyticsBreakdown> {
     /// Sets `apply_path_cleaning`.
+    #[inline]
     pub fn apply_path_cleaning(self, value: bool) -> Self {
         self.query("apply_path_cleaning", value)
     }
 
     /// Sets `filter_test_accounts`.
+    #[inline]
     pub fn filter_test_accounts(self, value: bool) -> Self {
         self.query("filter_test_accounts", value)
     }
 
     /// Sets `host`.
+    #[inline]
     pub fn host(self, value: impl Display) -> Self {
         self.query("host", value)
     }
 
     /// Sets `limit`.
+    #[inline]
     pub fn limit(self, value: i64) -> Self {
         self.query("limit", value)
     }
 
     /// Sets `offset`.
+    #[inline]
     pub fn offset(self, value: i64) -> Self {
         self.query("offset", value)
     }
@@ -96,11 +104,13 @@ pub enum WebAnalyticsOverview {}
 
 impl<A> Request<A, WebAnalyticsOverview> {
     /// Sets `filter_test_accounts`.
+    #[inline]
     pub fn filter_test_accounts(self, value: bool) -> Self {
         self.query("filter_test_accounts", value)
     }
 
     /// Sets `host`.
+    #[inline]
     pub fn host(self, value: impl Display) -> Self {
         self.query("host", value)
     }
@@ -112,11 +122,13 @@ pub enum WebAnalyticsWeeklyDigest {}
 
 impl<A> Request<A, WebAnalyticsWeeklyDigest> {
     /// Sets `compare`.
+    #[inline]
     pub fn compare(self, value: bool) -> Self {
         self.query("compare", value)
     }
 
     /// Sets `days`.
+    #[inline]
     pub fn days(self, value: i64) -> Self {
         self.query("days", value)
     }

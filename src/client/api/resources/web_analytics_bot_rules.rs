@@ -12,6 +12,7 @@ impl WebAnalyticsBotRules {
     /// Lists web analytics bot rules.
     ///
     /// `GET /api/projects/{project_id}/web_analytics_bot_rules/`. Key scope: `web_analytics:read`.
+    #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -22,6 +23,7 @@ impl WebAnalyticsBotRules {
     /// Creates a web analytics bot rule.
     ///
     /// `POST /api/projects/{project_id}/web_analytics_bot_rules/`. Key scope: `web_analytics:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -33,6 +35,7 @@ impl WebAnalyticsBotRules {
     /// Deletes a web analytics bot rule.
     ///
     /// `DELETE /api/projects/{project_id}/web_analytics_bot_rules/{id}/`. Key scope: `web_analytics:write`.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "web_analytics_bot_rules.delete",

@@ -15,6 +15,7 @@ impl WebAnalyticsPathCleaningSuggestions {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn generate(&self) -> Request<Value> {
         Request::new(self.at.call(
             "web_analytics_path_cleaning_suggestions.generate",
@@ -29,6 +30,7 @@ impl WebAnalyticsPathCleaningSuggestions {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn apply(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
             "web_analytics_path_cleaning_suggestions.apply",

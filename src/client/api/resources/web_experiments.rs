@@ -15,6 +15,7 @@ impl WebExperiments {
     /// `GET /api/projects/{project_id}/web_experiments/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn list(&self) -> Request<Page<models::WebExperiment>, LimitOffset> {
         Request::new(self.at.call("web_experiments.list", Method::GET, "/"))
     }
@@ -24,6 +25,7 @@ impl WebExperiments {
     /// `POST /api/projects/{project_id}/web_experiments/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::WebExperiment> {
         Request::new(self.at.call("web_experiments.create", Method::POST, "/")).body(body)
     }
@@ -33,6 +35,7 @@ impl WebExperiments {
     /// `GET /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WebExperiment> {
         Request::new(
             self.at
@@ -46,6 +49,7 @@ impl WebExperiments {
     /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn update(
         &self,
         id: impl Display,
@@ -64,6 +68,7 @@ impl WebExperiments {
     /// `PUT /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn replace(
         &self,
         id: impl Display,
@@ -82,6 +87,7 @@ impl WebExperiments {
     /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
     ///
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at

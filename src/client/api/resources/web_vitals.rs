@@ -15,6 +15,7 @@ impl WebVitals {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
     pub fn get(&self, pathname: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -10,6 +10,7 @@ pub struct Wizard {
 
 impl Wizard {
     /// Installs.
+    #[inline]
     pub fn installs(&self) -> WizardInstalls {
         WizardInstalls {
             at: self.at.down("installs"),
@@ -27,6 +28,7 @@ impl WizardInstalls {
     /// Creates an install.
     ///
     /// `POST /api/projects/{project_id}/wizard/installs/`. Key scope: `task:write`.
+    #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("wizard.installs.create", Method::POST, "/")).body(body)
     }
@@ -34,6 +36,7 @@ impl WizardInstalls {
     /// Gets an install.
     ///
     /// `GET /api/projects/{project_id}/wizard/installs/{run_id}/`. Key scope: `task:read`.
+    #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Value> {
         Request::new(
             self.at

@@ -12,6 +12,7 @@ impl WorkflowDataSuggestions {
     /// Runs PostHog's action `build` on workflow data suggestions.
     ///
     /// `POST /api/projects/{project_id}/workflow_data_suggestions/build/`. Key scope: `hog_flow:write` and `query:read`.
+    #[inline]
     pub fn build(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
             self.at
@@ -23,6 +24,7 @@ impl WorkflowDataSuggestions {
     /// Reads `current` of workflow data suggestions.
     ///
     /// `GET /api/projects/{project_id}/workflow_data_suggestions/current/`. Key scope: `hog_flow:read` and `query:read`.
+    #[inline]
     pub fn current(&self) -> Request<Value> {
         Request::new(self.at.call(
             "workflow_data_suggestions.current",
@@ -34,6 +36,7 @@ impl WorkflowDataSuggestions {
     /// Runs PostHog's action `generate` on workflow data suggestions.
     ///
     /// `POST /api/projects/{project_id}/workflow_data_suggestions/generate/`. Key scope: `hog_flow:write` and `query:read`.
+    #[inline]
     pub fn generate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "workflow_data_suggestions.generate",

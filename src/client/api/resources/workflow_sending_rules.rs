@@ -14,6 +14,7 @@ impl WorkflowSendingRules {
     /// `GET /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn current(&self) -> Request<Value> {
         Request::new(
             self.at
@@ -26,6 +27,7 @@ impl WorkflowSendingRules {
     /// `PATCH /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:write`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn update_current(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
             "workflow_sending_rules.update_current",

@@ -14,6 +14,7 @@ impl WorkflowSetup {
     /// `GET /api/projects/{project_id}/workflow_setup/status/`. Key scope: `hog_flow:read`.
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    #[inline]
     pub fn status(&self) -> Request<Value> {
         Request::new(
             self.at
