@@ -1,4 +1,4 @@
-//! A person asks to be forgotten: find them, see what is known, delete them and their events.
+//! A person asks to be forgotten: find them, see what is known, delete them, their events and recordings.
 //!
 //! It talks to a local PostHog, started here, with answers written below:
 //!
@@ -9,6 +9,7 @@
 use serde_json::json;
 use std::error::Error;
 use tracing_posthog::PostHogClient;
+use tracing_posthog::models::PersonDeletion;
 use tracing_posthog::testing::{Answer, PostHogServer};
 
 #[tokio::main]
@@ -36,15 +37,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         uuids.extend(person.uuid);
     }
 
-    for uuid in &uuids {
-        local.answer_next(Answer::status(202));
-        persons.delete(uuid).delete_events(true).await?;
-        println!("deleted {uuid} and their events");
-    }
+    // At once; a single one also by `persons.delete(uuid)`.
+    local.answer_next(Answer::status(202));
+    let all_of_theirs = PersonDeletion::of_ids(&uuids)
+        .delete_events()
+        .delete_recordings();
+    persons.bulk_delete(&all_of_theirs).await?;
+    println!("deleted {uuids:?}, their events and recordings");
 
     for request in local.requests() {
         let query = request.query.unwrap_or_default();
-        println!("  {} {}?{query}", request.method, request.path);
+        let body = String::from_utf8_lossy(&request.body);
+        println!("  {} {}?{query} {body}", request.method, request.path);
     }
     Ok(())
 }

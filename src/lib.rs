@@ -186,7 +186,9 @@ pub mod __fuzz {
 }
 
 pub use capture::*;
-pub use client::{AnyQuery, BatchSummary, PostHogClient, PostHogClientBuilder, Request};
+pub use client::{
+    AnyQuery, BatchSummary, Chunks, Form, PostHogClient, PostHogClientBuilder, Request,
+};
 #[cfg(feature = "rest")]
 pub use client::{
     AsyncQuery, Items, Page, Pages, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress,

@@ -194,6 +194,12 @@ async fn answers_that_are_not_json() {
         get(&client).send_for_text().await.unwrap(),
         "id,name\n1,ä\n"
     );
+    server.answer_next(Answer::status(200).body("id,name\n1,ä\n"));
+    let error = get(&client).send().await.unwrap_err().to_string();
+    assert!(
+        error.contains("cannot be read as JSON, near \"id,name"),
+        "{error}"
+    );
     server.answer_next(Answer::status(200).body(vec![0, 159, 146, 150]));
     assert_eq!(
         get(&client).send_for_bytes().await.unwrap().as_ref(),

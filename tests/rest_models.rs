@@ -259,6 +259,64 @@ fn full_samples() -> Vec<(&'static str, Value)> {
             json!({"id": "d", "name": "seats", "is_numerical": true, "property_type": "Numeric", "is_seen_on_filtered_events": true}),
         ),
         (
+            "Insight",
+            json!({"id": 9, "short_id": "aBcD", "name": null, "derived_name": "Sign-ups", "order": 1, "deleted": false,
+                   "query": {"kind": "InsightVizNode", "source": {"kind": "TrendsQuery"}}, "dashboards": [5],
+                   "dashboard_tiles": [{"id": 1, "dashboard_id": 5, "deleted": null}], "last_refresh": "2026-11-01T10:00:00Z",
+                   "cache_target_age": "2026-11-01T11:00:00Z", "next_allowed_client_refresh": "2026-11-01T10:03:00Z",
+                   "result": [{"data": [1, 2]}], "hasMore": false, "columns": ["a"], "created_at": "2026-11-01T10:00:00Z",
+                   "created_by": ada(), "description": "", "updated_at": "2026-11-01T10:00:00Z", "tags": ["x"], "favorited": true,
+                   "last_modified_at": "2026-11-01T10:00:00Z", "last_modified_by": ada(), "is_sample": false,
+                   "effective_restriction_level": 21, "effective_privilege_level": 37, "user_access_level": "editor",
+                   "timezone": "UTC", "is_cached": true, "query_status": {"id": "q", "complete": true}, "hogql": "SELECT 1",
+                   "types": [["a", "String"]], "alerts": [{"id": "x"}], "last_viewed_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "DashboardBasic",
+            json!({"id": 5, "name": "Growth", "description": "", "pinned": false, "created_at": "2026-11-01T10:00:00Z",
+                   "created_by": ada(), "last_accessed_at": null, "last_viewed_at": null, "is_shared": false, "deleted": false,
+                   "creation_mode": "template", "tags": [], "restriction_level": 37, "effective_restriction_level": 37,
+                   "effective_privilege_level": 37, "user_access_level": "manager", "access_control_version": "v2",
+                   "last_refresh": null, "team_id": 1}),
+        ),
+        (
+            "HogFunctionMinimal",
+            json!({"id": "h", "type": "transformation", "name": "GeoIP", "description": "", "created_at": "2026-11-01T10:00:00Z",
+                   "created_by": ada(), "updated_at": "2026-11-01T10:00:00Z", "enabled": true, "hog": "return event",
+                   "filters": {"source": "events"}, "icon_url": "/i.svg", "template": {"id": "t"},
+                   "status": {"state": 3, "tokens": 0.0}, "execution_order": 1}),
+        ),
+        (
+            "BatchExportRun",
+            json!({"id": "r", "status": "Completed", "records_completed": 10, "latest_error": null, "data_interval_start": "2026-11-01T10:00:00Z",
+                   "data_interval_end": "2026-11-01T11:00:00Z", "cursor": null, "created_at": "2026-11-01T11:00:00Z",
+                   "finished_at": "2026-11-01T11:01:00Z", "last_updated_at": "2026-11-01T11:01:00Z", "records_total_count": 10,
+                   "bytes_exported": 1000, "batch_export": "b", "backfill": null}),
+        ),
+        (
+            "BatchExportBackfill",
+            json!({"id": "f", "progress": {"total_runs": 4, "finished_runs": 1}, "start_at": "2026-11-01T10:00:00Z", "end_at": null,
+                   "status": "Running", "created_at": "2026-11-01T10:00:00Z", "finished_at": null, "last_updated_at": null, "team": 1,
+                   "batch_export": "b"}),
+        ),
+        (
+            "TeamBasic",
+            json!({"id": 1, "uuid": "t", "organization": "o", "project_id": 1, "api_token": "phc_abc", "name": "Web",
+                   "completed_snippet_onboarding": true, "has_completed_onboarding_for": {"analytics": true}, "ingested_event": true,
+                   "is_demo": false, "timezone": "UTC", "access_control": false}),
+        ),
+        (
+            "OrganizationInvite",
+            json!({"id": "i", "target_email": "grace@example.com", "first_name": "Grace", "emailing_attempt_made": true, "level": 1,
+                   "is_expired": false, "created_by": ada(), "created_at": "2026-11-01T10:00:00Z", "updated_at": "2026-11-01T10:00:00Z",
+                   "message": "Come in", "private_project_access": [{"id": 1, "level": "member"}]}),
+        ),
+        (
+            "GroupType",
+            json!({"group_type": "company", "group_type_index": 0, "name_singular": "Company", "name_plural": "Companies",
+                   "detail_dashboard": 5, "default_columns": ["name"], "created_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
             "LocalEvaluation",
             json!({"flags": [{"id": 1, "team_id": 1, "key": "f", "active": true, "filters": {"groups": []}}],
                    "group_type_mapping": {"0": "company"}, "cohorts": {"1": {"type": "OR", "values": []}}}),
@@ -457,6 +515,12 @@ fn full_answers_are_read_and_written_as_they_are() {
 
 #[test]
 fn full_answers_leave_nothing_in_extra() {
+    for (name, sent) in full_samples() {
+        let known = field_names(model(name));
+        for field in sent.as_object().unwrap().keys() {
+            assert!(known.contains(field), "{name} does not know {field}");
+        }
+    }
     assert!(read::<FeatureFlag>(full_flag()).extra.is_empty());
     assert!(read::<SessionRecording>(full_recording()).extra.is_empty());
     assert!(read::<HogFunction>(full_hog_function()).extra.is_empty());
@@ -766,6 +830,15 @@ fn bodies_have_only_what_was_set() {
     assert_eq!(
         write(NewGroup::new(0, "acme").properties(json!({"seats": 3}))),
         json!({"group_type_index": 0, "group_key": "acme", "group_properties": {"seats": 3}})
+    );
+    assert_eq!(
+        write(
+            PersonDeletion::of_ids(["u"])
+                .distinct_ids(["a", "b"])
+                .delete_events()
+                .keep_person()
+        ),
+        json!({"ids": ["u"], "distinct_ids": ["a", "b"], "delete_events": true, "keep_person": true})
     );
     assert_eq!(
         write(NewInvite::new("a@example.com").level(MembershipLevel::Admin)),

@@ -9,9 +9,9 @@
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use tracing_posthog::api::{OPERATIONS, Operation};
+use tracing_posthog::api::{Mark, OPERATIONS, Operation};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{PostHogClient, Request};
+use tracing_posthog::{Form, PostHogClient, Request};
 
 #[path = "generated/calls.rs"]
 mod calls;
@@ -28,6 +28,7 @@ pub struct Call {
     /// What `{scope}` in it is.
     scope: &'static str,
     query: &'static [(&'static str, &'static str)],
+    /// JSON, or `form`.
     body: &'static str,
     make: fn(&PostHogClient) -> Request,
 }
@@ -50,6 +51,10 @@ const fn call(
         body,
         make,
     }
+}
+
+fn form() -> Form {
+    Form::new().text("a", 1)
 }
 
 /// Method and path, with the query parameters known for it.
@@ -127,7 +132,23 @@ fn check(call: &Call, request: &RecordedRequest) {
     assert_eq!(pairs(request.query.as_deref()), want, "{what}");
     let key = request.header("authorization");
     assert_eq!(key, Some("Bearer phx_every"), "{what}");
-    assert_eq!(String::from_utf8_lossy(&request.body), call.body, "{what}");
+    let kind = request.header("content-type");
+    let body = String::from_utf8_lossy(&request.body);
+    match call.body {
+        "form" => {
+            let boundary = kind.and_then(|k| k.strip_prefix("multipart/form-data; boundary="));
+            assert!(body.contains(boundary.unwrap()), "{what}: {body}");
+            assert!(body.contains("name=\"a\"\r\n\r\n1\r\n"), "{what}: {body}");
+        }
+        json => {
+            assert_eq!(
+                kind,
+                Some("application/json").filter(|_| !json.is_empty()),
+                "{what}"
+            );
+            assert_eq!(body, json, "{what}");
+        }
+    }
 }
 
 #[test]
@@ -169,4 +190,98 @@ async fn every_operation_asks_what_it_should() {
         .filter(|o| !called.contains(o.as_str()))
         .collect();
     assert!(missed.is_empty(), "never called: {missed:#?}");
+}
+
+#[tokio::test]
+async fn delete_does_what_works() {
+    let server = PostHogServer::start().unwrap();
+    server.answer_with(|_| Some(Answer::status(200).body("{}")));
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_every")
+        .host(server.url())
+        .build()
+        .unwrap();
+    let (p, e) = (client.project(1), client.environment(1));
+    let marked = r#"{"deleted":true}"#;
+    for (request, path, body) in [
+        // As PostHog's own client deletes.
+        (p.actions().delete(5).untyped(), "actions/5", marked),
+        (p.annotations().delete(5).untyped(), "annotations/5", marked),
+        (p.dashboards().delete(5).untyped(), "dashboards/5", marked),
+        (p.endpoints().delete("x").untyped(), "endpoints/x", marked),
+        (p.evaluations().delete(5).untyped(), "evaluations/5", marked),
+        (p.experiments().delete(5).untyped(), "experiments/5", marked),
+        (
+            p.feature_flags().delete(5).untyped(),
+            "feature_flags/5",
+            marked,
+        ),
+        (
+            p.hog_functions().delete(5).untyped(),
+            "hog_functions/5",
+            marked,
+        ),
+        (p.insights().delete(5).untyped(), "insights/5", marked),
+        (p.notebooks().delete("x").untyped(), "notebooks/x", marked),
+        (
+            p.subscriptions().delete(5).untyped(),
+            "subscriptions/5",
+            marked,
+        ),
+        (
+            p.surveys().delete(5).untyped(),
+            "surveys/5",
+            r#"{"archived":true}"#,
+        ),
+        // As where `DELETE` is refused with 405.
+        (p.cohorts().delete(5).untyped(), "cohorts/5", marked),
+        (
+            p.dashboard_templates().delete(5).untyped(),
+            "dashboard_templates/5",
+            marked,
+        ),
+        (
+            p.dataset_items().delete(5).untyped(),
+            "dataset_items/5",
+            marked,
+        ),
+        (
+            p.session_recording_playlists().delete("x").untyped(),
+            "session_recording_playlists/x",
+            marked,
+        ),
+    ] {
+        request.await.unwrap();
+        let request = server.requests().pop().unwrap();
+        let sent = (request.method.as_str(), request.path.as_str());
+        assert_eq!(sent, ("PATCH", format!("/api/projects/1/{path}/").as_str()));
+        assert_eq!(String::from_utf8_lossy(&request.body), body, "{path}");
+    }
+    // The user's own, under an environment, and what is deleted by an action.
+    for (request, sent, body) in [
+        (
+            client.reminders().delete(5).untyped(),
+            "PATCH /api/reminders/5/",
+            marked,
+        ),
+        (
+            e.insights().delete(5).untyped(),
+            "PATCH /api/environments/1/insights/5/",
+            marked,
+        ),
+        (
+            p.datasets().delete(5).untyped(),
+            "POST /api/projects/1/datasets/5/archive/",
+            "{}",
+        ),
+    ] {
+        request.await.unwrap();
+        let request = server.requests().pop().unwrap();
+        assert_eq!(format!("{} {}", request.method, request.path), sent);
+        assert_eq!(String::from_utf8_lossy(&request.body), body, "{sent}");
+    }
+    let refused = |o: &&Operation| o.marks.contains(&Mark::Refused);
+    for operation in OPERATIONS.iter().filter(refused) {
+        assert_eq!(operation.name, "hard_delete", "{}", operation.path);
+    }
 }

@@ -387,6 +387,24 @@ async fn any_query_by_its_kind() {
     assert_eq!(sent(request), ("POST", "/api/projects/@current/query/"));
     assert_eq!(request.json().unwrap()["query"], trend);
 
+    for (query, path) in [
+        (
+            client.project(1).query_node(&trend),
+            "/api/projects/1/query/",
+        ),
+        (
+            client.environment(1).query_node(&trend),
+            "/api/environments/1/query/",
+        ),
+        (
+            client.environment(1).query("SELECT 1"),
+            "/api/environments/1/query/",
+        ),
+    ] {
+        query.run().await.unwrap();
+        assert_eq!(sent(&server.requests().pop().unwrap()), ("POST", path));
+    }
+
     #[derive(Deserialize)]
     struct Series {
         label: String,

@@ -4,6 +4,8 @@
 pub mod api;
 mod batch;
 mod builder;
+mod chunks;
+mod form;
 #[cfg(feature = "rate-limit")]
 mod limit;
 #[cfg(feature = "rest")]
@@ -18,6 +20,8 @@ mod request;
 
 pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
+pub use chunks::Chunks;
+pub use form::Form;
 #[cfg(feature = "rate-limit")]
 pub use limit::{EndpointClass, RateLimit, RateLimits};
 #[cfg(feature = "rest")]

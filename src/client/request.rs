@@ -1,8 +1,9 @@
 //! [`Request`]: one call of the REST API, before it is sent.
 
 use super::PostHogClient;
-use crate::error::PostHogError;
-use crate::http::Body;
+use super::chunks::Chunks;
+use crate::error::{PostHogError, RequestError};
+use crate::http::{Answer, Body, Take};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
@@ -165,8 +166,8 @@ impl<A, Q> Request<A, Q> {
         self
     }
 
-    /// A body of any kind, such as a file or a multipart form. One that is a stream cannot be sent twice:
-    /// such a request is tried once, whatever the retry policy says.
+    /// A body of any kind; see [`form`](Self::form) for multipart forms. One that is a stream cannot be sent
+    /// twice: such a request is tried once, whatever the retry policy says.
     pub fn raw_body(mut self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
         self.call.put_raw(content_type, body.into());
         self
@@ -186,12 +187,24 @@ impl<A, Q> Request<A, Q> {
         self.call.send().await
     }
 
-    /// Sends it, and gives the answer's body as it is: CSV, exports, NDJSON, images.
+    /// Sends it, and gives the answer's body as it is: CSV, exports, NDJSON, images. At most 64 MiB; for
+    /// more see [`send_for_stream`](Self::send_for_stream).
     ///
     /// # Errors
     /// Any of [`PostHogError`] but [`SerializationError`](PostHogError::SerializationError).
     pub async fn send_for_bytes(self) -> Result<Bytes, PostHogError> {
         self.call.send_raw().await
+    }
+
+    /// Sends it, and gives the answer's body as it comes: exports of any size, and streams of events.
+    ///
+    /// Attempts end with the head of the answer: what breaks off later is an error of the stream. Each
+    /// chunk may take as long as an attempt may.
+    ///
+    /// # Errors
+    /// As [`send_for_bytes`](Self::send_for_bytes).
+    pub async fn send_for_stream(self) -> Result<Chunks, PostHogError> {
+        self.call.send_for_chunks().await
     }
 
     /// Sends it, and gives the answer's body as text; bytes that are not UTF-8 become U+FFFD.
@@ -304,8 +317,12 @@ impl ApiCall {
         client.inner.http.read_json(operation, &body)
     }
 
-    /// The one road on which every REST call goes, whatever its types.
     pub(crate) async fn send_raw(self) -> Result<Bytes, PostHogError> {
+        Ok(self.send_for(Take::Whole).await?.body)
+    }
+
+    /// The one road on which every REST call goes, whatever its types.
+    async fn send_for(self, take: Take) -> Result<Answer, PostHogError> {
         let http = &self.client.inner.http;
         if http.personal_key.is_none() {
             return Err(PostHogError::config(
@@ -331,7 +348,24 @@ impl ApiCall {
         if let Some(limiter) = &self.client.inner.limiter {
             limiter.wait(&self.method, &path).await;
         }
-        http.api_request(self.operation, self.method, &path, &self.query, body)
+        http.api_request(self.operation, self.method, &path, &self.query, body, take)
             .await
+    }
+
+    /// Sends it, and leaves the answer's body to be read.
+    pub(crate) async fn send_for_chunks(self) -> Result<Chunks, PostHogError> {
+        let (operation, method) = (self.operation, self.method.to_string());
+        let (idle, path) = (self.client.inner.http.attempt_timeout, self.path.clone()?);
+        let answer = self.send_for(Take::AsItComes).await?;
+        Ok(Chunks::new(answer.rest, idle, move |kind, source| {
+            PostHogError::RequestError(Box::new(RequestError {
+                operation,
+                method: method.clone(),
+                path: path.clone(),
+                kind,
+                attempts: 1,
+                source,
+            }))
+        }))
     }
 }

@@ -36,8 +36,12 @@ impl Http {
                     path => format!(" at {}", excerpt(&without_keys(&path, self.key()), 200)),
                 };
                 let near = without_keys(&near(text, at), self.key());
+                let problem = match source.is_data() {
+                    true => "is not of the type asked for",
+                    false => "cannot be read as JSON",
+                };
                 format!(
-                    "the answer is not of the type asked for{field}, near {:?}",
+                    "the answer {problem}{field}, near {:?}",
                     excerpt(&near, 200)
                 )
             }

@@ -99,6 +99,16 @@ pub(crate) struct Call<'a> {
     pub(crate) hurry: Option<watch::Receiver<bool>>,
     /// Reads answers of status 2xx that may ask for another attempt.
     pub(crate) judge: Option<&'a Judge<'a>>,
+    pub(crate) take: Take,
+}
+
+/// How the body of an answer of status 2xx is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// Read in the attempt, within its time and [`MAX_ANSWER`].
+    Whole,
+    /// Left to be read: an attempt ends with the head.
+    AsItComes,
 }
 
 type Judge<'a> = dyn Fn(&[u8]) -> Result<Judgement, PostHogError> + Send + Sync + 'a;
@@ -111,10 +121,18 @@ pub(crate) enum Judgement {
     Again,
 }
 
-/// An answer of status 2xx, read whole.
+/// An answer of status 2xx.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) body: Bytes,
+    /// Where the body is to be read from, of a call that takes it as it comes.
+    pub(crate) rest: Option<reqwest::Response>,
+}
+
+impl From<Bytes> for Answer {
+    fn from(body: Bytes) -> Self {
+        Self { body, rest: None }
+    }
 }
 
 #[derive(Debug)]
@@ -138,7 +156,7 @@ struct Failure {
 }
 
 impl Http {
-    /// Sends a body with the personal key, and gives the answer's body.
+    /// Sends a body with the personal key.
     pub(crate) async fn api_request(
         &self,
         operation: &'static str,
@@ -146,21 +164,21 @@ impl Http {
         path: &str,
         query: &[(String, String)],
         body: Body<'_>,
-    ) -> Result<Bytes, PostHogError> {
-        let answer = self
-            .api_request_raw(Call {
-                operation,
-                idempotent: retry::is_idempotent(&method),
-                method,
-                side: Side::Api,
-                path,
-                query,
-                body,
-                hurry: None,
-                judge: None,
-            })
-            .await?;
-        Ok(answer.body)
+        take: Take,
+    ) -> Result<Answer, PostHogError> {
+        self.api_request_raw(Call {
+            operation,
+            idempotent: retry::is_idempotent(&method),
+            method,
+            side: Side::Api,
+            path,
+            query,
+            body,
+            hurry: None,
+            judge: None,
+            take,
+        })
+        .await
     }
 
     /// The only function that sends. Tries as the policy says; one span for the call and one for
@@ -255,7 +273,7 @@ impl Http {
         let failed = |e: reqwest::Error| transport(kind_of(&e), Some(Box::new(e.without_url())));
         #[cfg(test)]
         match outage::finds_it_back(self.hosts.capture.to_string()) {
-            Some(true) => return Ok(Answer { body: Bytes::new() }),
+            Some(true) => return Ok(Bytes::new().into()),
             Some(false) => return Err(transport(RequestErrorKind::Connect, None)),
             None => {}
         }
@@ -264,7 +282,14 @@ impl Http {
             Setup::Reqwest(e) => failed(e),
             Setup::Other(e) => transport(RequestErrorKind::Setup, Some(e)),
         })?;
-        let mut answer = request.send().await.map_err(failed)?;
+        let late = || transport(RequestErrorKind::Timeout, None);
+        let mut answer = match call.take {
+            Take::Whole => request.send().await.map_err(failed)?,
+            Take::AsItComes => tokio::time::timeout(self.attempt_timeout, request.send())
+                .await
+                .map_err(|_| late())?
+                .map_err(failed)?,
+        };
         let status = answer.status();
         Span::current().record("status", status.as_u16());
         let retry_after = answer
@@ -272,29 +297,42 @@ impl Http {
             .get(RETRY_AFTER)
             .and_then(|v| v.to_str().ok())
             .and_then(|v| retry::retry_after(v, SystemTime::now()));
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer
-            .chunk()
-            .await
-            // Whatever stops an answer half-way, the next attempt may get it whole.
-            .map_err(|e| match kind_of(&e) {
-                RequestErrorKind::Setup => transport(
-                    RequestErrorKind::Interrupted,
-                    Some(Box::new(e.without_url())),
-                ),
-                kind => transport(kind, Some(Box::new(e.without_url()))),
-            })?
-        {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(transport(RequestErrorKind::AnswerTooLarge, None));
-            }
-            body.extend_from_slice(&chunk);
+        if status.is_success() && call.take == Take::AsItComes {
+            return Ok(Answer {
+                body: Bytes::new(),
+                rest: Some(answer),
+            });
         }
+        let reading = async {
+            let mut body = BytesMut::new();
+            while let Some(chunk) = answer
+                .chunk()
+                .await
+                // Whatever stops an answer half-way, the next attempt may get it whole.
+                .map_err(|e| match kind_of(&e) {
+                    RequestErrorKind::Setup => transport(
+                        RequestErrorKind::Interrupted,
+                        Some(Box::new(e.without_url())),
+                    ),
+                    kind => transport(kind, Some(Box::new(e.without_url()))),
+                })?
+            {
+                if body.len() + chunk.len() > MAX_ANSWER {
+                    return Err(transport(RequestErrorKind::AnswerTooLarge, None));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(body)
+        };
+        let body = match call.take {
+            Take::Whole => reading.await?,
+            Take::AsItComes => tokio::time::timeout(self.attempt_timeout, reading)
+                .await
+                .map_err(|_| late())??,
+        };
         if status.is_success() {
             return match call.judge.map_or(Ok(Judgement::Done), |judge| judge(&body)) {
-                Ok(Judgement::Done) => Ok(Answer {
-                    body: body.freeze(),
-                }),
+                Ok(Judgement::Done) => Ok(body.freeze().into()),
                 Ok(Judgement::Again) => Err(Failure {
                     outcome: Outcome::Partial { retry_after },
                     ..transport(RequestErrorKind::NotPersisted, None)
@@ -333,9 +371,11 @@ impl Http {
             .client()
             .map_err(Setup::Reqwest)?
             .request(call.method.clone(), url)
-            .timeout(self.attempt_timeout)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
             .headers(self.headers.clone());
+        if call.take == Take::Whole {
+            request = request.timeout(self.attempt_timeout);
+        }
         if let (Side::Api, Some(key)) = (call.side, &self.personal_key) {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
                 .map_err(|e| Setup::Other(e.into()))?;
@@ -414,7 +454,7 @@ async fn hurry(signal: &mut Option<watch::Receiver<bool>>) {
     std::future::pending().await
 }
 
-fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
+pub(crate) fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
     if e.is_timeout() {
         RequestErrorKind::Timeout
     } else if e.is_connect() {

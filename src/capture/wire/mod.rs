@@ -11,7 +11,7 @@ use super::stamp::Stamp;
 use super::stats::DropReason;
 use crate::config::Secret;
 use crate::error::PostHogError;
-use crate::http::{Body, Call, Http, Payload, Side};
+use crate::http::{Body, Call, Http, Payload, Side, Take};
 use compress::Packer;
 use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -174,6 +174,7 @@ impl Wire {
             hurry,
             // What a 2xx says does not matter: several servers say it in several ways, or not at all.
             judge: None,
+            take: Take::Whole,
         };
         http.api_request_raw(call).await.map(drop)
     }

@@ -8,7 +8,7 @@ use crate::capture::stamp::{Ids, Stamp};
 use crate::capture::stats::DropReason;
 use crate::config::Secret;
 use crate::error::{PostHogError, excerpt};
-use crate::http::{Body, Call, Http, Judgement, Payload, Side, USER_AGENT_VALUE};
+use crate::http::{Body, Call, Http, Judgement, Payload, Side, Take, USER_AGENT_VALUE};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -143,6 +143,7 @@ impl Envelope {
                 idempotent: true,
                 hurry,
                 judge: Some(&judge),
+                take: Take::Whole,
             })
             .await;
         let progress = std::mem::take(&mut *lock());

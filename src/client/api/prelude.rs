@@ -7,7 +7,7 @@ pub(super) use super::{Environment, Organization, Project, User};
 pub(super) use crate::client::models;
 pub(super) use crate::client::page::Page;
 pub(super) use crate::client::path::At;
-pub(super) use crate::client::{PostHogClient, Request};
+pub(super) use crate::client::{Form, PostHogClient, Request};
 pub(super) use reqwest::Method;
 pub(super) use serde::Serialize;
 pub(super) use serde_json::Value;

@@ -136,6 +136,21 @@ inputs! {
     /// A survey to create: a draft, unless given a start.
     pub struct NewSurvey;
 
+    /// Persons to delete, and what of theirs.
+    ///
+    /// ```
+    /// use tracing_posthog::models::PersonDeletion;
+    /// let forget = PersonDeletion::of_distinct_ids(["user_42"]).delete_events().delete_recordings();
+    /// assert_eq!(
+    ///     serde_json::to_value(&forget)?,
+    ///     serde_json::json!({
+    ///         "distinct_ids": ["user_42"], "delete_events": true, "delete_recordings": true,
+    ///     })
+    /// );
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub struct PersonDeletion;
+
     /// A group to create.
     pub struct NewGroup;
 
@@ -436,6 +451,35 @@ setters! {
         text start_date "start_date";
         /// After how many responses it stops.
         integer responses_limit "responses_limit";
+    }
+}
+
+impl PersonDeletion {
+    /// The persons of those UUIDs.
+    pub fn of_ids(uuids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let fields = Object::new();
+        Self { fields }.ids(uuids)
+    }
+
+    /// The persons who have those distinct ids.
+    pub fn of_distinct_ids(ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let fields = Object::new();
+        Self { fields }.distinct_ids(ids)
+    }
+}
+
+setters! {
+    [PersonDeletion] {
+        /// The persons of those UUIDs.
+        texts ids "ids";
+        /// The persons who have those distinct ids.
+        texts distinct_ids "distinct_ids";
+        /// Their events too.
+        yes delete_events "delete_events";
+        /// Their recordings too.
+        yes delete_recordings "delete_recordings";
+        /// Not the persons themselves: only what else is said here.
+        yes keep_person "keep_person";
     }
 }
 

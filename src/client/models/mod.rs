@@ -10,6 +10,10 @@
 //! - Models write what they hold and what is in `extra`; what is missing or empty they do not write.
 //!   To send a `null` or an empty list, put it in `extra`.
 //!
+//! To create or change things, [`NewFeatureFlag`], [`FeatureFlagChange`], [`NewSurvey`] and their like write
+//! only what was set. Where there is none, a model makes a body too (`let mut export =
+//! BatchExport::default();`), and so does any `Serialize`.
+//!
 //! Times are text, as PostHog sends them: RFC 3339, such as `2026-11-23T09:30:00.123456Z`; where only a
 //! day is meant, `2026-11-23`. Secrets, such as the tokens of shared dashboards, are [`Hidden`] from
 //! `{:?}`.

@@ -67,9 +67,10 @@ model! {
         active_cpu_time: Option<f64>,
     }
 
-    /// Answer to a HogQL query, its rows as they are.
+    /// Answer to a query, its rows as they are.
     ///
-    /// Answered by `…/query/` to a query of kind `HogQLQuery`.
+    /// Answered by `…/query/`, above all to a query of kind `HogQLQuery`; what others result in, where it is
+    /// no list, is in `extra`. [`Project::query`](crate::api::Project::query) reads rows into types of yours.
     pub struct HogQlAnswer {
         /// Rows: a list of values each.
         results: Vec<Value>,

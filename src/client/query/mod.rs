@@ -215,6 +215,11 @@ impl Environment {
     pub fn query(&self, sql: impl Into<String>) -> Query {
         Query::hogql(&self.at, sql.into())
     }
+
+    /// A query of any kind, as [`PostHogClient::query_node`].
+    pub fn query_node(&self, node: &(impl Serialize + ?Sized)) -> Query {
+        Query::node(&self.at, serde_json::to_value(node))
+    }
 }
 
 impl Query {

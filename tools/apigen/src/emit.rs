@@ -100,7 +100,7 @@ impl Emit<'_> {
         let node = &self.tree.nodes[index];
         let what = match node.resource {
             Some(resource) => format!("`{}/`", resource.path),
-            None => format!("What stands under `{}`", node.place.join("/")),
+            None => format!("what stands under `{}`", node.place.join("/")),
         };
         let _ = writeln!(
             file.code,
@@ -181,8 +181,8 @@ impl Emit<'_> {
                 then.push_str(".body(body)");
             }
             Body::Multipart => {
-                arguments.push_str(", content_type: &str, body: impl Into<reqwest::Body>");
-                then.push_str(".raw_body(content_type, body)");
+                arguments.push_str(", form: Form");
+                then.push_str(".form(form)");
             }
             Body::Fixed(json) => {
                 let _ = write!(then, ".raw_body(\"application/json\", r#\"{json}\"#)");
@@ -296,10 +296,16 @@ fn document(
         ("delete", _) => {
             format!("Deletes {subject}, in the way that PostHog does: it is kept, marked.")
         }
-        ("archive", "PATCH") => format!("Archives {subject}."),
         ("hard_delete", _) => format!("Asks to delete {subject} for good."),
+        ("activity", _) => format!("Lists what was done to {subject}."),
+        ("all_activity", _) => format!("Lists what was done to all {many}."),
         (name, "GET") => format!("Reads `{name}` of {subject}."),
-        (name, _) => format!("Runs PostHog's action `{name}` on {subject}."),
+        ("bulk_delete", _) => format!("Deletes several {many} at once."),
+        ("bulk_update_tags", _) => format!("Changes the tags of several {many} at once."),
+        (name, _) => match crate::names::verb(name) {
+            Some(verb) if item || name == "reorder" => format!("{verb} {subject}."),
+            _ => format!("Runs PostHog's action `{name}` on {subject}."),
+        },
     };
     let mut scopes = row.scopes.iter().map(|s| format!("`{s}`"));
     let scopes = match scopes.len() {
@@ -327,6 +333,9 @@ fn document(
     if row.body == Body::Optional {
         notes.push("May have a body: give it with [`body`](Request::body).");
     }
+    let made_by = row.made_by.as_ref();
+    let made_by = made_by.map(|name| format!("Makes such a body: [`{name}`](models::{name})."));
+    notes.extend(made_by.as_deref());
     for mark in &row.marks {
         notes.push(match mark.as_str() {
             "preview" => "A preview: behind a feature flag of PostHog's, a plan or AI consent.",

@@ -41,14 +41,19 @@ impl Emit<'_> {
              /// Every operation of PostHog's REST API that has a method here, by resource.\n\
              #[rustfmt::skip]\npub const OPERATIONS: &[Operation] = &[\n",
         );
-        let mut seen = BTreeMap::new();
+        let mut seen: BTreeMap<(String, String), &Row> = BTreeMap::new();
+        let mut aliases = Vec::new();
         for (root, way, resource) in self.resources() {
-            for row in resource.rows.iter().filter(|r| !is_alias(r)) {
+            for row in &resource.rows {
                 let path = template(resource, row);
-                if let Some(line) = seen.insert((row.method.clone(), path.clone()), row.line) {
+                if is_alias(row) {
+                    aliases.push((path, row));
+                    continue;
+                }
+                if let Some(other) = seen.insert((row.method.clone(), path.clone()), row) {
                     return Err(format!(
-                        "line {}: {} {path} is also on line {line}",
-                        row.line, row.method
+                        "line {}: {} {path} is also on line {}",
+                        row.line, row.method, other.line
                     ));
                 }
                 let marks: Vec<&str> = row
@@ -72,6 +77,17 @@ impl Emit<'_> {
                 );
             }
         }
+        for (path, row) in aliases {
+            let problem = match seen.get(&(row.method.clone(), path.clone())) {
+                None => "has no line without `=`",
+                Some(other) if (&other.scopes, &other.marks) != (&row.scopes, &row.marks) => {
+                    "has other scopes or marks on the line without `=`"
+                }
+                Some(_) => continue,
+            };
+            let Row { line, method, .. } = row;
+            return Err(format!("line {line}: {method} {path} {problem}"));
+        }
         code.push_str("];\n");
         Ok(code)
     }
@@ -79,7 +95,7 @@ impl Emit<'_> {
     /// tests/generated/calls.rs: every method called once under each prefix, with every parameter.
     pub fn calls(&self) -> String {
         let mut code = String::from(
-            "use super::{Call, call};\nuse serde_json::json;\nuse tracing_posthog::api::values;\n\n\
+            "use super::{Call, call, form};\nuse serde_json::json;\nuse tracing_posthog::api::values;\n\n\
              #[rustfmt::skip]\npub const CALLS: &[Call] = &[\n",
         );
         for (root, way, resource) in self.resources() {
@@ -158,7 +174,7 @@ impl Emit<'_> {
         }
         match row.body {
             Body::Json => arguments.push("&json!({\"a\": 1})".into()),
-            Body::Multipart => arguments.extend(["\"text/x\"".into(), "\"{\\\"a\\\":1}\"".into()]),
+            Body::Multipart => arguments.push("form()".into()),
             Body::None | Body::Optional | Body::Fixed(_) => {}
         }
         let _ = write!(make, ".{}({})", row.name, arguments.join(", "));
@@ -167,7 +183,8 @@ impl Emit<'_> {
             let _ = write!(make, ".{}({value})", setter(&param.wire));
         }
         let body = match &row.body {
-            Body::Json | Body::Multipart => "{\"a\":1}",
+            Body::Json => "{\"a\":1}",
+            Body::Multipart => "form",
             Body::Fixed(json) => json,
             Body::None | Body::Optional => "",
         };

@@ -5,9 +5,10 @@ const KEYWORDS: [&str; 12] = [
 ];
 
 /// Methods that every request has.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 17] = [
     "query",
     "body",
+    "form",
     "raw_body",
     "answer_as",
     "untyped",
@@ -15,6 +16,7 @@ const TAKEN: [&str; 15] = [
     "send_as",
     "send_for_bytes",
     "send_for_text",
+    "send_for_stream",
     "stream",
     "pages",
     "all",
@@ -68,7 +70,7 @@ pub fn variant(value: &str) -> String {
 /// The name of an argument.
 pub fn argument(wire: &str) -> String {
     let name = snake(wire);
-    match KEYWORDS.contains(&name.as_str()) || name == "body" || name == "content_type" {
+    match KEYWORDS.contains(&name.as_str()) || name == "body" || name == "form" {
         true => name + "_",
         false => name,
     }
@@ -83,13 +85,64 @@ pub fn setter(wire: &str) -> String {
     }
 }
 
+/// Segments whose words the rules below would not find: the segment, one of them, several.
+const WORDS: [(&str, &str, &str); 14] = [
+    ("app_metrics", "app metric", "app metrics"),
+    ("canvases", "canvas", "canvases"),
+    (
+        "early_access_feature",
+        "early access feature",
+        "early access features",
+    ),
+    (
+        "experiment_saved_metrics",
+        "saved metric of experiments",
+        "saved metrics of experiments",
+    ),
+    ("file_system", "file system entry", "file system entries"),
+    (
+        "file_system_shortcut",
+        "file system shortcut",
+        "file system shortcuts",
+    ),
+    ("groups_types", "group type", "group types"),
+    ("metrics", "metric", "metrics"),
+    // Of LLM prompts.
+    ("name", "prompt", "prompts by name"),
+    ("persisted_folder", "persisted folder", "persisted folders"),
+    ("query", "query", "queries"),
+    // Of conversations.
+    ("queue", "queued message", "queued messages"),
+    ("rubrics", "rubric", "rubrics"),
+    ("saved", "saved heatmap", "saved heatmaps"),
+];
+
+/// Words that are spelled in capitals.
+const CAPITALS: [&str; 6] = ["aeo", "ai", "ci", "cimd", "llm", "mcp"];
+
+fn words(segment: &str) -> String {
+    let name = snake(segment);
+    let spelled = name.split('_').map(|word| match CAPITALS.contains(&word) {
+        true => word.to_ascii_uppercase(),
+        false => word.to_owned(),
+    });
+    spelled.collect::<Vec<_>>().join(" ")
+}
+
+/// "feature flags" of `feature_flags`.
 pub fn plural(segment: &str) -> String {
-    snake(segment).replace('_', " ")
+    match WORDS.iter().find(|(name, ..)| *name == segment) {
+        Some((_, _, many)) => (*many).to_owned(),
+        None => words(segment),
+    }
 }
 
 /// "feature flag" of `feature_flags`.
 pub fn singular(segment: &str) -> String {
-    let word = plural(segment);
+    if let Some((_, one, _)) = WORDS.iter().find(|(name, ..)| *name == segment) {
+        return (*one).to_owned();
+    }
+    let word = words(segment);
     let ends = |ends: &[&str]| ends.iter().any(|e| word.ends_with(e));
     if let Some(stem) = word.strip_suffix("ies") {
         format!("{stem}y")
@@ -102,14 +155,159 @@ pub fn singular(segment: &str) -> String {
     }
 }
 
-/// "an alert", "a user".
+/// "an alert", "a user", "an LLM prompt".
 pub fn with_article(words: &str) -> String {
     let vowel = words.starts_with(['a', 'e', 'i', 'o', 'u']);
     let spoken_otherwise = words.starts_with("us") || words.starts_with("uni");
-    let article = if vowel && !spoken_otherwise {
+    let spelled = ["AEO", "AI", "LLM", "MCP"];
+    let letters = spelled.iter().any(|s| words.starts_with(s));
+    let article = if vowel && !spoken_otherwise || letters {
         "an"
     } else {
         "a"
     };
     format!("{article} {words}")
+}
+
+/// Actions that are verbs: what is done to one or to several.
+const VERBS: [(&str, &str); 29] = [
+    ("approve", "Approves"),
+    ("archive", "Archives"),
+    ("assign", "Assigns"),
+    ("cancel", "Cancels"),
+    ("disable", "Disables"),
+    ("dismiss", "Dismisses"),
+    ("duplicate", "Duplicates"),
+    ("enable", "Enables"),
+    ("end", "Ends"),
+    ("interrupt", "Interrupts"),
+    ("launch", "Launches"),
+    ("pause", "Pauses"),
+    ("publish", "Publishes"),
+    ("refresh", "Refreshes"),
+    ("regenerate", "Regenerates"),
+    ("reject", "Rejects"),
+    ("reorder", "Reorders"),
+    ("reset", "Resets"),
+    ("restore", "Restores"),
+    ("resume", "Resumes"),
+    ("retry", "Retries"),
+    ("revoke", "Revokes"),
+    ("run", "Runs"),
+    ("split", "Splits"),
+    ("start", "Starts"),
+    ("stop", "Stops"),
+    ("unarchive", "Unarchives"),
+    ("unpause", "Unpauses"),
+    ("verify", "Verifies"),
+];
+
+/// "Launches" of `launch`.
+pub fn verb(action: &str) -> Option<&'static str> {
+    let known = VERBS.iter().find(|(name, _)| *name == action);
+    known.map(|(_, verb)| *verb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_wire_become_names_of_rust() {
+        for (wire, rust) in [
+            ("dateRange", "date_range"),
+            ("id__in", "id_in"),
+            ("$unset", "unset"),
+            ("snapshot-history", "snapshot_history"),
+            ("openapi.json", "openapi_json"),
+            ("explainLogWithAI", "explain_log_with_ai"),
+            ("user__uuid", "user_uuid"),
+            ("validate_2fa", "validate_2fa"),
+            ("@me", "me"),
+        ] {
+            assert_eq!(snake(wire), rust);
+        }
+        assert_eq!(
+            camel("feature/flags/all_activity"),
+            "FeatureFlagsAllActivity"
+        );
+        assert_eq!(camel("sql_v2"), "SqlV2");
+    }
+
+    #[test]
+    fn values_become_readable_variants() {
+        for (value, name) in [
+            ("-created_at", "CreatedAtDesc"),
+            ("created_at", "CreatedAt"),
+            ("STALE", "Stale"),
+            ("TRENDS", "Trends"),
+            ("true", "True"),
+            ("apple-ads", "AppleAds"),
+            ("InitialUTMSource", "InitialUTMSource"),
+            ("S3", "S3"),
+        ] {
+            assert_eq!(variant(value), name);
+        }
+    }
+
+    #[test]
+    fn words_of_rust_and_of_requests_get_out_of_the_way() {
+        for (wire, name) in [
+            ("type", "type_"),
+            ("ref", "ref_"),
+            ("where", "where_"),
+            ("move", "move_"),
+        ] {
+            assert_eq!((setter(wire), argument(wire)), (name.into(), name.into()));
+        }
+        // Methods that every request has, and arguments that the methods have.
+        assert_eq!(
+            (setter("query"), argument("query")),
+            ("query_".into(), "query".into())
+        );
+        assert_eq!(
+            (setter("body"), argument("body")),
+            ("body_".into(), "body_".into())
+        );
+        assert_eq!(
+            (setter("form"), argument("form")),
+            ("form_".into(), "form_".into())
+        );
+        assert_eq!(
+            (setter("search"), argument("id")),
+            ("search".into(), "id".into())
+        );
+    }
+
+    #[test]
+    fn documentation_is_in_words() {
+        for (segment, one, many) in [
+            ("feature_flags", "a feature flag", "feature flags"),
+            (
+                "property_definitions",
+                "a property definition",
+                "property definitions",
+            ),
+            ("activities", "an activity", "activities"),
+            ("canvases", "a canvas", "canvases"),
+            ("users", "a user", "users"),
+            ("alerts", "an alert", "alerts"),
+            ("llm_prompts", "an LLM prompt", "LLM prompts"),
+            (
+                "cimd_verification_tokens",
+                "a CIMD verification token",
+                "CIMD verification tokens",
+            ),
+            ("web_analytics", "a web analytics", "web analytics"),
+            ("metrics", "a metric", "metrics"),
+            (
+                "early_access_feature",
+                "an early access feature",
+                "early access features",
+            ),
+        ] {
+            assert_eq!(with_article(&singular(segment)), one);
+            assert_eq!(plural(segment), many);
+        }
+    }
 }

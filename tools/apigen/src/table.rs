@@ -33,6 +33,8 @@ pub struct Row {
     pub method: String,
     pub tail: String,
     pub body: Body,
+    /// A struct of this crate that makes such bodies.
+    pub made_by: Option<String>,
     pub answer: Option<String>,
     pub scopes: Vec<String>,
     pub prefix: Option<Prefix>,
@@ -187,6 +189,7 @@ impl Table {
             method: method.to_owned(),
             tail: tail.to_owned(),
             body: Body::None,
+            made_by: None,
             answer: None,
             scopes: Vec::new(),
             prefix: None,
@@ -219,7 +222,10 @@ impl Table {
     }
 
     fn token(&self, row: &mut Row, word: &str) -> Result<(), String> {
-        if let Some(json) = word.strip_prefix('=') {
+        if let Some(name) = word.strip_prefix("json:") {
+            row.body = Body::Json;
+            row.made_by = Some(name.to_owned());
+        } else if let Some(json) = word.strip_prefix('=') {
             row.body = Body::Fixed(json.to_owned());
         } else if let Some(query) = word.strip_prefix('?') {
             if query.starts_with(|c: char| c.is_ascii_uppercase()) {
@@ -340,5 +346,129 @@ fn scalar(word: &str) -> Kind {
         "time" => Kind::Time,
         "json" => Kind::Json,
         name => Kind::Enum(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        read(text).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_row_is_read_word_by_word() {
+        let table = read(
+            "# A remark.\n\
+             enum Order\n    -created_at One=1 name # first by time\n\
+             query Paged limit:int\n\
+             \n\
+             /api/things as Stuff stuff\n  \
+             find  POST  /{id}/find/  json:NewThing  -> Vec<Thing>  a:read  b:write  preview  2025-10\n    \
+                 ?q! ?order:Order ?ids:[int] ?in:[str]* ?at:time\n  \
+             list  GET  /  ?Paged\n",
+        );
+        let table = table.unwrap_or_else(|e| panic!("{e}"));
+        let values = &table.enums[0].values;
+        assert_eq!(
+            values
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>(),
+            ["CreatedAtDesc=-created_at", "One=1", "Name=name"]
+        );
+        let resource = &table.resources[0];
+        assert_eq!(
+            resource.rename,
+            Some(("Stuff".into(), Some("stuff".into())))
+        );
+        let [find, list] = &resource.rows[..] else {
+            panic!("two rows")
+        };
+        assert_eq!((find.line, find.tail.as_str()), (7, "/{id}/find/"));
+        assert!(find.body == Body::Json && list.body == Body::None);
+        assert_eq!(find.made_by.as_deref(), Some("NewThing"));
+        assert_eq!(find.answer.as_deref(), Some("Vec<Thing>"));
+        assert_eq!(find.scopes, ["a:read", "b:write"]);
+        assert_eq!(find.marks, ["preview", "2025-10"]);
+        assert_eq!(find.required[0].wire, "q");
+        let kinds: Vec<_> = find.optional.iter().map(|p| p.kind.clone()).collect();
+        assert!(
+            kinds
+                == [
+                    Kind::Enum("Order".into()),
+                    Kind::List(Box::new(Kind::Int), false),
+                    Kind::List(Box::new(Kind::Str), true),
+                    Kind::Time,
+                ]
+        );
+        assert_eq!(table.params_of(list)[0].wire, "limit");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said_with_its_line() {
+        let row = |row: &str| format!("query Paged limit:int\n/api/things\n  {row}\n");
+        for (text, says) in [
+            (row("list  FETCH  /"), "line 3: FETCH is not one of"),
+            (
+                row("list  GET  things/"),
+                "line 3: the rest of the path, things/,",
+            ),
+            (
+                row("list  GET  /  previw"),
+                "line 3: \"previw\" is no body, mark",
+            ),
+            (row("list  GET  /  ->"), "line 3: an answer is missing"),
+            (
+                row("list  GET  /  ?Pages"),
+                "line 3: there is no `query Pages`",
+            ),
+            (
+                row("list  GET  /  ?Paged  ?q"),
+                "line 3: a shared `?Name` stands beside no",
+            ),
+            (
+                row("list  GET  /  ?by:Order"),
+                "line 3: by: no type or enum",
+            ),
+            (
+                row("list  GET  /  ?by:[Order]!"),
+                "line 3: by: no type or enum",
+            ),
+            (row("list  GET  /  ?by:[str"), "line 3: by:[str: a list is"),
+            (row("list  GET"), "line 3: neither"),
+            (
+                String::from("  list  GET  /\n"),
+                "line 1: an operation before",
+            ),
+            (
+                String::from("/api/things like Stuff\n"),
+                "line 1: after the path",
+            ),
+            (
+                String::from("enum Window 1h\n"),
+                "line 1: \"1h\" makes no variant",
+            ),
+            (
+                String::from("enum Any other\n"),
+                "line 1: \"other\" makes no variant",
+            ),
+            (
+                String::from("enum A a\nenum A b\n"),
+                "`enum A` is there twice",
+            ),
+            (
+                String::from("query Paged limit:int!\n"),
+                "line 1: limit:int!: a shared parameter",
+            ),
+            (
+                String::from("query Paged by:Order\n"),
+                "query Paged: by: no type or enum",
+            ),
+        ] {
+            let said = problem(&text);
+            assert!(said.starts_with(says), "{text}\n{said}");
+        }
     }
 }

@@ -234,3 +234,67 @@ pub fn dotted(root: Root, place: &[String]) -> String {
         .collect::<Vec<_>>()
         .join(".")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table;
+
+    #[test]
+    fn paths_say_where_a_resource_hangs() {
+        let table = "\
+/api/projects/{project_id}/error_tracking/issues
+  list  GET  /  both
+/api/organizations/{id}
+  get  GET  /
+/api/users
+  list  GET  /
+/oauth
+  introspect  POST  /introspect
+/api/users/{uuid}
+  get  GET  /
+/api/projects/{project_id}/roles/{role_id}/role_memberships as Members
+  list  GET  /
+";
+        let table = table::read(table).unwrap_or_else(|e| panic!("{e}"));
+        let tree = grow(&table).unwrap_or_else(|e| panic!("{e}"));
+        let name = |n: &usize| tree.nodes[*n].name.as_str();
+        let tops = |root| tree.roots[&root].1.iter().map(name).collect::<Vec<_>>();
+        // `error_tracking` and `roles` have no operations, and are places all the same.
+        assert_eq!(tops(Root::Project), ["ErrorTracking", "Roles"]);
+        assert_eq!(tops(Root::Client), ["Users", "Oauth"]);
+        assert!(tree.roots[&Root::Organization].0.is_some());
+        assert!(tree.roots[&Root::User].0.is_some());
+        let issues = &tree.nodes[1];
+        assert_eq!(
+            (issues.name.as_str(), issues.accessor.as_str()),
+            ("ErrorTrackingIssues", "issues")
+        );
+        assert!(issues.environments, "its row was seen under both");
+        assert_eq!(dotted(issues.root, &issues.place), "error_tracking.issues");
+        let resource = &table.resources[0];
+        assert_eq!(
+            template(resource, &resource.rows[0]),
+            "/api/{scope}/{project_id}/error_tracking/issues/"
+        );
+        let members = tree.nodes.iter().find(|n| n.name == "Members");
+        assert!(members.is_some_and(|m| m.accessor == "role_memberships" && m.steps.len() == 2));
+    }
+
+    #[test]
+    fn paths_that_hang_nowhere_are_said() {
+        for (path, says) in [
+            ("/api/{id}/x", "under no known root"),
+            ("/api", "under no known root"),
+            ("/api/projects/{project_id}/x/{id}", "ends in a name"),
+        ] {
+            let table =
+                table::read(&format!("{path}\n  list  GET  /\n")).unwrap_or_else(|e| panic!("{e}"));
+            let said = grow(&table).err().unwrap_or_default();
+            assert!(
+                said.starts_with("line 1: ") && said.contains(says),
+                "{path}: {said}"
+            );
+        }
+    }
+}

@@ -347,7 +347,7 @@ impl AccountsRelationships {
         .body(body)
     }
 
-    /// Runs PostHog's action `end` on a relationship.
+    /// Ends a relationship.
     ///
     /// `POST /api/projects/{project_id}/accounts/{account_id}/relationships/{id}/end/`. Key scope: `account:write`.
     ///

@@ -21,6 +21,8 @@ impl Actions {
     /// Creates an action.
     ///
     /// `POST /api/projects/{project_id}/actions/`. Key scope: `action:write`.
+    ///
+    /// Makes such a body: [`NewAction`](models::NewAction).
     #[inline]
     pub fn create(
         &self,

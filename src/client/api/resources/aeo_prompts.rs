@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Aeo prompts: `/api/projects/{project_id}/aeo_prompts/`.
+/// AEO prompts: `/api/projects/{project_id}/aeo_prompts/`.
 #[derive(Debug, Clone)]
 pub struct AeoPrompts {
     pub(crate) at: At,
 }
 
 impl AeoPrompts {
-    /// Lists aeo prompts.
+    /// Lists AEO prompts.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/`. Key scope: `web_analytics:read`.
     ///
@@ -19,7 +19,7 @@ impl AeoPrompts {
         Request::new(self.at.call("aeo_prompts.list", Method::GET, "/"))
     }
 
-    /// Gets an aeo prompt.
+    /// Gets an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:read`.
     ///
@@ -33,7 +33,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Changes the given fields of an aeo prompt.
+    /// Changes the given fields of an AEO prompt.
     ///
     /// `PATCH /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
     ///
@@ -48,7 +48,7 @@ impl AeoPrompts {
         .body(body)
     }
 
-    /// Deletes an aeo prompt.
+    /// Deletes an AEO prompt.
     ///
     /// `DELETE /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
     ///
@@ -62,7 +62,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Runs PostHog's action `bulk_import` on aeo prompts.
+    /// Runs PostHog's action `bulk_import` on AEO prompts.
     ///
     /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`.
     ///
@@ -76,7 +76,7 @@ impl AeoPrompts {
         .body(body)
     }
 
-    /// Reads `topics` of aeo prompts.
+    /// Reads `topics` of AEO prompts.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`.
     ///
@@ -86,7 +86,7 @@ impl AeoPrompts {
         Request::new(self.at.call("aeo_prompts.topics", Method::GET, "/topics/"))
     }
 
-    /// Reads `checks` of an aeo prompt.
+    /// Reads `checks` of an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`.
     ///
@@ -100,7 +100,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads `stats` of an aeo prompt.
+    /// Reads `stats` of an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`.
     ///
@@ -114,7 +114,7 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads `versions` of an aeo prompt.
+    /// Reads `versions` of an AEO prompt.
     ///
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`.
     ///

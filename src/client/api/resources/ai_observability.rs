@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::OfflineScores;
 
-/// Ai observability: What stands under `ai_observability`.
+/// AI observability: what stands under `ai_observability`.
 #[derive(Debug, Clone)]
 pub struct AiObservability {
     pub(crate) at: At,
@@ -27,7 +27,7 @@ impl AiObservability {
     }
 }
 
-/// Ai observability, offline experiments: `/api/projects/{project_id}/ai_observability/offline_experiments/`.
+/// AI observability, offline experiments: `/api/projects/{project_id}/ai_observability/offline_experiments/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperiments {
     pub(crate) at: At,
@@ -324,7 +324,7 @@ impl<A> Request<A, AiObservabilityOfflineExperimentsList> {
     }
 }
 
-/// Ai observability, offline experiments, items: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`.
+/// AI observability, offline experiments, items: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperimentsItems {
     pub(crate) at: At,
@@ -406,7 +406,7 @@ impl<A> Request<A, AiObservabilityOfflineExperimentsItemsList> {
     }
 }
 
-/// Ai observability, offline experiments, items, results: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`.
+/// AI observability, offline experiments, items, results: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperimentsItemsResults {
     pub(crate) at: At,
@@ -428,7 +428,7 @@ impl AiObservabilityOfflineExperimentsItemsResults {
     }
 }
 
-/// Ai observability, offline experiments, scorer summaries: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`.
+/// AI observability, offline experiments, scorer summaries: `/api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineExperimentsScorerSummaries {
     pub(crate) at: At,
@@ -450,7 +450,7 @@ impl AiObservabilityOfflineExperimentsScorerSummaries {
     }
 }
 
-/// Ai observability, offline scorers: What stands under `ai_observability/offline_scorers`.
+/// AI observability, offline scorers: what stands under `ai_observability/offline_scorers`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineScorers {
     pub(crate) at: At,
@@ -466,7 +466,7 @@ impl AiObservabilityOfflineScorers {
     }
 }
 
-/// Ai observability, offline scorers, history: `/api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`.
+/// AI observability, offline scorers, history: `/api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`.
 #[derive(Debug, Clone)]
 pub struct AiObservabilityOfflineScorersHistory {
     pub(crate) at: At,

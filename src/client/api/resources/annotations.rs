@@ -21,6 +21,8 @@ impl Annotations {
     /// Creates an annotation.
     ///
     /// `POST /api/projects/{project_id}/annotations/`. Key scope: `annotation:write`.
+    ///
+    /// Makes such a body: [`NewAnnotation`](models::NewAnnotation).
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Annotation> {
         Request::new(self.at.call("annotations.create", Method::POST, "/")).body(body)

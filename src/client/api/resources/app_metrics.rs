@@ -9,7 +9,7 @@ pub struct AppMetrics {
 }
 
 impl AppMetrics {
-    /// Gets an app metrics.
+    /// Gets an app metric.
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`. Key scope: not known.
     ///
@@ -23,7 +23,7 @@ impl AppMetrics {
         )
     }
 
-    /// Reads `error_details` of an app metrics.
+    /// Reads `error_details` of an app metric.
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: not known.
     ///

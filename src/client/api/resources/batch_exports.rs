@@ -142,7 +142,7 @@ impl BatchExports {
         )
     }
 
-    /// Runs PostHog's action `pause` on a batch export.
+    /// Pauses a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Key scope: not known.
     ///
@@ -172,7 +172,7 @@ impl BatchExports {
         ))
     }
 
-    /// Runs PostHog's action `unpause` on a batch export.
+    /// Unpauses a batch export.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Key scope: not known.
     ///
@@ -255,7 +255,7 @@ impl BatchExportsBackfills {
         )
     }
 
-    /// Runs PostHog's action `cancel` on a backfill.
+    /// Cancels a backfill.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. Key scope: not known.
     ///
@@ -302,7 +302,7 @@ impl BatchExportsRuns {
         )
     }
 
-    /// Runs PostHog's action `cancel` on a run.
+    /// Cancels a run.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: not known.
     ///
@@ -331,7 +331,7 @@ impl BatchExportsRuns {
         )
     }
 
-    /// Runs PostHog's action `retry` on a run.
+    /// Retries a run.
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: not known.
     ///

@@ -102,7 +102,7 @@ impl<A> Request<A, BusinessKnowledgeRepositoriesSearch> {
     }
 }
 
-/// Business knowledge, documents: What stands under `business_knowledge/documents`.
+/// Business knowledge, documents: what stands under `business_knowledge/documents`.
 #[derive(Debug, Clone)]
 pub struct BusinessKnowledgeDocuments {
     pub(crate) at: At,

@@ -18,7 +18,7 @@ impl Canvases {
         Request::new(self.at.call("canvases.list", Method::GET, "/"))
     }
 
-    /// Creates a canvase.
+    /// Creates a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/`. Key scope: `canvas:write`.
     #[inline]
@@ -26,7 +26,7 @@ impl Canvases {
         Request::new(self.at.call("canvases.create", Method::POST, "/")).body(body)
     }
 
-    /// Changes the given fields of a canvase.
+    /// Changes the given fields of a canvas.
     ///
     /// `PATCH /api/projects/{project_id}/canvases/{id}/`. Key scope: `canvas:write`.
     #[inline]
@@ -50,7 +50,7 @@ impl Canvases {
         )
     }
 
-    /// Reads `builds` of a canvase.
+    /// Reads `builds` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/builds/`. Key scope: `canvas:read`.
     #[inline]
@@ -62,7 +62,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `draft` on a canvase.
+    /// Runs PostHog's action `draft` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/draft/`. Key scope: `canvas:write`.
     #[inline]
@@ -75,7 +75,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `drafts` of a canvase.
+    /// Reads `drafts` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/drafts/`. Key scope: `canvas:read`.
     #[inline]
@@ -87,7 +87,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `edit` on a canvase.
+    /// Runs PostHog's action `edit` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/edit/`. Key scope: `canvas:write`.
     #[inline]
@@ -100,7 +100,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `layout` of a canvase.
+    /// Reads `layout` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/layout/`. Key scope: `canvas:read`.
     #[inline]
@@ -112,7 +112,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `layout_patch` on a canvase.
+    /// Runs PostHog's action `layout_patch` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/patch/`. Key scope: `canvas:write`.
     #[inline]
@@ -129,7 +129,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `layout_publish` on a canvase.
+    /// Runs PostHog's action `layout_publish` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/publish/`. Key scope: `canvas:write`.
     #[inline]
@@ -146,7 +146,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `promote` on a canvase.
+    /// Runs PostHog's action `promote` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/promote/`. Key scope: `canvas:write`.
     #[inline]
@@ -159,7 +159,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `publish_current_version` on a canvase.
+    /// Runs PostHog's action `publish_current_version` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish-current-version/`. Key scope: `canvas:write`.
     #[inline]
@@ -176,7 +176,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Runs PostHog's action `publish` on a canvase.
+    /// Publishes a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish/`. Key scope: `canvas:write`.
     #[inline]
@@ -189,7 +189,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `source` of a canvase.
+    /// Reads `source` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/source/`. Key scope: `canvas:read`.
     #[inline]
@@ -201,7 +201,7 @@ impl Canvases {
         )
     }
 
-    /// Reads `state` of a canvase.
+    /// Reads `state` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/`. Key scope: `canvas:read`.
     #[inline]
@@ -213,7 +213,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `state_set` on a canvase.
+    /// Runs PostHog's action `state_set` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/state/set/`. Key scope: `canvas:write`.
     #[inline]
@@ -226,7 +226,7 @@ impl Canvases {
         .body(body)
     }
 
-    /// Reads `state_value` of a canvase.
+    /// Reads `state_value` of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/value/`. Key scope: `canvas:read`.
     #[inline]
@@ -245,7 +245,7 @@ impl Canvases {
         .query("scope", scope)
     }
 
-    /// Runs PostHog's action `validate` on a canvase.
+    /// Runs PostHog's action `validate` on a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/validate/`. Key scope: `canvas:read`.
     #[inline]

@@ -33,7 +33,7 @@ impl ChangeRequests {
         )
     }
 
-    /// Runs PostHog's action `approve` on a change request.
+    /// Approves a change request.
     ///
     /// `POST /api/projects/{project_id}/change_requests/{id}/approve/`. Key scope: `approvals:write`.
     ///
@@ -48,7 +48,7 @@ impl ChangeRequests {
         .body(body)
     }
 
-    /// Runs PostHog's action `reject` on a change request.
+    /// Rejects a change request.
     ///
     /// `POST /api/projects/{project_id}/change_requests/{id}/reject/`. Key scope: `approvals:write`.
     ///

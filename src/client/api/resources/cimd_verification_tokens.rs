@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Cimd verification tokens: `/api/organizations/{organization_id}/cimd_verification_tokens/`.
+/// CIMD verification tokens: `/api/organizations/{organization_id}/cimd_verification_tokens/`.
 #[derive(Debug, Clone)]
 pub struct CimdVerificationTokens {
     pub(crate) at: At,
 }
 
 impl CimdVerificationTokens {
-    /// Lists cimd verification tokens.
+    /// Lists CIMD verification tokens.
     ///
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: not known.
     #[inline]
@@ -21,7 +21,7 @@ impl CimdVerificationTokens {
         ))
     }
 
-    /// Creates a cimd verification token.
+    /// Creates a CIMD verification token.
     ///
     /// `POST /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: not known.
     #[inline]
@@ -34,7 +34,7 @@ impl CimdVerificationTokens {
         .body(body)
     }
 
-    /// Gets a cimd verification token.
+    /// Gets a CIMD verification token.
     ///
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
     #[inline]
@@ -46,7 +46,7 @@ impl CimdVerificationTokens {
         ))
     }
 
-    /// Changes the given fields of a cimd verification token.
+    /// Changes the given fields of a CIMD verification token.
     ///
     /// `PATCH /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
     #[inline]
@@ -59,7 +59,7 @@ impl CimdVerificationTokens {
         .body(body)
     }
 
-    /// Deletes a cimd verification token.
+    /// Deletes a CIMD verification token.
     ///
     /// `DELETE /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: not known.
     #[inline]

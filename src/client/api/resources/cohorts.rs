@@ -21,6 +21,8 @@ impl Cohorts {
     /// Creates a cohort.
     ///
     /// `POST /api/projects/{project_id}/cohorts/`. Key scope: `cohort:write`.
+    ///
+    /// Makes such a body: [`NewCohort`](models::NewCohort).
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Cohort> {
         Request::new(self.at.call("cohorts.create", Method::POST, "/")).body(body)
@@ -83,7 +85,7 @@ impl Cohorts {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of cohorts.
+    /// Lists what was done to all cohorts.
     ///
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: not known.
     ///
@@ -111,7 +113,7 @@ impl Cohorts {
         )
     }
 
-    /// Reads `activity` of a cohort.
+    /// Lists what was done to a cohort.
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: not known.
     ///

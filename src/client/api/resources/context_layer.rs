@@ -86,7 +86,7 @@ impl<A> Request<A, ContextLayerAgentPages> {
     }
 }
 
-/// Context layer, agent: What stands under `context_layer/agent`.
+/// Context layer, agent: what stands under `context_layer/agent`.
 #[derive(Debug, Clone)]
 pub struct ContextLayerAgent {
     pub(crate) at: At,

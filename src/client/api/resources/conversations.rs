@@ -65,7 +65,7 @@ impl Conversations {
         )
     }
 
-    /// Runs PostHog's action `cancel` on a conversation.
+    /// Cancels a conversation.
     ///
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: not known.
     ///
@@ -85,7 +85,7 @@ impl Conversations {
         .body(body)
     }
 
-    /// Queue.
+    /// Queued messages.
     #[inline]
     pub fn queue(&self, conversation: impl Display) -> ConversationsQueue {
         ConversationsQueue {
@@ -110,14 +110,14 @@ impl Conversations {
     }
 }
 
-/// Conversations, queue: `/api/environments/{project_id}/conversations/{conversation}/queue/`.
+/// Conversations, queued messages: `/api/environments/{project_id}/conversations/{conversation}/queue/`.
 #[derive(Debug, Clone)]
 pub struct ConversationsQueue {
     pub(crate) at: At,
 }
 
 impl ConversationsQueue {
-    /// Lists queue.
+    /// Lists queued messages.
     ///
     /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
     ///
@@ -131,7 +131,7 @@ impl ConversationsQueue {
         ))
     }
 
-    /// Creates a queue.
+    /// Creates a queued message.
     ///
     /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
     ///
@@ -146,7 +146,7 @@ impl ConversationsQueue {
         .body(body)
     }
 
-    /// Changes the given fields of a queue.
+    /// Changes the given fields of a queued message.
     ///
     /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
     ///
@@ -166,7 +166,7 @@ impl ConversationsQueue {
         .body(body)
     }
 
-    /// Deletes a queue.
+    /// Deletes a queued message.
     ///
     /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
     ///
@@ -181,7 +181,7 @@ impl ConversationsQueue {
         )
     }
 
-    /// Runs PostHog's action `clear` on queue.
+    /// Runs PostHog's action `clear` on queued messages.
     ///
     /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Key scope: not known.
     ///
@@ -291,7 +291,7 @@ impl ConversationsTickets {
         ))
     }
 
-    /// Runs PostHog's action `bulk_update_tags` on tickets.
+    /// Changes the tags of several tickets at once.
     ///
     /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Key scope: not known.
     ///

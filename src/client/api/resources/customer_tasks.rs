@@ -59,7 +59,7 @@ impl CustomerTasks {
         .body(body)
     }
 
-    /// Runs PostHog's action `archive` on a customer task.
+    /// Archives a customer task.
     ///
     /// `POST /api/projects/{project_id}/customer_tasks/{id}/archive/`. Key scope: `customer_task:write`.
     ///
@@ -74,7 +74,7 @@ impl CustomerTasks {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a customer task.
+    /// Restores a customer task.
     ///
     /// `POST /api/projects/{project_id}/customer_tasks/{id}/restore/`. Key scope: `customer_task:write`.
     ///

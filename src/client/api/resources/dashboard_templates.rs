@@ -84,6 +84,8 @@ impl DashboardTemplates {
     /// Deletes a dashboard template, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
+    ///
+    /// Seen in October 2025 and not since: it may be gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(

@@ -22,6 +22,8 @@ impl Dashboards {
     /// Creates a dashboard.
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/`. Key scope: `dashboard:write`.
+    ///
+    /// Makes such a body: [`NewDashboard`](models::NewDashboard).
     #[inline]
     pub fn create(
         &self,
@@ -91,7 +93,7 @@ impl Dashboards {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `bulk_delete` on dashboards.
+    /// Deletes several dashboards at once.
     ///
     /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`.
     ///

@@ -118,7 +118,7 @@ impl DataCatalogMetrics {
         Request::new(self.at.call("data_catalog.metrics.list", Method::GET, "/"))
     }
 
-    /// Creates a metrics.
+    /// Creates a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/`. Key scope: `data_catalog:write`.
     #[inline]
@@ -130,7 +130,7 @@ impl DataCatalogMetrics {
         .body(body)
     }
 
-    /// Gets a metrics.
+    /// Gets a metric.
     ///
     /// `GET /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:read`.
     #[inline]
@@ -142,7 +142,7 @@ impl DataCatalogMetrics {
         )
     }
 
-    /// Changes the given fields of a metrics.
+    /// Changes the given fields of a metric.
     ///
     /// `PATCH /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:write`.
     #[inline]
@@ -155,7 +155,7 @@ impl DataCatalogMetrics {
         .body(body)
     }
 
-    /// Deletes a metrics.
+    /// Deletes a metric.
     ///
     /// `DELETE /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:write`.
     #[inline]
@@ -167,7 +167,7 @@ impl DataCatalogMetrics {
         ))
     }
 
-    /// Runs PostHog's action `approve` on a metrics.
+    /// Approves a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/approve/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
     #[inline]
@@ -180,7 +180,7 @@ impl DataCatalogMetrics {
         .body(body)
     }
 
-    /// Runs PostHog's action `refresh_from_insight` on a metrics.
+    /// Runs PostHog's action `refresh_from_insight` on a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/refresh_from_insight/`. Key scope: `data_catalog:write` and `insight:read`.
     ///
@@ -194,7 +194,7 @@ impl DataCatalogMetrics {
         ))
     }
 
-    /// Runs PostHog's action `run` on a metrics.
+    /// Runs a metric.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/run/`. Key scope: `data_catalog:read` and `query:read`.
     #[inline]

@@ -58,7 +58,7 @@ impl DataQualityChecks {
         .body(body)
     }
 
-    /// Runs PostHog's action `run` on a data quality check.
+    /// Runs a data quality check.
     ///
     /// `POST /api/projects/{project_id}/data_quality_checks/{id}/run/`. Key scope: `query:read`.
     ///

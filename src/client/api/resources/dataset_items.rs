@@ -91,6 +91,8 @@ impl DatasetItems {
     /// Deletes a dataset item, in the way that PostHog does: it is kept, marked.
     ///
     /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
+    ///
+    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
     pub fn delete(&self, dataset_item_id: impl Display) -> Request<models::DatasetItem> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
@@ -101,7 +103,7 @@ impl DatasetItems {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `archive` on a dataset item.
+    /// Archives a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/archive/`. Key scope: `dataset:write`.
     ///
@@ -122,7 +124,7 @@ impl DatasetItems {
         .body(body)
     }
 
-    /// Runs PostHog's action `restore` on a dataset item.
+    /// Restores a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/restore/`. Key scope: `dataset:write`.
     ///

@@ -83,6 +83,7 @@ impl Datasets {
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
     ///
     /// Sent under `/api/projects/` from an environment, too.
+    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -108,7 +109,7 @@ impl Datasets {
         )
     }
 
-    /// Runs PostHog's action `archive` on a dataset.
+    /// Archives a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
     ///
@@ -139,7 +140,7 @@ impl Datasets {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a dataset.
+    /// Restores a dataset.
     ///
     /// `POST /api/projects/{project_id}/datasets/{id}/restore/`. Key scope: `dataset:write`.
     ///

@@ -98,7 +98,7 @@ impl Domains {
         )
     }
 
-    /// Runs PostHog's action `verify` on a domain.
+    /// Verifies a domain.
     ///
     /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Key scope: not known.
     ///

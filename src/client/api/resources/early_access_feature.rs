@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Early access feature: `/api/projects/{project_id}/early_access_feature/`.
+/// Early access features: `/api/projects/{project_id}/early_access_feature/`.
 #[derive(Debug, Clone)]
 pub struct EarlyAccessFeature {
     pub(crate) at: At,
 }
 
 impl EarlyAccessFeature {
-    /// Lists early access feature.
+    /// Lists early access features.
     ///
     /// `GET /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:read`.
     #[inline]
@@ -21,6 +21,8 @@ impl EarlyAccessFeature {
     /// Creates an early access feature.
     ///
     /// `POST /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:write`.
+    ///
+    /// Makes such a body: [`NewEarlyAccessFeature`](models::NewEarlyAccessFeature).
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::EarlyAccessFeature> {
         Request::new(

@@ -98,7 +98,7 @@ impl Environments {
         )
     }
 
-    /// Reads `activity` of an environment.
+    /// Lists what was done to an environment.
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: not known.
     ///

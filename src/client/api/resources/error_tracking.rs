@@ -344,7 +344,7 @@ impl ErrorTrackingAssignmentRules {
         ))
     }
 
-    /// Runs PostHog's action `reorder` on assignment rules.
+    /// Reorders assignment rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: not known.
     ///
@@ -627,7 +627,7 @@ impl ErrorTrackingGroupingRules {
         ))
     }
 
-    /// Runs PostHog's action `reorder` on grouping rules.
+    /// Reorders grouping rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: not known.
     ///
@@ -744,7 +744,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads `all_activity` of issues.
+    /// Lists what was done to all issues.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: not known.
     ///
@@ -801,7 +801,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads `activity` of an issue.
+    /// Lists what was done to an issue.
     ///
     /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: not known.
     ///
@@ -815,7 +815,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Runs PostHog's action `assign` on an issue.
+    /// Assigns an issue.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -856,7 +856,7 @@ impl ErrorTrackingIssues {
         .body(body)
     }
 
-    /// Runs PostHog's action `split` on an issue.
+    /// Splits an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/split/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -888,7 +888,7 @@ impl ErrorTrackingRecommendations {
         )
     }
 
-    /// Runs PostHog's action `dismiss` on a recommendation.
+    /// Dismisses a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Key scope: not known.
     ///
@@ -903,7 +903,7 @@ impl ErrorTrackingRecommendations {
         ))
     }
 
-    /// Runs PostHog's action `refresh` on a recommendation.
+    /// Refreshes a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Key scope: not known.
     ///
@@ -918,7 +918,7 @@ impl ErrorTrackingRecommendations {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a recommendation.
+    /// Restores a recommendation.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Key scope: not known.
     ///
@@ -1236,7 +1236,7 @@ impl ErrorTrackingSuppressionRules {
         ))
     }
 
-    /// Runs PostHog's action `reorder` on suppression rules.
+    /// Reorders suppression rules.
     ///
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: not known.
     ///
@@ -1280,17 +1280,13 @@ impl ErrorTrackingSymbolSets {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn create(
-        &self,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::ErrorTrackingSymbolSet> {
+    pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.create",
             Method::POST,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Gets a symbol set.
@@ -1312,18 +1308,13 @@ impl ErrorTrackingSymbolSets {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn update(
-        &self,
-        id: impl Display,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::ErrorTrackingSymbolSet> {
+    pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.update",
             Method::PATCH,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Replaces a symbol set whole.
@@ -1333,18 +1324,13 @@ impl ErrorTrackingSymbolSets {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn replace(
-        &self,
-        id: impl Display,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::ErrorTrackingSymbolSet> {
+    pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.replace",
             Method::PUT,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Deletes a symbol set.
@@ -1401,17 +1387,13 @@ impl ErrorTrackingSymbolSets {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn start_upload(
-        &self,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<Value> {
+    pub fn start_upload(&self, form: Form) -> Request<Value> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.start_upload",
             Method::POST,
             "/start_upload/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Reads `download` of a symbol set.

@@ -256,7 +256,7 @@ impl EvaluationsBackfills {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on a backfill.
+    /// Cancels a backfill.
     ///
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/{id}/cancel/`. Key scope: `evaluation:write`.
     ///

@@ -61,7 +61,7 @@ impl<A> Request<A, EventsList> {
 
     /// Sets `distinct_id`.
     #[inline]
-    pub fn distinct_id(self, value: i64) -> Self {
+    pub fn distinct_id(self, value: impl Display) -> Self {
         self.query("distinct_id", value)
     }
 

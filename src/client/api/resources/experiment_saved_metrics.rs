@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Experiment saved metrics: `/api/projects/{project_id}/experiment_saved_metrics/`.
+/// Saved metrics of experiments: `/api/projects/{project_id}/experiment_saved_metrics/`.
 #[derive(Debug, Clone)]
 pub struct ExperimentSavedMetrics {
     pub(crate) at: At,
 }
 
 impl ExperimentSavedMetrics {
-    /// Lists experiment saved metrics.
+    /// Lists saved metrics of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiment_saved_metrics/`. Key scope: `experiment_saved_metric:read`.
     #[inline]
@@ -20,7 +20,7 @@ impl ExperimentSavedMetrics {
         )
     }
 
-    /// Creates an experiment saved metrics.
+    /// Creates a saved metric of experiments.
     ///
     /// `POST /api/projects/{project_id}/experiment_saved_metrics/`. Key scope: `experiment_saved_metric:write`.
     #[inline]
@@ -35,7 +35,7 @@ impl ExperimentSavedMetrics {
         .body(body)
     }
 
-    /// Gets an experiment saved metrics.
+    /// Gets a saved metric of experiments.
     ///
     /// `GET /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:read`.
     #[inline]
@@ -47,7 +47,7 @@ impl ExperimentSavedMetrics {
         )
     }
 
-    /// Changes the given fields of an experiment saved metrics.
+    /// Changes the given fields of a saved metric of experiments.
     ///
     /// `PATCH /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:write`.
     #[inline]
@@ -64,7 +64,7 @@ impl ExperimentSavedMetrics {
         .body(body)
     }
 
-    /// Replaces an experiment saved metrics whole.
+    /// Replaces a saved metric of experiments whole.
     ///
     /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: not known.
     ///
@@ -83,7 +83,7 @@ impl ExperimentSavedMetrics {
         .body(body)
     }
 
-    /// Deletes an experiment saved metrics.
+    /// Deletes a saved metric of experiments.
     ///
     /// `DELETE /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:write`.
     #[inline]

@@ -21,6 +21,8 @@ impl Experiments {
     /// Creates an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/`. Key scope: `experiment:write`.
+    ///
+    /// Makes such a body: [`NewExperiment`](models::NewExperiment).
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Experiment> {
         Request::new(self.at.call("experiments.create", Method::POST, "/")).body(body)
@@ -87,7 +89,7 @@ impl Experiments {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `bulk_update_tags` on experiments.
+    /// Changes the tags of several experiments at once.
     ///
     /// `POST /api/projects/{project_id}/experiments/bulk_update_tags/`. Key scope: `experiment:write`.
     #[inline]
@@ -203,7 +205,7 @@ impl Experiments {
         )
     }
 
-    /// Reads `activity` of an experiment.
+    /// Lists what was done to an experiment.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -215,7 +217,7 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `archive` on an experiment.
+    /// Archives an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/archive/`. Key scope: `experiment:write`.
     #[inline]
@@ -260,7 +262,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `duplicate` on an experiment.
+    /// Duplicates an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/duplicate/`. Key scope: `experiment:write`.
     #[inline]
@@ -273,7 +275,7 @@ impl Experiments {
         .body(body)
     }
 
-    /// Runs PostHog's action `end` on an experiment.
+    /// Ends an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/end/`. Key scope: `experiment:write`.
     #[inline]
@@ -312,7 +314,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `launch` on an experiment.
+    /// Launches an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`.
     ///
@@ -340,7 +342,7 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `pause` on an experiment.
+    /// Pauses an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`.
     ///
@@ -369,7 +371,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `reset` on an experiment.
+    /// Resets an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`.
     ///
@@ -383,7 +385,7 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `resume` on an experiment.
+    /// Resumes an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`.
     ///
@@ -448,7 +450,7 @@ impl Experiments {
         .query("metric_uuid", metric_uuid)
     }
 
-    /// Runs PostHog's action `unarchive` on an experiment.
+    /// Unarchives an experiment.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`.
     ///

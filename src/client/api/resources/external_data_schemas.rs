@@ -53,7 +53,7 @@ impl ExternalDataSchemas {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on an external data schema.
+    /// Cancels an external data schema.
     ///
     /// `POST /api/projects/{project_id}/external_data_schemas/{id}/cancel/`. Key scope: `external_data_source:write`.
     ///

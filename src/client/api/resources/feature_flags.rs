@@ -22,6 +22,8 @@ impl FeatureFlags {
     /// Creates a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:write`.
+    ///
+    /// Makes such a body: [`NewFeatureFlag`](models::NewFeatureFlag).
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FeatureFlag> {
         Request::new(self.at.call("feature_flags.create", Method::POST, "/")).body(body)
@@ -42,6 +44,8 @@ impl FeatureFlags {
     /// Changes the given fields of a feature flag.
     ///
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
+    ///
+    /// Makes such a body: [`FeatureFlagChange`](models::FeatureFlagChange).
     #[inline]
     pub fn update(
         &self,
@@ -88,7 +92,7 @@ impl FeatureFlags {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of feature flags.
+    /// Lists what was done to all feature flags.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: not known.
     ///
@@ -101,7 +105,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Runs PostHog's action `bulk_delete` on feature flags.
+    /// Deletes several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
     #[inline]
@@ -125,7 +129,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Runs PostHog's action `bulk_update_tags` on feature flags.
+    /// Changes the tags of several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
     #[inline]
@@ -207,7 +211,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Reads `activity` of a feature flag.
+    /// Lists what was done to a feature flag.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -219,7 +223,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `archive` on a feature flag.
+    /// Archives a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`.
     ///
@@ -263,7 +267,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `disable` on a feature flag.
+    /// Disables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/disable/`. Key scope: `feature_flag:write`.
     #[inline]
@@ -276,7 +280,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Runs PostHog's action `enable` on a feature flag.
+    /// Enables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enable/`. Key scope: `feature_flag:write`.
     #[inline]
@@ -395,7 +399,7 @@ impl FeatureFlags {
         .body(body)
     }
 
-    /// Runs PostHog's action `unarchive` on a feature flag.
+    /// Unarchives a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`.
     ///

@@ -96,7 +96,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Runs PostHog's action `archive` on a feature request.
+    /// Archives a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/archive/`. Key scope: `customer_analytics:write`.
     ///
@@ -149,7 +149,7 @@ impl FeatureRequests {
         .body(body)
     }
 
-    /// Runs PostHog's action `restore` on a feature request.
+    /// Restores a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/restore/`. Key scope: `customer_analytics:write`.
     ///

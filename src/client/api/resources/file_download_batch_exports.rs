@@ -46,7 +46,7 @@ impl FileDownloadBatchExports {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on a file download batch export.
+    /// Cancels a file download batch export.
     ///
     /// `POST /api/projects/{project_id}/file_download_batch_exports/{id}/cancel/`. Key scope: `batch_export:write`.
     ///

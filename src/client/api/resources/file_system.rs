@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffsetSearch;
 
-/// File system: `/api/{scope}/{project_id}/file_system/`.
+/// File system entries: `/api/{scope}/{project_id}/file_system/`.
 #[derive(Debug, Clone)]
 pub struct FileSystem {
     pub(crate) at: At,
 }
 
 impl FileSystem {
-    /// Lists file system.
+    /// Lists file system entries.
     ///
     /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: not known.
     ///
@@ -20,7 +20,7 @@ impl FileSystem {
         Request::new(self.at.call("file_system.list", Method::GET, "/"))
     }
 
-    /// Creates a file system.
+    /// Creates a file system entry.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: not known.
     ///
@@ -30,7 +30,7 @@ impl FileSystem {
         Request::new(self.at.call("file_system.create", Method::POST, "/")).body(body)
     }
 
-    /// Gets a file system.
+    /// Gets a file system entry.
     ///
     /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
@@ -44,7 +44,7 @@ impl FileSystem {
         )
     }
 
-    /// Changes the given fields of a file system.
+    /// Changes the given fields of a file system entry.
     ///
     /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
@@ -63,7 +63,7 @@ impl FileSystem {
         .body(body)
     }
 
-    /// Replaces a file system whole.
+    /// Replaces a file system entry whole.
     ///
     /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
@@ -82,7 +82,7 @@ impl FileSystem {
         .body(body)
     }
 
-    /// Deletes a file system.
+    /// Deletes a file system entry.
     ///
     /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
     ///
@@ -96,7 +96,7 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `count_by_path` on file system.
+    /// Runs PostHog's action `count_by_path` on file system entries.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. Key scope: not known.
     ///
@@ -110,7 +110,7 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `log_view` on file system.
+    /// Runs PostHog's action `log_view` on file system entries.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/log_view/`. Key scope: not known.
     ///
@@ -124,7 +124,7 @@ impl FileSystem {
         )
     }
 
-    /// Reads `unfiled` of file system.
+    /// Reads `unfiled` of file system entries.
     ///
     /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: not known.
     ///
@@ -137,7 +137,7 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `count` on a file system.
+    /// Runs PostHog's action `count` on a file system entry.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. Key scope: not known.
     ///
@@ -152,7 +152,7 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `link` on a file system.
+    /// Runs PostHog's action `link` on a file system entry.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. Key scope: not known.
     ///
@@ -167,7 +167,7 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `move_to` on a file system.
+    /// Runs PostHog's action `move_to` on a file system entry.
     ///
     /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. Key scope: not known.
     ///

@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// File system shortcut: `/api/{scope}/{project_id}/file_system_shortcut/`.
+/// File system shortcuts: `/api/{scope}/{project_id}/file_system_shortcut/`.
 #[derive(Debug, Clone)]
 pub struct FileSystemShortcut {
     pub(crate) at: At,
 }
 
 impl FileSystemShortcut {
-    /// Lists file system shortcut.
+    /// Lists file system shortcuts.
     ///
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
     ///

@@ -29,13 +29,14 @@ impl Groups {
     ///
     /// `POST /api/{scope}/{project_id}/groups/`. Key scope: not known.
     ///
+    /// Makes such a body: [`NewGroup`](models::NewGroup).
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
     }
 
-    /// Reads `activity` of groups.
+    /// Lists what was done to groups.
     ///
     /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: not known.
     ///

@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Groups types: `/api/projects/{project_id}/groups_types/`.
+/// Group types: `/api/projects/{project_id}/groups_types/`.
 #[derive(Debug, Clone)]
 pub struct GroupsTypes {
     pub(crate) at: At,
 }
 
 impl GroupsTypes {
-    /// Lists groups types.
+    /// Lists group types.
     ///
     /// `GET /api/projects/{project_id}/groups_types/`. Key scope: not known.
     #[inline]
@@ -18,7 +18,7 @@ impl GroupsTypes {
         Request::new(self.at.call("groups_types.list", Method::GET, "/"))
     }
 
-    /// Deletes a groups type.
+    /// Deletes a group type.
     ///
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: not known.
     ///
@@ -32,7 +32,7 @@ impl GroupsTypes {
         ))
     }
 
-    /// Runs PostHog's action `create_detail_dashboard` on groups types.
+    /// Runs PostHog's action `create_detail_dashboard` on group types.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: not known.
     ///
@@ -47,7 +47,7 @@ impl GroupsTypes {
         .body(body)
     }
 
-    /// Runs PostHog's action `set_default_columns` on groups types.
+    /// Runs PostHog's action `set_default_columns` on group types.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: not known.
     ///
@@ -62,7 +62,7 @@ impl GroupsTypes {
         .body(body)
     }
 
-    /// Runs PostHog's action `update_metadata` on groups types.
+    /// Runs PostHog's action `update_metadata` on group types.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: not known.
     ///
@@ -89,7 +89,7 @@ impl GroupsTypes {
     }
 }
 
-/// Groups types, metrics: `/api/projects/{project_id}/groups_types/{group_type_index}/metrics/`.
+/// Group types, metrics: `/api/projects/{project_id}/groups_types/{group_type_index}/metrics/`.
 #[derive(Debug, Clone)]
 pub struct GroupsTypesMetrics {
     pub(crate) at: At,
@@ -104,7 +104,7 @@ impl GroupsTypesMetrics {
         Request::new(self.at.call("groups_types.metrics.list", Method::GET, "/"))
     }
 
-    /// Creates a metrics.
+    /// Creates a metric.
     ///
     /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:write`.
     #[inline]
@@ -116,7 +116,7 @@ impl GroupsTypesMetrics {
         .body(body)
     }
 
-    /// Gets a metrics.
+    /// Gets a metric.
     ///
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:read`.
     #[inline]
@@ -128,7 +128,7 @@ impl GroupsTypesMetrics {
         )
     }
 
-    /// Changes the given fields of a metrics.
+    /// Changes the given fields of a metric.
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
     #[inline]
@@ -145,7 +145,7 @@ impl GroupsTypesMetrics {
         .body(body)
     }
 
-    /// Replaces a metrics whole.
+    /// Replaces a metric whole.
     ///
     /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: not known.
     ///
@@ -164,7 +164,7 @@ impl GroupsTypesMetrics {
         .body(body)
     }
 
-    /// Deletes a metrics.
+    /// Deletes a metric.
     ///
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
     #[inline]

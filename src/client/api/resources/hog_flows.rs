@@ -259,7 +259,7 @@ impl HogFlows {
         .query("version", version)
     }
 
-    /// Runs PostHog's action `publish` on a hog flow.
+    /// Publishes a hog flow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/publish/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -478,7 +478,7 @@ impl HogFlowsBatchJobs {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on a batch job.
+    /// Cancels a batch job.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: not known.
     ///
@@ -645,7 +645,7 @@ impl HogFlowsRevisions {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a revision.
+    /// Restores a revision.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/restore/`. Key scope: `hog_flow:write`.
     #[inline]

@@ -221,7 +221,7 @@ impl HogFunctions {
         ))
     }
 
-    /// Runs PostHog's action `publish` on a hog function.
+    /// Publishes a hog function.
     ///
     /// `POST /api/projects/{project_id}/hog_functions/{id}/publish/`. Key scope: `hog_function:write`.
     ///
@@ -340,7 +340,7 @@ impl HogFunctionsRevisions {
         ))
     }
 
-    /// Runs PostHog's action `restore` on a revision.
+    /// Restores a revision.
     ///
     /// `POST /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/restore/`. Key scope: `hog_function:write`.
     ///

@@ -22,6 +22,8 @@ impl Insights {
     /// Creates an insight.
     ///
     /// `POST /api/{scope}/{project_id}/insights/`. Key scope: `insight:write`.
+    ///
+    /// Makes such a body: [`NewInsight`](models::NewInsight).
     #[inline]
     pub fn create(
         &self,
@@ -87,7 +89,7 @@ impl Insights {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of insights.
+    /// Lists what was done to all insights.
     ///
     /// `GET /api/{scope}/{project_id}/insights/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -177,7 +179,7 @@ impl Insights {
         )
     }
 
-    /// Reads `activity` of an insight.
+    /// Lists what was done to an insight.
     ///
     /// `GET /api/{scope}/{project_id}/insights/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]

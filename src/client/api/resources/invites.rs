@@ -24,6 +24,7 @@ impl Invites {
     ///
     /// `POST /api/organizations/{organization_id}/invites/`. Key scope: not known.
     ///
+    /// Makes such a body: [`NewInvite`](models::NewInvite).
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationInvite> {

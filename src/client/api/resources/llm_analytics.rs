@@ -4,14 +4,14 @@ use super::super::prelude::*;
 use super::shared::LimitOffset;
 use super::shared::UpTo;
 
-/// Llm analytics: `/api/projects/{project_id}/llm_analytics/`.
+/// LLM analytics: `/api/projects/{project_id}/llm_analytics/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalytics {
     pub(crate) at: At,
 }
 
 impl LlmAnalytics {
-    /// Reads `clustering_config` of llm analytics.
+    /// Reads `clustering_config` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_config/`. Key scope: `ai_observability_clusters:read`.
     #[inline]
@@ -23,7 +23,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `clustering_config_set_event_filters` on llm analytics.
+    /// Runs PostHog's action `clustering_config_set_event_filters` on LLM analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/clustering_config/set_event_filters/`. Key scope: `ai_observability_clusters:write`.
     #[inline]
@@ -39,7 +39,7 @@ impl LlmAnalytics {
         .body(body)
     }
 
-    /// Reads `evaluation_config` of llm analytics.
+    /// Reads `evaluation_config` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_config/`. Key scope: `llm_analytics:read`.
     #[inline]
@@ -51,7 +51,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `evaluation_config_set_active_key` on llm analytics.
+    /// Runs PostHog's action `evaluation_config_set_active_key` on LLM analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`. Key scope: `evaluation:write`.
     #[inline]
@@ -67,7 +67,7 @@ impl LlmAnalytics {
         .body(body)
     }
 
-    /// Reads `models` of llm analytics.
+    /// Reads `models` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/models/`. Key scope: `llm_analytics:read`.
     #[inline]
@@ -78,7 +78,7 @@ impl LlmAnalytics {
         )
     }
 
-    /// Runs PostHog's action `create_parser_recipes` on llm analytics.
+    /// Runs PostHog's action `create_parser_recipes` on LLM analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: `llm_analytics:write` and `query:read`.
     ///
@@ -92,7 +92,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Reads `parser_recipes` of llm analytics.
+    /// Reads `parser_recipes` of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: not known.
     #[inline]
@@ -104,7 +104,7 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `summarization` on llm analytics.
+    /// Runs PostHog's action `summarization` on LLM analytics.
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/summarization/`. Key scope: `llm_analytics:write`.
     ///
@@ -194,7 +194,7 @@ impl<A> Request<A, LlmAnalyticsModels> {
     }
 }
 
-/// Llm analytics, clustering jobs: `/api/projects/{project_id}/llm_analytics/clustering_jobs/`.
+/// LLM analytics, clustering jobs: `/api/projects/{project_id}/llm_analytics/clustering_jobs/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsClusteringJobs {
     pub(crate) at: At,
@@ -262,7 +262,7 @@ impl LlmAnalyticsClusteringJobs {
     }
 }
 
-/// Llm analytics, evaluation reports: `/api/projects/{project_id}/llm_analytics/evaluation_reports/`.
+/// LLM analytics, evaluation reports: `/api/projects/{project_id}/llm_analytics/evaluation_reports/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsEvaluationReports {
     pub(crate) at: At,
@@ -364,7 +364,7 @@ impl<A> Request<A, LlmAnalyticsEvaluationReportsList> {
     }
 }
 
-/// Llm analytics, evaluation reports, runs: `/api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/runs/`.
+/// LLM analytics, evaluation reports, runs: `/api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/runs/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsEvaluationReportsRuns {
     pub(crate) at: At,
@@ -384,7 +384,7 @@ impl LlmAnalyticsEvaluationReportsRuns {
     }
 }
 
-/// Llm analytics, provider keys: `/api/projects/{project_id}/llm_analytics/provider_keys/`.
+/// LLM analytics, provider keys: `/api/projects/{project_id}/llm_analytics/provider_keys/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsProviderKeys {
     pub(crate) at: At,
@@ -415,7 +415,7 @@ impl LlmAnalyticsProviderKeys {
     }
 }
 
-/// Llm analytics, review queue items: `/api/projects/{project_id}/llm_analytics/review_queue_items/`.
+/// LLM analytics, review queue items: `/api/projects/{project_id}/llm_analytics/review_queue_items/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsReviewQueueItems {
     pub(crate) at: At,
@@ -531,7 +531,7 @@ impl<A> Request<A, LlmAnalyticsReviewQueueItemsList> {
     }
 }
 
-/// Llm analytics, review queues: `/api/projects/{project_id}/llm_analytics/review_queues/`.
+/// LLM analytics, review queues: `/api/projects/{project_id}/llm_analytics/review_queues/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsReviewQueues {
     pub(crate) at: At,
@@ -635,7 +635,7 @@ impl<A> Request<A, LlmAnalyticsReviewQueuesList> {
     }
 }
 
-/// Llm analytics, score definitions: `/api/projects/{project_id}/llm_analytics/score_definitions/`.
+/// LLM analytics, score definitions: `/api/projects/{project_id}/llm_analytics/score_definitions/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsScoreDefinitions {
     pub(crate) at: At,
@@ -776,7 +776,7 @@ impl<A> Request<A, LlmAnalyticsScoreDefinitionsList> {
     }
 }
 
-/// Llm analytics, score definitions, versions: `/api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/`.
+/// LLM analytics, score definitions, versions: `/api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsScoreDefinitionsVersions {
     pub(crate) at: At,
@@ -826,7 +826,7 @@ impl<A> Request<A, LlmAnalyticsScoreDefinitionsVersionsList> {
     }
 }
 
-/// Llm analytics, trace reviews: `/api/projects/{project_id}/llm_analytics/trace_reviews/`.
+/// LLM analytics, trace reviews: `/api/projects/{project_id}/llm_analytics/trace_reviews/`.
 #[derive(Debug, Clone)]
 pub struct LlmAnalyticsTraceReviews {
     pub(crate) at: At,

@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::InTextFormat;
 
-/// Llm gateway: `/api/projects/{project_id}/llm_gateway/`.
+/// LLM gateway: `/api/projects/{project_id}/llm_gateway/`.
 #[derive(Debug, Clone)]
 pub struct LlmGateway {
     pub(crate) at: At,
 }
 
 impl LlmGateway {
-    /// Runs PostHog's action `v1_chat_completions` on llm gateway.
+    /// Runs PostHog's action `v1_chat_completions` on LLM gateway.
     ///
     /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: not known.
     ///
@@ -28,7 +28,7 @@ impl LlmGateway {
         .body(body)
     }
 
-    /// Runs PostHog's action `v1_messages` on llm gateway.
+    /// Runs PostHog's action `v1_messages` on LLM gateway.
     ///
     /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: not known.
     ///

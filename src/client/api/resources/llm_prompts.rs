@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Llm prompts: `/api/projects/{project_id}/llm_prompts/`.
+/// LLM prompts: `/api/projects/{project_id}/llm_prompts/`.
 #[derive(Debug, Clone)]
 pub struct LlmPrompts {
     pub(crate) at: At,
 }
 
 impl LlmPrompts {
-    /// Lists llm prompts.
+    /// Lists LLM prompts.
     ///
     /// `GET /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:read`.
     #[inline]
@@ -17,7 +17,7 @@ impl LlmPrompts {
         Request::new(self.at.call("llm_prompts.list", Method::GET, "/"))
     }
 
-    /// Creates a llm prompt.
+    /// Creates an LLM prompt.
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:write`.
     #[inline]
@@ -25,7 +25,7 @@ impl LlmPrompts {
         Request::new(self.at.call("llm_prompts.create", Method::POST, "/")).body(body)
     }
 
-    /// Name.
+    /// Prompts by name.
     #[inline]
     pub fn name(&self) -> LlmPromptsName {
         LlmPromptsName {
@@ -34,14 +34,14 @@ impl LlmPrompts {
     }
 }
 
-/// Llm prompts, name: `/api/projects/{project_id}/llm_prompts/name/`.
+/// LLM prompts, prompts by name: `/api/projects/{project_id}/llm_prompts/name/`.
 #[derive(Debug, Clone)]
 pub struct LlmPromptsName {
     pub(crate) at: At,
 }
 
 impl LlmPromptsName {
-    /// Gets a name.
+    /// Gets a prompt.
     ///
     /// `GET /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:read`.
     #[inline]
@@ -53,7 +53,7 @@ impl LlmPromptsName {
         ))
     }
 
-    /// Changes the given fields of a name.
+    /// Changes the given fields of a prompt.
     ///
     /// `PATCH /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:write`.
     #[inline]
@@ -70,7 +70,7 @@ impl LlmPromptsName {
         .body(body)
     }
 
-    /// Runs PostHog's action `duplicate` on a name.
+    /// Duplicates a prompt.
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/name/{prompt_name}/duplicate/`. Key scope: `llm_prompt:write`.
     #[inline]
@@ -126,7 +126,7 @@ impl<A> Request<A, LlmPromptsNameGet> {
     }
 }
 
-/// Llm prompts, name, labels: `/api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/`.
+/// LLM prompts, prompts by name, labels: `/api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/`.
 #[derive(Debug, Clone)]
 pub struct LlmPromptsNameLabels {
     pub(crate) at: At,

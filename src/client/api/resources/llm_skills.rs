@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::AtVersion;
 
-/// Llm skills: `/api/projects/{project_id}/llm_skills/`.
+/// LLM skills: `/api/projects/{project_id}/llm_skills/`.
 #[derive(Debug, Clone)]
 pub struct LlmSkills {
     pub(crate) at: At,
 }
 
 impl LlmSkills {
-    /// Lists llm skills.
+    /// Lists LLM skills.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:read`.
     #[inline]
@@ -18,7 +18,7 @@ impl LlmSkills {
         Request::new(self.at.call("llm_skills.list", Method::GET, "/"))
     }
 
-    /// Creates a llm skill.
+    /// Creates an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -26,7 +26,7 @@ impl LlmSkills {
         Request::new(self.at.call("llm_skills.create", Method::POST, "/")).body(body)
     }
 
-    /// Runs PostHog's action `marketplace_install_command` on llm skills.
+    /// Runs PostHog's action `marketplace_install_command` on LLM skills.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/marketplace/install-command/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -39,7 +39,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Reads `get_by_name` of a llm skill.
+    /// Reads `get_by_name` of an LLM skill.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:read`.
     #[inline]
@@ -51,7 +51,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Runs PostHog's action `update_by_name` on a llm skill.
+    /// Runs PostHog's action `update_by_name` on an LLM skill.
     ///
     /// `PATCH /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -68,7 +68,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Runs PostHog's action `archive_by_name` on a llm skill.
+    /// Runs PostHog's action `archive_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/archive/`. Key scope: `llm_skill:write`.
     ///
@@ -82,7 +82,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Runs PostHog's action `duplicate_by_name` on a llm skill.
+    /// Runs PostHog's action `duplicate_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/duplicate/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -99,7 +99,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Runs PostHog's action `files_rename_by_name` on a llm skill.
+    /// Runs PostHog's action `files_rename_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files-rename/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -116,7 +116,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Runs PostHog's action `rename_by_name` on a llm skill.
+    /// Runs PostHog's action `rename_by_name` on an LLM skill.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/rename/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -133,7 +133,7 @@ impl LlmSkills {
         .body(body)
     }
 
-    /// Name.
+    /// Prompts by name.
     #[inline]
     pub fn name(&self) -> LlmSkillsName {
         LlmSkillsName {
@@ -208,7 +208,7 @@ impl<A> Request<A, LlmSkillsGetByName> {
     }
 }
 
-/// Llm skills, name: What stands under `llm_skills/name`.
+/// LLM skills, prompts by name: what stands under `llm_skills/name`.
 #[derive(Debug, Clone)]
 pub struct LlmSkillsName {
     pub(crate) at: At,
@@ -224,7 +224,7 @@ impl LlmSkillsName {
     }
 }
 
-/// Llm skills, name, files: `/api/projects/{project_id}/llm_skills/name/{skill_name}/files/`.
+/// LLM skills, prompts by name, files: `/api/projects/{project_id}/llm_skills/name/{skill_name}/files/`.
 #[derive(Debug, Clone)]
 pub struct LlmSkillsNameFiles {
     pub(crate) at: At,

@@ -463,7 +463,7 @@ impl LogsAlerts {
         .body(body)
     }
 
-    /// Runs PostHog's action `reset` on an alert.
+    /// Resets an alert.
     ///
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Key scope: not known.
     ///

@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Mcp analytics: `/api/projects/{project_id}/mcp_analytics/`.
+/// MCP analytics: `/api/projects/{project_id}/mcp_analytics/`.
 #[derive(Debug, Clone)]
 pub struct McpAnalytics {
     pub(crate) at: At,
 }
 
 impl McpAnalytics {
-    /// Reads `intent_clusters` of mcp analytics.
+    /// Reads `intent_clusters` of MCP analytics.
     ///
     /// `GET /api/projects/{project_id}/mcp_analytics/intent_clusters/`. Key scope: `mcp_analytics:read`.
     ///
@@ -23,7 +23,7 @@ impl McpAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `intent_clusters_recompute` on mcp analytics.
+    /// Runs PostHog's action `intent_clusters_recompute` on MCP analytics.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/intent_clusters/recompute/`. Key scope: `mcp_analytics:write`.
     ///
@@ -38,7 +38,7 @@ impl McpAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `missing_capabilities` on mcp analytics.
+    /// Runs PostHog's action `missing_capabilities` on MCP analytics.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/missing_capabilities/`. Key scope: `mcp_analytics:write`.
     #[inline]
@@ -72,7 +72,7 @@ impl<A> Request<A, McpAnalyticsIntentClusters> {
     }
 }
 
-/// Mcp analytics, sessions: `/api/projects/{project_id}/mcp_analytics/sessions/`.
+/// MCP analytics, sessions: `/api/projects/{project_id}/mcp_analytics/sessions/`.
 #[derive(Debug, Clone)]
 pub struct McpAnalyticsSessions {
     pub(crate) at: At,

@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Mcp registry: What stands under `mcp_registry`.
+/// MCP registry: what stands under `mcp_registry`.
 #[derive(Debug, Clone)]
 pub struct McpRegistry {
     pub(crate) at: At,
@@ -18,7 +18,7 @@ impl McpRegistry {
     }
 }
 
-/// Mcp registry, servers: `/api/projects/{project_id}/mcp_registry/servers/`.
+/// MCP registry, servers: `/api/projects/{project_id}/mcp_registry/servers/`.
 #[derive(Debug, Clone)]
 pub struct McpRegistryServers {
     pub(crate) at: At,

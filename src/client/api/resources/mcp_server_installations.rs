@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Mcp server installations: `/api/projects/{project_id}/mcp_server_installations/`.
+/// MCP server installations: `/api/projects/{project_id}/mcp_server_installations/`.
 #[derive(Debug, Clone)]
 pub struct McpServerInstallations {
     pub(crate) at: At,
 }
 
 impl McpServerInstallations {
-    /// Lists mcp server installations.
+    /// Lists MCP server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/`. Key scope: `project:read`.
     #[inline]
@@ -21,7 +21,7 @@ impl McpServerInstallations {
         )
     }
 
-    /// Reads `available_tools` of mcp server installations.
+    /// Reads `available_tools` of MCP server installations.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: not known.
     #[inline]
@@ -33,7 +33,7 @@ impl McpServerInstallations {
         ))
     }
 
-    /// Reads `tools` of a mcp server installation.
+    /// Reads `tools` of an MCP server installation.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
     #[inline]

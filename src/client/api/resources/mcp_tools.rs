@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Mcp tools: `/api/{scope}/{project_id}/mcp_tools/`.
+/// MCP tools: `/api/{scope}/{project_id}/mcp_tools/`.
 #[derive(Debug, Clone)]
 pub struct McpTools {
     pub(crate) at: At,
 }
 
 impl McpTools {
-    /// Runs PostHog's action `docs_search` on mcp tools.
+    /// Runs PostHog's action `docs_search` on MCP tools.
     ///
     /// `POST /api/projects/{project_id}/mcp_tools/docs_search/`. Key scope: `project:read`.
     ///
@@ -24,7 +24,7 @@ impl McpTools {
         .body(body)
     }
 
-    /// Runs PostHog's action `execute_sql` on mcp tools.
+    /// Runs PostHog's action `execute_sql` on MCP tools.
     ///
     /// `POST /api/{scope}/{project_id}/mcp_tools/execute_sql/`. Key scope: `query:read`.
     ///
@@ -37,7 +37,7 @@ impl McpTools {
         )
     }
 
-    /// Runs PostHog's action `read_taxonomy` on mcp tools.
+    /// Runs PostHog's action `read_taxonomy` on MCP tools.
     ///
     /// `POST /api/{scope}/{project_id}/mcp_tools/read_taxonomy/`. Key scope: `action:read` and `event_definition:read` and `property_definition:read`.
     ///

@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Llm analytics: `/api/llm_analytics/`.
+/// LLM analytics: `/api/llm_analytics/`.
 #[derive(Debug, Clone)]
 pub struct MyLlmAnalytics {
     pub(crate) at: At,
 }
 
 impl MyLlmAnalytics {
-    /// Reads `my_spend` of llm analytics.
+    /// Reads `my_spend` of LLM analytics.
     ///
     /// `GET /api/llm_analytics/@me/spend/`. Key scope: `user:read`.
     #[inline]

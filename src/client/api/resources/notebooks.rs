@@ -90,7 +90,7 @@ impl Notebooks {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `all_activity` of notebooks.
+    /// Lists what was done to all notebooks.
     ///
     /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: not known.
     ///
@@ -146,7 +146,7 @@ impl Notebooks {
         ))
     }
 
-    /// Reads `activity` of a notebook.
+    /// Lists what was done to a notebook.
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: not known.
     ///
@@ -431,7 +431,7 @@ impl NotebooksRuns {
     }
 }
 
-/// Notebooks, sql v2: What stands under `notebooks/sql_v2`.
+/// Notebooks, sql v2: what stands under `notebooks/sql_v2`.
 #[derive(Debug, Clone)]
 pub struct NotebooksSqlV2 {
     pub(crate) at: At,
@@ -468,7 +468,7 @@ impl NotebooksSqlV2Runs {
         ))
     }
 
-    /// Runs PostHog's action `interrupt` on a run.
+    /// Interrupts a run.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/interrupt/`. Key scope: `notebook:write`.
     ///

@@ -161,7 +161,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Runs PostHog's action `pause` on a batch export.
+    /// Pauses a batch export.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. Key scope: not known.
     ///
@@ -191,7 +191,7 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Runs PostHog's action `unpause` on a batch export.
+    /// Unpauses a batch export.
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. Key scope: not known.
     ///

@@ -301,7 +301,7 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads `activity` of a project.
+    /// Lists what was done to a project.
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: not known.
     ///

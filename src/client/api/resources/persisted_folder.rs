@@ -3,14 +3,14 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Persisted folder: `/api/{scope}/{project_id}/persisted_folder/`.
+/// Persisted folders: `/api/{scope}/{project_id}/persisted_folder/`.
 #[derive(Debug, Clone)]
 pub struct PersistedFolder {
     pub(crate) at: At,
 }
 
 impl PersistedFolder {
-    /// Lists persisted folder.
+    /// Lists persisted folders.
     ///
     /// `GET /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
     ///

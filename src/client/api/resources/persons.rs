@@ -78,7 +78,7 @@ impl Persons {
         )
     }
 
-    /// Reads `all_activity` of persons.
+    /// Lists what was done to all persons.
     ///
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: not known.
     ///
@@ -91,9 +91,11 @@ impl Persons {
         )
     }
 
-    /// Runs PostHog's action `bulk_delete` on persons.
+    /// Deletes several persons at once.
     ///
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
+    ///
+    /// Makes such a body: [`PersonDeletion`](models::PersonDeletion).
     #[inline]
     pub fn bulk_delete(
         &self,
@@ -227,7 +229,7 @@ impl Persons {
         Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
     }
 
-    /// Reads `activity` of a person.
+    /// Lists what was done to a person.
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: not known.
     ///
@@ -307,7 +309,7 @@ impl Persons {
         ))
     }
 
-    /// Runs PostHog's action `split` on a person.
+    /// Splits a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: not known.
     ///

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Plugin configs: What stands under `plugin_configs`.
+/// Plugin configs: what stands under `plugin_configs`.
 #[derive(Debug, Clone)]
 pub struct PluginConfigs {
     pub(crate) at: At,

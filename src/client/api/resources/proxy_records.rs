@@ -109,7 +109,7 @@ impl ProxyRecords {
         ))
     }
 
-    /// Runs PostHog's action `retry` on a proxy record.
+    /// Retries a proxy record.
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/retry/`. Key scope: `organization:write`.
     ///

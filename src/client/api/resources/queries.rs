@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Query: `/api/{scope}/{project_id}/query/`.
+/// Queries: `/api/{scope}/{project_id}/query/`.
 #[derive(Debug, Clone)]
 pub struct Queries {
     pub(crate) at: At,
@@ -13,7 +13,7 @@ impl Queries {
     ///
     /// `POST /api/{scope}/{project_id}/query/`. Key scope: `query:read`.
     #[inline]
-    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+    pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::HogQlAnswer> {
         Request::new(self.at.call("query.create", Method::POST, "/")).body(body)
     }
 
@@ -41,7 +41,7 @@ impl Queries {
         )
     }
 
-    /// Runs PostHog's action `check_auth_for_async` on query.
+    /// Runs PostHog's action `check_auth_for_async` on queries.
     ///
     /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: not known.
     ///
@@ -56,7 +56,7 @@ impl Queries {
         ))
     }
 
-    /// Reads `draft_sql` of query.
+    /// Reads `draft_sql` of queries.
     ///
     /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: not known.
     ///
@@ -66,7 +66,7 @@ impl Queries {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
     }
 
-    /// Runs PostHog's action `upgrade` on query.
+    /// Runs PostHog's action `upgrade` on queries.
     ///
     /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: not known.
     ///
@@ -100,7 +100,7 @@ impl Queries {
         &self,
         query_kind: impl Display,
         body: &(impl Serialize + ?Sized),
-    ) -> Request<Value> {
+    ) -> Request<models::HogQlAnswer> {
         Request::new(
             self.at
                 .under("projects")

@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Review hog: What stands under `review_hog`.
+/// Review hog: what stands under `review_hog`.
 #[derive(Debug, Clone)]
 pub struct ReviewHog {
     pub(crate) at: At,

@@ -60,7 +60,7 @@ impl Project {
         }
     }
 
-    /// Aeo prompts.
+    /// AEO prompts.
     #[inline]
     pub fn aeo_prompts(&self) -> AeoPrompts {
         AeoPrompts {
@@ -76,7 +76,7 @@ impl Project {
         }
     }
 
-    /// Ai observability.
+    /// AI observability.
     #[inline]
     pub fn ai_observability(&self) -> AiObservability {
         AiObservability {
@@ -300,7 +300,7 @@ impl Project {
         }
     }
 
-    /// Early access feature.
+    /// Early access features.
     #[inline]
     pub fn early_access_feature(&self) -> EarlyAccessFeature {
         EarlyAccessFeature {
@@ -412,7 +412,7 @@ impl Project {
         }
     }
 
-    /// Experiment saved metrics.
+    /// Saved metrics of experiments.
     #[inline]
     pub fn experiment_saved_metrics(&self) -> ExperimentSavedMetrics {
         ExperimentSavedMetrics {
@@ -500,7 +500,7 @@ impl Project {
         }
     }
 
-    /// File system.
+    /// File system entries.
     #[inline]
     pub fn file_system(&self) -> FileSystem {
         FileSystem {
@@ -508,7 +508,7 @@ impl Project {
         }
     }
 
-    /// File system shortcut.
+    /// File system shortcuts.
     #[inline]
     pub fn file_system_shortcut(&self) -> FileSystemShortcut {
         FileSystemShortcut {
@@ -532,7 +532,7 @@ impl Project {
         }
     }
 
-    /// Groups types.
+    /// Group types.
     #[inline]
     pub fn groups_types(&self) -> GroupsTypes {
         GroupsTypes {
@@ -612,7 +612,7 @@ impl Project {
         }
     }
 
-    /// Llm analytics.
+    /// LLM analytics.
     #[inline]
     pub fn llm_analytics(&self) -> LlmAnalytics {
         LlmAnalytics {
@@ -620,7 +620,7 @@ impl Project {
         }
     }
 
-    /// Llm gateway.
+    /// LLM gateway.
     #[inline]
     pub fn llm_gateway(&self) -> LlmGateway {
         LlmGateway {
@@ -628,7 +628,7 @@ impl Project {
         }
     }
 
-    /// Llm prompts.
+    /// LLM prompts.
     #[inline]
     pub fn llm_prompts(&self) -> LlmPrompts {
         LlmPrompts {
@@ -636,7 +636,7 @@ impl Project {
         }
     }
 
-    /// Llm skills.
+    /// LLM skills.
     #[inline]
     pub fn llm_skills(&self) -> LlmSkills {
         LlmSkills {
@@ -668,7 +668,7 @@ impl Project {
         }
     }
 
-    /// Mcp analytics.
+    /// MCP analytics.
     #[inline]
     pub fn mcp_analytics(&self) -> McpAnalytics {
         McpAnalytics {
@@ -676,7 +676,7 @@ impl Project {
         }
     }
 
-    /// Mcp registry.
+    /// MCP registry.
     #[inline]
     pub fn mcp_registry(&self) -> McpRegistry {
         McpRegistry {
@@ -684,7 +684,7 @@ impl Project {
         }
     }
 
-    /// Mcp server installations.
+    /// MCP server installations.
     #[inline]
     pub fn mcp_server_installations(&self) -> McpServerInstallations {
         McpServerInstallations {
@@ -692,7 +692,7 @@ impl Project {
         }
     }
 
-    /// Mcp tools.
+    /// MCP tools.
     #[inline]
     pub fn mcp_tools(&self) -> McpTools {
         McpTools {
@@ -756,7 +756,7 @@ impl Project {
         }
     }
 
-    /// Persisted folder.
+    /// Persisted folders.
     #[inline]
     pub fn persisted_folder(&self) -> PersistedFolder {
         PersistedFolder {
@@ -804,7 +804,7 @@ impl Project {
         }
     }
 
-    /// Query.
+    /// Queries.
     #[inline]
     pub fn queries(&self) -> Queries {
         Queries {
@@ -820,7 +820,7 @@ impl Project {
         }
     }
 
-    /// Saved.
+    /// Saved heatmaps.
     #[inline]
     pub fn saved(&self) -> Saved {
         Saved {
@@ -1214,7 +1214,7 @@ impl Environment {
         }
     }
 
-    /// File system.
+    /// File system entries.
     #[inline]
     pub fn file_system(&self) -> FileSystem {
         FileSystem {
@@ -1222,7 +1222,7 @@ impl Environment {
         }
     }
 
-    /// File system shortcut.
+    /// File system shortcuts.
     #[inline]
     pub fn file_system_shortcut(&self) -> FileSystemShortcut {
         FileSystemShortcut {
@@ -1278,7 +1278,7 @@ impl Environment {
         }
     }
 
-    /// Mcp tools.
+    /// MCP tools.
     #[inline]
     pub fn mcp_tools(&self) -> McpTools {
         McpTools {
@@ -1286,7 +1286,7 @@ impl Environment {
         }
     }
 
-    /// Persisted folder.
+    /// Persisted folders.
     #[inline]
     pub fn persisted_folder(&self) -> PersistedFolder {
         PersistedFolder {
@@ -1310,7 +1310,7 @@ impl Environment {
         }
     }
 
-    /// Query.
+    /// Queries.
     #[inline]
     pub fn queries(&self) -> Queries {
         Queries {
@@ -1461,7 +1461,7 @@ impl Organization {
         }
     }
 
-    /// Cimd verification tokens.
+    /// CIMD verification tokens.
     #[inline]
     pub fn cimd_verification_tokens(&self) -> CimdVerificationTokens {
         CimdVerificationTokens {
@@ -1747,7 +1747,7 @@ impl PostHogClient {
         }
     }
 
-    /// Llm analytics.
+    /// LLM analytics.
     #[inline]
     pub fn llm_analytics(&self) -> MyLlmAnalytics {
         MyLlmAnalytics {

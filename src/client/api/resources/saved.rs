@@ -2,14 +2,14 @@
 
 use super::super::prelude::*;
 
-/// Saved: `/api/projects/{project_id}/saved/`.
+/// Saved heatmaps: `/api/projects/{project_id}/saved/`.
 #[derive(Debug, Clone)]
 pub struct Saved {
     pub(crate) at: At,
 }
 
 impl Saved {
-    /// Lists saved.
+    /// Lists saved heatmaps.
     ///
     /// `GET /api/projects/{project_id}/saved/`. Key scope: `heatmap:read`.
     #[inline]
@@ -17,7 +17,7 @@ impl Saved {
         Request::new(self.at.call("saved.list", Method::GET, "/"))
     }
 
-    /// Creates a saved.
+    /// Creates a saved heatmap.
     ///
     /// `POST /api/projects/{project_id}/saved/`. Key scope: `heatmap:write`.
     #[inline]
@@ -25,7 +25,7 @@ impl Saved {
         Request::new(self.at.call("saved.create", Method::POST, "/")).body(body)
     }
 
-    /// Gets a saved.
+    /// Gets a saved heatmap.
     ///
     /// `GET /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:read`.
     #[inline]
@@ -37,7 +37,7 @@ impl Saved {
         )
     }
 
-    /// Changes the given fields of a saved.
+    /// Changes the given fields of a saved heatmap.
     ///
     /// `PATCH /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:write`.
     #[inline]
@@ -54,7 +54,7 @@ impl Saved {
         .body(body)
     }
 
-    /// Runs PostHog's action `regenerate` on a saved.
+    /// Regenerates a saved heatmap.
     ///
     /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`.
     ///

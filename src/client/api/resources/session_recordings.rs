@@ -82,7 +82,7 @@ impl SessionRecordings {
         )
     }
 
-    /// Runs PostHog's action `bulk_delete` on session recordings.
+    /// Deletes several session recordings at once.
     ///
     /// `POST /api/projects/{project_id}/session_recordings/bulk_delete/`. Key scope: `session_recording:write`.
     ///

@@ -965,7 +965,7 @@ impl SignalsReviewerExclusions {
         .body(body)
     }
 
-    /// Runs PostHog's action `revoke` on a reviewer exclusion.
+    /// Revokes a reviewer exclusion.
     ///
     /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/{id}/revoke/`. Key scope: `task:write`.
     ///
@@ -981,7 +981,7 @@ impl SignalsReviewerExclusions {
     }
 }
 
-/// Signals, scout: What stands under `signals/scout`.
+/// Signals, scout: what stands under `signals/scout`.
 #[derive(Debug, Clone)]
 pub struct SignalsScout {
     pub(crate) at: At,
@@ -1111,7 +1111,7 @@ impl SignalsScoutConfigs {
         .body(body)
     }
 
-    /// Runs PostHog's action `run` on a config.
+    /// Runs a config.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/run/`. Key scope: `signal_scout:write`.
     #[inline]
@@ -1463,7 +1463,7 @@ pub struct SignalsScoutRubrics {
 }
 
 impl SignalsScoutRubrics {
-    /// Gets a rubrics.
+    /// Gets a rubric.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:read`.
     ///
@@ -1477,7 +1477,7 @@ impl SignalsScoutRubrics {
         )
     }
 
-    /// Replaces a rubrics whole.
+    /// Replaces a rubric whole.
     ///
     /// `PUT /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:write`.
     ///
@@ -1492,7 +1492,7 @@ impl SignalsScoutRubrics {
         .body(body)
     }
 
-    /// Runs PostHog's action `generate` on a rubrics.
+    /// Runs PostHog's action `generate` on a rubric.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/rubrics/{id}/generate/`. Key scope: `signal_scout:write`.
     ///

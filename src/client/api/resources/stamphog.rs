@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Stamphog: What stands under `stamphog`.
+/// Stamphog: what stands under `stamphog`.
 #[derive(Debug, Clone)]
 pub struct Stamphog {
     pub(crate) at: At,

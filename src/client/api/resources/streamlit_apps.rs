@@ -129,7 +129,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Runs PostHog's action `start` on a streamlit app.
+    /// Starts a streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/start/`. Key scope: `query:read` and `streamlit_app:write`.
     ///
@@ -158,7 +158,7 @@ impl StreamlitApps {
         ))
     }
 
-    /// Runs PostHog's action `stop` on a streamlit app.
+    /// Stops a streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/stop/`. Key scope: `streamlit_app:write`.
     ///

@@ -20,6 +20,8 @@ impl Surveys {
     /// Creates a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/`. Key scope: `survey:write`.
+    ///
+    /// Makes such a body: [`NewSurvey`](models::NewSurvey).
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Survey> {
         Request::new(self.at.call("surveys.create", Method::POST, "/")).body(body)
@@ -69,21 +71,20 @@ impl Surveys {
         .body(body)
     }
 
-    /// Deletes a survey.
+    /// Deletes a survey, in the way that PostHog does: it is kept, marked.
     ///
-    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
-    ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Done> {
+    pub fn delete(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(
             self.at
                 .id("id", &id)
-                .call("surveys.delete", Method::DELETE, "/"),
+                .call("surveys.delete", Method::PATCH, "/"),
         )
+        .raw_body("application/json", r#"{"archived":true}"#)
     }
 
-    /// Reads `all_activity` of surveys.
+    /// Lists what was done to all surveys.
     ///
     /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: not known.
     ///
@@ -130,7 +131,21 @@ impl Surveys {
         .raw_body("application/json", r#"{"archived":true}"#)
     }
 
-    /// Reads `activity` of a survey.
+    /// Asks to delete a survey for good.
+    ///
+    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
+    ///
+    /// Seen in October 2025 and not since: it may be gone.
+    #[inline]
+    pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
+        Request::new(
+            self.at
+                .id("id", &id)
+                .call("surveys.hard_delete", Method::DELETE, "/"),
+        )
+    }
+
+    /// Lists what was done to a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: not known.
     ///
@@ -159,7 +174,7 @@ impl Surveys {
         ))
     }
 
-    /// Runs PostHog's action `launch` on a survey.
+    /// Launches a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`.
     ///
@@ -185,7 +200,7 @@ impl Surveys {
         )
     }
 
-    /// Runs PostHog's action `stop` on a survey.
+    /// Stops a survey.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`.
     ///

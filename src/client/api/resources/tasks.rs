@@ -142,7 +142,7 @@ impl Tasks {
         Request::new(self.at.call("tasks.models", Method::GET, "/models/"))
     }
 
-    /// Runs PostHog's action `run` on a task.
+    /// Runs a task.
     ///
     /// `POST /api/projects/{project_id}/tasks/{id}/run/`. Key scope: `task:write`.
     ///

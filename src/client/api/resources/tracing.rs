@@ -322,7 +322,7 @@ impl<A> Request<A, TracingSpansValues> {
     }
 }
 
-/// Tracing, spans: What stands under `tracing/spans`.
+/// Tracing, spans: what stands under `tracing/spans`.
 #[derive(Debug, Clone)]
 pub struct TracingSpans {
     pub(crate) at: At,

@@ -32,17 +32,13 @@ impl UserInterviews {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn create(
-        &self,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::UserInterview> {
+    pub fn create(&self, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").call(
             "user_interviews.create",
             Method::POST,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Gets a user interview.
@@ -67,18 +63,13 @@ impl UserInterviews {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn update(
-        &self,
-        id: impl Display,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::UserInterview> {
+    pub fn update(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.update",
             Method::PATCH,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Replaces a user interview whole.
@@ -88,18 +79,13 @@ impl UserInterviews {
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn replace(
-        &self,
-        id: impl Display,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Request<models::UserInterview> {
+    pub fn replace(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "user_interviews.replace",
             Method::PUT,
             "/",
         ))
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Deletes a user interview.

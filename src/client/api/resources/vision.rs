@@ -158,7 +158,7 @@ impl VisionAlerts {
         .body(body)
     }
 
-    /// Runs PostHog's action `reset` on an alert.
+    /// Resets an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/reset/`. Key scope: `vision_alert:write`.
     ///
@@ -326,7 +326,7 @@ impl VisionObservations {
         .body(body)
     }
 
-    /// Runs PostHog's action `retry` on an observation.
+    /// Retries an observation.
     ///
     /// `POST /api/projects/{project_id}/vision/observations/{id}/retry/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -654,7 +654,7 @@ impl VisionScanners {
         ))
     }
 
-    /// Runs PostHog's action `duplicate` on a scanner.
+    /// Duplicates a scanner.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{id}/duplicate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///
@@ -985,7 +985,7 @@ impl VisionScannersBackfills {
         .body(body)
     }
 
-    /// Runs PostHog's action `cancel` on a backfill.
+    /// Cancels a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/cancel/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     #[inline]
@@ -998,7 +998,7 @@ impl VisionScannersBackfills {
         .body(body)
     }
 
-    /// Runs PostHog's action `resume` on a backfill.
+    /// Resumes a backfill.
     ///
     /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/resume/`. Key scope: `replay_scanner:write` and `session_recording:read`.
     ///

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Visual review: What stands under `visual_review`.
+/// Visual review: what stands under `visual_review`.
 #[derive(Debug, Clone)]
 pub struct VisualReview {
     pub(crate) at: At,
@@ -360,7 +360,7 @@ impl VisualReviewRuns {
         )
     }
 
-    /// Runs PostHog's action `approve` on a run.
+    /// Approves a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/approve/`. Key scope: `visual_review:write`.
     ///
@@ -540,7 +540,7 @@ impl VisualReviewRunsQuarantineLifts {
         )
     }
 
-    /// Runs PostHog's action `cancel` on a quarantine lift.
+    /// Cancels a quarantine lift.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/{request_id}/cancel/`. Key scope: `visual_review:write`.
     ///

@@ -107,7 +107,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Reads `activity` of a warehouse saved query.
+    /// Lists what was done to a warehouse saved query.
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: not known.
     ///
@@ -136,7 +136,7 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Runs PostHog's action `cancel` on a warehouse saved query.
+    /// Cancels a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: not known.
     ///
@@ -202,7 +202,7 @@ impl WarehouseSavedQueries {
         .body(body)
     }
 
-    /// Runs PostHog's action `run` on a warehouse saved query.
+    /// Runs a warehouse saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
     #[inline]

@@ -61,7 +61,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Runs PostHog's action `assign` on a warehouse suggestion.
+    /// Assigns a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/assign/`. Key scope: `warehouse_view:write`.
     ///
@@ -76,7 +76,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Runs PostHog's action `dismiss` on a warehouse suggestion.
+    /// Dismisses a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/dismiss/`. Key scope: `warehouse_view:write`.
     ///
@@ -91,7 +91,7 @@ impl WarehouseSuggestions {
         .body(body)
     }
 
-    /// Runs PostHog's action `resume` on a warehouse suggestion.
+    /// Resumes a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/resume/`. Key scope: `warehouse_view:write`.
     ///

@@ -98,12 +98,12 @@ impl WarehouseTables {
     ///
     /// Seen in October 2025 and not since: it may be gone.
     #[inline]
-    pub fn file(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Request<Value> {
+    pub fn file(&self, form: Form) -> Request<Value> {
         Request::new(
             self.at
                 .call("warehouse_tables.file", Method::POST, "/file/"),
         )
-        .raw_body(content_type, body)
+        .form(form)
     }
 
     /// Runs PostHog's action `refresh_schema` on a warehouse table.

@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Wizard: What stands under `wizard`.
+/// Wizard: what stands under `wizard`.
 #[derive(Debug, Clone)]
 pub struct Wizard {
     pub(crate) at: At,
