@@ -1,14 +1,22 @@
 //! Records into PostHog's JSON, on the actor's thread: identity resolved, every key once, nothing in it
 //! for which PostHog would refuse the batch.
 
+mod identity;
+mod json;
+mod resolve;
+
+pub(crate) use json::key;
+
 use super::event::Event;
 use super::hooks::Hooks;
 use super::notices::Notices;
-use super::record::{self, Field, Key, Record, Slot, Val};
+use super::record::{self, Key, Record, Slot, Val};
 use super::stamp::{Ids, Stamp};
 use super::stats::DropReason;
+use identity::complete;
+use json::{key_of, string, write_value};
+use resolve::Resolved;
 use serde_json::{Map, Value};
-use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -72,56 +80,6 @@ impl Constant {
             key: key.into(),
             json,
         }
-    }
-}
-
-/// What a record says, once the nearest value of each name has won.
-#[derive(Default)]
-struct Resolved<'a> {
-    name: Option<Val<'a>>,
-    distinct_id: Nearest<Val<'a>>,
-    session_id: Nearest<Val<'a>>,
-    timestamp: Option<Val<'a>>,
-    uuid: Option<Val<'a>>,
-    process_person_profile: Nearest<bool>,
-    geoip_disable: Nearest<bool>,
-    objects: SmallVec<[&'a str; 1]>,
-    fields: SmallVec<[Field<'a>; 24]>,
-    /// How many groups come from the nearest segment that has any; they stand before the others.
-    near_groups: Nearest<usize>,
-}
-
-impl Resolved<'_> {
-    /// Forgets the groups that only spans further out say.
-    fn keep_near_groups(&mut self) {
-        let mut near = self.near_groups.get().unwrap_or(0);
-        self.fields.retain(|field| {
-            let keep = field.slot != Slot::Group || near > 0;
-            near -= usize::from(keep && field.slot == Slot::Group);
-            keep
-        });
-    }
-}
-
-/// The value of the nearest segment that has one; of that segment, the last.
-#[derive(Clone, Copy)]
-struct Nearest<T>(Option<(usize, T)>);
-
-impl<T> Default for Nearest<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T: Copy> Nearest<T> {
-    fn offer(&mut self, segment: usize, value: T) {
-        if self.0.is_none_or(|(nearest, _)| nearest == segment) {
-            self.0 = Some((segment, value));
-        }
-    }
-
-    fn get(&self) -> Option<T> {
-        self.0.map(|(_, value)| value)
     }
 }
 
@@ -196,7 +154,7 @@ impl Encoder {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(), DropReason> {
-        let mut resolved = self.resolve(record);
+        let mut resolved = Resolved::of(record, &self.notices);
         let special = matches!(
             resolved.name,
             Some(Val::Str("$create_alias" | "$groupidentify"))
@@ -213,75 +171,11 @@ impl Encoder {
         let event = self.hooks.before_send(event)?;
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
         again.event(&event);
-        let resolved = self.resolve(again.bytes());
+        let resolved = Resolved::of(again.bytes(), &self.notices);
         let written = self.write(&resolved, at, Source::Decoded, out);
         drop(resolved);
         self.again = again.into_bytes();
         written
-    }
-
-    fn resolve<'a>(&self, record: &'a [u8]) -> Resolved<'a> {
-        let mut r = Resolved::default();
-        let (mut segment, mut first_of_segment) = (0, 0);
-        for field in record::fields(record) {
-            match field.slot {
-                Slot::Break => {
-                    segment += 1;
-                    first_of_segment = r.fields.len();
-                }
-                // What only an event itself can say, a span further out does not say for it.
-                Slot::Name if segment > 0 => {}
-                Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
-                    self.notices.not_inherited(field.slot);
-                }
-                Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
-                    let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
-                    // Those of the event that go by number come first: nothing can be before them.
-                    let earlier = match field.name {
-                        Some(name) if name.unique && segment == 0 => None,
-                        _ => r.fields.iter().position(same),
-                    };
-                    match earlier {
-                        Some(nearer) if nearer < first_of_segment => {}
-                        Some(earlier) => r.fields[earlier] = field,
-                        None => {
-                            if field.slot == Slot::Group {
-                                let so_far = r.near_groups.get().unwrap_or(0);
-                                r.near_groups.offer(segment, so_far + 1);
-                            }
-                            r.fields.push(field);
-                        }
-                    }
-                }
-                Slot::Name => r.name = Some(field.value),
-                Slot::Timestamp => r.timestamp = Some(field.value),
-                Slot::Uuid => r.uuid = Some(field.value),
-                // An empty id says nothing: the next one outwards counts.
-                Slot::DistinctId if !is_empty(field.value) => {
-                    r.distinct_id.offer(segment, field.value);
-                }
-                Slot::SessionId if !is_empty(field.value) => {
-                    r.session_id.offer(segment, field.value);
-                }
-                Slot::DistinctId | Slot::SessionId => {}
-                Slot::ProcessPersonProfile | Slot::GeoipDisable => match as_bool(field.value) {
-                    None => self.notices.not_a_bool(field.slot),
-                    Some(value) if field.slot == Slot::GeoipDisable => {
-                        r.geoip_disable.offer(segment, value);
-                    }
-                    Some(value) => r.process_person_profile.offer(segment, value),
-                },
-                Slot::Properties => match field.value {
-                    Val::Str(text) | Val::Json(text) => r.objects.push(text),
-                    _ => self.notices.not_an_object(),
-                },
-                Slot::Unknown => self.notices.unknown_field(field.key),
-                Slot::Cut => self.notices.span_too_large(),
-                // These are for the reader of the record, which has seen to them.
-                Slot::Site | Slot::Numbered => {}
-            }
-        }
-        r
     }
 
     fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
@@ -515,75 +409,6 @@ impl Encoder {
     }
 }
 
-fn is_empty(value: Val<'_>) -> bool {
-    match value {
-        Val::Null => true,
-        Val::Str(s) => s.trim().is_empty(),
-        _ => false,
-    }
-}
-
-fn as_bool(value: Val<'_>) -> Option<bool> {
-    match value {
-        Val::Bool(b) => Some(b),
-        Val::I64(n) => Some(n != 0),
-        Val::U64(n) => Some(n != 0),
-        Val::Str(s) => match s.trim() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Fills in what PostHog's identity events need, from what the layer's grammar can say.
-fn complete(event: &mut Event) -> Result<(), DropReason> {
-    let text = |v: Option<&Value>| match v {
-        Some(Value::String(s)) if !s.trim().is_empty() => Some(s.clone()),
-        Some(Value::Number(n)) => Some(n.to_string()),
-        _ => None,
-    };
-    match event.name.as_str() {
-        "$create_alias" => {
-            let id = event
-                .distinct_id
-                .clone()
-                .or_else(|| text(event.properties.get("distinct_id")))
-                .ok_or(DropReason::Invalid)?;
-            text(event.properties.get("alias")).ok_or(DropReason::Invalid)?;
-            event
-                .properties
-                .insert("distinct_id".into(), id.clone().into());
-            event.distinct_id = Some(id);
-        }
-        "$groupidentify" => {
-            if !event.properties.contains_key("$group_type") && event.groups.len() == 1 {
-                for (kind, key) in std::mem::take(&mut event.groups) {
-                    event.properties.insert("$group_type".into(), kind.into());
-                    event.properties.insert("$group_key".into(), key);
-                }
-            }
-            let kind = text(event.properties.get("$group_type")).ok_or(DropReason::Invalid)?;
-            let key = text(event.properties.get("$group_key")).ok_or(DropReason::Invalid)?;
-            let id = format!("${kind}_{key}");
-            event.properties.insert("$group_key".into(), key.into());
-            let mut group = std::mem::take(&mut event.set_once);
-            group.extend(std::mem::take(&mut event.set));
-            if let Value::Object(given) = event
-                .properties
-                .entry("$group_set")
-                .or_insert_with(|| Map::new().into())
-            {
-                given.extend(group);
-            }
-            event.distinct_id.get_or_insert(id);
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
 fn host_context(geoip: GeoIp) -> Vec<(&'static str, Value)> {
     let mut context = vec![
         ("$lib", env!("CARGO_PKG_NAME").into()),
@@ -676,69 +501,4 @@ pub(crate) fn from_millis(ms: i64) -> SystemTime {
         UNIX_EPOCH.checked_add(d)
     };
     at.unwrap_or(UNIX_EPOCH)
-}
-
-/// A key and its colon.
-pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
-    string(out, key);
-    out.push(b':');
-}
-
-fn key_of(out: &mut Vec<u8>, field: &Field<'_>) {
-    match field.name {
-        Some(name) => out.extend_from_slice(&name.json),
-        None => key(out, field.key),
-    }
-}
-
-fn write_value(out: &mut Vec<u8>, value: Val<'_>) {
-    // Writing to a `Vec` does not fail, and these types have no way to.
-    let _ = match value {
-        Val::Null => serde_json::to_writer(out, &()),
-        Val::Bool(b) => serde_json::to_writer(out, &b),
-        Val::I64(n) => serde_json::to_writer(out, &n),
-        Val::U64(n) => serde_json::to_writer(out, &n),
-        // JSON knows no NaN and no infinity: serde_json writes them as null.
-        Val::F64(n) => serde_json::to_writer(out, &n),
-        Val::Str(s) => {
-            string(out, s);
-            Ok(())
-        }
-        Val::Json(text) if text.contains("\\u0000") => {
-            let value = serde_json::from_str(text).unwrap_or(Value::Null);
-            serde_json::to_writer(out, &without_nul(value))
-        }
-        Val::Json(text) => {
-            out.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
-    };
-}
-
-/// The value with U+FFFD for null characters, in names too.
-fn without_nul(value: Value) -> Value {
-    match value {
-        Value::String(s) => s.replace('\0', "\u{fffd}").into(),
-        Value::Array(items) => items.into_iter().map(without_nul).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_nul(value)))
-            .collect(),
-        other => other,
-    }
-}
-
-/// A JSON string. Null characters, which PostHog's database does not take, become U+FFFD.
-fn string(out: &mut Vec<u8>, s: &str) {
-    let odd = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
-    // Without an early end, so that the compiler looks at many bytes at once.
-    if !s.bytes().fold(false, |any, b| any | odd(b)) {
-        out.push(b'"');
-        out.extend_from_slice(s.as_bytes());
-        out.push(b'"');
-    } else if s.contains('\0') {
-        let _ = serde_json::to_writer(out, &s.replace('\0', "\u{fffd}"));
-    } else {
-        let _ = serde_json::to_writer(out, s);
-    }
 }

@@ -1,0 +1,142 @@
+//! What a record says: the nearest value of each name.
+
+use crate::capture::notices::Notices;
+use crate::capture::record::{self, Field, Slot, Val};
+use smallvec::SmallVec;
+
+/// What a record says, once the nearest value of each name has won.
+#[derive(Default)]
+pub(super) struct Resolved<'a> {
+    pub(super) name: Option<Val<'a>>,
+    pub(super) distinct_id: Nearest<Val<'a>>,
+    pub(super) session_id: Nearest<Val<'a>>,
+    pub(super) timestamp: Option<Val<'a>>,
+    pub(super) uuid: Option<Val<'a>>,
+    pub(super) process_person_profile: Nearest<bool>,
+    pub(super) geoip_disable: Nearest<bool>,
+    pub(super) objects: SmallVec<[&'a str; 1]>,
+    pub(super) fields: SmallVec<[Field<'a>; 24]>,
+    /// How many groups come from the nearest segment that has any; they stand before the others.
+    near_groups: Nearest<usize>,
+}
+
+impl<'a> Resolved<'a> {
+    /// Reads a record; what is wrong in it is noticed.
+    pub(super) fn of(record: &'a [u8], notices: &Notices) -> Self {
+        let mut r = Self::default();
+        let (mut segment, mut first_of_segment) = (0, 0);
+        for field in record::fields(record) {
+            match field.slot {
+                Slot::Break => {
+                    segment += 1;
+                    first_of_segment = r.fields.len();
+                }
+                // What only an event itself can say, a span further out does not say for it.
+                Slot::Name if segment > 0 => {}
+                Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
+                    notices.not_inherited(field.slot);
+                }
+                Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
+                    let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
+                    // Those of the event that go by number come first: nothing can be before them.
+                    let earlier = match field.name {
+                        Some(name) if name.unique && segment == 0 => None,
+                        _ => r.fields.iter().position(same),
+                    };
+                    match earlier {
+                        Some(nearer) if nearer < first_of_segment => {}
+                        Some(earlier) => r.fields[earlier] = field,
+                        None => {
+                            if field.slot == Slot::Group {
+                                let so_far = r.near_groups.get().unwrap_or(0);
+                                r.near_groups.offer(segment, so_far + 1);
+                            }
+                            r.fields.push(field);
+                        }
+                    }
+                }
+                Slot::Name => r.name = Some(field.value),
+                Slot::Timestamp => r.timestamp = Some(field.value),
+                Slot::Uuid => r.uuid = Some(field.value),
+                // An empty id says nothing: the next one outwards counts.
+                Slot::DistinctId if !is_empty(field.value) => {
+                    r.distinct_id.offer(segment, field.value);
+                }
+                Slot::SessionId if !is_empty(field.value) => {
+                    r.session_id.offer(segment, field.value);
+                }
+                Slot::DistinctId | Slot::SessionId => {}
+                Slot::ProcessPersonProfile | Slot::GeoipDisable => match as_bool(field.value) {
+                    None => notices.not_a_bool(field.slot),
+                    Some(value) if field.slot == Slot::GeoipDisable => {
+                        r.geoip_disable.offer(segment, value);
+                    }
+                    Some(value) => r.process_person_profile.offer(segment, value),
+                },
+                Slot::Properties => match field.value {
+                    Val::Str(text) | Val::Json(text) => r.objects.push(text),
+                    _ => notices.not_an_object(),
+                },
+                Slot::Unknown => notices.unknown_field(field.key),
+                Slot::Cut => notices.span_too_large(),
+                // These are for the reader of the record, which has seen to them.
+                Slot::Site | Slot::Numbered => {}
+            }
+        }
+        r
+    }
+
+    /// Forgets the groups that only spans further out say.
+    pub(super) fn keep_near_groups(&mut self) {
+        let mut near = self.near_groups.get().unwrap_or(0);
+        self.fields.retain(|field| {
+            let keep = field.slot != Slot::Group || near > 0;
+            near -= usize::from(keep && field.slot == Slot::Group);
+            keep
+        });
+    }
+}
+
+/// The value of the nearest segment that has one; of that segment, the last.
+#[derive(Clone, Copy)]
+pub(super) struct Nearest<T>(Option<(usize, T)>);
+
+impl<T> Default for Nearest<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Copy> Nearest<T> {
+    fn offer(&mut self, segment: usize, value: T) {
+        if self.0.is_none_or(|(nearest, _)| nearest == segment) {
+            self.0 = Some((segment, value));
+        }
+    }
+
+    pub(super) fn get(&self) -> Option<T> {
+        self.0.map(|(_, value)| value)
+    }
+}
+
+fn is_empty(value: Val<'_>) -> bool {
+    match value {
+        Val::Null => true,
+        Val::Str(s) => s.trim().is_empty(),
+        _ => false,
+    }
+}
+
+fn as_bool(value: Val<'_>) -> Option<bool> {
+    match value {
+        Val::Bool(b) => Some(b),
+        Val::I64(n) => Some(n != 0),
+        Val::U64(n) => Some(n != 0),
+        Val::Str(s) => match s.trim() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,373 @@
+//! What PostHog says about a request that it refuses.
+
+use super::after;
+use super::text::{excerpt, markup};
+use serde_json::Value;
+use std::fmt;
+
+/// PostHog's own account of a refused request.
+///
+/// The REST API answers `{type, code, detail, attr}`; the capture endpoints answer plain text, which
+/// becomes `detail`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// What was being done, such as `capture batch`.
+    pub operation: &'static str,
+    /// The request's method.
+    pub method: String,
+    /// The request's path, without host and query.
+    pub path: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// PostHog's `type`, such as `validation_error`.
+    pub kind: Option<String>,
+    /// PostHog's `code`, such as `permission_denied`.
+    pub code: Option<String>,
+    /// What went wrong, in PostHog's words; at most 500 characters.
+    pub detail: String,
+    /// The attribute the complaint is about. `__` leads into nested ones.
+    pub attr: Option<String>,
+    /// What PostHog adds for a program to read. Left out where the answer is longer than 64 kB.
+    pub extra: Option<Value>,
+    /// The single complaints, where there are several (`type` is `multiple`); at most 100.
+    pub list: Vec<Complaint>,
+    /// The start of the answer's body, at most 2,000 characters.
+    pub body: String,
+    /// How often the request was sent.
+    pub attempts: u32,
+}
+
+/// One of several complaints in an [`ApiError`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Complaint {
+    /// PostHog's `code`, such as `required`.
+    pub code: Option<String>,
+    /// What went wrong, in PostHog's words; at most 500 characters.
+    pub detail: String,
+    /// The attribute it is about.
+    pub attr: Option<String>,
+}
+
+/// A place in the text of a query. What PostHog does not say is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct QueryPosition {
+    /// Where it begins, in characters from the start of the query.
+    pub start: Option<u64>,
+    /// Where it ends.
+    pub end: Option<u64>,
+    /// The line, from 1.
+    pub line: Option<u64>,
+    /// The column within the line.
+    pub column: Option<u64>,
+}
+
+impl ApiError {
+    /// See [`PostHogError::missing_scope`].
+    pub fn missing_scope(&self) -> Option<&str> {
+        if self.status != 403 {
+            return None;
+        }
+        let (_, after) = self.detail.split_once("scope")?;
+        after
+            .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '*')))
+            .find(|word| {
+                word.split_once(':')
+                    .is_some_and(|(object, right)| !object.is_empty() && !right.is_empty())
+            })
+    }
+
+    /// See [`PostHogError::query_position`].
+    pub fn query_position(&self) -> Option<QueryPosition> {
+        let said = |name: &str| self.extra.as_ref()?.get(name)?.as_u64();
+        let told = QueryPosition {
+            start: said("start"),
+            end: said("end"),
+            line: said("line"),
+            column: said("column"),
+        };
+        if told == QueryPosition::default() {
+            QueryPosition::in_text(&self.detail)
+        } else {
+            Some(told)
+        }
+    }
+}
+
+impl QueryPosition {
+    /// Reads "line 1, column 8", "(line 1, col 8)" and "at position 8", as ClickHouse and the HogQL
+    /// parser write them.
+    pub(super) fn in_text(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let number = |marks: &[&str]| {
+            marks.iter().find_map(|mark| {
+                text.match_indices(mark).find_map(|(at, _)| {
+                    let rest = text[at + mark.len()..].trim_start_matches([' ', ':']);
+                    let digits = rest
+                        .find(|c: char| !c.is_ascii_digit())
+                        .unwrap_or(rest.len());
+                    rest[..digits].parse().ok()
+                })
+            })
+        };
+        let position = Self {
+            start: number(&["at position "]),
+            end: None,
+            line: number(&["line "]),
+            column: number(&["column ", "col "]),
+        };
+        (position != Self::default()).then_some(position)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: PostHog answered {} to {} {}",
+            self.operation, self.status, self.method, self.path
+        )?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        if let Some(attr) = &self.attr {
+            write!(f, " ({attr})")?;
+        }
+        for more in self.list.iter().filter(|c| c.detail != self.detail).take(5) {
+            write!(f, "; {}", more.detail)?;
+            if let Some(attr) = &more.attr {
+                write!(f, " ({attr})")?;
+            }
+        }
+        after(f, self.attempts)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// What an answer of PostHog, or of something in front of it, says about a refusal.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) kind: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) detail: String,
+    pub(crate) attr: Option<String>,
+    pub(crate) extra: Option<Value>,
+    pub(crate) list: Vec<Complaint>,
+}
+
+const MAX_DETAIL: usize = 500;
+const MAX_LIST: usize = 100;
+const MAX_EXTRA: usize = 64 << 10;
+
+impl Account {
+    /// Reads any body: PostHog's `{type, code, detail, attr}` whatever the types of its values, the
+    /// status of a query, other JSON, a page of HTML, or plain text.
+    pub(crate) fn read(text: &str) -> Self {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => {
+                let list: Vec<Complaint> = match map.get("list") {
+                    Some(Value::Array(list)) => {
+                        list.iter().take(MAX_LIST).map(Complaint::read).collect()
+                    }
+                    _ => Vec::new(),
+                };
+                let mut detail = ["detail", "error_message", "error", "message"]
+                    .iter()
+                    .find_map(|name| words(map.get(*name)?))
+                    .or_else(|| words(map.get("query_status")?.get("error_message")?))
+                    .unwrap_or_default();
+                if detail.is_empty()
+                    && let Some(first) = list.first()
+                {
+                    detail.clone_from(&first.detail);
+                }
+                Self {
+                    kind: map.get("type").and_then(words),
+                    code: map.get("code").and_then(words),
+                    detail: excerpt(&detail, MAX_DETAIL),
+                    attr: map.get("attr").and_then(words),
+                    extra: map
+                        .get("extra")
+                        .filter(|extra| !extra.is_null() && text.len() <= MAX_EXTRA)
+                        .cloned(),
+                    list,
+                }
+            }
+            Ok(other) => Self::said(words(&other).unwrap_or_default()),
+            Err(_) => Self::said(markup(text).unwrap_or_else(|| text.trim().to_owned())),
+        }
+    }
+
+    fn said(text: String) -> Self {
+        Self {
+            detail: excerpt(&text, MAX_DETAIL),
+            ..Self::default()
+        }
+    }
+}
+
+impl Complaint {
+    fn read(value: &Value) -> Self {
+        let word = |name: &str| words(value.get(name)?);
+        Self {
+            code: word("code"),
+            detail: excerpt(
+                &word("detail").or_else(|| words(value)).unwrap_or_default(),
+                MAX_DETAIL,
+            ),
+            attr: word("attr"),
+        }
+    }
+}
+
+/// A value as words: a string as it is, a list of strings one after the other, the rest as JSON.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(list) if list.is_empty() => None,
+        Value::Array(list) if list.iter().all(Value::is_string) => {
+            let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+            Some(list.join("; "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn error(status: u16, body: &str) -> ApiError {
+        let account = Account::read(body);
+        ApiError {
+            operation: "test",
+            method: "GET".into(),
+            path: "/api/".into(),
+            status,
+            kind: account.kind,
+            code: account.code,
+            detail: account.detail,
+            attr: account.attr,
+            extra: account.extra,
+            list: account.list,
+            body: String::new(),
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn posthogs_account_is_read_whatever_its_types() {
+        let e = error(
+            400,
+            &json!({"type": "validation_error", "code": 7, "detail": ["too long", "too odd"],
+                    "attr": null, "extra": {"a": 1}})
+            .to_string(),
+        );
+        assert_eq!(e.kind.as_deref(), Some("validation_error"));
+        assert_eq!(e.code.as_deref(), Some("7"));
+        assert_eq!(e.detail, "too long; too odd");
+        assert_eq!(e.attr, None);
+        assert_eq!(e.extra, Some(json!({"a": 1})));
+
+        let e = error(
+            400,
+            &json!({"type": "multiple", "code": null, "detail": null, "attr": {"odd": true},
+                    "list": [{"type": "validation_error", "code": "required", "detail": "This field is required.",
+                              "attr": "filters__groups"}, "also this", null]})
+            .to_string(),
+        );
+        assert_eq!(e.list.len(), 3);
+        assert_eq!(e.list[0].attr.as_deref(), Some("filters__groups"));
+        assert_eq!(
+            e.to_string(),
+            "test: PostHog answered 400 to GET /api/: This field is required. ({\"odd\":true}); also this; "
+        );
+    }
+
+    #[test]
+    fn other_answers_say_something_short() {
+        for (body, want) in [
+            ("", ""),
+            ("no such token\n", "no such token"),
+            ("\"gone\"", "gone"),
+            ("[1]", "[1]"),
+            ("null", ""),
+            (r#"{"error":"Forbidden"}"#, "Forbidden"),
+            (
+                r#"{"query_status":{"error_message":"bad column"}}"#,
+                "bad column",
+            ),
+            (
+                "<html>\r\n<head><TITLE>\n502 Bad  Gateway</TITLE></head>",
+                "HTML instead of PostHog's JSON, titled \"502 Bad Gateway\"",
+            ),
+            ("<!DOCTYPE html><p>x", "HTML instead of PostHog's JSON"),
+            (
+                "<?xml version='1.0'?><Error/>",
+                "XML instead of PostHog's JSON",
+            ),
+            ("<title", "XML instead of PostHog's JSON"),
+        ] {
+            assert_eq!(Account::read(body).detail, want, "{body:?}");
+        }
+        assert_eq!(
+            Account::read(&"ä".repeat(9_999)).detail.chars().count(),
+            501
+        );
+        assert_eq!(
+            Account::read(&"[".repeat(99_999)).detail.chars().count(),
+            501
+        );
+        let large = json!({"extra": {"a": "x".repeat(MAX_EXTRA)}, "detail": "d"}).to_string();
+        assert_eq!(Account::read(&large).extra, None);
+    }
+
+    #[test]
+    fn a_missing_scope_is_named() {
+        for (detail, want) in [
+            (
+                "API key missing required scope 'feature_flag:read'",
+                Some("feature_flag:read"),
+            ),
+            ("Missing required scope: query:read.", Some("query:read")),
+            (
+                "API key does not have access to the requested project: 7",
+                None,
+            ),
+            ("your scope is: small", None),
+        ] {
+            let body = json!({"type": "authentication_error", "code": "permission_denied", "detail": detail});
+            assert_eq!(
+                error(403, &body.to_string()).missing_scope(),
+                want,
+                "{detail}"
+            );
+            assert_eq!(error(400, &body.to_string()).missing_scope(), None);
+        }
+    }
+
+    #[test]
+    fn positions_are_read_from_extra_or_from_the_words() {
+        let at = |body: Value| error(400, &body.to_string()).query_position();
+        let said = at(json!({"detail": "no", "extra": {"start": 7, "end": 12}})).unwrap();
+        assert_eq!((said.start, said.end, said.line), (Some(7), Some(12), None));
+        let said =
+            at(json!({"detail": "Syntax error: failed at position 8 ('x') (line 1, col 9): x"}));
+        let said = said.unwrap();
+        assert_eq!(
+            (said.start, said.line, said.column),
+            (Some(8), Some(1), Some(9))
+        );
+        let said = at(json!({"detail": "Line 2, column 14: no viable alternative"})).unwrap();
+        assert_eq!((said.line, said.column), (Some(2), Some(14)));
+        assert_eq!(
+            at(json!({"detail": "Unable to resolve field: eventt; a line at position x"})),
+            None
+        );
+    }
+}
