@@ -470,6 +470,10 @@ impl EventCaptureBackend {
     fn settle_down(&mut self) -> Option<Option<Instant>> {
         let full = self.in_flight.len() >= self.parts.max_in_flight;
         let may_send = self.may_send();
+        if may_send && !full && !self.has_given_up() && self.is_waiting() {
+            // The breaker's time, or a pause, was over a moment after it was looked at for the last time.
+            return None;
+        }
         let mut wake = None;
         if may_send && self.writes_when_due() {
             // Callers do not wake it for that.
@@ -512,6 +516,11 @@ impl EventCaptureBackend {
             at_latest(shutdown.deadline);
         }
         Some(wake)
+    }
+
+    /// Whether a batch could go now.
+    fn is_waiting(&self) -> bool {
+        !self.fresh.is_empty() || (self.pause.is_over() && self.old_waits())
     }
 
     fn on_tick(&mut self) {
