@@ -270,6 +270,23 @@ fn only_what_is_asked_for_is_sent_again() {
     );
 }
 
+/// PostHog says how long to leave it alone, also where it took the rest.
+#[test]
+fn what_is_asked_for_again_waits_as_long_as_posthog_says() {
+    let server = server();
+    let client = client_of(&server).retry(quick().max_delay(LONG));
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::V1))
+        .start()
+        .unwrap();
+    // The answer says `Retry-After: 1`.
+    server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("not_persisted".into())));
+    deliver(&handle, &["a", "b"]);
+    let requests = server.requests();
+    let waited = requests[1].received_at - requests[0].received_at;
+    assert!(waited >= ms(1_000) && waited < LONG / 2, "{waited:?}");
+    assert_eq!(handle.stats().delivered, 2);
+}
+
 #[test]
 fn what_is_left_of_a_batch_is_kept_and_delivered_later() {
     let server = server();
@@ -562,11 +579,18 @@ fn only_the_rest_stays_on_disk() {
     for mode in [SpoolMode::OnFailure, SpoolMode::WriteAhead] {
         server.clear();
         let handle = builder(mode).start().unwrap();
-        server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("x".into())));
-        server.answer_next_times(
-            1,
-            Answer::accept().verdict("b", EventVerdict::Retry("x".into())),
-        );
+        let on_disk = Arc::new(Mutex::new(Vec::new()));
+        let (noted, at) = (on_disk.clone(), directory.path.clone());
+        server.answer_with(move |_| {
+            let files = spooling::events_in(&at);
+            let names = files
+                .iter()
+                .map(|e| e["event"].as_str().unwrap().to_owned());
+            let mut noted = noted.lock().unwrap();
+            noted.push(names.collect::<Vec<_>>());
+            let again = Answer::accept().verdict("b", EventVerdict::Retry("x".into()));
+            (noted.len() < 3).then_some(again)
+        });
         for name in ["a", "b", "c"] {
             handle.capture(event(name));
         }
@@ -579,6 +603,7 @@ fn only_the_rest_stays_on_disk() {
             [vec!["a", "b", "c"], vec!["b"], vec!["b"]],
             "{mode:?}"
         );
+        assert_eq!(on_disk.lock().unwrap()[1..], [["b"], ["b"]], "{mode:?}");
         assert_settled(&handle.stats());
         handle.shutdown_blocking(LONG);
         assert_eq!(handle.stats().spool.files, 0);
