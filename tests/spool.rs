@@ -27,7 +27,8 @@ fn events(posthog: &CaptureHandle, from: u64, to: u64) {
     }
 }
 
-/// Few attempts, and no breaker.
+/// Few attempts, and no breaker. Where it matters what is in a file, give it a long interval: else a slow
+/// machine may part what was captured together.
 fn spooling(server: &PostHogServer, spool: Spool) -> CaptureBuilder {
     let client = client_of(server)
         .retry(quick().attempts(2))
@@ -70,6 +71,7 @@ fn an_outage_costs_nothing_and_changes_nothing() {
     let fates = Arc::new(Mutex::new(Vec::new()));
     let told = fates.clone();
     let posthog = spooling(&server, spool.spool())
+        .flush_interval(DOWN)
         .requests_in_flight(1)
         .on_error(move |error| told.lock().unwrap().push((error.fate, error.events)))
         .start()
@@ -484,6 +486,7 @@ fn a_full_spool_drops_the_oldest() {
     fail(&server);
     let settings = spool.spool().max_bytes(5 * 4096);
     let posthog = spooling(&server, settings)
+        .flush_interval(DOWN)
         .requests_in_flight(1)
         .start()
         .unwrap();
@@ -515,6 +518,7 @@ fn a_full_spool_can_keep_the_oldest_and_the_rest_stays_in_memory() {
         .max_bytes(5 * 4096)
         .when_full(SpoolPolicy::DropNewest);
     let posthog = spooling(&server, settings)
+        .flush_interval(DOWN)
         .requests_in_flight(1)
         .queue_events(60)
         .start()
@@ -571,6 +575,7 @@ fn what_is_too_old_is_dropped() {
 fn leave_behind(server: &PostHogServer, spool: &Directory, n: u64) {
     fail(server);
     let posthog = spooling(server, spool.spool())
+        .flush_interval(DOWN)
         .requests_in_flight(1)
         .start()
         .unwrap();
