@@ -531,6 +531,11 @@ fn a_full_spool_can_keep_the_oldest_and_the_rest_stays_in_memory() {
             stats.spooled == (n * 10 + 10).min(50) && stats.spooled + stats.queued == n * 10 + 10
         });
     }
+    wait_until("the newest were kept in memory", || {
+        let stats = posthog.stats();
+        stats.batches_kept >= 5 && stats.in_flight == 0
+    });
+    assert_eq!(posthog.stats().dropped.total(), 0);
     events(&posthog, 100, 200);
     wait_until("no room anywhere", || posthog.stats().dropped.total() > 0);
     assert_eq!(posthog.stats().spooled, 50);
