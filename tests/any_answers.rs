@@ -4,23 +4,38 @@
 mod support;
 
 use proptest::prelude::*;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use support::spooling::Directory;
 use support::*;
-use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{CaptureHandle, CircuitBreaker, DropReason, Event, SpoolMode, Stats};
+use tracing_posthog::testing::{Answer, EventVerdict, PostHogServer, RecordedRequest};
+use tracing_posthog::{
+    CaptureHandle, CaptureProtocol, CircuitBreaker, DropReason, Event, SpoolMode, Stats,
+};
 
 #[derive(Debug, Clone, Copy)]
 enum Said {
     Status(u16),
     StatusAndRetryAfter(u16, u32),
-    Reset { taken: bool },
-    Close { taken: bool },
-    Half { taken: bool },
-    WrongLength { length: usize },
+    Reset {
+        taken: bool,
+    },
+    Close {
+        taken: bool,
+    },
+    Half {
+        taken: bool,
+    },
+    WrongLength {
+        length: usize,
+    },
     Garbage,
     Stall,
+    /// By v1, something else of each event; by v0 all is well.
+    OfEach {
+        seed: u64,
+    },
 }
 
 /// What the client has to make of an answer.
@@ -35,8 +50,27 @@ enum Verdict {
 /// The length of what PostHog says where all is well.
 const OK_LENGTH: usize = r#"{"status":"Ok"}"#.len();
 
+/// What v1 says of an event, and what the client has to make of it.
+fn of_event(seed: u64, event: &Value) -> (EventVerdict, Verdict) {
+    let n = event["properties"]["n"].as_u64().unwrap();
+    let n = (seed ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
+    let word = "some_reason".to_owned();
+    match n {
+        0 => (EventVerdict::Silence, Verdict::Delivered),
+        1 => (EventVerdict::Warning(word), Verdict::Delivered),
+        2 => (EventVerdict::Other("limited".into()), Verdict::Delivered),
+        3 => (EventVerdict::Drop(word), Verdict::Refused),
+        4 => (
+            EventVerdict::Drop("event_too_big".into()),
+            Verdict::TooLarge { alone: true },
+        ),
+        5..9 => (EventVerdict::Retry(word), Verdict::Again),
+        _ => (EventVerdict::Ok, Verdict::Delivered),
+    }
+}
+
 impl Said {
-    fn answer(self) -> Answer {
+    fn answer(self, events: &[Value]) -> Answer {
         let taken = |answer: Answer, taken| match taken {
             true => answer.after_accepting(),
             false => answer,
@@ -52,11 +86,17 @@ impl Said {
             Self::WrongLength { length } => Answer::wrong_length(length).after_accepting(),
             Self::Garbage => Answer::raw("220 mail.example.com ESMTP\r\n"),
             Self::Stall => Answer::stall(),
+            Self::OfEach { seed } => events.iter().fold(Answer::accept(), |answer, event| {
+                let (said, _) = of_event(seed, event);
+                answer.verdict(event["uuid"].as_str().unwrap(), said)
+            }),
         }
     }
 
+    /// Of an event among so many, sent by v0.
     fn verdict(self, events: usize) -> Verdict {
         match self {
+            Self::OfEach { .. } => Verdict::Delivered,
             Self::Status(status) | Self::StatusAndRetryAfter(status, _) => match status {
                 200..=299 => Verdict::Delivered,
                 413 => Verdict::TooLarge { alone: events == 1 },
@@ -65,6 +105,20 @@ impl Said {
             },
             Self::WrongLength { length } if length <= OK_LENGTH => Verdict::Delivered,
             _ => Verdict::Again,
+        }
+    }
+
+    /// Of this event among so many, sent by v1.
+    fn verdict_by_v1(self, event: &Value, events: usize, protocol: CaptureProtocol) -> Verdict {
+        match self {
+            Self::OfEach { seed } => of_event(seed, event).1,
+            // By v0, then.
+            Self::Status(404) if protocol == CaptureProtocol::Auto => Verdict::Again,
+            said => match said.verdict(events) {
+                // A good status alone says nothing of the events.
+                Verdict::Delivered => Verdict::Refused,
+                verdict => verdict,
+            },
         }
     }
 }
@@ -83,11 +137,14 @@ fn said() -> impl Strategy<Value = Said> {
         1 => (0usize..40).prop_map(|length| Said::WrongLength { length }),
         1 => Just(Said::Garbage),
         1 => Just(Said::Stall),
+        6 => any::<u64>().prop_map(|seed| Said::OfEach { seed }),
+        1 => Just(Said::Status(404)),
     ]
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Setting {
+    protocol: CaptureProtocol,
     spool: Option<SpoolMode>,
     attempts: u32,
     in_flight: usize,
@@ -101,8 +158,14 @@ fn setting() -> impl Strategy<Value = Setting> {
         Just(Some(SpoolMode::OnFailure)),
         Just(Some(SpoolMode::WriteAhead)),
     ];
-    (spool, 1u32..4, 1usize..5, 1usize..30, 1u32..4).prop_map(
-        |(spool, attempts, in_flight, batch, breaker)| Setting {
+    let protocol = prop_oneof![
+        Just(CaptureProtocol::V0),
+        Just(CaptureProtocol::V1),
+        Just(CaptureProtocol::Auto),
+    ];
+    (protocol, spool, 1u32..4, 1usize..5, 1usize..30, 1u32..4).prop_map(
+        |(protocol, spool, attempts, in_flight, batch, breaker)| Setting {
+            protocol,
             spool,
             attempts,
             in_flight,
@@ -116,20 +179,24 @@ fn setting() -> impl Strategy<Value = Setting> {
 type Told = Arc<Mutex<HashMap<String, Vec<Verdict>>>>;
 
 /// Gives these answers in turn, and is well after that.
-fn follow(server: &PostHogServer, answers: Vec<Said>) -> Told {
+fn follow(server: &PostHogServer, answers: Vec<Said>, protocol: CaptureProtocol) -> Told {
     let told = Told::default();
     let noted = told.clone();
     let answers = Mutex::new(VecDeque::from(answers));
     server.answer_with(move |request: &RecordedRequest| {
         let events = batch(request);
         let said = answers.lock().unwrap().pop_front();
-        let verdict = said.map_or(Verdict::Delivered, |said| said.verdict(events.len()));
+        let verdict = |event: &Value| match said {
+            None => Verdict::Delivered,
+            Some(said) if request.path == "/batch/" => said.verdict(events.len()),
+            Some(said) => said.verdict_by_v1(event, events.len(), protocol),
+        };
         let mut noted = noted.lock().unwrap();
         for event in &events {
             let uuid = event["uuid"].as_str().unwrap().to_owned();
-            noted.entry(uuid).or_default().push(verdict);
+            noted.entry(uuid).or_default().push(verdict(event));
         }
-        said.map(Said::answer)
+        said.map(|said| said.answer(&events))
     });
     told
 }
@@ -140,6 +207,7 @@ fn start(server: &PostHogServer, directory: &Directory, s: Setting, stalls: bool
         .circuit_breaker(CircuitBreaker::after_failures(s.breaker).cool_down(ms(10)))
         .attempt_timeout(if stalls { ms(100) } else { LONG });
     let builder = capture_with(client)
+        .protocol(s.protocol)
         .flush_interval(ms(5))
         .requests_in_flight(s.in_flight)
         .batch_events(s.batch);
@@ -178,7 +246,7 @@ fn assert_one_end(told: &Told, stats: &Stats) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_event_comes_to_one_end(
@@ -186,7 +254,7 @@ proptest! {
     ) {
         let (server, directory) = (server(), Directory::new());
         let stalls = answers.iter().any(|said| matches!(said, Said::Stall));
-        let told = follow(&server, answers);
+        let told = follow(&server, answers, s.protocol);
         let posthog = start(&server, &directory, s, stalls);
         for n in 0..events {
             posthog.capture(Event::new("e").distinct_id("user_1").property("n", n));

@@ -77,14 +77,16 @@ async fn a_failed_request_costs_only_its_own_events() {
     server.answer_next(Answer::accept());
     server.answer_next(Answer::status(400));
     server.answer_next_times(6, Answer::status(503));
+    server.answer_next(Answer::status(402));
     let client = client_of(&server).build().unwrap();
-    let summary = client.capture_batch(events(400)).await.unwrap();
-    assert_accounted(&summary, 400);
+    let summary = client.capture_batch(events(500)).await.unwrap();
+    assert_accounted(&summary, 500);
     assert_eq!(summary.delivered, 200);
+    assert_eq!(summary.dropped.by(DropReason::Quota), 100);
     assert_eq!(summary.dropped.by(DropReason::Rejected), 100);
     assert_eq!(summary.dropped.by(DropReason::Exhausted), 100);
     let statuses: Vec<_> = summary.errors.iter().map(PostHogError::status).collect();
-    assert_eq!(statuses, [Some(400), Some(503)]);
+    assert_eq!(statuses, [Some(400), Some(503), Some(402)]);
     assert_eq!(server.event_count(), 200);
 }
 

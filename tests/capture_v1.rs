@@ -5,12 +5,13 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use support::*;
 use tracing_posthog::testing::{Answer, EventVerdict, PostHogServer, RecordedRequest};
 use tracing_posthog::{
     CaptureBuilder, CaptureHandle, CaptureProtocol, Compression, DropReason, Event, Fate,
-    PostHogError, RetryPolicy,
+    PostHogError, RetryPolicy, SpoolMode,
 };
 
 const PATH: &str = "/i/v1/analytics/events";
@@ -269,6 +270,23 @@ fn only_what_is_asked_for_is_sent_again() {
     );
 }
 
+/// PostHog says how long to leave it alone, also where it took the rest.
+#[test]
+fn what_is_asked_for_again_waits_as_long_as_posthog_says() {
+    let server = server();
+    let client = client_of(&server).retry(quick().max_delay(LONG));
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::V1))
+        .start()
+        .unwrap();
+    // The answer says `Retry-After: 1`.
+    server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("not_persisted".into())));
+    deliver(&handle, &["a", "b"]);
+    let requests = server.requests();
+    let waited = requests[1].received_at - requests[0].received_at;
+    assert!(waited >= ms(1_000) && waited < LONG / 2, "{waited:?}");
+    assert_eq!(handle.stats().delivered, 2);
+}
+
 #[test]
 fn what_is_left_of_a_batch_is_kept_and_delivered_later() {
     let server = server();
@@ -405,6 +423,91 @@ fn auto_finds_out_once_and_loses_nothing() {
     assert_settled(&handle.stats());
 }
 
+/// Several requests are under way when the first of them hears that there is no v1.
+#[test]
+fn auto_takes_what_is_under_way_with_it() {
+    let server = server();
+    let (all_ask, in_time) = (Arc::new(std::sync::Barrier::new(4)), Arc::default());
+    let noted: Arc<AtomicUsize> = Arc::clone(&in_time);
+    server.answer_with(move |request| {
+        (request.path == PATH).then(|| {
+            // None is answered before all have asked.
+            all_ask.wait();
+            noted.fetch_add(1, SeqCst);
+            Answer::status(404)
+        })
+    });
+    let handle = patient(capture_to(&server))
+        .protocol(CaptureProtocol::Auto)
+        .batch_events(5)
+        .requests_in_flight(4)
+        .start()
+        .unwrap();
+    for n in 0..40 {
+        handle.capture(event(&format!("e{n}")));
+    }
+    assert!(handle.flush_blocking(LONG).is_complete());
+    assert_eq!(in_time.load(SeqCst), 4, "asked by v1, and not again");
+    let uuids: BTreeSet<_> = server.events().into_iter().map(|e| e.uuid).collect();
+    assert_eq!((uuids.len(), server.event_count()), (40, 40));
+    assert_eq!((handle.stats().delivered, handle.stats().batches), (40, 8));
+    assert_settled(&handle.stats());
+}
+
+/// Behind one address hosts of several ages may stand.
+#[test]
+fn auto_falls_back_with_the_rest_of_a_batch_too() {
+    for keeps in [
+        None,
+        Some(SpoolMode::OnFailure),
+        Some(SpoolMode::WriteAhead),
+    ] {
+        let server = server();
+        let directory = spooling::Directory::new();
+        let (builder, heard) = listen(patient(capture_to(&server)));
+        let builder = builder.protocol(CaptureProtocol::Auto);
+        let handle = match keeps {
+            None => builder,
+            Some(mode) => builder.spool(directory.spool().mode(mode)),
+        };
+        let handle = handle.start().unwrap();
+        server.answer_next(
+            Answer::accept()
+                .verdict("b", EventVerdict::Retry("not_persisted".into()))
+                .verdict("c", EventVerdict::Drop("rejected".into())),
+        );
+        server.answer_next(Answer::status(404));
+        deliver(&handle, &["a", "b", "c"]);
+        deliver(&handle, &["d"]);
+        let paths: Vec<_> = server.requests().into_iter().map(|r| r.path).collect();
+        assert_eq!(paths, [PATH, PATH, "/batch/", "/batch/"]);
+        assert_eq!(names(&server.events()), ["a", "b", "d"]);
+        let stats = handle.stats();
+        assert_eq!((stats.delivered, stats.dropped.total()), (3, 1));
+        assert_settled(&stats);
+        assert_eq!(heard.lock().unwrap().len(), 1, "of the one that is dropped");
+        assert_eq!(directory.files().len(), 0);
+    }
+}
+
+/// v0 has to take the rest then; where it does not, the rest is kept, and nothing else.
+#[test]
+fn what_v0_does_not_take_of_a_rest_is_kept() {
+    let server = server();
+    let client = client_of(&server).retry(quick().attempts(2));
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::Auto))
+        .start()
+        .unwrap();
+    server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("x".into())));
+    server.answer_next(Answer::status(404));
+    server.answer_next_times(2, Answer::status(503));
+    deliver(&handle, &["a", "b", "c"]);
+    wait_until("the rest is delivered", || handle.stats().delivered == 3);
+    assert_eq!(names(&server.events()), ["a", "c", "b"]);
+    assert_eq!(handle.stats().batches_kept, 1);
+    assert_settled(&handle.stats());
+}
+
 #[test]
 fn an_answer_that_says_nothing_is_not_asked_again() {
     for body in ["", "<html>welcome</html>", "{}", "[]", r#"{"results": 5}"#] {
@@ -473,17 +576,21 @@ fn only_the_rest_stays_on_disk() {
         patient(capture_with(client).protocol(CaptureProtocol::V1))
             .spool(directory.spool().mode(mode))
     };
-    for mode in [
-        tracing_posthog::SpoolMode::OnFailure,
-        tracing_posthog::SpoolMode::WriteAhead,
-    ] {
+    for mode in [SpoolMode::OnFailure, SpoolMode::WriteAhead] {
         server.clear();
         let handle = builder(mode).start().unwrap();
-        server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("x".into())));
-        server.answer_next_times(
-            1,
-            Answer::accept().verdict("b", EventVerdict::Retry("x".into())),
-        );
+        let on_disk = Arc::new(Mutex::new(Vec::new()));
+        let (noted, at) = (on_disk.clone(), directory.path.clone());
+        server.answer_with(move |_| {
+            let files = spooling::events_in(&at);
+            let names = files
+                .iter()
+                .map(|e| e["event"].as_str().unwrap().to_owned());
+            let mut noted = noted.lock().unwrap();
+            noted.push(names.collect::<Vec<_>>());
+            let again = Answer::accept().verdict("b", EventVerdict::Retry("x".into()));
+            (noted.len() < 3).then_some(again)
+        });
         for name in ["a", "b", "c"] {
             handle.capture(event(name));
         }
@@ -496,8 +603,32 @@ fn only_the_rest_stays_on_disk() {
             [vec!["a", "b", "c"], vec!["b"], vec!["b"]],
             "{mode:?}"
         );
+        assert_eq!(on_disk.lock().unwrap()[1..], [["b"], ["b"]], "{mode:?}");
         assert_settled(&handle.stats());
         handle.shutdown_blocking(LONG);
         assert_eq!(handle.stats().spool.files, 0);
     }
+}
+
+/// An end that PostHog tells is one for events from disk too, also where it tells it of the rest of a batch.
+#[test]
+fn what_is_refused_of_a_rest_from_disk_is_not_sent_again() {
+    let server = server();
+    let directory = spooling::Directory::new();
+    let client = client_of(&server).retry(quick().attempts(2));
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::V1))
+        .spool(directory.spool())
+        .start()
+        .unwrap();
+    server.answer_next_times(2, Answer::status(503));
+    server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("x".into())));
+    server.answer_next(Answer::status(400));
+    deliver(&handle, &["a", "b", "c"]);
+    wait_until("all are settled", || handle.stats().spooled == 0);
+    let stats = handle.stats();
+    assert_settled(&stats);
+    assert_eq!(stats.dropped.by(DropReason::Rejected), 1, "{stats:?}");
+    assert_eq!(names(&server.events()), ["a", "c"]);
+    assert_eq!(server.request_count(), 4);
+    assert_eq!(directory.files().len(), 0);
 }

@@ -4,10 +4,13 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{CircuitBreaker, CircuitState, Event, PostHogClient, PostHogError};
+use tracing_posthog::{
+    CircuitBreaker, CircuitState, Event, PostHogClient, PostHogError, RetryPolicy,
+};
 
 const LONG_PAUSE: Duration = Duration::from_secs(3600);
 
@@ -258,4 +261,35 @@ fn a_shutdown_tries_once_more_although_it_is_open() {
     recover(&server);
     posthog.capture(Event::new("second"));
     assert_eq!(posthog.shutdown_blocking(LONG).delivered, 2);
+}
+
+/// Whenever the cool-down ends, the actor sees it: also while it is busy with writing to disk.
+#[test]
+fn the_end_of_a_cool_down_is_never_missed() {
+    let (server, directory) = (server(), spooling::Directory::new());
+    // Every other one.
+    let asked = AtomicUsize::new(0);
+    server.answer_with(move |_| {
+        let fails = asked.fetch_add(1, SeqCst).is_multiple_of(2);
+        fails.then(|| Answer::status(503))
+    });
+    let breaker = CircuitBreaker::after_failures(1).cool_down(ms(1));
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let posthog = capture_with(client.circuit_breaker(breaker))
+        .batch_events(1)
+        .requests_in_flight(1)
+        .spool(directory.spool())
+        .start()
+        .unwrap();
+    for round in 1..=100 {
+        for _ in 0..5 {
+            posthog.capture(Event::new("e").distinct_id("user_1"));
+        }
+        let start = Instant::now();
+        while posthog.stats().delivered < 5 * round {
+            posthog.flush_blocking(LONG);
+            assert!(start.elapsed() < LONG / 2, "it sleeps, round {round}");
+        }
+    }
+    assert_settled(&posthog.stats());
 }

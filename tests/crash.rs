@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::mpsc;
 use support::spooling::*;
 use support::*;
 use tracing_posthog::testing::{Answer, RecordedRequest};
@@ -46,14 +46,14 @@ fn child() {
     let first: u64 = std::env::var("CRASH_TEST_FIRST").unwrap().parse().unwrap();
     let posthog = builder(&url, Path::new(&directory)).start().unwrap();
     let mut out = std::io::stdout().lock();
-    let (mut next, mut reported) = (first, 0);
+    let (mut next, mut reported, mut delivers) = (first, 0, false);
     loop {
         for _ in 0..5 {
             let event = Event::new("tick").property("n", next);
             posthog.capture(event.distinct_id(format!("user_{next}")));
             next += 1;
         }
-        std::thread::sleep(ms(1));
+        std::thread::sleep(ms(4));
         let stats = posthog.stats();
         assert_conserved(&stats);
         // A dropped one would shift what the number of written events says.
@@ -63,11 +63,17 @@ fn child() {
             writeln!(out, "\npersisted {}", first + reported).unwrap();
             out.flush().unwrap();
         }
+        if stats.delivered > 0 && !std::mem::replace(&mut delivers, true) {
+            writeln!(out, "\ndelivers").unwrap();
+            out.flush().unwrap();
+        }
     }
 }
 
-/// Lets a child live so long, and returns the number before which it reported all events as written.
-fn live_and_be_killed(url: &str, directory: &Path, first: u64, life: Duration) -> u64 {
+/// Lets a child live until it has written or delivered something, and for so long after that. Returns the
+/// number before which it reported all events as written.
+fn live_and_be_killed(url: &str, directory: &Path, kill: u64) -> u64 {
+    let first = kill * RANGE;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env("CRASH_TEST_URL", url)
@@ -77,16 +83,33 @@ fn live_and_be_killed(url: &str, directory: &Path, first: u64, life: Duration) -
         .spawn()
         .unwrap();
     let output = child.stdout.take().unwrap();
+    // Its first request takes some time to prepare: most are to be killed amid sending, some before.
+    let sign = if kill.is_multiple_of(4) {
+        "persisted"
+    } else {
+        "delivers"
+    };
+    let (seen, is_seen) = mpsc::channel();
     let reader = std::thread::spawn(move || {
-        let lines = BufReader::new(output).lines().map_while(Result::ok);
-        let numbers = lines.filter_map(|l| l.strip_prefix("persisted ")?.parse().ok());
-        numbers.last()
+        let mut until = first;
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if line.starts_with(sign) {
+                let _ = seen.send(());
+            }
+            let number = line.strip_prefix("persisted ").map(str::parse);
+            until = number.and_then(Result::ok).unwrap_or(until);
+        }
+        until
     });
-    std::thread::sleep(life);
-    assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+    let lives = is_seen.recv_timeout(LONG);
+    std::thread::sleep(ms(random(kill) % 60));
+    let ended = child.try_wait().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    reader.join().unwrap().unwrap_or(first)
+    let until = reader.join().unwrap();
+    assert!(ended.is_none(), "it ended by itself");
+    lives.unwrap();
+    until
 }
 
 fn answer(request: &RecordedRequest, n: u64) -> Option<Answer> {
@@ -108,26 +131,36 @@ fn nothing_that_was_written_is_lost_to_kill_9_and_nothing_becomes_another() {
     let requests = AtomicU64::new(0);
     server.answer_with(move |request| answer(request, requests.fetch_add(1, Relaxed)));
     let mut wanted = BTreeSet::new();
-    let mut reports = 0;
-    for kill in 0..KILLS {
-        let first = kill * RANGE;
-        let life = ms(50 + random(kill) % 250);
-        let until = live_and_be_killed(&server.url(), &directory.path, first, life);
-        reports += u64::from(until > first);
-        wanted.extend(first..until);
+    // Two at a time, on one directory: what one left is taken over while the other lives.
+    for pair in 0..KILLS / 2 {
+        std::thread::scope(|scope| {
+            let lives = [2 * pair, 2 * pair + 1].map(|kill| {
+                let (server, directory) = (&server, &directory);
+                scope.spawn(move || {
+                    kill * RANGE..live_and_be_killed(&server.url(), &directory.path, kill)
+                })
+            });
+            for life in lives {
+                wanted.extend(life.join().unwrap());
+            }
+        });
     }
-    assert!(
-        reports > KILLS / 2,
-        "most lived long enough to write: {reports}"
-    );
+    let before = server.event_count();
+    assert!(before > 0, "they delivered some themselves");
 
     // The last one lives in peace, and delivers what all others left.
     server.answer_with(|_| None);
     let last = builder(&server.url(), &directory.path).start().unwrap();
-    wait_until("all delivered", || {
-        last.flush_blocking(LONG);
-        last.stats().spooled == 0
-    });
+    // Some thousand files, one at a time: as long as they become fewer, it may take its time.
+    let mut left = u64::MAX;
+    while left > 0 {
+        wait_until("more is delivered", || {
+            last.flush_blocking(ms(100));
+            let stats = last.stats();
+            stats.recovered > 0 && stats.spooled < left
+        });
+        left = last.stats().spooled;
+    }
     assert!(last.shutdown_blocking(LONG).is_complete());
     let stats = last.stats();
     assert_settled(&stats);
@@ -157,7 +190,7 @@ fn nothing_that_was_written_is_lost_to_kill_9_and_nothing_becomes_another() {
     let missing: Vec<_> = wanted.difference(&arrived).collect();
     assert_eq!(missing, Vec::<&u64>::new(), "of {}", wanted.len());
     println!(
-        "{} written, {} arrived, {} by the last",
+        "{} written, {} arrived, {before} before the last process, which found {}",
         wanted.len(),
         arrived.len(),
         stats.recovered

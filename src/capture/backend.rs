@@ -274,23 +274,26 @@ impl EventCaptureBackend {
 
     /// Some of a batch's events are settled; these are not.
     fn go_on(&mut self, whole: &Batch, rest: Rest) {
-        let (left, error) = match rest {
-            Rest::Later(left) => (left, None),
-            Rest::PartFailed(left, error) => (left, Some(error)),
-            Rest::Nothing | Rest::Failed(_) => return,
-        };
-        let in_memory = self.replace_file(whole, [left]);
-        if in_memory.is_empty() && error.is_some() {
-            self.failed_at = Some(Instant::now());
-            if let Some(shutdown) = &mut self.shutdown {
-                shutdown.failed = true;
+        match rest {
+            Rest::Later(left) => {
+                let left = self.replace_file(whole, [left]);
+                self.send_soon(left);
             }
-            self.pause.lengthen();
+            Rest::PartFailed(left, error) => {
+                for left in self.replace_file(whole, [left]) {
+                    self.failed(left, &error);
+                }
+            }
+            Rest::Nothing | Rest::Failed(_) => {}
         }
-        for left in in_memory {
-            match &error {
-                Some(error) => self.failed(left, error),
-                None => self.fresh.push_front(left),
+    }
+
+    /// Puts parts of a batch first in their line: in memory, or on disk where the batch came from there.
+    fn send_soon(&mut self, parts: Vec<Batch>) {
+        for part in parts.into_iter().rev() {
+            match (&mut self.parts.disk, part.file) {
+                (Some(disk), Some(file)) if part.home != Home::Memory => disk.release(file),
+                _ => self.fresh.push_front(part),
             }
         }
     }
@@ -378,9 +381,8 @@ impl EventCaptureBackend {
                     // The comma between them is gone.
                     self.parts.queue.shrink(1);
                 }
-                for part in self.replace_file(&batch, [first, second]).into_iter().rev() {
-                    self.fresh.push_front(part);
-                }
+                let parts = self.replace_file(&batch, [first, second]);
+                self.send_soon(parts);
             }
             None => {
                 warn!(
@@ -470,6 +472,10 @@ impl EventCaptureBackend {
     fn settle_down(&mut self) -> Option<Option<Instant>> {
         let full = self.in_flight.len() >= self.parts.max_in_flight;
         let may_send = self.may_send();
+        if may_send && !full && !self.has_given_up() && self.is_waiting() {
+            // The breaker's time, or a pause, was over a moment after it was looked at for the last time.
+            return None;
+        }
         let mut wake = None;
         if may_send && self.writes_when_due() {
             // Callers do not wake it for that.
@@ -512,6 +518,11 @@ impl EventCaptureBackend {
             at_latest(shutdown.deadline);
         }
         Some(wake)
+    }
+
+    /// Whether a batch could go now.
+    fn is_waiting(&self) -> bool {
+        !self.fresh.is_empty() || (self.pause.is_over() && self.old_waits())
     }
 
     fn on_tick(&mut self) {

@@ -109,6 +109,7 @@ impl PostHogClient {
                         }
                         DropReason::TooLarge
                     }
+                    Some(402) => DropReason::Quota,
                     _ if error.is_retryable() => DropReason::Exhausted,
                     _ => DropReason::Rejected,
                 };

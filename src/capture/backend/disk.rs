@@ -169,32 +169,27 @@ impl EventCaptureBackend {
         }
     }
 
-    /// Writes files for the parts of a batch in the place of its own. Returns those that go on in memory.
+    /// Writes files for the parts of a batch in the place of its own. A part that came from disk and finds no
+    /// place there goes on in memory.
     pub(super) fn replace_file<const N: usize>(
         &mut self,
         whole: &Batch,
-        parts: [Batch; N],
+        mut parts: [Batch; N],
     ) -> Vec<Batch> {
         let (Some(disk), Some(of)) = (&mut self.parts.disk, whole.file) else {
             return parts.into();
         };
-        let mut in_memory = Vec::new();
-        for mut part in parts {
-            part.file = disk.rewrite(&part, of).ok();
-            match (part.home, part.file) {
-                (Home::Memory, _) => in_memory.push(part),
-                (_, Some(file)) => disk.release(file),
-                (home, None) => {
-                    let (events, bytes) = (part.len(), part.json.len());
-                    self.parts.queue.unspool(home, events, bytes);
-                    part.home = Home::Memory;
-                    in_memory.push(part);
-                }
+        for part in &mut parts {
+            part.file = disk.rewrite(part, of).ok();
+            if part.file.is_none() && part.home != Home::Memory {
+                let (events, bytes) = (part.len(), part.json.len());
+                self.parts.queue.unspool(part.home, events, bytes);
+                part.home = Home::Memory;
             }
         }
         disk.remove(of);
         self.settle_losses();
-        in_memory
+        parts.into()
     }
 
     /// Counts what the disk lost to room, age and damage.

@@ -2,7 +2,7 @@
 
 use crate::capture::batch::Batch;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -92,7 +92,30 @@ struct Spooled<'a> {
     #[serde(rename = "timestamp", borrow)]
     _timestamp: Cow<'a, str>,
     #[serde(rename = "properties", default)]
-    _properties: IgnoredAny,
+    _properties: AnObject,
+}
+
+/// An object, whatever is in it.
+#[derive(Default)]
+struct AnObject;
+
+impl<'de> Deserialize<'de> for AnObject {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = AnObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<AnObject, M::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(AnObject)
+            }
+        }
+        from.deserialize_map(Reader)
+    }
 }
 
 fn is_event(line: &[u8]) -> bool {
@@ -218,6 +241,8 @@ mod tests {
             .collect();
         bad.extend([
             good.replace("\"a\"", "\" \""),
+            good.replace("{\"v\":1}", "null"),
+            good.replace("{\"v\":1}", "[1]"),
             good[..good.len() - 1].to_owned(),
             format!("{good}{good}"),
             format!("[{good}]"),

@@ -139,19 +139,35 @@ impl Wire {
         let falls_back = self.protocol == CaptureProtocol::Auto;
         let v0 =
             self.protocol == CaptureProtocol::V0 || (falls_back && self.without_v1.load(Relaxed));
-        if !v0 {
-            let sent = self.v1.send(http, batch, hurry.clone()).await;
-            if !falls_back || !sent.is_without_v1() {
-                return sent;
-            }
-            if !self.without_v1.swap(true, Relaxed) {
-                info!(
-                    target: "tracing_posthog::capture",
-                    "this host has no capture v1; events go by v0 from here on",
-                );
-            }
+        if v0 {
+            return Sent::whole(batch, self.send_v0(http, batch, hurry).await);
         }
-        Sent::whole(batch, self.send_v0(http, batch, hurry).await)
+        let sent = self.v1.send(http, batch, hurry.clone()).await;
+        if !falls_back || !sent.is_without_v1() {
+            return sent;
+        }
+        if !self.without_v1.swap(true, Relaxed) {
+            info!(
+                target: "tracing_posthog::capture",
+                "this host has no capture v1; events go by v0 from here on",
+            );
+        }
+        // What was settled before that stays so: the host may be several, of several ages.
+        let part = match sent.rest {
+            Rest::PartFailed(left, _) => Some(left),
+            _ => None,
+        };
+        let left = part.as_ref().unwrap_or(batch);
+        let (accepted, rest) = match (self.send_v0(http, left, hurry).await, part) {
+            (Ok(()), part) => (part.map_or(batch.len(), |left| left.len()), Rest::Nothing),
+            (Err(error), Some(left)) => (0, Rest::PartFailed(left, error)),
+            (Err(error), None) => (0, Rest::Failed(error)),
+        };
+        Sent {
+            accepted: sent.accepted + accepted,
+            refused: sent.refused,
+            rest,
+        }
     }
 
     /// Sends the batch by v0, whose answer is about all of it.

@@ -200,7 +200,10 @@ fn explained(mut error: PostHogError) -> PostHogError {
 impl Sent {
     /// Whether the host knows no v1.
     pub(super) fn is_without_v1(&self) -> bool {
-        matches!(&self.rest, Rest::Failed(error) if error.is_not_found())
+        match &self.rest {
+            Rest::Failed(error) | Rest::PartFailed(_, error) => error.is_not_found(),
+            Rest::Nothing | Rest::Later(_) => false,
+        }
     }
 }
 
@@ -289,11 +292,12 @@ struct Event<'a> {
     distinct_id: &'a RawValue,
     #[serde(borrow)]
     timestamp: &'a RawValue,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     properties: Pairs<'a>,
 }
 
 /// The fields of an object, unread.
+#[derive(Default)]
 struct Pairs<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
