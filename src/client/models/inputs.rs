@@ -522,6 +522,7 @@ setters! {
 }
 
 fn named(field: &str, value: impl Into<Value>) -> Object {
+    // Not `from_iter`, which brings code to sort many into every program.
     let mut fields = Object::new();
     fields.insert(field.to_owned(), value.into());
     fields
