@@ -65,7 +65,7 @@ pub struct QueryPosition {
 }
 
 impl ApiError {
-    /// See [`PostHogError::missing_scope`].
+    /// See [`PostHogError::missing_scope`](crate::PostHogError::missing_scope).
     pub fn missing_scope(&self) -> Option<&str> {
         if self.status != 403 {
             return None;
@@ -79,7 +79,7 @@ impl ApiError {
             })
     }
 
-    /// See [`PostHogError::query_position`].
+    /// See [`PostHogError::query_position`](crate::PostHogError::query_position).
     pub fn query_position(&self) -> Option<QueryPosition> {
         let said = |name: &str| self.extra.as_ref()?.get(name)?.as_u64();
         let told = QueryPosition {
