@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 ///
 /// Retried are 5xx, 429, 408 and transient transport errors. Before retry *n* the wait is
 /// `first_delay · 2ⁿ⁻¹`, lengthened by a random share of itself so that many clients do not return
-/// in step, and never above `max_delay`: the longest waits spread over its upper half. A `Retry-After` of the answer (seconds or an HTTP date) is a
-/// minimum, up to `max_delay`.
+/// in step, and never above `max_delay`: the longest waits spread over its upper half. A `Retry-After` of the
+/// answer (seconds or an HTTP date) is a minimum, up to `max_delay`.
 ///
 /// ```
 /// # use tracing_posthog::RetryPolicy;
