@@ -138,7 +138,8 @@ impl CaptureBuilder {
     }
 
     /// How many bytes of JSON travel in one request at most, before compression; a single larger event
-    /// travels alone. Default 5 MiB; PostHog takes 20 MiB.
+    /// travels alone. Default 5 MiB; PostHog takes 20 MiB. Never more than half of
+    /// [`queue_bytes`](Self::queue_bytes).
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.limits.batch_bytes = bytes;
         self
@@ -246,14 +247,17 @@ impl CaptureBuilder {
         self
     }
 
-    /// Hears of events that could not be delivered. Runs on the actor's thread; what it captures itself
-    /// is ignored.
+    /// Hears of events that could not be delivered: of batches that are kept, left to the disk or dropped,
+    /// and of single events that are dropped after they were taken, also by [`before_send`](Self::before_send).
+    /// What is not taken, such as at a full queue, is in [`stats`](CaptureHandle::stats) only.
+    /// Runs on the actor's thread; what it captures itself is ignored.
     pub fn on_error(mut self, hook: impl Fn(&CaptureError<'_>) + Send + Sync + 'static) -> Self {
         self.enrichment.hooks.on_error.push(Arc::new(hook));
         self
     }
 
-    /// Captures nothing: no thread is started, and events cost nothing.
+    /// Captures nothing: no thread is started, and events cost nothing. The settings are checked all the same,
+    /// the project API key included; [`CaptureHandle::disabled`] needs none.
     pub fn disabled(mut self) -> Self {
         self.disabled = true;
         self
@@ -278,7 +282,8 @@ impl CaptureBuilder {
     /// and outlives yours.
     ///
     /// # Errors
-    /// [`PostHogError::Config`] where the client has no project API key or a limit is zero;
+    /// [`PostHogError::Config`] where the client has no project API key, a limit or the flush interval is
+    /// zero, the compression is none that capture v0 takes, or the spool's directory is empty;
     /// [`PostHogError::Start`] where the system gives no thread or runtime.
     pub fn start(self) -> Result<CaptureHandle, PostHogError> {
         let start = |source| PostHogError::Start { source };
@@ -300,12 +305,13 @@ impl CaptureBuilder {
     }
 
     /// Starts the actor as a task of your runtime. When that runtime goes away first, what is not
-    /// delivered is dropped (left on disk, with a disk spool), and counted. End it with `shutdown().await`: a blocking call, or a guard's
-    /// drop, on the only thread of that runtime keeps the actor from running, and waits in vain. A disk
-    /// spool reads and writes its files within that task: prefer [`start`](Self::start) with one.
+    /// delivered is dropped (left on disk, with a disk spool), and counted. End it with `shutdown().await`:
+    /// a blocking call, or a guard's drop, on the only thread of that runtime keeps the actor from running,
+    /// and waits in vain. A disk spool reads and writes its files within that task: prefer
+    /// [`start`](Self::start) with one.
     ///
     /// # Errors
-    /// [`PostHogError::Config`] where the client has no project API key or a limit is zero.
+    /// [`PostHogError::Config`], as [`start`](Self::start).
     pub fn spawn_on(self, runtime: &tokio::runtime::Handle) -> Result<CaptureHandle, PostHogError> {
         let Some((handle, actor)) = self.actor()? else {
             return Ok(CaptureHandle::disabled());

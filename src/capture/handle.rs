@@ -291,7 +291,7 @@ impl CaptureHandle {
 
     /// Waits until everything captured so far is delivered or dropped, or until the flush timeout
     /// (default 10 s) is over; says which. Returns early where PostHog failed in all attempts and events
-    /// are kept to be tried again.
+    /// are kept to be tried again. What a disk spool took over from ended processes is not waited for.
     pub async fn flush(&self) -> FlushReport {
         let Some(shared) = &self.shared else {
             return FlushReport::default();
