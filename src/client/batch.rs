@@ -39,8 +39,9 @@ impl PostHogClient {
     /// Sends events now, and waits for the answer: no queue, no actor. For imports and jobs that must
     /// know. Many events travel in several requests, one after the other; an event that PostHog would
     /// refuse is left out and counted, and costs no other. The settings of an
-    /// [`EventCaptureBackend`](crate::EventCaptureBackend) (default properties, hooks, limits) do not
-    /// count here; requests hold up to 100 events and 5 MiB of JSON, and PostHog looks up no places.
+    /// [`EventCaptureBackend`](crate::EventCaptureBackend) (default properties, hooks, limits, protocol)
+    /// do not count here; requests go by capture v0 with gzip, hold up to 100 events and 5 MiB of JSON, and
+    /// PostHog looks up no places.
     ///
     /// # Errors
     /// [`PostHogError::Config`] without a project API key. What happens to the events is in the summary.
