@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 /// Events that were captured, in memory: no actor, no thread, no network.
 ///
 /// They go through the same encoding as those that are sent, so what a test sees is what PostHog would
-/// get. Holds up to 100,000 events that were not looked at.
+/// get, but for what a [`CaptureBuilder`](crate::CaptureBuilder) adds: default properties and hooks. For
+/// these use a [`PostHogServer`](super::PostHogServer). Holds up to 100,000 events that were not looked at;
+/// a flush reports these as pending.
 ///
 /// ```
 /// use tracing_posthog::Event;

@@ -33,7 +33,7 @@ pub struct RecordedRequest {
     pub query: Option<String>,
     /// Header names in lower case, with their values, in the order they came.
     pub headers: Vec<(String, String)>,
-    /// The body, unpacked where it was gzip. A body that does not unpack is
+    /// The body, unpacked. A body that does not unpack is
     /// kept as it came.
     pub body: Vec<u8>,
     /// Bytes of the body on the wire, before unpacking.
