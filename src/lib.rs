@@ -22,7 +22,7 @@
 //! # Who did it
 //!
 //! The id of a person stands on a span, once, and everything within belongs to them: nested calls, other
-//! layers of the program, and tasks that carry the span.
+//! modules and crates, and tasks that carry the span.
 //!
 //! ```
 //! use tracing::{Instrument, info, instrument};
@@ -125,7 +125,7 @@
 //!
 //! # What you can rely on
 //!
-//! - Capturing does no I/O, never waits for PostHog and never panics.
+//! - Capturing does no I/O, never waits for PostHog (unless you choose [`QueuePolicy::Block`]) and never panics.
 //! - The queue is bounded, in events and bytes. What does not fit, or cannot be delivered, is dropped and
 //!   counted by reason: `captured + recovered = delivered + dropped + queued + in_flight + spooled` in every
 //!   [`stats`](CaptureHandle::stats); `recovered` and `spooled` are of the disk spool.
@@ -146,7 +146,10 @@
 //! - `rate-limit`: a client-side limit of requests by class of endpoint.
 //! - `spool`: what cannot be delivered now goes to disk ([`Spool`]), and is delivered later, by this process or the
 //!   next.
-//! - `metrics`: what became of events, published through the [`metrics`](https://docs.rs/metrics) facade.
+//! - `brotli`, `zstd`: these compressions, for capture v1 ([`CaptureProtocol`], [`Compression`]); `zstd` builds C
+//!   code.
+//! - `metrics`: what became of events, published through the [`metrics`](https://docs.rs/metrics) facade, as
+//!   `posthog_events_captured_total`, `posthog_events_delivered_total` and more; the README lists them.
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
 //!
