@@ -159,3 +159,25 @@ fn keys_and_data_show_in_no_debug_output_no_error_and_no_diagnostic() {
         assert_eq!(line, None, "{secret}");
     }
 }
+
+#[test]
+fn a_key_of_another_shape_is_redacted() {
+    let server = PostHogServer::start().unwrap();
+    server.answer_with(|_| {
+        Some(Answer::status(400).body("bad api_key 'legacy-token-of-ours-1234' in request"))
+    });
+    let client = PostHogClient::builder()
+        .project_api_key("legacy-token-of-ours-1234")
+        .host(server.url())
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let summary = runtime
+        .block_on(client.capture_batch([tracing_posthog::Event::new("a").distinct_id("u")]))
+        .unwrap();
+    let text = format!("{} {:?}", summary.errors[0], summary.errors[0]);
+    assert!(!text.contains("legacy-token"), "{text}");
+}

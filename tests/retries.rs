@@ -4,7 +4,10 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer};
@@ -478,4 +481,51 @@ async fn a_call_that_is_cancelled_leaves_the_client_usable() {
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     assert_eq!(ask(&client).await.unwrap(), json!({"id": 7}));
+}
+
+#[test]
+fn a_final_status_is_final_although_its_body_breaks_off() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let n = Arc::new(AtomicUsize::new(0));
+    let count = n.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            count.fetch_add(1, SeqCst);
+            let mut buf = [0; 65536];
+            let _ = stream.read(&mut buf);
+            let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nno");
+        }
+    });
+    let client = client_at(url).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let summary = runtime
+        .block_on(client.capture_batch([Event::new("a").distinct_id("u")]))
+        .unwrap();
+    assert_eq!(summary.errors.len(), 1);
+    assert_eq!(n.load(SeqCst), 1);
+}
+
+#[test]
+fn a_connection_that_was_not_made_in_time_was_not_made() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let client = client_at(url)
+        .connect_timeout(ms(100))
+        .retry(RetryPolicy::none())
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let summary = runtime
+        .block_on(client.capture_batch([Event::new("a").distinct_id("u")]))
+        .unwrap();
+    let text = format!("{:?}", summary.errors);
+    assert!(text.contains("kind: Connect,"), "{text}");
 }

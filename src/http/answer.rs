@@ -1,7 +1,7 @@
 //! Reading answers as JSON, and saying what is wrong with those that do not fit.
 
 use super::Http;
-use crate::error::{PostHogError, excerpt, markup, without_keys};
+use crate::error::{PostHogError, excerpt, markup};
 use serde::de::{DeserializeOwned, Error as _};
 
 impl Http {
@@ -33,9 +33,9 @@ impl Http {
                 let at = offset(text, &source);
                 let field = match path(&text[..at], &source) {
                     path if path.is_empty() => path,
-                    path => format!(" at {}", excerpt(&without_keys(&path, self.key()), 200)),
+                    path => format!(" at {}", excerpt(&self.clean(&path), 200)),
                 };
-                let near = without_keys(&near(text, at), self.key());
+                let near = self.clean(&near(text, at));
                 let problem = match source.is_data() {
                     true => "is not of the type asked for",
                     false => "cannot be read as JSON",
@@ -48,7 +48,7 @@ impl Http {
         };
         // The library quotes the value that it did not like, whatever its length.
         let said = source.to_string();
-        let clean = excerpt(&without_keys(&excerpt(&said, 1_000), self.key()), 500);
+        let clean = excerpt(&self.clean(&excerpt(&said, 1_000)), 500);
         let source = match clean == said {
             true => source,
             false => serde_json::Error::custom(clean),

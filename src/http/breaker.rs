@@ -51,7 +51,7 @@ impl CircuitBreaker {
     /// How long it stays open before one probe is let through, at least; a random share of up to a
     /// quarter comes on top, so that many processes do not return in step. Default 30 s.
     pub fn cool_down(mut self, cool_down: Duration) -> Self {
-        self.cool_down = cool_down;
+        self.cool_down = cool_down.min(super::ENDLESS);
         self
     }
 }

@@ -27,6 +27,9 @@ use tracing::{Instrument, Span, debug, debug_span};
 pub(crate) const USER_AGENT_VALUE: &str =
     concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
+/// As long as no program runs: more, added to now, may overflow.
+pub(crate) const ENDLESS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Answers larger than this are not read.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -142,6 +145,8 @@ pub(crate) struct Http {
     pub(crate) client: Mutex<Option<reqwest::Client>>,
     pub(crate) hosts: Hosts,
     pub(crate) personal_key: Option<Secret>,
+    /// Never sent from here; known only to be taken out of what PostHog says.
+    pub(crate) project_key: Option<Secret>,
     pub(crate) headers: HeaderMap,
     pub(crate) retry: RetryPolicy,
     pub(crate) breaker: Breaker,
@@ -215,14 +220,17 @@ impl Http {
                 attempt,
                 status = Empty,
             );
-            let Failure { outcome, mut error } =
-                match self.attempt(&call, attempt).instrument(span).await {
-                    Ok(answer) => {
-                        permit.answered();
-                        return Ok(answer);
-                    }
-                    Err(failure) => failure,
-                };
+            let Failure { outcome, mut error } = match self
+                .attempt(&call, attempt, &span)
+                .instrument(span.clone())
+                .await
+            {
+                Ok(answer) => {
+                    permit.answered();
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
             let delay = delays.next().unwrap_or(self.retry.max_delay);
             let mut decision = self.retry.decide(attempt, call.idempotent, &outcome, delay);
             if matches!(call.body, Body::Once { .. }) {
@@ -258,7 +266,7 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Answer, Failure> {
+    async fn attempt(&self, call: &Call<'_>, attempt: u32, span: &Span) -> Result<Answer, Failure> {
         let transport = |kind, source: Option<Box<dyn std::error::Error + Send + Sync>>| Failure {
             outcome: Outcome::Transport(kind),
             error: PostHogError::RequestError(Box::new(RequestError {
@@ -291,7 +299,8 @@ impl Http {
                 .map_err(failed)?,
         };
         let status = answer.status();
-        Span::current().record("status", status.as_u16());
+        // Not `Span::current()`: where nobody wants this span, that is one of the caller's.
+        span.record("status", status.as_u16());
         let retry_after = answer
             .headers()
             .get(RETRY_AFTER)
@@ -303,8 +312,8 @@ impl Http {
                 rest: Some(answer),
             });
         }
+        let mut body = BytesMut::new();
         let reading = async {
-            let mut body = BytesMut::new();
             while let Some(chunk) = answer
                 .chunk()
                 .await
@@ -322,15 +331,17 @@ impl Http {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(body)
+            Ok(())
         };
-        let body = match call.take {
-            Take::Whole => reading.await?,
+        let read = match call.take {
+            Take::Whole => reading.await,
             Take::AsItComes => tokio::time::timeout(self.attempt_timeout, reading)
                 .await
-                .map_err(|_| late())??,
+                .unwrap_or_else(|_| Err(late())),
         };
         if status.is_success() {
+            // A refusal stands in its status, however much of its words came through.
+            read?;
             return match call.judge.map_or(Ok(Judgement::Done), |judge| judge(&body)) {
                 Ok(Judgement::Done) => Ok(body.freeze().into()),
                 Ok(Judgement::Again) => Err(Failure {
@@ -353,7 +364,7 @@ impl Http {
                 status.as_u16(),
                 &body,
                 attempt,
-                self.key(),
+                self,
             ))),
         })
     }
@@ -403,8 +414,14 @@ impl Http {
         })
     }
 
-    fn key(&self) -> Option<&str> {
-        self.personal_key.as_ref().map(Secret::reveal)
+    /// `text` without keys.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        let [one, other] =
+            [&self.personal_key, &self.project_key].map(|k| k.as_ref().map(Secret::reveal));
+        match other {
+            Some(other) => without_keys(&text.replace(other, "[redacted]"), one),
+            None => without_keys(text, one),
+        }
     }
 
     fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
@@ -455,10 +472,10 @@ async fn hurry(signal: &mut Option<watch::Receiver<bool>>) {
 }
 
 pub(crate) fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
-    if e.is_timeout() {
-        RequestErrorKind::Timeout
-    } else if e.is_connect() {
+    if e.is_connect() {
         RequestErrorKind::Connect
+    } else if e.is_timeout() {
+        RequestErrorKind::Timeout
     } else if e.is_builder() || e.is_redirect() {
         RequestErrorKind::Setup
     } else {
@@ -466,29 +483,26 @@ pub(crate) fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
     }
 }
 
-fn api_error(
-    call: &Call<'_>,
-    status: u16,
-    body: &[u8],
-    attempts: u32,
-    key: Option<&str>,
-) -> ApiError {
+fn api_error(call: &Call<'_>, status: u16, body: &[u8], attempts: u32, http: &Http) -> ApiError {
     let text = String::from_utf8_lossy(body);
     let mut account = Account::read(&text);
     // A proxy that shows the request it failed on shows the key.
-    let clean = |text: &str| without_keys(text, key);
+    let clean = |text: &str| http.clean(text);
+    let clean_all = |text: Option<String>| text.map(|text| clean(&text));
     for complaint in &mut account.list {
         complaint.detail = clean(&complaint.detail);
+        complaint.code = clean_all(complaint.code.take());
+        complaint.attr = clean_all(complaint.attr.take());
     }
     ApiError {
         operation: call.operation,
         method: call.method.to_string(),
         path: call.path.to_owned(),
         status,
-        kind: account.kind,
-        code: account.code,
+        kind: clean_all(account.kind),
+        code: clean_all(account.code),
         detail: clean(&account.detail),
-        attr: account.attr,
+        attr: clean_all(account.attr),
         extra: account.extra,
         list: account.list,
         body: excerpt(&clean(&excerpt(&text, 3_000)), 2_000),

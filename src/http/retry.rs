@@ -116,7 +116,8 @@ impl RetryPolicy {
         }
         // The server's wish is a floor and the backoff comes on top of it, so that clients which
         // were all told the same second do not come back in the same instant.
-        Decision::RetryIn((at_least.min(self.max_delay) + delay).min(self.max_delay))
+        let wait = at_least.min(self.max_delay).saturating_add(delay);
+        Decision::RetryIn(wait.min(self.max_delay))
     }
 }
 
