@@ -49,7 +49,12 @@ impl EventCaptureBackend {
         if self.replays() {
             return None;
         }
-        let mut batch = self.parts.disk.as_mut()?.next();
+        let disk = self.parts.disk.as_mut()?;
+        let mut batch = disk.next();
+        if batch.is_none() && disk.has_waiting() {
+            // They cannot be read now.
+            self.pause.lengthen();
+        }
         self.settle_losses();
         if let Some(batch) = &mut batch
             && batch.file.is_none()

@@ -21,6 +21,7 @@ use disk::{Owner, new_owner, private_directory, write_file};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -32,6 +33,8 @@ use tracing::warn;
 const EVERY: Duration = Duration::from_secs(30);
 /// What a file takes at least.
 const BLOCK: u64 = 4 << 10;
+/// After so many files that cannot be read, the others are taken for no better.
+const UNREADABLE: u32 = 4;
 /// A file, ordered by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
@@ -94,12 +97,18 @@ pub(crate) struct Store {
     next_look: Option<Instant>,
     lost: Vec<Lost>,
     said_failing: bool,
+    said_unreadable: bool,
     said_damaged: bool,
 }
 
 impl Store {
     /// `identity` tells projects apart; only its hash is written anywhere.
     pub(crate) fn new(spool: Spool, identity: &str, counters: Arc<Counters>) -> Self {
+        // Where the process works may change.
+        let spool = match std::path::absolute(&spool.directory) {
+            Ok(directory) => Spool { directory, ..spool },
+            Err(_) => spool,
+        };
         let project = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, identity.as_bytes());
         Self {
             project: spool.directory.join(project.to_string()),
@@ -118,6 +127,7 @@ impl Store {
             next_look: None,
             lost: Vec::new(),
             said_failing: false,
+            said_unreadable: false,
             said_damaged: false,
         }
     }
@@ -168,7 +178,13 @@ impl Store {
 
     /// Writes a batch that is in memory.
     pub(crate) fn write(&mut self, batch: &Batch, durability: Durability) -> io::Result<FileId> {
-        let id = self.put(batch, Some(batch.seq), self.now(), durability)?;
+        let lines = self.lines(batch)?;
+        if !self.make_room(on_disk(&lines)) {
+            self.full = true;
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let id = self.put(batch, &lines, Some(batch.seq), self.now(), durability)?;
+        self.last_created = id.created;
         self.counters
             .spool
             .persisted
@@ -182,7 +198,9 @@ impl Store {
             Some(entry) => entry.first,
             None => Some(batch.seq),
         };
-        self.put(batch, first, of.created, Durability::Written)
+        let lines = self.lines(batch)?;
+        // Without making room: what it stands for goes at once.
+        self.put(batch, &lines, first, of.created, Durability::Written)
     }
 
     /// The batch is no longer in memory: its file waits for its turn.
@@ -192,6 +210,8 @@ impl Store {
         {
             entry.state = Use::Waiting;
             self.waiting += 1;
+            // It may go for what comes.
+            self.full &= self.spool.when_full == SpoolPolicy::DropNewest;
         }
     }
 
@@ -208,16 +228,30 @@ impl Store {
         self.publish();
     }
 
-    /// The oldest file that waits.
+    /// The oldest file that waits and can be read.
     pub(crate) fn next(&mut self) -> Option<Batch> {
         self.expire();
-        while self.waiting > 0 {
-            let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
-            let (id, _) = self.files.iter().find(waits)?;
-            let id = *id;
-            if let Some(batch) = self.read(id) {
-                return Some(batch);
+        let mut unreadable = 0;
+        let mut next = self.oldest_waiting();
+        while let Some(id) = next {
+            match self.read(id) {
+                Ok(Some(batch)) => {
+                    self.said_unreadable = false;
+                    return Some(batch);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    // It waits on. Others may be better off, or it is the same with all.
+                    self.cannot_read(&error);
+                    unreadable += 1;
+                    if unreadable == UNREADABLE {
+                        return None;
+                    }
+                }
             }
+            let after = (Bound::Excluded(id), Bound::Unbounded);
+            let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
+            next = self.files.range(after).find(waits).map(|(id, _)| *id);
         }
         None
     }
@@ -244,11 +278,8 @@ impl Store {
     }
 
     fn now(&self) -> u64 {
-        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         // A clock that steps back does not change the order.
-        u64::try_from(since.as_millis())
-            .unwrap_or(u64::MAX)
-            .max(self.last_created)
+        clock().max(self.last_created)
     }
 
     fn path(&self, id: FileId) -> Option<PathBuf> {
@@ -260,27 +291,28 @@ impl Store {
         Some(self.owners.get(&id.owner)?.path.join(name.to_string()))
     }
 
-    fn put(
-        &mut self,
-        batch: &Batch,
-        first: Option<u64>,
-        created: u64,
-        durability: Durability,
-    ) -> io::Result<FileId> {
+    /// What a batch is on disk, where there can be a file of it now.
+    fn lines(&mut self, batch: &Batch) -> io::Result<Vec<u8>> {
         if self.retry_at.is_some_and(|at| at > Instant::now()) {
             return Err(io::ErrorKind::Other.into());
         }
         let lines = file::write(batch);
-        let bytes = (lines.len() as u64).next_multiple_of(BLOCK);
-        if bytes > MAX_FILE.min(self.spool.max_bytes) {
+        if on_disk(&lines) > MAX_FILE.min(self.spool.max_bytes) {
             let error = io::Error::from(io::ErrorKind::FileTooLarge);
             self.failed(&error);
             return Err(error);
         }
-        if !self.make_room(bytes) {
-            self.full = true;
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
+        Ok(lines)
+    }
+
+    fn put(
+        &mut self,
+        batch: &Batch,
+        lines: &[u8],
+        first: Option<u64>,
+        created: u64,
+        durability: Durability,
+    ) -> io::Result<FileId> {
         let seq = self.seq;
         let name = Name {
             created,
@@ -288,7 +320,7 @@ impl Store {
             events: batch.len() as u64,
         };
         let written = self.own().and_then(|(owner, path)| {
-            write_file(&path, &name.to_string(), &lines, durability)?;
+            write_file(&path, &name.to_string(), lines, durability)?;
             Ok(owner)
         });
         let owner = match written {
@@ -299,7 +331,6 @@ impl Store {
             }
         };
         self.seq += 1;
-        self.last_created = self.last_created.max(created);
         (self.retry_at, self.said_failing) = (None, false);
         let id = FileId {
             created,
@@ -308,7 +339,7 @@ impl Store {
         };
         let entry = Entry {
             events: name.events,
-            bytes,
+            bytes: on_disk(lines),
             first,
             state: Use::InMemory,
         };
@@ -383,7 +414,8 @@ impl Store {
 
     fn expire(&mut self) {
         let age = u64::try_from(self.spool.max_age.as_millis()).unwrap_or(u64::MAX);
-        let last = self.now().saturating_sub(age);
+        // By the clock as it is: a file from the future makes no other old.
+        let last = clock().saturating_sub(age);
         while let Some(oldest) = self.oldest_waiting().filter(|id| id.created < last) {
             self.lose(oldest, DropReason::Expired);
         }
@@ -510,11 +542,32 @@ impl Store {
         }
     }
 
+    fn cannot_read(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.said_unreadable, true) {
+            warn!(
+                target: "tracing_posthog::capture",
+                %error,
+                directory = %self.spool.directory.display(),
+                "a file of the spool cannot be read now; it is tried again later",
+            );
+        }
+    }
+
     fn publish(&self) {
         let counters = &self.counters.spool;
         counters.files.store(self.files.len() as u64, Relaxed);
         counters.bytes.store(self.bytes, Relaxed);
     }
+}
+
+/// Bytes that a file takes.
+fn on_disk(lines: &[u8]) -> u64 {
+    (lines.len() as u64).next_multiple_of(BLOCK)
+}
+
+fn clock() -> u64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Store {

@@ -5,8 +5,8 @@ use super::{BLOCK, FileId, Lost, Store, Use};
 use crate::capture::batch::Batch;
 use crate::capture::spool::file;
 use crate::capture::stats::DropReason;
-use std::fs;
 use std::sync::atomic::Ordering::Relaxed;
+use std::{fs, io};
 use tracing::warn;
 
 /// Larger files are not read: none of ours is.
@@ -15,21 +15,41 @@ pub(super) const MAX_FILE: u64 = 64 << 20;
 const DAMAGED_BYTES: u64 = 16 << 20;
 const DAMAGED: &str = "damaged";
 
+/// Whether reading it again would end in the same way.
+fn is_final(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, IsADirectory, NotADirectory, NotFound};
+    matches!(
+        error.kind(),
+        FileTooLarge | IsADirectory | NotADirectory | NotFound
+    )
+}
+
 impl Store {
-    /// Reads a file that waits. What of it cannot be read is set aside; `None` where that is all.
-    pub(super) fn read(&mut self, id: FileId) -> Option<Batch> {
-        let path = self.path(id)?;
-        let small = fs::metadata(&path).is_ok_and(|m| m.len() <= MAX_FILE);
-        let bytes = match small.then(|| fs::read(&path)) {
-            Some(Ok(bytes)) => bytes,
-            _ => {
+    /// Reads a file that waits. What of it is damaged is set aside; `None` where that is all.
+    ///
+    /// # Errors
+    /// Why it cannot be read now; it may be in a while, as with a process that is out of file descriptors.
+    pub(super) fn read(&mut self, id: FileId) -> io::Result<Option<Batch>> {
+        let Some(path) = self.path(id) else {
+            return Ok(None);
+        };
+        let read = fs::metadata(&path).and_then(|m| match m.len() <= MAX_FILE {
+            true => fs::read(&path),
+            false => Err(io::ErrorKind::FileTooLarge.into()),
+        });
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) if is_final(&error) => {
                 self.set_aside(id, None);
                 self.lose(id, DropReason::Damaged);
-                return None;
+                return Ok(None);
             }
+            Err(error) => return Err(error),
         };
         let mut lines = file::read(&bytes);
-        let entry = self.files.get_mut(&id)?;
+        let Some(entry) = self.files.get_mut(&id) else {
+            return Ok(None);
+        };
         let most = usize::try_from(entry.events).unwrap_or(usize::MAX);
         if lines.events.len() > most {
             // Somebody added lines that nobody captured.
@@ -40,18 +60,19 @@ impl Store {
         if lines.events.is_empty() {
             self.set_aside(id, Some(&bytes));
             self.lose(id, DropReason::Damaged);
-            return None;
+            return Ok(None);
         }
         let mut batch = Batch::of_events(first.unwrap_or(u64::MAX), lines.events);
         batch.home = home;
         batch.file = Some(id);
+        // From here on it is not the oldest that waits, which could go for the room of its own repair.
+        entry.state = Use::Sending;
+        self.waiting -= 1;
         if intact {
-            entry.state = Use::Sending;
-            self.waiting -= 1;
-            return Some(batch);
+            return Ok(Some(batch));
         }
         self.set_aside(id, Some(&lines.damaged.join(&b'\n')));
-        self.repair(id, batch)
+        Ok(self.repair(id, batch))
     }
 
     /// Puts a file of what could be read in the place of a damaged one. Where the disk takes none, the
