@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer, Recording};
@@ -537,4 +538,47 @@ fn try_capture_in_a_hook_is_refused() {
     posthog.shutdown_blocking(LONG);
     assert_eq!(refusals.recv().unwrap(), Err(TryCaptureError::WithinHook));
     assert_eq!(posthog.stats().delivered, 1);
+}
+
+#[test]
+fn many_too_large_events_are_one_warning() {
+    let server = server();
+    server.answer_with(|_| Some(Answer::status(413)));
+    let (told, _listening) = Diagnostics::listen();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+    for n in 0..100 {
+        posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));
+    }
+    runtime.block_on(posthog.flush());
+    assert_eq!(told.warnings().len(), 1);
+}
+
+#[test]
+fn taking_turns_is_one_warning() {
+    let server = server();
+    let n = AtomicUsize::new(0);
+    server.answer_with(move |_| {
+        n.fetch_add(1, SeqCst)
+            .is_multiple_of(2)
+            .then(|| Answer::status(400))
+    });
+    let (told, _listening) = Diagnostics::listen();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let posthog = capture_to(&server)
+        .batch_events(1)
+        .requests_in_flight(1)
+        .spawn_on(runtime.handle())
+        .unwrap();
+    for n in 0..100 {
+        posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));
+    }
+    runtime.block_on(posthog.flush());
+    assert_eq!(told.warnings().len(), 1);
 }

@@ -293,3 +293,32 @@ fn the_end_of_a_cool_down_is_never_missed() {
     }
     assert_settled(&posthog.stats());
 }
+
+#[test]
+fn while_its_own_probe_is_under_way_it_sleeps() {
+    let server = server();
+    let n = AtomicUsize::new(0);
+    server.answer_with(move |_| match n.fetch_add(1, SeqCst) {
+        0 => Some(Answer::status(503)),
+        _ => Some(Answer::accept().delay(ms(2000))),
+    });
+    let client = client_of(&server)
+        .retry(RetryPolicy::none())
+        .circuit_breaker(CircuitBreaker::after_failures(1).cool_down(ms(50)));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let posthog = capture_with(client)
+        .flush_interval(ms(20))
+        .spawn_on(runtime.handle())
+        .unwrap();
+    posthog.capture(Event::new("e").distinct_id("user_1"));
+    runtime.block_on(until("the probe", || server.requests().len() == 2));
+    let m = runtime.handle().metrics();
+    let before = m.worker_park_count(0);
+    // Watched for a second, of the two that PostHog takes.
+    runtime.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
+    let parks = m.worker_park_count(0) - before;
+    assert!(parks < 10, "it woke {parks} times");
+}

@@ -492,3 +492,12 @@ fn what_a_hook_captures_is_ignored() {
     assert_eq!(names(&server.events()), ["invoice paid"]);
     assert_eq!(posthog.stats().captured, 1);
 }
+
+#[test]
+fn every_event_names_this_library_whatever_else_is_said() {
+    for event in [paid(), paid().property("$current_url", "/pricing")] {
+        let (server, _) = sent([event], |b| b.default_property("$lib", "another"));
+        let events = server.events();
+        assert_eq!(events[0].properties["$lib"], "tracing-posthog");
+    }
+}

@@ -426,3 +426,41 @@ fn a_name_may_be_a_long_constant() {
     let event = one(|| info!(posthog.event = "x", { LONG } = 1));
     assert_eq!(event.properties[LONG], 1);
 }
+
+#[test]
+fn a_field_beside_an_error_may_have_the_name_of_its_sources() {
+    #[derive(Debug)]
+    struct Outer(fmt::Error);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let outer = Outer(fmt::Error);
+    let server = tracing_posthog::testing::PostHogServer::start().unwrap();
+    let client = tracing_posthog::PostHogClient::builder()
+        .project_api_key("phc_test")
+        .host(server.url())
+        .build()
+        .unwrap();
+    let handle = tracing_posthog::EventCaptureBackend::builder(client)
+        .start()
+        .unwrap();
+    let layer = tracing_posthog::PostHogLayer::new(handle.clone());
+    tracing::subscriber::with_default(registry().with(layer), || {
+        info!(
+            posthog.event = "e",
+            err = &outer as &dyn Error,
+            err.chain = 1
+        );
+    });
+    handle.shutdown_blocking(std::time::Duration::from_secs(30));
+    assert_eq!(server.duplicate_keys_seen(), 0);
+    let p = &server.events()[0].properties;
+    assert_eq!((&p["err"], &p["err.chain"]), (&json!("outer"), &json!(1)));
+}

@@ -491,3 +491,36 @@ fn captures_during_a_shutdown_are_delivered_or_counted() {
     );
     assert_eq!(server.event_count() as u64, stats.delivered);
 }
+
+#[test]
+fn a_flush_whose_actor_went_away_is_not_complete() {
+    let server = server();
+    server.answer_with(|_| Some(Answer::accept().delay(ms(5000))));
+    for flush in [true, false] {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+        for n in 0..10 {
+            posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));
+        }
+        let asking = posthog.clone();
+        let thread = std::thread::spawn(move || {
+            if flush {
+                asking.flush_blocking(LONG)
+            } else {
+                asking.shutdown_blocking(LONG)
+            }
+        });
+        wait_until("in flight", || posthog.stats().in_flight == 10);
+        drop(runtime);
+        let report = thread.join().unwrap();
+        assert!(
+            !report.is_complete(),
+            "flush {flush}: {report}; {}",
+            posthog.stats()
+        );
+    }
+}

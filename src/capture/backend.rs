@@ -6,6 +6,7 @@ mod fleet;
 mod flushes;
 mod lanes;
 mod pause;
+mod trouble;
 
 use super::batch::Batch;
 use super::builder::CaptureBuilder;
@@ -25,7 +26,7 @@ use flushes::{Flush, Shutdown};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use lanes::Turn;
 use pause::Pause;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
+use trouble::Trouble;
 
 /// The background actor that delivers captured events to PostHog.
 ///
@@ -102,20 +104,6 @@ pub(crate) struct Parts {
 
 type Sending = Pin<Box<dyn Future<Output = (Arc<Batch>, Sent)> + Send>>;
 
-/// PostHog has a few dozen reasons to refuse an event; more than this are noise.
-const REASONS_TOLD: usize = 64;
-
-/// What was said about failing deliveries, so that an episode is reported once.
-#[derive(Default)]
-struct Trouble {
-    keeping: bool,
-    spooling: bool,
-    dropping: bool,
-    rejected_status: Option<u16>,
-    /// Reasons for refusing single events, each told once.
-    refused: BTreeSet<String>,
-}
-
 enum Next {
     Order(Option<Control>),
     Settled(Arc<Batch>, Sent),
@@ -165,6 +153,8 @@ impl EventCaptureBackend {
         self.open_disk();
         loop {
             self.look_around(Duration::MAX);
+            // Also where something else woke it: what is overdue goes with the next free request.
+            self.on_tick();
             self.start_sends();
             self.stow();
             self.count_waiting();
@@ -307,8 +297,7 @@ impl EventCaptureBackend {
         for refused in refused {
             let freed = bytes.take().unwrap_or_default();
             self.account(batch.home, refused.events, freed, Err(refused.reason));
-            let told = &mut self.trouble.refused;
-            if told.len() < REASONS_TOLD && told.insert(refused.detail.clone()) {
+            if self.trouble.is_new_reason(&refused.detail) {
                 warn!(
                     target: "tracing_posthog::capture",
                     events = refused.events,
@@ -359,13 +348,9 @@ impl EventCaptureBackend {
         {
             shutdown.delivered += events;
         }
-        if self.trouble.keeping || self.trouble.spooling || self.trouble.dropping {
+        if self.trouble.end() {
             debug!(target: "tracing_posthog::capture", "PostHog takes events again");
         }
-        self.trouble = Trouble {
-            refused: std::mem::take(&mut self.trouble.refused),
-            ..Trouble::default()
-        };
         self.pause = Pause::default();
     }
 
@@ -385,11 +370,13 @@ impl EventCaptureBackend {
                 self.send_soon(parts);
             }
             None => {
-                warn!(
-                    target: "tracing_posthog::capture",
-                    bytes = batch.json.len(),
-                    "PostHog says that an event is too large; it is dropped",
-                );
+                if self.trouble.too_large.is_news() {
+                    warn!(
+                        target: "tracing_posthog::capture",
+                        bytes = batch.json.len(),
+                        "PostHog says that an event is too large; it is dropped",
+                    );
+                }
                 debug_assert_eq!(batch.len(), 1, "chunk {}", batch.seq);
                 self.drop_batch(&batch, DropReason::TooLarge, Some(error));
             }
@@ -402,7 +389,7 @@ impl EventCaptureBackend {
             return;
         };
         if self.parts.queue.is_crowded() && self.shutdown.is_none() {
-            if !std::mem::replace(&mut self.trouble.dropping, true) {
+            if self.trouble.dropping.is_news() {
                 warn!(
                     target: "tracing_posthog::capture",
                     %error,
@@ -416,7 +403,7 @@ impl EventCaptureBackend {
             };
             return self.drop_batch(&batch, reason, Some(error));
         }
-        if !std::mem::replace(&mut self.trouble.keeping, true) {
+        if self.trouble.keeping.is_news() {
             warn!(
                 target: "tracing_posthog::capture",
                 %error,
@@ -436,9 +423,7 @@ impl EventCaptureBackend {
     }
 
     fn warn_rejected(&mut self, error: &PostHogError) {
-        let status = error.status();
-        if self.trouble.rejected_status != status || status.is_none() {
-            self.trouble.rejected_status = status;
+        if self.trouble.is_new_status(error.status()) {
             warn!(
                 target: "tracing_posthog::capture",
                 %error,
@@ -498,7 +483,7 @@ impl EventCaptureBackend {
             return None;
         }
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
-        if !may_send && !full {
+        if !may_send && self.in_flight.is_empty() {
             let wait = self.parts.client.breaker_wait().unwrap_or_default();
             // Zero: somebody else's probe is under way.
             at_latest(Instant::now() + wait.max(Duration::from_millis(20)));

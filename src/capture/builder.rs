@@ -11,6 +11,7 @@ use super::quiet::{Quiet, Quietly};
 use super::wire::{CaptureProtocol, Compression, Migration, Wire};
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
+use crate::http::ENDLESS;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -418,7 +419,7 @@ impl CaptureBuilder {
             hooks,
             disk,
             batch_bytes,
-            interval: self.flush_interval,
+            interval: self.flush_interval.min(ENDLESS),
             max_in_flight: self.in_flight,
             shutdown_timeout: self.shutdown_timeout,
         });

@@ -397,8 +397,8 @@ impl Encoder {
             return;
         }
         for constant in &self.constants {
-            let said = (own(&constant.key) && !constant.key.starts_with("$lib"))
-                || defaults.iter().any(|d| d.key == constant.key)
+            let by_others = own(&constant.key) || defaults.iter().any(|d| d.key == constant.key);
+            let said = (by_others && !constant.key.starts_with("$lib"))
                 || (&*constant.key == "$geoip_disable" && geoip.is_some());
             if !said {
                 out.extend_from_slice(&constant.json);

@@ -298,7 +298,7 @@ impl CaptureHandle {
         };
         let (reply, answer) = oneshot::channel();
         match shared.ask_flush(shared.flush_timeout, Reply::Future(reply)) {
-            Ok(()) => answer.await.unwrap_or_else(|_| shared.left()),
+            Ok(line) => answer.await.unwrap_or_else(|_| shared.left(line)),
             Err(report) => report,
         }
     }
@@ -311,7 +311,7 @@ impl CaptureHandle {
         };
         let (reply, answer) = blocking::sync_channel(1);
         match shared.ask_flush(timeout, Reply::Thread(reply)) {
-            Ok(()) => shared.wait(&answer, timeout),
+            Ok(line) => shared.wait(&answer, timeout, line),
             Err(report) => report,
         }
     }
@@ -325,7 +325,7 @@ impl CaptureHandle {
         };
         let (reply, answer) = oneshot::channel();
         match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply)) {
-            Ok(()) => answer.await.unwrap_or_else(|_| shared.left()),
+            Ok(line) => answer.await.unwrap_or_else(|_| shared.left(line)),
             Err(report) => report,
         }
     }
@@ -338,7 +338,7 @@ impl CaptureHandle {
         };
         let (reply, answer) = blocking::sync_channel(1);
         match shared.ask_shutdown(timeout, Reply::Thread(reply)) {
-            Ok(()) => shared.wait(&answer, timeout),
+            Ok(line) => shared.wait(&answer, timeout, line),
             Err(report) => report,
         }
     }
@@ -406,7 +406,7 @@ impl Shared {
         give_scratch(record.into_bytes());
     }
 
-    fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<(), FlushReport> {
+    fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<Sealed, FlushReport> {
         let line = self.queue.seal();
         let pending = FlushReport {
             pending: line.open,
@@ -421,33 +421,51 @@ impl Shared {
             reply,
         };
         // A closed channel: the actor has ended, and nothing is open any more.
-        self.control.send(ask).map_err(|_| self.left())
+        self.control.send(ask).map_err(|_| self.left(line))?;
+        Ok(line)
     }
 
-    fn ask_shutdown(&self, timeout: Duration, reply: Reply) -> Result<(), FlushReport> {
+    fn ask_shutdown(&self, timeout: Duration, reply: Reply) -> Result<Sealed, FlushReport> {
         self.queue.close();
+        let line = self.queue.seal();
         self.control
             .send(Control::Shutdown { timeout, reply })
-            .map_err(|_| self.left())?;
+            .map_err(|_| self.left(line))?;
         if is_quiet() {
-            return Err(self.left());
+            return Err(self.left(line));
         }
-        Ok(())
+        Ok(line)
     }
 
-    fn wait(&self, answer: &blocking::Receiver<FlushReport>, timeout: Duration) -> FlushReport {
+    fn wait(
+        &self,
+        answer: &blocking::Receiver<FlushReport>,
+        timeout: Duration,
+        line: Sealed,
+    ) -> FlushReport {
         // The actor keeps the time itself; the rest is for its answer to come through.
         answer
             .recv_timeout(timeout.saturating_add(Duration::from_millis(500)))
-            .unwrap_or_else(|_| self.left())
+            .unwrap_or_else(|_| self.left(line))
     }
 
-    fn left(&self) -> FlushReport {
+    /// What became of the events before the line, where the actor does not say.
+    fn left(&self, line: Sealed) -> FlushReport {
         let c = self.queue.counts();
+        let mut rest = line.open;
+        let mut of_rest = |events: u64| {
+            let events = events.min(rest);
+            rest -= events;
+            events
+        };
+        let delivered = of_rest(c.delivered_here.saturating_sub(line.delivered));
+        let pending = of_rest(c.queued + c.in_flight);
+        let spooled = of_rest(c.spooled_here);
         FlushReport {
-            pending: c.queued + c.in_flight,
-            spooled: c.spooled_here,
-            ..FlushReport::default()
+            delivered,
+            dropped: rest,
+            pending,
+            spooled,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::record::millis;
 use super::stats::{DropReason, Dropped};
+use crate::http::ENDLESS;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -344,7 +345,7 @@ impl Queue {
             // Larger than all of the room there can be: nothing would help it.
             _ if bytes > self.limits.bytes => {}
             QueuePolicy::Block { timeout } => {
-                let until = Instant::now() + timeout;
+                let until = Instant::now() + timeout.min(ENDLESS);
                 while !state.closed && !self.fits(&state, bytes) {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -384,8 +385,9 @@ impl Queue {
     fn append(&self, state: &mut State, record: &[u8], at: SystemTime) {
         let open = state.chunks.back_mut().filter(|chunk| {
             !chunk.sealed
-                && chunk.len() < self.limits.batch_events
-                && (chunk.len() == 0 || chunk.byte_len() + record.len() <= self.limits.batch_bytes)
+                // Dropped ones count: their room is given back with the chunk.
+                && chunk.entries.len() < self.limits.batch_events
+                && chunk.bytes.len() + record.len() <= self.limits.batch_bytes
         });
         match open {
             Some(chunk) => chunk.push(record, at),

@@ -81,7 +81,9 @@ impl Site {
             Name {
                 slot,
                 key,
-                unique: meanings.iter().filter(|m| **m == (slot, key)).count() == 1,
+                unique: meanings.iter().filter(|m| **m == (slot, key)).count() == 1
+                    // An error's sources go by such a name, without a number.
+                    && !key.ends_with(".chain"),
                 json: json.into(),
             }
         };

@@ -143,7 +143,7 @@ impl EventCaptureBackend {
             shutdown.failed = true;
         }
         self.pause.lengthen();
-        if !std::mem::replace(&mut self.trouble.spooling, true) {
+        if self.trouble.spooling.is_news() {
             warn!(
                 target: "tracing_posthog::capture",
                 %error,
