@@ -147,12 +147,15 @@ async fn up_to_the_head_it_is_a_request_like_any_other() {
         .retry(RetryPolicy::none())
         .attempt_timeout(Duration::from_millis(300));
     let late = late.build().unwrap();
-    for stalled in [
-        Answer::stall(),
-        Answer::raw("HTTP/1.1 400 Bad\r\ncontent-length: 9\r\n\r\n"),
+    for (stalled, status) in [
+        (Answer::stall(), None),
+        (
+            Answer::raw("HTTP/1.1 400 Bad\r\ncontent-length: 9\r\n\r\n"),
+            Some(400),
+        ),
     ] {
         server.answer_next(stalled);
         let error = get(&late).send_for_stream().await.unwrap_err();
-        assert!(error.status().is_none(), "{error}");
+        assert_eq!(error.status(), status, "{error}");
     }
 }
