@@ -53,7 +53,8 @@ pub enum PostHogError {
         /// How long until the breaker lets a probe through; zero while a probe is under way.
         retry_in: Duration,
     },
-    /// A setting is wrong. Reported when a client, backend or layer is built, never later.
+    /// A setting is wrong. Reported when a client, backend or layer is built; what is wrong with a request
+    /// of the REST API, such as an id that cannot stand in a path, when it is sent.
     #[error("{setting}: {problem}")]
     #[non_exhaustive]
     Config {

@@ -252,3 +252,28 @@ async fn keys_are_in_no_error() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn keys_are_taken_out_of_all_that_posthog_says() {
+    let (server, client) = start();
+    let mut body = refusal("a", "b", "c phx_SecretKey123", json!("phx_SecretKey123"));
+    body["extra"] = json!({"headers": [{"authorization": "Bearer phx_SecretKey123"}]});
+    server.answer_next(Answer::status(400).json(body));
+    let e = get(&client).send().await.unwrap_err();
+    let said = format!("{e} {e:?}");
+    assert!(
+        !said.contains("SecretKey") && said.contains("Bearer [redacted]"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_nested_without_end_costs_little() {
+    let (server, client) = start();
+    server.answer_next(Answer::status(200).body("[".repeat(4 << 20)));
+    let e = get(&client).send_as::<Unit>().await.unwrap_err();
+    assert!(e.to_string().len() < 1_000, "{e}");
+}
+
+#[derive(Debug, Deserialize)]
+struct Unit;

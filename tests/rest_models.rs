@@ -918,3 +918,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_flag_is_never_sent_with_filters_that_posthog_ignores() {
+    let everyone = json!([{"properties": [], "rollout_percentage": 100}]);
+    let flag = NewFeatureFlag::new("k")
+        .variant("a", 50.0)
+        .variant("b", 50.0);
+    let filters = &write(flag)["filters"];
+    assert_eq!(filters["groups"], everyone);
+    assert_eq!(
+        filters["multivariate"]["variants"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let change = FeatureFlagChange::new().filters(FeatureFlagFilters::default());
+    assert_eq!(write(change), json!({"filters": {"groups": []}}));
+    let some = json!({"groups": [{"properties": [], "rollout_percentage": 5}]});
+    let change = FeatureFlagChange::new().filters(some.clone());
+    assert_eq!(write(change), json!({"filters": some}));
+}
+
+#[test]
+fn floats_are_read_and_written_as_they_were() {
+    let text = r#"{"rollout_percentage":37.433125956118964,"unknown":37.433125956118964}"#;
+    let flag: FeatureFlag = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&flag).unwrap(), text);
+}

@@ -266,6 +266,28 @@ async fn a_failure_in_the_background_tells_posthogs_words() {
 }
 
 #[tokio::test]
+async fn waits_of_any_length_are_settings_like_others() {
+    let (server, client) = start();
+    server.answer_next(answer(running("q1")));
+    for _ in 0..3 {
+        server.answer_next(answer(running("q1")));
+    }
+    let mut done = running("q1");
+    done["query_status"]["complete"] = true.into();
+    done["query_status"]["results"] = counts();
+    server.answer_next(answer(done));
+    let query = counting(&client).time_limit(Duration::MAX).run_async();
+    let start = Instant::now();
+    query
+        .poll(Duration::ZERO, Duration::ZERO)
+        .run()
+        .await
+        .unwrap();
+    // Four waits: asked without a pause, it would be over at once.
+    assert!(start.elapsed() >= Duration::from_millis(80));
+}
+
+#[tokio::test]
 async fn a_time_limit_cancels_and_says_so() {
     let (server, client) = start();
     // The first request sets up TLS, which takes a while.

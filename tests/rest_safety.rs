@@ -364,3 +364,26 @@ async fn the_key_goes_only_where_it_belongs_and_shows_nowhere() {
     assert_eq!(request.headers.iter().find(with_key), None);
     assert!(!request.path.contains("phx_") && !request.query.unwrap().contains("phx_"));
 }
+
+#[tokio::test]
+async fn a_header_of_ones_own_stands_beside_none_of_the_same_name() {
+    let server = PostHogServer::start().unwrap();
+    let client = builder(server.url())
+        .header("authorization", "Basic abc")
+        .header("content-type", "text/odd")
+        .build()
+        .unwrap();
+    server.answer_next(Answer::status(200).json(json!({})));
+    let request = client.request(Method::POST, "/api/projects/1/actions/");
+    let _: Value = request.body(&json!({"a": 1})).await.unwrap();
+    let sent = &server.requests()[0];
+    let all = |name: &str| {
+        let named = sent
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(all("authorization"), ["Bearer phx_secret"]);
+    assert_eq!(all("content-type"), ["application/json"]);
+}

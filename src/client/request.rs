@@ -154,7 +154,8 @@ impl<A, Q> Request<A, Q> {
         }
     }
 
-    /// Adds a query parameter of any name; it is percent-encoded. For what has no method of its own.
+    /// Sets a query parameter of any name, in place of an earlier value of that name; it is percent-encoded.
+    /// For what has no method of its own.
     pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.call.set(name.into(), value.to_string());
         self

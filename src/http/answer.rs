@@ -4,6 +4,9 @@ use super::Http;
 use crate::error::{PostHogError, excerpt, markup};
 use serde::de::{DeserializeOwned, Error as _};
 
+/// Deeper than JSON is read: what is wrong there has no place to be told.
+const DEEPEST: usize = 128;
+
 impl Http {
     /// Reads an answer as JSON; an empty one is `null`.
     pub(crate) fn read_json<A: DeserializeOwned>(
@@ -103,6 +106,9 @@ fn path(text: &[u8], error: &serde_json::Error) -> String {
     let mut rest = text;
     while let [first, after @ ..] = rest {
         rest = after;
+        if steps.len() > DEEPEST {
+            return String::new();
+        }
         match first {
             b'{' => {
                 steps.push(Step::Key(b""));

@@ -32,6 +32,8 @@ pub(crate) const ENDLESS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Answers larger than this are not read.
 const MAX_ANSWER: usize = 64 << 20;
+/// And of one that refuses.
+const MAX_REFUSAL: usize = 1 << 20;
 
 /// Which of PostHog's two bases a request goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,6 +331,10 @@ impl Http {
                 if body.len() + chunk.len() > MAX_ANSWER {
                     return Err(transport(RequestErrorKind::AnswerTooLarge, None));
                 }
+                if !status.is_success() && body.len() + chunk.len() > MAX_REFUSAL {
+                    // Enough to tell what is wrong.
+                    break;
+                }
                 body.extend_from_slice(&chunk);
             }
             Ok(())
@@ -384,6 +390,8 @@ impl Http {
             .request(call.method.clone(), url)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
             .headers(self.headers.clone());
+        // Those of one's own replace others of the same name, instead of standing beside them.
+        let own = |name, value: &HeaderValue| HeaderMap::from_iter([(name, value.clone())]);
         if call.take == Take::Whole {
             request = request.timeout(self.attempt_timeout);
         }
@@ -391,7 +399,7 @@ impl Http {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
                 .map_err(|e| Setup::Other(e.into()))?;
             bearer.set_sensitive(true);
-            request = request.header(AUTHORIZATION, bearer);
+            request = request.headers(own(AUTHORIZATION, &bearer));
         }
         Ok(match &call.body {
             Body::Empty => request,
@@ -399,7 +407,7 @@ impl Http {
                 content_type,
                 bytes,
             } => request
-                .header(CONTENT_TYPE, content_type)
+                .headers(own(CONTENT_TYPE, content_type))
                 .body(bytes.clone()),
             Body::PerAttempt(make) => {
                 let payload = make(attempt);
@@ -407,7 +415,7 @@ impl Http {
             }
             Body::Once { content_type, body } => {
                 match body.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                    Some(body) => request.header(CONTENT_TYPE, content_type).body(body),
+                    Some(body) => request.headers(own(CONTENT_TYPE, content_type)).body(body),
                     None => return Err(Setup::Other("the body was already sent".into())),
                 }
             }
@@ -484,28 +492,21 @@ pub(crate) fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
 }
 
 fn api_error(call: &Call<'_>, status: u16, body: &[u8], attempts: u32, http: &Http) -> ApiError {
-    let text = String::from_utf8_lossy(body);
-    let mut account = Account::read(&text);
     // A proxy that shows the request it failed on shows the key.
-    let clean = |text: &str| http.clean(text);
-    let clean_all = |text: Option<String>| text.map(|text| clean(&text));
-    for complaint in &mut account.list {
-        complaint.detail = clean(&complaint.detail);
-        complaint.code = clean_all(complaint.code.take());
-        complaint.attr = clean_all(complaint.attr.take());
-    }
+    let text = http.clean(&String::from_utf8_lossy(body));
+    let account = Account::read(&text);
     ApiError {
         operation: call.operation,
         method: call.method.to_string(),
         path: call.path.to_owned(),
         status,
-        kind: clean_all(account.kind),
-        code: clean_all(account.code),
-        detail: clean(&account.detail),
-        attr: clean_all(account.attr),
+        kind: account.kind,
+        code: account.code,
+        detail: account.detail,
+        attr: account.attr,
         extra: account.extra,
         list: account.list,
-        body: excerpt(&clean(&excerpt(&text, 3_000)), 2_000),
+        body: excerpt(&text, 2_000),
         attempts,
     }
 }

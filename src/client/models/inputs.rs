@@ -190,9 +190,6 @@ setters! {
         yes active "active";
         /// Off.
         no inactive "active";
-        /// Release conditions, variants and payloads: [`FeatureFlagFilters`](super::FeatureFlagFilters)
-        /// or JSON. Replaces all that was set of them.
-        json filters "filters";
         /// Tags.
         texts tags "tags";
         /// Contexts in which it is evaluated; all if empty.
@@ -223,11 +220,15 @@ macro_rules! flag_filters {
                 self
             }
 
-            /// Adds a variant, given to that percentage (0 to 100) of those who get the flag. The
-            /// percentages of all variants add up to 100.
-            pub fn variant(mut self, key: impl Into<String>, percentage: f64) -> Self {
-                add_variant(&mut self.fields, key.into(), percentage);
-                self
+            /// Release conditions, variants and payloads: [`FeatureFlagFilters`](super::FeatureFlagFilters)
+            /// or JSON. Replaces all that was set of them.
+            pub fn filters(self, filters: impl Into<Value>) -> Self {
+                let mut filters = filters.into();
+                if let Some(filters) = filters.as_object_mut() {
+                    // PostHog takes filters without `groups` for no change at all.
+                    filters.entry("groups").or_insert_with(|| json!([]));
+                }
+                self.set("filters", filters)
             }
 
             /// Which SDKs may evaluate it.
@@ -239,6 +240,33 @@ macro_rules! flag_filters {
 }
 
 flag_filters!(NewFeatureFlag, FeatureFlagChange);
+
+impl NewFeatureFlag {
+    /// Adds a variant, given to that percentage (0 to 100) of those who get the flag: of everyone, where no
+    /// release conditions are set. The percentages of all variants add up to 100.
+    pub fn variant(mut self, key: impl Into<String>, percentage: f64) -> Self {
+        add_variant(&mut self.fields, key.into(), percentage);
+        let filters = self.fields.get("filters");
+        if filters.is_none_or(|filters| filters.get("groups").is_none()) {
+            // PostHog makes no flag without release conditions.
+            roll_out(&mut self.fields, 100.0);
+        }
+        self
+    }
+}
+
+impl FeatureFlagChange {
+    /// Adds a variant, given to that percentage (0 to 100) of those who get the flag. The percentages of all
+    /// variants add up to 100.
+    ///
+    /// PostHog ignores variants that come without release conditions: give
+    /// [`filters`](Self::filters), those that the flag has, before, or
+    /// [`rollout_percentage`](Self::rollout_percentage) too.
+    pub fn variant(mut self, key: impl Into<String>, percentage: f64) -> Self {
+        add_variant(&mut self.fields, key.into(), percentage);
+        self
+    }
+}
 
 impl NewAnnotation {
     /// A note of that text: on the charts of the project, at the time it is sent.

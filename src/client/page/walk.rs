@@ -41,7 +41,7 @@ impl Walk {
     ) -> Result<Option<Query>, String> {
         let next = match &page.next {
             Some(next) => with(query, query_of(next, path, is_ours)?),
-            None => match unaddressed(page, query) {
+            None => match unaddressed(page, query, path) {
                 Some(set) => with(query, vec![set]),
                 None => return Ok(None),
             },
@@ -120,12 +120,17 @@ fn plain(path: &str) -> Vec<String> {
 }
 
 /// The parameter that leads on where a list says that there is more, but gives no address.
-fn unaddressed<T>(page: &Page<T>, query: &Query) -> Option<(String, String)> {
+fn unaddressed<T>(page: &Page<T>, query: &Query, path: &str) -> Option<(String, String)> {
     let said = |names: &[&str]| names.iter().find_map(|name| page.extra.get(*name));
     if let Some(Value::String(cursor)) = said(&["next_cursor", "nextCursor"])
         && !cursor.is_empty()
     {
-        return Some(("cursor".to_owned(), cursor.clone()));
+        let name = match plain(path).last().map(String::as_str) {
+            // They take what they call a cursor under another name.
+            Some("session_recordings") => "after",
+            _ => "cursor",
+        };
+        return Some((name.to_owned(), cursor.clone()));
     }
     if said(&["has_next", "hasNext", "has_more", "hasMore"]) != Some(&Value::Bool(true))
         || page.results.is_empty()
@@ -265,6 +270,11 @@ mod tests {
             let next = Walk::from(&asked).after(&page(value), &asked, PATH, |_| false);
             assert_eq!(next, Ok(want.map(query)), "{said}");
         }
+        let recordings = "/api/projects/1/session_recordings/";
+        let first = page(json!({"results": [1], "has_next": true, "next_cursor": "b"}));
+        let start = query("limit=1");
+        let next = Walk::from(&start).after(&first, &start, recordings, |_| false);
+        assert_eq!(next, Ok(Some(query("limit=1&after=b"))));
         let empty = page(json!({"results": [], "has_next": true}));
         let start = Query::new();
         assert_eq!(

@@ -3,6 +3,7 @@
 use super::answer::{QueryAnswer, QueryStatus};
 use super::{Handle, Query, Refresh};
 use crate::error::PostHogError;
+use crate::http::ENDLESS;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -11,6 +12,9 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// However soon an answer is wanted: the budget of a team is for all its queries.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 type Progress = Box<dyn FnMut(&QueryStatus) + Send>;
 
@@ -116,7 +120,7 @@ impl AsyncQuery {
             armed: self.on_drop == OnDrop::Cancel,
             handle: handle.clone(),
             done: None,
-            deadline: limit.map(|limit| (limit, Instant::now() + limit)),
+            deadline: limit.map(|limit| (limit, Instant::now() + limit.min(ENDLESS))),
             first: self.first,
             longest: self.longest,
             progress: self.progress.map(Mutex::new),
@@ -221,10 +225,10 @@ impl RunningQuery {
     }
 
     async fn poll(&mut self) -> Result<QueryAnswer, PostHogError> {
-        let longest = self.longest;
+        let longest = self.longest.max(SHORTEST);
         let mut delays = ExponentialBuilder::new()
             .with_factor(1.5)
-            .with_min_delay(self.first.min(longest))
+            .with_min_delay(self.first.clamp(SHORTEST, longest))
             .with_max_delay(longest)
             .with_jitter()
             .without_max_times()
