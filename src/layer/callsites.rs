@@ -41,28 +41,37 @@ impl Known {
 /// Which open spans may be timed. Entering and leaving a span happens everywhere and often; a look here
 /// tells, for nearly every span, that it is none of ours.
 #[derive(Debug)]
-pub(crate) struct Timed(Box<[AtomicU32; PLACES]>);
+pub(crate) struct Timed {
+    /// How many there are. Most programs have none, mostly: then nothing else is looked at.
+    open: AtomicU32,
+    places: Box<[AtomicU32; PLACES]>,
+}
 
 impl Timed {
     pub(crate) fn new() -> Self {
-        Self(Box::new([const { AtomicU32::new(0) }; PLACES]))
+        Self {
+            open: AtomicU32::new(0),
+            places: Box::new([const { AtomicU32::new(0) }; PLACES]),
+        }
     }
 
     #[inline]
     fn place(&self, id: &Id) -> &AtomicU32 {
-        &self.0[id.into_u64() as usize % PLACES]
+        &self.places[id.into_u64() as usize % PLACES]
     }
 
     #[inline]
     pub(crate) fn may_contain(&self, id: &Id) -> bool {
-        self.place(id).load(Relaxed) != 0
+        self.open.load(Relaxed) != 0 && self.place(id).load(Relaxed) != 0
     }
 
     pub(crate) fn add(&self, id: &Id) {
         self.place(id).fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn remove(&self, id: &Id) {
         self.place(id).fetch_sub(1, Relaxed);
+        self.open.fetch_sub(1, Relaxed);
     }
 }
