@@ -502,7 +502,11 @@ fn a_flush_whose_actor_went_away_is_not_complete() {
             .enable_all()
             .build()
             .unwrap();
-        let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+        // Only what is asked for below sends them: once they are under way, it was asked.
+        let posthog = capture_to(&server)
+            .flush_interval(LONG)
+            .spawn_on(runtime.handle())
+            .unwrap();
         for n in 0..10 {
             posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));
         }
