@@ -483,8 +483,8 @@ async fn a_call_that_is_cancelled_leaves_the_client_usable() {
     assert_eq!(ask(&client).await.unwrap(), json!({"id": 7}));
 }
 
-#[test]
-fn a_final_status_is_final_although_its_body_breaks_off() {
+#[tokio::test]
+async fn a_final_status_is_final_although_its_body_breaks_off() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let n = Arc::new(AtomicUsize::new(0));
@@ -499,19 +499,14 @@ fn a_final_status_is_final_although_its_body_breaks_off() {
         }
     });
     let client = client_at(url).build().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let summary = runtime
-        .block_on(client.capture_batch([Event::new("a").distinct_id("u")]))
-        .unwrap();
+    let event = Event::new("a").distinct_id("u");
+    let summary = client.capture_batch([event]).await.unwrap();
     assert_eq!(summary.errors.len(), 1);
     assert_eq!(n.load(SeqCst), 1);
 }
 
-#[test]
-fn a_connection_that_was_not_made_in_time_was_not_made() {
+#[tokio::test]
+async fn a_connection_that_was_not_made_in_time_was_not_made() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let client = client_at(url)
@@ -519,13 +514,8 @@ fn a_connection_that_was_not_made_in_time_was_not_made() {
         .retry(RetryPolicy::none())
         .build()
         .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let summary = runtime
-        .block_on(client.capture_batch([Event::new("a").distinct_id("u")]))
-        .unwrap();
+    let event = Event::new("a").distinct_id("u");
+    let summary = client.capture_batch([event]).await.unwrap();
     let text = format!("{:?}", summary.errors);
     assert!(text.contains("kind: Connect,"), "{text}");
 }

@@ -13,36 +13,7 @@ use std::time::{Duration, Instant};
 use support::spooling::*;
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{
-    CaptureBuilder, CaptureHandle, CircuitBreaker, DropReason, Event, Fate, Spool, SpoolMode,
-    SpoolPolicy,
-};
-
-const DOWN: Duration = Duration::from_secs(3600);
-
-fn events(posthog: &CaptureHandle, from: u64, to: u64) {
-    for n in from..to {
-        let event = Event::new(format!("e{n}")).property("n", n);
-        posthog.capture(event.distinct_id(format!("user_{n}")));
-    }
-}
-
-/// Few attempts, and no breaker. Where it matters what is in a file, give it a long interval: else a slow
-/// machine may part what was captured together.
-fn spooling(server: &PostHogServer, spool: Spool) -> CaptureBuilder {
-    let client = client_of(server)
-        .retry(quick().attempts(2))
-        .circuit_breaker(CircuitBreaker::off());
-    capture_with(client).batch_events(10).spool(spool)
-}
-
-fn fail(server: &PostHogServer) {
-    server.answer_with(|_| Some(Answer::status(503)));
-}
-
-fn recover(server: &PostHogServer) {
-    server.answer_with(|_| None);
-}
+use tracing_posthog::{CircuitBreaker, DropReason, Fate, Spool, SpoolMode, SpoolPolicy};
 
 /// Every event came exactly once, and says the same in every request that had it.
 #[track_caller]
@@ -574,22 +545,6 @@ fn what_is_too_old_is_dropped() {
     assert_settled(&stats);
     assert_eq!((stats.recovered, stats.delivered), (30, 20));
     assert_eq!(stats.dropped.by(DropReason::Expired), 10);
-}
-
-/// A process that ended with so many events on disk, ten a file.
-fn leave_behind(server: &PostHogServer, spool: &Directory, n: u64) {
-    fail(server);
-    let posthog = spooling(server, spool.spool())
-        .flush_interval(DOWN)
-        .requests_in_flight(1)
-        .start()
-        .unwrap();
-    events(&posthog, 0, n);
-    wait_until("all on disk", || posthog.stats().spooled == n);
-    posthog.shutdown_blocking(LONG);
-    assert_eq!(spool.files().len() as u64, n / 10);
-    recover(server);
-    server.clear();
 }
 
 #[test]

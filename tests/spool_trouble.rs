@@ -6,34 +6,7 @@ mod support;
 use std::fs;
 use support::spooling::*;
 use support::*;
-use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{CaptureBuilder, CaptureHandle, CircuitBreaker, DropReason, Event, Spool};
-
-fn events(posthog: &CaptureHandle, from: u64, to: u64) {
-    for n in from..to {
-        posthog.capture(Event::new(format!("e{n}")).distinct_id(format!("user_{n}")));
-    }
-}
-
-fn spooling(server: &PostHogServer, spool: Spool) -> CaptureBuilder {
-    let client = client_of(server)
-        .retry(quick().attempts(2))
-        .circuit_breaker(CircuitBreaker::off());
-    capture_with(client).batch_events(10).spool(spool)
-}
-
-fn leave_behind(server: &PostHogServer, spool: &Directory, n: u64) {
-    server.answer_with(|_| Some(Answer::status(503)));
-    let posthog = spooling(server, spool.spool())
-        .flush_interval(LONG)
-        .requests_in_flight(1)
-        .start()
-        .unwrap();
-    events(&posthog, 0, n);
-    wait_until("all on disk", || posthog.stats().spooled == n);
-    posthog.shutdown_blocking(LONG);
-    server.answer_with(|_| None);
-}
+use tracing_posthog::DropReason;
 
 #[test]
 fn a_damaged_file_in_a_full_spool_is_repaired() {
@@ -109,7 +82,7 @@ fn a_file_from_the_future_costs_no_other() {
 fn a_file_that_cannot_be_read_now_holds_up_no_other_and_waits() {
     let (server, spool) = (server(), Directory::new());
     leave_behind(&server, &spool, 30);
-    server.answer_with(|_| Some(Answer::status(503)));
+    fail(&server);
     let posthog = spooling(&server, spool.spool()).start().unwrap();
     wait_until("they are taken over", || posthog.stats().recovered == 30);
     let oldest = spool.files()[0].clone();
@@ -117,7 +90,7 @@ fn a_file_that_cannot_be_read_now_holds_up_no_other_and_waits() {
     // Reading it fails, and it is there: as with a disk that has moods.
     fs::remove_file(&oldest).unwrap();
     std::os::unix::fs::symlink(&oldest, &oldest).unwrap();
-    server.answer_with(|_| None);
+    recover(&server);
     wait_until("the others are delivered", || {
         posthog.flush_blocking(ms(100));
         posthog.stats().delivered == 20

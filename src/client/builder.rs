@@ -234,10 +234,8 @@ impl PostHogClientBuilder {
             value.set_sensitive(true);
             headers.append(HeaderName::try_from(name).map_err(|_| bad("name"))?, value);
         }
-        let project_key = check(self.project_api_key, project_key)?;
         Ok(PostHogClient {
             inner: Arc::new(Inner {
-                project_key: project_key.clone(),
                 #[cfg(feature = "rest")]
                 aliases: self.aliases,
                 #[cfg(feature = "rate-limit")]
@@ -245,7 +243,7 @@ impl PostHogClientBuilder {
                 http: Http {
                     client: Mutex::new(self.http),
                     hosts,
-                    project_key,
+                    project_key: check(self.project_api_key, project_key)?,
                     personal_key: check(self.personal_api_key, personal_key)?,
                     headers,
                     retry: self.retry,

@@ -1,7 +1,7 @@
 //! [`Chunks`]: the body of an answer as it comes.
 
 use crate::error::{PostHogError, RequestErrorKind};
-use crate::http::kind_of;
+use crate::http::kind_of_body;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
 use std::fmt;
@@ -47,13 +47,7 @@ impl Chunks {
                 match tokio::time::timeout(idle, answer.chunk()).await {
                     Ok(Ok(Some(chunk))) => Ok(Some((chunk, Some(answer)))),
                     Ok(Ok(None)) => Ok(None),
-                    Ok(Err(e)) => {
-                        let kind = match kind_of(&e) {
-                            RequestErrorKind::Setup => RequestErrorKind::Interrupted,
-                            kind => kind,
-                        };
-                        Err(failed(kind, Some(Box::new(e.without_url()))))
-                    }
+                    Ok(Err(e)) => Err(failed(kind_of_body(&e), Some(Box::new(e.without_url())))),
                     Err(_) => Err(failed(RequestErrorKind::Timeout, None)),
                 }
             }

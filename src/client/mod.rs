@@ -63,7 +63,6 @@ pub struct PostHogClient {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) http: Http,
-    pub(crate) project_key: Option<Secret>,
     #[cfg(feature = "rate-limit")]
     pub(crate) limiter: Option<limit::Limiter>,
     /// Other names of the same PostHog, in lower case.
@@ -121,7 +120,7 @@ impl PostHogClient {
     }
 
     pub(crate) fn require_project_key(&self) -> Result<&Secret, PostHogError> {
-        self.inner.project_key.as_ref().ok_or_else(|| {
+        self.inner.http.project_key.as_ref().ok_or_else(|| {
             PostHogError::config(
                 "project_api_key",
                 "sending events needs the project API key (phc_…); give it with `project_api_key` or POSTHOG_API_KEY",

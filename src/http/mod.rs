@@ -147,7 +147,7 @@ pub(crate) struct Http {
     pub(crate) client: Mutex<Option<reqwest::Client>>,
     pub(crate) hosts: Hosts,
     pub(crate) personal_key: Option<Secret>,
-    /// Never sent from here; known only to be taken out of what PostHog says.
+    /// Stands in the bodies and headers that capturing makes; here it is taken out of what PostHog says.
     pub(crate) project_key: Option<Secret>,
     pub(crate) headers: HeaderMap,
     pub(crate) retry: RetryPolicy,
@@ -320,13 +320,7 @@ impl Http {
                 .chunk()
                 .await
                 // Whatever stops an answer half-way, the next attempt may get it whole.
-                .map_err(|e| match kind_of(&e) {
-                    RequestErrorKind::Setup => transport(
-                        RequestErrorKind::Interrupted,
-                        Some(Box::new(e.without_url())),
-                    ),
-                    kind => transport(kind, Some(Box::new(e.without_url()))),
-                })?
+                .map_err(|e| transport(kind_of_body(&e), Some(Box::new(e.without_url()))))?
             {
                 if body.len() + chunk.len() > MAX_ANSWER {
                     return Err(transport(RequestErrorKind::AnswerTooLarge, None));
@@ -479,7 +473,7 @@ async fn hurry(signal: &mut Option<watch::Receiver<bool>>) {
     std::future::pending().await
 }
 
-pub(crate) fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
+fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
     if e.is_connect() {
         RequestErrorKind::Connect
     } else if e.is_timeout() {
@@ -488,6 +482,14 @@ pub(crate) fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
         RequestErrorKind::Setup
     } else {
         RequestErrorKind::Interrupted
+    }
+}
+
+/// The same, where the head of an answer had come.
+pub(crate) fn kind_of_body(e: &reqwest::Error) -> RequestErrorKind {
+    match kind_of(e) {
+        RequestErrorKind::Setup => RequestErrorKind::Interrupted,
+        kind => kind,
     }
 }
 

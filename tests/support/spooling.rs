@@ -4,7 +4,14 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tracing_posthog::Spool;
+use std::time::Duration;
+use tracing_posthog::testing::{Answer, PostHogServer};
+use tracing_posthog::{CaptureBuilder, CaptureHandle, CircuitBreaker, Event, Spool};
+
+use super::{LONG, capture_with, client_of, quick, wait_until};
+
+/// No interval of a test ends by itself.
+pub const DOWN: Duration = Duration::from_secs(3600);
 
 /// A directory of its own, removed at the end.
 pub struct Directory {
@@ -75,4 +82,44 @@ pub fn events_in(path: &Path) -> Vec<Value> {
     lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
+}
+
+pub fn events(posthog: &CaptureHandle, from: u64, to: u64) {
+    for n in from..to {
+        let event = Event::new(format!("e{n}")).property("n", n);
+        posthog.capture(event.distinct_id(format!("user_{n}")));
+    }
+}
+
+/// Few attempts, and no breaker. Where it matters what is in a file, give it a long interval: else a slow
+/// machine may part what was captured together.
+pub fn spooling(server: &PostHogServer, spool: Spool) -> CaptureBuilder {
+    let client = client_of(server)
+        .retry(quick().attempts(2))
+        .circuit_breaker(CircuitBreaker::off());
+    capture_with(client).batch_events(10).spool(spool)
+}
+
+pub fn fail(server: &PostHogServer) {
+    server.answer_with(|_| Some(Answer::status(503)));
+}
+
+pub fn recover(server: &PostHogServer) {
+    server.answer_with(|_| None);
+}
+
+/// A process that ended with so many events on disk, ten a file.
+pub fn leave_behind(server: &PostHogServer, spool: &Directory, n: u64) {
+    fail(server);
+    let posthog = spooling(server, spool.spool())
+        .flush_interval(DOWN)
+        .requests_in_flight(1)
+        .start()
+        .unwrap();
+    events(&posthog, 0, n);
+    wait_until("all on disk", || posthog.stats().spooled == n);
+    posthog.shutdown_blocking(LONG);
+    assert_eq!(spool.files().len() as u64, n / 10);
+    recover(server);
+    server.clear();
 }

@@ -249,9 +249,7 @@ impl Store {
                     }
                 }
             }
-            let after = (Bound::Excluded(id), Bound::Unbounded);
-            let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
-            next = self.files.range(after).find(waits).map(|(id, _)| *id);
+            next = self.waiting_from(Bound::Excluded(id));
         }
         None
     }
@@ -396,8 +394,13 @@ impl Store {
     }
 
     fn oldest_waiting(&self) -> Option<FileId> {
+        self.waiting_from(Bound::Unbounded)
+    }
+
+    fn waiting_from(&self, start: Bound<FileId>) -> Option<FileId> {
         let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
-        self.files.iter().find(waits).map(|(id, _)| *id)
+        let mut files = self.files.range((start, Bound::Unbounded));
+        files.find(waits).map(|(id, _)| *id)
     }
 
     fn make_room(&mut self, bytes: u64) -> bool {
