@@ -88,8 +88,10 @@ fn a_file_that_cannot_be_read_now_holds_up_no_other_and_waits() {
     let oldest = spool.files()[0].clone();
     let text = fs::read(&oldest).unwrap();
     // Reading it fails, and it is there: as with a disk that has moods.
-    fs::remove_file(&oldest).unwrap();
-    std::os::unix::fs::symlink(&oldest, &oldest).unwrap();
+    // Each in one step, for the actor may look at any moment.
+    let aside = spool.path.join("aside");
+    std::os::unix::fs::symlink(&oldest, &aside).unwrap();
+    fs::rename(&aside, &oldest).unwrap();
     recover(&server);
     wait_until("the others are delivered", || {
         posthog.flush_blocking(ms(100));
@@ -97,11 +99,13 @@ fn a_file_that_cannot_be_read_now_holds_up_no_other_and_waits() {
     });
     let stats = posthog.stats();
     assert_eq!((stats.spooled, stats.dropped.total()), (10, 0), "{stats}");
-    fs::remove_file(&oldest).unwrap();
-    fs::write(&oldest, text).unwrap();
+    fs::write(&aside, text).unwrap();
+    fs::rename(&aside, &oldest).unwrap();
     wait_until("all are delivered", || {
         posthog.flush_blocking(ms(100));
-        posthog.stats().delivered == 30
+        posthog.stats().spooled == 0
     });
+    let stats = posthog.stats();
+    assert_eq!((stats.delivered, stats.dropped.total()), (30, 0), "{stats}");
     assert_eq!(server.events().len(), 30);
 }
