@@ -4,7 +4,9 @@
 //! a chunk whole. Nothing else happens under the lock, and chunks are used again, so a caller neither
 //! waits for I/O nor allocates. The sleep state stands under the same lock, so that no wake is lost.
 
-use super::record::millis;
+mod chunk;
+mod ledger;
+
 use super::stats::{DropReason, Dropped};
 use crate::http::ENDLESS;
 use std::collections::VecDeque;
@@ -12,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
+
+pub(crate) use chunk::Chunk;
+pub(crate) use ledger::Home;
 
 /// What a capture does when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -40,69 +45,6 @@ pub(crate) struct Limits {
     pub(crate) policy: QueuePolicy,
 }
 
-/// Events that travel together: their records end to end.
-#[derive(Debug, Default)]
-pub(crate) struct Chunk {
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
-    /// Entries before this one were dropped to make room.
-    head: usize,
-    /// The number of its first entry, counted from the queue's beginning.
-    first: u64,
-    sealed: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    end: usize,
-    /// Made milliseconds on the actor's thread.
-    at: SystemTime,
-}
-
-impl Chunk {
-    /// An empty one with room for as much.
-    fn as_large_as(other: &Self) -> Self {
-        Self {
-            bytes: Vec::with_capacity(other.bytes.len()),
-            entries: Vec::with_capacity(other.entries.len()),
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.head
-    }
-
-    /// The number of its first event that is still there.
-    pub(crate) fn seq(&self) -> u64 {
-        self.first + self.head as u64
-    }
-
-    fn push(&mut self, record: &[u8], at: SystemTime) {
-        self.bytes.extend_from_slice(record);
-        let end = self.bytes.len();
-        self.entries.push(Entry { end, at });
-    }
-
-    fn start_of(&self, entry: usize) -> usize {
-        entry
-            .checked_sub(1)
-            .map_or(0, |before| self.entries[before].end)
-    }
-
-    fn byte_len(&self) -> usize {
-        self.bytes.len() - self.start_of(self.head)
-    }
-
-    /// The records, with the milliseconds of their capture.
-    pub(crate) fn records(&self) -> impl Iterator<Item = (&[u8], i64)> {
-        (self.head..self.entries.len()).map(|i| {
-            let entry = self.entries[i];
-            (&self.bytes[self.start_of(i)..entry.end], millis(entry.at))
-        })
-    }
-}
-
 /// How deeply the actor sleeps, as callers need to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sleep {
@@ -112,18 +54,6 @@ pub(crate) enum Sleep {
     Timer,
     /// Nothing will wake it but a caller.
     Deep,
-}
-
-/// In which column of the ledger an event stands that the actor has and that is not settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(not(feature = "spool"), allow(dead_code))]
-pub(crate) enum Home {
-    #[default]
-    Memory,
-    /// On disk only, from this actor's own queue.
-    Disk,
-    /// On disk only, taken over from a process that has ended.
-    Recovered,
 }
 
 #[derive(Debug)]
@@ -172,29 +102,6 @@ pub(crate) struct Queue {
     room: Condvar,
 }
 
-/// The counts of one moment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counts {
-    pub(crate) delivered: u64,
-    pub(crate) dropped: Dropped,
-    pub(crate) queued: u64,
-    pub(crate) in_flight: u64,
-    pub(crate) spooled: u64,
-    /// The part of `spooled` that came through this queue.
-    pub(crate) spooled_here: u64,
-    pub(crate) recovered: u64,
-    /// The part of `delivered` that came through this queue.
-    pub(crate) delivered_here: u64,
-}
-
-impl Counts {
-    /// Derived, so that the ledger always balances.
-    pub(crate) fn captured(&self) -> u64 {
-        let settled = self.delivered + self.dropped.total();
-        (settled + self.queued + self.in_flight + self.spooled).saturating_sub(self.recovered)
-    }
-}
-
 /// Where a flush or shutdown draws its line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sealed {
@@ -206,9 +113,8 @@ pub(crate) struct Sealed {
     pub(crate) delivered: u64,
 }
 
-/// How many chunks are kept to be used again, and up to which size.
+/// How many chunks are kept to be used again.
 const SPARE_CHUNKS: usize = 4;
-const SPARE_BYTES: usize = 256 << 10;
 
 impl Queue {
     pub(crate) fn new(limits: Limits) -> Self {
@@ -383,12 +289,11 @@ impl Queue {
     }
 
     fn append(&self, state: &mut State, record: &[u8], at: SystemTime) {
-        let open = state.chunks.back_mut().filter(|chunk| {
-            !chunk.sealed
-                // Dropped ones count: their room is given back with the chunk.
-                && chunk.entries.len() < self.limits.batch_events
-                && chunk.bytes.len() + record.len() <= self.limits.batch_bytes
-        });
+        let limits = &self.limits;
+        let open = state
+            .chunks
+            .back_mut()
+            .filter(|chunk| chunk.has_room(record.len(), limits.batch_events, limits.batch_bytes));
         match open {
             Some(chunk) => chunk.push(record, at),
             None => {
@@ -398,7 +303,7 @@ impl Queue {
                     (None, Some(full)) => Chunk::as_large_as(full),
                     (None, None) => Chunk::default(),
                 };
-                chunk.first = state.next;
+                chunk.begin(state.next);
                 chunk.push(record, at);
                 state.chunks.push_back(chunk);
             }
@@ -419,7 +324,7 @@ impl Queue {
     pub(crate) fn seal(&self) -> Sealed {
         let mut state = self.state();
         if let Some(last) = state.chunks.back_mut() {
-            last.sealed = true;
+            last.seal();
         }
         Sealed {
             until: state.next,
@@ -443,96 +348,14 @@ impl Queue {
     }
 
     /// Gives a chunk back to be filled again, once its events were encoded into `json` bytes.
-    pub(crate) fn encoded(&self, mut chunk: Chunk, json: usize) {
+    pub(crate) fn encoded(&self, chunk: Chunk, json: usize) {
         let mut state = self.state();
         state.held_bytes = state.held_bytes - chunk.byte_len() + json;
-        if state.free.len() < SPARE_CHUNKS && chunk.bytes.capacity() <= SPARE_BYTES {
-            chunk.bytes.clear();
-            chunk.entries.clear();
-            chunk.head = 0;
-            chunk.sealed = false;
+        if state.free.len() < SPARE_CHUNKS
+            && let Some(chunk) = chunk.emptied()
+        {
             state.free.push(chunk);
         }
-    }
-
-    /// Says what became of `events` taken events, of `bytes` encoded bytes.
-    pub(crate) fn settle(&self, events: usize, bytes: usize, fate: Result<(), DropReason>) {
-        let mut state = self.state();
-        state.held -= events;
-        state.held_bytes -= bytes;
-        state.count(events as u64, fate);
-        self.give_room(state);
-    }
-
-    /// What has become of the room that taken events gave back.
-    fn give_room(&self, mut state: MutexGuard<'_, State>) {
-        if !state.closed && !self.is_full(&state) {
-            self.look_first.store(false, Ordering::Relaxed);
-        }
-        if state.overflow == Overflow::Said
-            && state.queued + state.held <= self.limits.events / 2
-            && state.queued_bytes + state.held_bytes <= self.limits.bytes / 2
-        {
-            state.overflow = Overflow::No;
-        }
-        drop(state);
-        // Notifying is a system call, also where nobody waits.
-        if matches!(self.limits.policy, QueuePolicy::Block { .. }) {
-            self.room.notify_all();
-        }
-    }
-
-    /// Moves taken events to the disk column: they need no room here any more.
-    pub(crate) fn spool(&self, events: usize, bytes: usize) {
-        let mut state = self.state();
-        state.held -= events;
-        state.held_bytes -= bytes;
-        state.spooled += events as u64;
-        self.give_room(state);
-    }
-
-    /// Takes events of the disk column back into memory, where the disk fails.
-    pub(crate) fn unspool(&self, home: Home, events: usize, bytes: usize) {
-        let mut state = self.state();
-        *state.on_disk(home) -= events as u64;
-        state.held += events;
-        state.held_bytes += bytes;
-        if self.is_full(&state) {
-            self.look_first.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts events that ended processes left on disk.
-    pub(crate) fn recover(&self, events: u64) {
-        let mut state = self.state();
-        state.recovered += events;
-        state.spooled_recovered += events;
-    }
-
-    /// Says what became of events of the disk column.
-    pub(crate) fn settle_spooled(&self, home: Home, events: u64, fate: Result<(), DropReason>) {
-        let mut state = self.state();
-        *state.on_disk(home) -= events;
-        state.count(events, fate);
-        if home == Home::Recovered && fate.is_ok() {
-            state.recovered_delivered += events;
-        }
-    }
-
-    /// Gives up so many bytes of what was taken, no events.
-    pub(crate) fn shrink(&self, bytes: usize) {
-        let mut state = self.state();
-        state.held_bytes = state.held_bytes.saturating_sub(bytes);
-    }
-
-    /// Counts an event that never came into the queue.
-    pub(crate) fn refuse(&self, reason: DropReason) {
-        self.state().dropped.add(reason, 1);
-    }
-
-    /// Says how many of the taken events wait to be tried again.
-    pub(crate) fn set_kept(&self, events: usize) {
-        self.state().kept = events;
     }
 
     /// Whether what failed should make room for what comes. Where callers wait for room instead, nothing
@@ -579,7 +402,7 @@ impl Queue {
     fn is_ready(&self, state: &State, due: u64) -> bool {
         state.chunks.front().is_some_and(|front| {
             state.chunks.len() > 1
-                || front.sealed
+                || front.is_sealed()
                 || front.len() >= self.limits.batch_events
                 || state.queued >= self.limits.flush_at
                 || front.seq() < due
@@ -609,58 +432,15 @@ impl Queue {
         drop(state);
         self.room.notify_all();
     }
-
-    /// Closes, and drops all that is not settled, what the actor had taken included. Returns how much.
-    pub(crate) fn abandon(&self) -> u64 {
-        self.close();
-        let mut state = self.state();
-        let left = (state.queued + state.held) as u64;
-        state.chunks.clear();
-        state.free.clear();
-        (state.queued, state.queued_bytes) = (0, 0);
-        (state.held, state.held_bytes, state.kept) = (0, 0, 0);
-        state.dropped.add(DropReason::Shutdown, left);
-        left
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        let state = self.state();
-        Counts {
-            delivered: state.delivered,
-            dropped: state.dropped,
-            queued: (state.queued + state.kept.min(state.held)) as u64,
-            in_flight: state.held.saturating_sub(state.kept) as u64,
-            spooled: state.spooled + state.spooled_recovered,
-            spooled_here: state.spooled,
-            recovered: state.recovered,
-            delivered_here: state.delivered - state.recovered_delivered,
-        }
-    }
 }
 
 impl State {
-    fn count(&mut self, events: u64, fate: Result<(), DropReason>) {
-        match fate {
-            Ok(()) => self.delivered += events,
-            Err(reason) => self.dropped.add(reason, events),
-        }
-    }
-
-    fn on_disk(&mut self, home: Home) -> &mut u64 {
-        match home {
-            Home::Recovered => &mut self.spooled_recovered,
-            Home::Disk | Home::Memory => &mut self.spooled,
-        }
-    }
-
     fn drop_oldest(&mut self) {
         let Some(front) = self.chunks.front_mut() else {
             return;
         };
-        let before = front.byte_len();
-        front.head += 1;
+        self.queued_bytes -= front.drop_first();
         self.queued -= 1;
-        self.queued_bytes -= before - front.byte_len();
         self.dropped.add(DropReason::QueueFull, 1);
         if front.len() == 0 {
             self.chunks.pop_front();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const OK: &str = r#"{"status":"Ok"}"#;
 
 struct Client(TcpStream);
