@@ -147,12 +147,17 @@ fn block_waits_no_longer_than_it_was_told() {
     let start = Instant::now();
     posthog.capture(event(5));
     let took = start.elapsed();
-    assert!(took >= timeout && took < timeout * 8, "{took:?}");
+    assert!(took >= timeout && took < SLOW, "{took:?}");
     assert_eq!(posthog.stats().dropped.by(FULL), 1);
 
+    let posthog = capture_to(&server)
+        .queue_bytes(100_000)
+        .queue_policy(QueuePolicy::Block { timeout: LONG })
+        .start()
+        .unwrap();
     let start = Instant::now();
     posthog.capture(event(6).property("text", "x".repeat(200_000)));
-    assert!(start.elapsed() < timeout, "no wait makes room for that");
+    assert!(start.elapsed() < SLOW, "no wait makes room for that");
 }
 
 #[test]
@@ -411,12 +416,12 @@ async fn a_flush_returns_in_its_time_although_nobody_answers_with_the_queue_full
         let start = Instant::now();
         let report = posthog.flush().await;
         let took = start.elapsed();
-        assert!(took >= ms(140) && took < ms(1_500), "{took:?}");
+        assert!(took >= ms(140) && took < SLOW, "{took:?}");
         assert!(report.pending > 0 && report.delivered == 0, "{report}");
     }
     let start = Instant::now();
     assert_eq!(posthog.flush_blocking(ms(50)).pending, 100);
-    assert!(start.elapsed() < ms(1_500));
+    assert!(start.elapsed() < SLOW);
 }
 
 /// An actor on a runtime of its own, so that its rest can be measured.

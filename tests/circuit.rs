@@ -64,7 +64,7 @@ async fn it_opens_after_so_many_failed_calls_and_refuses_the_next_at_once() {
     assert_eq!(server.request_count(), 6, "calls are counted, not attempts");
     let start = Instant::now();
     let error = ask(&client).await.unwrap_err();
-    assert!(start.elapsed() < ms(500));
+    assert!(start.elapsed() < SLOW);
     assert!(error.is_retryable());
     let PostHogError::CircuitOpen { retry_in, .. } = error else {
         panic!("{error:?}")
@@ -109,7 +109,7 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     fail(&server);
     let client = client(
         &server,
-        CircuitBreaker::after_failures(1).cool_down(ms(400)),
+        CircuitBreaker::after_failures(1).cool_down(ms(2_000)),
     );
     let posthog = capture(&client);
     posthog.capture(Event::new("first"));
@@ -122,11 +122,11 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
         posthog.capture(Event::new(format!("e{n}")));
     }
     let batches = posthog.stats().batches;
-    wait_until("half of the cool-down", || opened.elapsed() > ms(200));
+    wait_until("a part of the cool-down", || opened.elapsed() > ms(200));
     assert_eq!(posthog.stats().batches, batches, "nothing is even tried");
     recover(&server);
     wait_until("a request", || server.request_count() > asked);
-    assert!(opened.elapsed() >= ms(300), "{:?}", opened.elapsed());
+    assert!(opened.elapsed() >= ms(1_000), "{:?}", opened.elapsed());
     let report = posthog.flush_blocking(LONG);
     assert_eq!((report.dropped, report.pending), (0, 0), "{report}");
     assert_eq!(posthog.stats().delivered, 501);
@@ -140,7 +140,7 @@ fn a_batch_that_meets_a_breaker_just_opened_is_kept() {
     fail(&server);
     let client = client(
         &server,
-        CircuitBreaker::after_failures(1).cool_down(ms(100)),
+        CircuitBreaker::after_failures(1).cool_down(ms(1_000)),
     );
     let (encoding, is_encoding) = std::sync::mpsc::channel();
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
@@ -207,7 +207,7 @@ async fn it_is_half_open_after_the_cool_down_and_a_good_probe_closes_it() {
         client.circuit_state() == CircuitState::HalfOpen
     })
     .await;
-    server.answer_next(Answer::status(200).json(json!(1)).delay(ms(200)));
+    server.answer_next(Answer::status(200).json(json!(1)).delay(ms(1_500)));
     let probe = tokio::spawn({
         let client = client.clone();
         async move { ask(&client).await }

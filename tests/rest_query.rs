@@ -326,7 +326,7 @@ async fn a_time_limit_cancels_and_says_so() {
     let place = format!("{PATH}{}/", query.id());
     let before = Instant::now();
     let error = query.run().await.unwrap_err();
-    assert!(before.elapsed() < Duration::from_secs(4));
+    assert!(before.elapsed() < Duration::from_secs(15));
     assert!(error.to_string().contains("was cancelled"), "{error}");
     assert_eq!(sent(&server.requests()[1]), ("DELETE", place.as_str()));
 }

@@ -84,15 +84,19 @@ fn its_timestamp_is_its_end() {
     let end = |event: &RecordedEvent| -> jiff::Timestamp {
         event.timestamp.as_ref().unwrap().parse().unwrap()
     };
-    let mut exited = jiff::Timestamp::now();
+    let (mut before, mut after) = (jiff::Timestamp::now(), jiff::Timestamp::now());
     let event = one(|| {
         let span = info_span!("s", posthog.event = "x");
-        span.in_scope(|| {});
-        exited = jiff::Timestamp::now();
-        work(200);
+        work(50);
+        span.in_scope(|| before = jiff::Timestamp::now());
+        after = jiff::Timestamp::now();
+        work(500);
     });
-    let apart = (end(&event).as_millisecond() - exited.as_millisecond()).abs();
-    assert!(apart < 100, "{apart} ms from the exit");
+    let end = |event| end(event).as_millisecond();
+    let from_exit = end(&event) - before.as_millisecond();
+    assert!(from_exit >= -1, "{from_exit} ms from the exit");
+    let from_exit = end(&event) - after.as_millisecond();
+    assert!(from_exit < 450, "{from_exit} ms from the exit");
     let given = one(|| {
         drop(info_span!(
             "s",
