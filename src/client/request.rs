@@ -154,10 +154,32 @@ impl<A, Q> Request<A, Q> {
         }
     }
 
-    /// Sets a query parameter of any name, in place of an earlier value of that name; it is percent-encoded.
+    /// Sets a query parameter of any name, in place of earlier values of that name; it is percent-encoded.
     /// For what has no method of its own.
     pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.call.set(name.into(), value.to_string());
+        self
+    }
+
+    /// Sets a query parameter that stands there once for each value, in place of earlier values of that
+    /// name; without values it is left out.
+    ///
+    /// ```
+    /// # fn f(client: tracing_posthog::PostHogClient) {
+    /// use tracing_posthog::Method;
+    /// // ?status=active&status=archived
+    /// let issues = client
+    ///     .request(Method::GET, "/api/projects/12345/error_tracking/issues/")
+    ///     .query_repeated("status", ["active", "archived"]);
+    /// # }
+    /// ```
+    pub fn query_repeated(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = impl ToString>,
+    ) -> Self {
+        let values = values.into_iter().map(|value| value.to_string()).collect();
+        self.call.set_all(name.into(), values);
         self
     }
 
@@ -253,16 +275,13 @@ impl<A, Q> fmt::Debug for Request<A, Q> {
 impl ApiCall {
     /// Sets a query parameter: the last value given is the one that is sent.
     pub(crate) fn set(&mut self, name: String, value: String) {
-        match self.query.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, old)) => *old = value,
-            None => self.query.push((name, value)),
-        }
+        self.set_all(name, vec![value]);
     }
 
-    #[cfg(feature = "rest")]
-    /// Adds one value of a parameter that may stand there several times.
-    pub(crate) fn add(&mut self, name: &str, value: String) {
-        self.query.push((name.to_owned(), value));
+    fn set_all(&mut self, name: String, values: Vec<String>) {
+        self.query.retain(|(n, _)| *n != name);
+        self.query
+            .extend(values.into_iter().map(|value| (name.clone(), value)));
     }
 
     pub(crate) fn put_json(&mut self, json: Result<Vec<u8>, serde_json::Error>) {
