@@ -377,13 +377,14 @@ impl ApiCall {
         let (operation, method) = (self.operation, self.method.to_string());
         let (idle, path) = (self.client.inner.http.attempt_timeout, self.path.clone()?);
         let answer = self.send_for(Take::AsItComes).await?;
+        let attempts = answer.attempts;
         Ok(Chunks::new(answer.rest, idle, move |kind, source| {
             PostHogError::RequestError(Box::new(RequestError {
                 operation,
                 method: method.clone(),
                 path: path.clone(),
                 kind,
-                attempts: 1,
+                attempts,
                 source,
             }))
         }))

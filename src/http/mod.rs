@@ -132,12 +132,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Where the body is to be read from, of a call that takes it as it comes.
     pub(crate) rest: Option<reqwest::Response>,
-}
-
-impl From<Bytes> for Answer {
-    fn from(body: Bytes) -> Self {
-        Self { body, rest: None }
-    }
+    /// How often the request was sent.
+    pub(crate) attempts: u32,
 }
 
 #[derive(Debug)]
@@ -283,7 +279,13 @@ impl Http {
         let failed = |e: reqwest::Error| transport(kind_of(&e), Some(Box::new(e.without_url())));
         #[cfg(test)]
         match outage::finds_it_back(self.hosts.capture.to_string()) {
-            Some(true) => return Ok(Bytes::new().into()),
+            Some(true) => {
+                return Ok(Answer {
+                    body: Bytes::new(),
+                    rest: None,
+                    attempts: attempt,
+                });
+            }
             Some(false) => return Err(transport(RequestErrorKind::Connect, None)),
             None => {}
         }
@@ -312,6 +314,7 @@ impl Http {
             return Ok(Answer {
                 body: Bytes::new(),
                 rest: Some(answer),
+                attempts: attempt,
             });
         }
         let mut body = BytesMut::new();
@@ -343,7 +346,11 @@ impl Http {
             // A refusal stands in its status, however much of its words came through.
             read?;
             return match call.judge.map_or(Ok(Judgement::Done), |judge| judge(&body)) {
-                Ok(Judgement::Done) => Ok(body.freeze().into()),
+                Ok(Judgement::Done) => Ok(Answer {
+                    body: body.freeze(),
+                    rest: None,
+                    attempts: attempt,
+                }),
                 Ok(Judgement::Again) => Err(Failure {
                     outcome: Outcome::Partial { retry_after },
                     ..transport(RequestErrorKind::NotPersisted, None)
