@@ -268,6 +268,37 @@ async fn keys_are_taken_out_of_all_that_posthog_says() {
 }
 
 #[tokio::test]
+async fn keys_are_taken_out_of_what_is_said_of_queries_and_paths() {
+    let (server, client) = start();
+    let echo = "no table of phx_SecretKey123 or phs_Another_1";
+    let mut shown = Vec::new();
+    for failed in [
+        json!({"results": [], "error": echo}),
+        json!({"query_status": {"complete": true, "error": true, "error_message": echo}}),
+    ] {
+        server.answer_next_times(2, Answer::status(200).json(failed));
+        let query = || client.hogql(1, "SELECT 1");
+        shown.push(query().run().await.unwrap_err());
+        shown.push(query().run_async().run().await.unwrap_err());
+    }
+    let is_failure = |e: &PostHogError| matches!(e, PostHogError::QueryFailed { .. });
+    assert!(shown.iter().all(is_failure), "{shown:?}");
+    // Values of rows are quoted where they do not fit.
+    server.answer_next(Answer::status(200).json(json!({"columns": ["n"], "results": [[echo]]})));
+    shown.push(client.hogql(1, "SELECT 1").rows::<u8>().await.unwrap_err());
+    // And paths that are none.
+    let path = "/api/feature_flag/local_evaluation/?token=phx_SecretKey123";
+    shown.push(client.request(Method::GET, path).send().await.unwrap_err());
+    for error in shown {
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("[redacted]"), "{said}");
+        for secret in ["SecretKey", "Another_1"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_nested_without_end_costs_little() {
     let (server, client) = start();
     server.answer_next(Answer::status(200).body("[".repeat(4 << 20)));

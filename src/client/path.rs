@@ -30,6 +30,10 @@ impl At {
         }
     }
 
+    pub(crate) fn client(&self) -> &PostHogClient {
+        &self.client
+    }
+
     /// Goes down by fixed segments, such as `feature_flags` or `error_tracking/issues`.
     pub(crate) fn down(&self, segments: &'static str) -> Self {
         let mut at = self.clone();

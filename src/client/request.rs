@@ -115,8 +115,10 @@ impl PostHogClient {
                 Err(Problem {
                     setting: "path",
                     problem: format!(
-                        "{path:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
-                         give query parameters with `query`"
+                        "{:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
+                         give query parameters with `query`",
+                        // Who writes a query into the path may write a token into it.
+                        self.inner.http.clean(&path),
                     ),
                 })
             } else {

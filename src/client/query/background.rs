@@ -251,7 +251,7 @@ impl RunningQuery {
         }
         self.armed = false;
         let answer = self.done.take().unwrap_or_default();
-        answer.checked(&self.handle.id)
+        answer.checked(&self.handle)
     }
 
     /// Tells PostHog to cancel it.

@@ -345,8 +345,8 @@ impl Query {
     /// # Errors
     /// Any of [`PostHogError`]; see [above](Self#failures) for those of queries.
     pub async fn run(self) -> Result<QueryAnswer, PostHogError> {
-        let id = self.handle.id.clone();
-        self.run_as::<QueryAnswer>().await?.checked(&id)
+        let handle = self.handle.clone();
+        self.run_as::<QueryAnswer>().await?.checked(&handle)
     }
 
     /// Runs it, and reads the whole answer as a type of your own.
