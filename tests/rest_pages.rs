@@ -260,6 +260,22 @@ async fn another_name_can_be_allowed() {
         .build()
         .unwrap();
     assert_eq!(list(&client).all().await.unwrap().len(), 7);
+
+    // What could never match is no name.
+    for alias in [
+        "https://us.posthog.com",
+        "us.posthog.com:8000",
+        "us.posthog.com/",
+        "me@us.posthog.com",
+        "",
+    ] {
+        let error = PostHogClient::builder()
+            .personal_api_key("phx_test")
+            .alias(alias)
+            .build()
+            .unwrap_err();
+        assert!(error.to_string().starts_with("alias: "), "{error}");
+    }
 }
 
 #[tokio::test]
