@@ -2,6 +2,7 @@
 
 mod answer;
 mod background;
+mod cell;
 mod check;
 mod rows;
 
@@ -363,7 +364,8 @@ impl Query {
     /// order, or a single column into any plain type. Maps go by name, lists by order.
     ///
     /// What PostHog writes in more than one way is read in all of them: numbers as text, booleans as 0
-    /// and 1.
+    /// and 1, and, where a list, map or struct is asked for, JSON as text, which is how a column
+    /// `properties` comes. So too within arrays and tuples.
     ///
     /// These are the rows that PostHog gave: 100 where the SQL has no `LIMIT`. Where that matters,
     /// [`run`](Self::run) it, look at [`has_more`](QueryAnswer::has_more), and then read
