@@ -142,7 +142,7 @@ pub struct Pages<T> {
 impl<T> fmt::Debug for Pages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages")
-            .field("path", &self.call.path())
+            .field("path", &self.call.shown_path())
             .finish_non_exhaustive()
     }
 }
@@ -186,7 +186,7 @@ impl<T: DeserializeOwned> Pages<T> {
             self.upcoming = next.transpose().map(|next| {
                 next.map_err(|problem| PostHogError::Paging {
                     operation: self.call.operation(),
-                    problem,
+                    problem: inner.http.clean(&problem),
                 })
             });
         }

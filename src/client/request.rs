@@ -269,7 +269,7 @@ impl<A, Q> fmt::Debug for Request<A, Q> {
         f.debug_struct("Request")
             .field("operation", &self.call.operation)
             .field("method", &self.call.method)
-            .field("path", &self.call.path)
+            .field("path", &self.call.shown_path())
             .finish_non_exhaustive()
     }
 }
@@ -316,6 +316,12 @@ impl ApiCall {
     #[cfg(feature = "rest")]
     pub(crate) fn path(&self) -> Option<&str> {
         self.path.as_deref().ok()
+    }
+
+    /// The path without keys; empty where there is none.
+    pub(crate) fn shown_path(&self) -> String {
+        let path = self.path.as_deref().unwrap_or_default();
+        self.client.inner.http.clean(path)
     }
 
     #[cfg(feature = "rest")]
@@ -377,7 +383,7 @@ impl ApiCall {
     /// Sends it, and leaves the answer's body to be read.
     pub(crate) async fn send_for_chunks(self) -> Result<Chunks, PostHogError> {
         let (operation, method) = (self.operation, self.method.to_string());
-        let (idle, path) = (self.client.inner.http.attempt_timeout, self.path.clone()?);
+        let (idle, path) = (self.client.inner.http.attempt_timeout, self.shown_path());
         let answer = self.send_for(Take::AsItComes).await?;
         let attempts = answer.attempts;
         Ok(Chunks::new(answer.rest, idle, move |kind, source| {

@@ -4,12 +4,11 @@ mod answer;
 pub(crate) mod breaker;
 #[cfg(test)]
 pub(crate) mod outage;
+mod refusal;
 pub(crate) mod retry;
 
 use crate::config::{Hosts, Secret};
-use crate::error::{
-    Account, ApiError, PostHogError, RequestError, RequestErrorKind, excerpt, without_keys,
-};
+use crate::error::{PostHogError, RequestError, RequestErrorKind, without_keys};
 use breaker::Breaker;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
@@ -192,7 +191,7 @@ impl Http {
             "posthog_call",
             operation = call.operation,
             method = %call.method,
-            path = call.path,
+            path = self.clean(call.path),
         );
         self.call(call).instrument(span).await
     }
@@ -270,7 +269,7 @@ impl Http {
             error: PostHogError::RequestError(Box::new(RequestError {
                 operation: call.operation,
                 method: call.method.to_string(),
-                path: call.path.to_owned(),
+                path: self.clean(call.path),
                 kind,
                 attempts: attempt,
                 source,
@@ -317,6 +316,7 @@ impl Http {
                 attempts: attempt,
             });
         }
+        let leads_to = refusal::leads_to(&answer);
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(chunk) = answer
@@ -366,13 +366,7 @@ impl Http {
                 status: status.as_u16(),
                 retry_after,
             },
-            error: PostHogError::ApiError(Box::new(api_error(
-                call,
-                status.as_u16(),
-                &body,
-                attempt,
-                self,
-            ))),
+            error: self.refused(call, status.as_u16(), leads_to, &body, attempt),
         })
     }
 
@@ -497,26 +491,6 @@ pub(crate) fn kind_of_body(e: &reqwest::Error) -> RequestErrorKind {
     match kind_of(e) {
         RequestErrorKind::Setup => RequestErrorKind::Interrupted,
         kind => kind,
-    }
-}
-
-fn api_error(call: &Call<'_>, status: u16, body: &[u8], attempts: u32, http: &Http) -> ApiError {
-    // A proxy that shows the request it failed on shows the key.
-    let text = http.clean(&String::from_utf8_lossy(body));
-    let account = Account::read(&text);
-    ApiError {
-        operation: call.operation,
-        method: call.method.to_string(),
-        path: call.path.to_owned(),
-        status,
-        kind: account.kind,
-        code: account.code,
-        detail: account.detail,
-        attr: account.attr,
-        extra: account.extra,
-        list: account.list,
-        body: excerpt(&text, 2_000),
-        attempts,
     }
 }
 
