@@ -149,7 +149,9 @@ impl<'de> Deserialize<'de> for QueryAnswer {
     }
 }
 
-/// How a query in the background is doing.
+/// How a query in the background is doing, as [`AsyncQuery::progress`](crate::AsyncQuery::progress) and
+/// [`RunningQuery::status`](crate::RunningQuery::status) tell it. The plain operations answer
+/// [`models::QueryStatus`](crate::models::QueryStatus).
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct QueryStatus {
@@ -221,7 +223,8 @@ impl<'de> Deserialize<'de> for QueryStatus {
     }
 }
 
-/// How far a query has come, in ClickHouse's numbers.
+/// How far a query has come, in ClickHouse's numbers: part of [`QueryStatus`], as
+/// [`models::QueryProgress`](crate::models::QueryProgress) is of the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct QueryProgress {
