@@ -287,6 +287,17 @@ async fn circles_and_empty_pages_without_end_are_errors() {
     assert!(error.to_string().contains("circle"), "{error}");
     assert_eq!(server.request_count(), 2);
 
+    // A list that does not know the `offset` it is asked for gives its first page again and again.
+    server.clear();
+    server.answer_with(|_| Some(answer(json!({"results": [1, 2], "has_more": true}))));
+    let mut items = list(&client).stream();
+    assert_eq!(items.next().await.unwrap().unwrap(), 1);
+    assert_eq!(items.next().await.unwrap().unwrap(), 2);
+    let error = items.next().await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("came twice"), "{error}");
+    assert!(items.next().await.is_none());
+    assert_eq!(server.request_count(), 2);
+
     let n = Arc::new(AtomicUsize::new(0));
     server.answer_with(move |_| {
         let n = n.fetch_add(1, SeqCst);
