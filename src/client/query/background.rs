@@ -218,8 +218,10 @@ impl RunningQuery {
         match tokio::time::timeout_at(deadline, self.poll()).await {
             Ok(done) => done,
             Err(_) => {
+                let given_up = self.handle.give_up(limit).await;
+                // Only now: dropped before, it has not been cancelled yet.
                 self.armed = false;
-                Err(self.handle.give_up(limit).await)
+                Err(given_up)
             }
         }
     }
