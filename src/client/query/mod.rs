@@ -361,7 +361,8 @@ impl Query {
     }
 
     /// Runs it, and reads each row: into a struct by the names of the columns, into a tuple by their
-    /// order, or a single column into any plain type. Maps go by name, lists by order.
+    /// order, or a single column into any plain type. Maps go by name, lists by order: a single column of
+    /// lists is `(Vec<T>,)`.
     ///
     /// What PostHog writes in more than one way is read in all of them: numbers as text, booleans as 0
     /// and 1, and, where a list, map or struct is asked for, JSON as text, which is how a column
