@@ -108,6 +108,24 @@ impl Hosts {
     }
 }
 
+/// Reads the name of a host, and nothing with it, as it stands in URLs: in lower case, international names
+/// in ASCII.
+#[cfg(feature = "rest")]
+pub(crate) fn host_name(setting: &'static str, name: &str) -> Result<String, PostHogError> {
+    let url = Url::parse(&format!("http://{}/", name.trim())).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    match &url {
+        Some(url) if url.as_str() == format!("http://{host}/") => Ok(host.to_owned()),
+        _ => Err(PostHogError::config(
+            setting,
+            format!(
+                "{:?} is not the name of a host; write it like us.posthog.com, without scheme, port and path",
+                redact_userinfo(name)
+            ),
+        )),
+    }
+}
+
 fn redact_userinfo(host: &str) -> &str {
     host.rsplit_once('@').map_or(host, |(_, rest)| rest)
 }

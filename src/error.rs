@@ -262,7 +262,7 @@ impl fmt::Display for RequestErrorKind {
             Self::Timeout => "the attempt timed out",
             Self::Interrupted => "the connection broke off",
             Self::NotPersisted => "PostHog could not keep all events yet",
-            Self::AnswerTooLarge => "the answer is too large",
+            Self::AnswerTooLarge => "the answer is larger than is read at once",
             Self::Setup => "the request could not be set up",
         })
     }

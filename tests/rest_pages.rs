@@ -69,6 +69,39 @@ async fn limit_and_offset() {
 }
 
 #[tokio::test]
+async fn a_parameter_may_stand_there_several_times_and_on_every_page() {
+    let server = PostHogServer::start().unwrap();
+    let client = client(&server);
+    let next = format!("{PATH}?offset=2&status=a%2Fb&status=c");
+    server.answer_next(answer(json!({"results": [1], "next": next})));
+    server.answer_next(answer(json!({"results": [2], "next": "?offset=3"})));
+    server.answer_next(answer(json!({"results": [3]})));
+    let all = list(&client)
+        .query_repeated("status", ["a/b", "c"])
+        .all()
+        .await
+        .unwrap();
+    assert_eq!(all, [1, 2, 3]);
+    for request in server.requests() {
+        let query = request.query.unwrap();
+        let statuses = query.split('&').filter(|pair| pair.starts_with("status="));
+        assert!(statuses.eq(["status=a%2Fb", "status=c"]), "{query}");
+    }
+
+    // The last call for a name counts, whichever it is.
+    server.answer_with(|_| Some(answer(json!([]))));
+    let several = || list(&client).query_repeated("n", [1, 2]);
+    for (request, query) in [
+        (several().query("n", 3), Some("n=3")),
+        (several().query_repeated("n", [4, 5]), Some("n=4&n=5")),
+        (several().query_repeated("n", [0; 0]), None),
+    ] {
+        request.send().await.unwrap();
+        assert_eq!(server.requests().pop().unwrap().query.as_deref(), query);
+    }
+}
+
+#[tokio::test]
 async fn cursors() {
     let server = PostHogServer::start().unwrap();
     let url = server.url();
@@ -227,6 +260,22 @@ async fn another_name_can_be_allowed() {
         .build()
         .unwrap();
     assert_eq!(list(&client).all().await.unwrap().len(), 7);
+
+    // What could never match is no name.
+    for alias in [
+        "https://us.posthog.com",
+        "us.posthog.com:8000",
+        "us.posthog.com/",
+        "me@us.posthog.com",
+        "",
+    ] {
+        let error = PostHogClient::builder()
+            .personal_api_key("phx_test")
+            .alias(alias)
+            .build()
+            .unwrap_err();
+        assert!(error.to_string().starts_with("alias: "), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -236,6 +285,17 @@ async fn circles_and_empty_pages_without_end_are_errors() {
     server.answer_with(|_| Some(answer(json!({"results": [1], "next": "?offset=1"}))));
     let error = list(&client).all().await.unwrap_err();
     assert!(error.to_string().contains("circle"), "{error}");
+    assert_eq!(server.request_count(), 2);
+
+    // A list that does not know the `offset` it is asked for gives its first page again and again.
+    server.clear();
+    server.answer_with(|_| Some(answer(json!({"results": [1, 2], "has_more": true}))));
+    let mut items = list(&client).stream();
+    assert_eq!(items.next().await.unwrap().unwrap(), 1);
+    assert_eq!(items.next().await.unwrap().unwrap(), 2);
+    let error = items.next().await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("came twice"), "{error}");
+    assert!(items.next().await.is_none());
     assert_eq!(server.request_count(), 2);
 
     let n = Arc::new(AtomicUsize::new(0));

@@ -1,10 +1,11 @@
 //! Queries over real sockets: what is sent, how answers become rows, background runs and their ends.
 
 #![cfg(feature = "rest")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
@@ -392,6 +393,50 @@ async fn dropping_cancels_where_it_is_asked_for() {
     }
     let last = server.requests().pop().unwrap();
     assert_eq!(sent(&last), ("DELETE", "/api/projects/1/query/abc/"));
+}
+
+#[tokio::test]
+async fn a_drop_while_the_time_limit_cancels_still_cancels() {
+    let (server, client) = start();
+    // The first request sets up TLS, which takes a while.
+    server.answer_next(answer(counts()));
+    counting(&client).run().await.unwrap();
+    let stalled = Arc::new(AtomicBool::new(false));
+    server.answer_with(move |request| {
+        Some(match request.method.as_str() {
+            "DELETE" if !stalled.swap(true, SeqCst) => Answer::stall(),
+            "DELETE" => Answer::status(204),
+            _ => Answer::status(202).json(running("abc")),
+        })
+    });
+    let cancels = |n: usize| {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "DELETE")
+            .count()
+            >= n
+    };
+    let query = counting(&client).time_limit(Duration::from_millis(500));
+    let query = query.run_async().poll(SOON, SOON).cancel_on_drop();
+    let mut query = query.start().await.unwrap();
+    let asked = async {
+        while !cancels(1) {
+            tokio::time::sleep(SOON).await;
+        }
+    };
+    tokio::select! {
+        done = query.wait() => panic!("{done:?}"),
+        () = asked => {}
+    }
+    drop(query);
+    let again = async {
+        while !cancels(2) {
+            tokio::time::sleep(SOON).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), again);
+    in_time.await.expect("a second cancellation");
 }
 
 #[tokio::test]

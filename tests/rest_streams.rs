@@ -99,7 +99,16 @@ async fn what_ends_early_or_stalls_is_an_error() {
     let error = body.next().await.unwrap().unwrap_err();
     assert_eq!(kind(&error), Some(RequestErrorKind::Interrupted), "{error}");
     assert!(error.to_string().contains("/exports/7/content/"), "{error}");
+    assert!(!error.to_string().contains("attempts"), "{error}");
     assert!(body.next().await.is_none());
+
+    // It says how often the request was sent.
+    server.answer_next_times(2, Answer::status(503));
+    server.answer_next(Answer::wrong_length(1_000).body("a,b\n"));
+    let mut body = get(&quick).send_for_stream().await.unwrap();
+    body.next().await.unwrap().unwrap();
+    let error = body.next().await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("(after 3 attempts)"), "{error}");
 
     let (hold, held) = mpsc::channel::<()>();
     let stalling = raw_server(move |mut stream| {

@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`,
 /// and makes no person in PostHog. The uuid and the timestamp are set when it is captured, unless given.
 ///
+/// It is what goes to PostHog. What the REST API answers for events that are stored there is
+/// [`models::Event`](crate::models::Event).
+///
 /// ```
 /// # use tracing_posthog::Event;
 /// let event = Event::new("signup")

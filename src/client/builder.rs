@@ -1,6 +1,8 @@
 #[cfg(feature = "rate-limit")]
 use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
+#[cfg(feature = "rest")]
+use crate::config::host_name;
 use crate::config::{Hosts, Region, Secret, personal_key, project_key};
 use crate::error::PostHogError;
 use crate::http::Http;
@@ -174,7 +176,7 @@ impl PostHogClientBuilder {
     /// [`PostHogError::Paging`].
     #[cfg(feature = "rest")]
     pub fn alias(mut self, host_name: impl Into<String>) -> Self {
-        self.aliases.push(host_name.into().trim().to_lowercase());
+        self.aliases.push(host_name.into());
         self
     }
 
@@ -193,7 +195,8 @@ impl PostHogClientBuilder {
     ///
     /// # Errors
     /// [`PostHogError::Config`], naming the setting: no key at all, a malformed key, a key of the other
-    /// kind, a host that is no URL, both a region and a host, a malformed header, a timeout of zero.
+    /// kind, a host that is no URL, both a region and a host, an alias that is no host name, a malformed
+    /// header, a timeout of zero.
     pub fn build(self) -> Result<PostHogClient, PostHogError> {
         if self.project_api_key.is_none() && self.personal_api_key.is_none() {
             return Err(PostHogError::config(
@@ -237,7 +240,11 @@ impl PostHogClientBuilder {
         Ok(PostHogClient {
             inner: Arc::new(Inner {
                 #[cfg(feature = "rest")]
-                aliases: self.aliases,
+                aliases: self
+                    .aliases
+                    .iter()
+                    .map(|alias| host_name("alias", alias))
+                    .collect::<Result<_, _>>()?,
                 #[cfg(feature = "rate-limit")]
                 limiter: self.rate_limits.as_ref().map(Limiter::new),
                 http: Http {

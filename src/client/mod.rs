@@ -65,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) http: Http,
     #[cfg(feature = "rate-limit")]
     pub(crate) limiter: Option<limit::Limiter>,
-    /// Other names of the same PostHog, in lower case.
+    /// Other names of the same PostHog, as URLs have them.
     #[cfg(feature = "rest")]
     pub(crate) aliases: Vec<String>,
 }

@@ -142,7 +142,7 @@ pub struct Pages<T> {
 impl<T> fmt::Debug for Pages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages")
-            .field("path", &self.call.path())
+            .field("path", &self.call.shown_path())
             .finish_non_exhaustive()
     }
 }
@@ -173,11 +173,23 @@ impl<T: DeserializeOwned> Pages<T> {
         };
         let call = self.call.with_query(query.clone());
         self.upcoming = Some(Ok(query));
-        let page: Page<T> = match call.send().await {
-            Ok(page) => page,
+        let body = match call.send_raw().await {
+            Ok(body) => body,
             Err(error) => return Some(Err(error)),
         };
         let inner = &self.call.client().inner;
+        let operation = self.call.operation();
+        let page: Page<T> = match inner.http.read_json(operation, &body) {
+            Ok(page) => page,
+            Err(error) => return Some(Err(error)),
+        };
+        if !page.results.is_empty() && self.walk.repeats(&body) {
+            self.upcoming = None;
+            return Some(Err(PostHogError::Paging {
+                operation,
+                problem: "the same page came twice: the list leads in a circle".to_owned(),
+            }));
+        }
         let is_ours =
             |host: &str| inner.http.hosts.include(host) || inner.aliases.iter().any(|a| a == host);
         if let Some(Ok(query)) = &self.upcoming {
@@ -185,8 +197,8 @@ impl<T: DeserializeOwned> Pages<T> {
             let next = self.walk.after(&page, query, path, is_ours);
             self.upcoming = next.transpose().map(|next| {
                 next.map_err(|problem| PostHogError::Paging {
-                    operation: self.call.operation(),
-                    problem,
+                    operation,
+                    problem: inner.http.clean(&problem),
                 })
             });
         }
@@ -248,8 +260,8 @@ impl<T> fmt::Debug for Items<T> {
 ///
 /// A `next` address never takes a request elsewhere: it must be one of the same list on the configured
 /// host (or an [`alias`](crate::PostHogClientBuilder::alias) of it), and only its query is used. A list
-/// that leads in a circle, gives 100 empty pages in a row, or more than 100,000 pages, ends with
-/// [`PostHogError::Paging`].
+/// that leads in a circle, gives one page twice in a row, 100 empty pages in a row, or more than 100,000
+/// pages, ends with [`PostHogError::Paging`].
 impl<T: DeserializeOwned, Q> Request<Page<T>, Q> {
     /// Every page, one at a time.
     ///

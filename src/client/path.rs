@@ -4,7 +4,7 @@ use super::PostHogClient;
 use super::request::{ApiCall, Problem, is_dots};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 /// Everything but letters, digits and what a path segment may hold unencoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -16,10 +16,18 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'$');
 
 /// Where a resource lives: a client and the path so far, without a trailing slash.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct At {
     client: PostHogClient,
     path: Result<String, Problem>,
+}
+
+impl fmt::Debug for At {
+    /// Shows the path, without keys that were given as ids.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.as_deref().unwrap_or_default();
+        f.write_str(&self.client.inner.http.clean(path))
+    }
 }
 
 impl At {
@@ -28,6 +36,10 @@ impl At {
             client: client.clone(),
             path: Ok(String::new()),
         }
+    }
+
+    pub(crate) fn client(&self) -> &PostHogClient {
+        &self.client
     }
 
     /// Goes down by fixed segments, such as `feature_flags` or `error_tracking/issues`.

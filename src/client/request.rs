@@ -115,8 +115,10 @@ impl PostHogClient {
                 Err(Problem {
                     setting: "path",
                     problem: format!(
-                        "{path:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
-                         give query parameters with `query`"
+                        "{:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
+                         give query parameters with `query`",
+                        // Who writes a query into the path may write a token into it.
+                        self.inner.http.clean(&path),
                     ),
                 })
             } else {
@@ -154,10 +156,32 @@ impl<A, Q> Request<A, Q> {
         }
     }
 
-    /// Sets a query parameter of any name, in place of an earlier value of that name; it is percent-encoded.
+    /// Sets a query parameter of any name, in place of earlier values of that name; it is percent-encoded.
     /// For what has no method of its own.
     pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.call.set(name.into(), value.to_string());
+        self
+    }
+
+    /// Sets a query parameter that stands there once for each value, in place of earlier values of that
+    /// name; without values it is left out.
+    ///
+    /// ```
+    /// # fn f(client: tracing_posthog::PostHogClient) {
+    /// use tracing_posthog::Method;
+    /// // ?status=active&status=archived
+    /// let issues = client
+    ///     .request(Method::GET, "/api/projects/12345/error_tracking/issues/")
+    ///     .query_repeated("status", ["active", "archived"]);
+    /// # }
+    /// ```
+    pub fn query_repeated(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = impl ToString>,
+    ) -> Self {
+        let values = values.into_iter().map(|value| value.to_string()).collect();
+        self.call.set_all(name.into(), values);
         self
     }
 
@@ -245,7 +269,7 @@ impl<A, Q> fmt::Debug for Request<A, Q> {
         f.debug_struct("Request")
             .field("operation", &self.call.operation)
             .field("method", &self.call.method)
-            .field("path", &self.call.path)
+            .field("path", &self.call.shown_path())
             .finish_non_exhaustive()
     }
 }
@@ -253,16 +277,13 @@ impl<A, Q> fmt::Debug for Request<A, Q> {
 impl ApiCall {
     /// Sets a query parameter: the last value given is the one that is sent.
     pub(crate) fn set(&mut self, name: String, value: String) {
-        match self.query.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, old)) => *old = value,
-            None => self.query.push((name, value)),
-        }
+        self.set_all(name, vec![value]);
     }
 
-    #[cfg(feature = "rest")]
-    /// Adds one value of a parameter that may stand there several times.
-    pub(crate) fn add(&mut self, name: &str, value: String) {
-        self.query.push((name.to_owned(), value));
+    fn set_all(&mut self, name: String, values: Vec<String>) {
+        self.query.retain(|(n, _)| *n != name);
+        self.query
+            .extend(values.into_iter().map(|value| (name.clone(), value)));
     }
 
     pub(crate) fn put_json(&mut self, json: Result<Vec<u8>, serde_json::Error>) {
@@ -295,6 +316,12 @@ impl ApiCall {
     #[cfg(feature = "rest")]
     pub(crate) fn path(&self) -> Option<&str> {
         self.path.as_deref().ok()
+    }
+
+    /// The path without keys; empty where there is none.
+    pub(crate) fn shown_path(&self) -> String {
+        let path = self.path.as_deref().unwrap_or_default();
+        self.client.inner.http.clean(path)
     }
 
     #[cfg(feature = "rest")]
@@ -356,15 +383,16 @@ impl ApiCall {
     /// Sends it, and leaves the answer's body to be read.
     pub(crate) async fn send_for_chunks(self) -> Result<Chunks, PostHogError> {
         let (operation, method) = (self.operation, self.method.to_string());
-        let (idle, path) = (self.client.inner.http.attempt_timeout, self.path.clone()?);
+        let (idle, path) = (self.client.inner.http.attempt_timeout, self.shown_path());
         let answer = self.send_for(Take::AsItComes).await?;
+        let attempts = answer.attempts;
         Ok(Chunks::new(answer.rest, idle, move |kind, source| {
             PostHogError::RequestError(Box::new(RequestError {
                 operation,
                 method: method.clone(),
                 path: path.clone(),
                 kind,
-                attempts: 1,
+                attempts,
                 source,
             }))
         }))

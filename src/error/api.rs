@@ -24,7 +24,8 @@ pub struct ApiError {
     pub kind: Option<String>,
     /// PostHog's `code`, such as `permission_denied`.
     pub code: Option<String>,
-    /// What went wrong, in PostHog's words; at most 500 characters.
+    /// What went wrong, in PostHog's words, or where a redirect leads that was not followed; at most 500
+    /// characters.
     pub detail: String,
     /// The attribute the complaint is about. `__` leads into nested ones.
     pub attr: Option<String>,

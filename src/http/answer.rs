@@ -14,11 +14,9 @@ impl Http {
         operation: &'static str,
         body: &[u8],
     ) -> Result<A, PostHogError> {
-        let text: &[u8] = match body.trim_ascii() {
-            [] => b"null",
-            text => text,
-        };
-        serde_json::from_slice(text).map_err(|e| self.misfit(operation, text, e))
+        let text = body.trim_ascii();
+        let value: &[u8] = if text.is_empty() { b"null" } else { text };
+        serde_json::from_slice(value).map_err(|e| self.misfit(operation, text, e))
     }
 
     /// Says where an answer is not what it should be, in few words and without keys.
@@ -32,6 +30,7 @@ impl Http {
         let start = text.get(..10_000).unwrap_or(text);
         let what = match markup(&String::from_utf8_lossy(start)) {
             Some(markup) => format!("the answer is {markup}; check the host"),
+            None if text.is_empty() => "the answer is empty, where a value is expected".into(),
             None => {
                 let at = offset(text, &source);
                 let field = match path(&text[..at], &source) {

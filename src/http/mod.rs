@@ -4,12 +4,11 @@ mod answer;
 pub(crate) mod breaker;
 #[cfg(test)]
 pub(crate) mod outage;
+mod refusal;
 pub(crate) mod retry;
 
 use crate::config::{Hosts, Secret};
-use crate::error::{
-    Account, ApiError, PostHogError, RequestError, RequestErrorKind, excerpt, without_keys,
-};
+use crate::error::{PostHogError, RequestError, RequestErrorKind, without_keys};
 use breaker::Breaker;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
@@ -132,12 +131,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Where the body is to be read from, of a call that takes it as it comes.
     pub(crate) rest: Option<reqwest::Response>,
-}
-
-impl From<Bytes> for Answer {
-    fn from(body: Bytes) -> Self {
-        Self { body, rest: None }
-    }
+    /// How often the request was sent.
+    pub(crate) attempts: u32,
 }
 
 #[derive(Debug)]
@@ -196,7 +191,7 @@ impl Http {
             "posthog_call",
             operation = call.operation,
             method = %call.method,
-            path = call.path,
+            path = self.clean(call.path),
         );
         self.call(call).instrument(span).await
     }
@@ -274,7 +269,7 @@ impl Http {
             error: PostHogError::RequestError(Box::new(RequestError {
                 operation: call.operation,
                 method: call.method.to_string(),
-                path: call.path.to_owned(),
+                path: self.clean(call.path),
                 kind,
                 attempts: attempt,
                 source,
@@ -283,7 +278,13 @@ impl Http {
         let failed = |e: reqwest::Error| transport(kind_of(&e), Some(Box::new(e.without_url())));
         #[cfg(test)]
         match outage::finds_it_back(self.hosts.capture.to_string()) {
-            Some(true) => return Ok(Bytes::new().into()),
+            Some(true) => {
+                return Ok(Answer {
+                    body: Bytes::new(),
+                    rest: None,
+                    attempts: attempt,
+                });
+            }
             Some(false) => return Err(transport(RequestErrorKind::Connect, None)),
             None => {}
         }
@@ -312,8 +313,10 @@ impl Http {
             return Ok(Answer {
                 body: Bytes::new(),
                 rest: Some(answer),
+                attempts: attempt,
             });
         }
+        let leads_to = refusal::leads_to(&answer);
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(chunk) = answer
@@ -343,7 +346,11 @@ impl Http {
             // A refusal stands in its status, however much of its words came through.
             read?;
             return match call.judge.map_or(Ok(Judgement::Done), |judge| judge(&body)) {
-                Ok(Judgement::Done) => Ok(body.freeze().into()),
+                Ok(Judgement::Done) => Ok(Answer {
+                    body: body.freeze(),
+                    rest: None,
+                    attempts: attempt,
+                }),
                 Ok(Judgement::Again) => Err(Failure {
                     outcome: Outcome::Partial { retry_after },
                     ..transport(RequestErrorKind::NotPersisted, None)
@@ -359,13 +366,7 @@ impl Http {
                 status: status.as_u16(),
                 retry_after,
             },
-            error: PostHogError::ApiError(Box::new(api_error(
-                call,
-                status.as_u16(),
-                &body,
-                attempt,
-                self,
-            ))),
+            error: self.refused(call, status.as_u16(), leads_to, &body, attempt),
         })
     }
 
@@ -490,26 +491,6 @@ pub(crate) fn kind_of_body(e: &reqwest::Error) -> RequestErrorKind {
     match kind_of(e) {
         RequestErrorKind::Setup => RequestErrorKind::Interrupted,
         kind => kind,
-    }
-}
-
-fn api_error(call: &Call<'_>, status: u16, body: &[u8], attempts: u32, http: &Http) -> ApiError {
-    // A proxy that shows the request it failed on shows the key.
-    let text = http.clean(&String::from_utf8_lossy(body));
-    let account = Account::read(&text);
-    ApiError {
-        operation: call.operation,
-        method: call.method.to_string(),
-        path: call.path.to_owned(),
-        status,
-        kind: account.kind,
-        code: account.code,
-        detail: account.detail,
-        attr: account.attr,
-        extra: account.extra,
-        list: account.list,
-        body: excerpt(&text, 2_000),
-        attempts,
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) const fn op(
     }
 }
 
-/// The answer of an operation that tells nothing but that it was done. Whatever PostHog sends with it
+/// The answer of an operation that tells nothing but that it was done. Whatever JSON PostHog sends with it
 /// is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done;

@@ -30,15 +30,4 @@ impl<A, Q> Request<A, Q> {
             Value::Array(items.into_iter().map(Value::from).collect()),
         )
     }
-
-    pub(crate) fn query_repeated(
-        mut self,
-        name: &'static str,
-        items: impl IntoIterator<Item = impl Display>,
-    ) -> Self {
-        for item in items {
-            self.call.add(name, item.to_string());
-        }
-        self
-    }
 }

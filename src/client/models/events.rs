@@ -8,7 +8,8 @@ use super::shared::PropertyFilter;
 model! {
     /// An event as it is stored.
     ///
-    /// Answered by `…/events/` (list, get).
+    /// Answered by `…/events/` (list, get). It comes from PostHog; what is captured and sent there is
+    /// [`tracing_posthog::Event`](crate::Event).
     pub struct Event {
         /// UUID.
         id: Option<String>,

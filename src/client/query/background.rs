@@ -218,8 +218,10 @@ impl RunningQuery {
         match tokio::time::timeout_at(deadline, self.poll()).await {
             Ok(done) => done,
             Err(_) => {
+                let given_up = self.handle.give_up(limit).await;
+                // Only now: dropped before, it has not been cancelled yet.
                 self.armed = false;
-                Err(self.handle.give_up(limit).await)
+                Err(given_up)
             }
         }
     }
@@ -251,7 +253,7 @@ impl RunningQuery {
         }
         self.armed = false;
         let answer = self.done.take().unwrap_or_default();
-        answer.checked(&self.handle.id)
+        answer.checked(&self.handle)
     }
 
     /// Tells PostHog to cancel it.

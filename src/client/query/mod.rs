@@ -2,6 +2,7 @@
 
 mod answer;
 mod background;
+mod cell;
 mod check;
 mod rows;
 
@@ -345,8 +346,8 @@ impl Query {
     /// # Errors
     /// Any of [`PostHogError`]; see [above](Self#failures) for those of queries.
     pub async fn run(self) -> Result<QueryAnswer, PostHogError> {
-        let id = self.handle.id.clone();
-        self.run_as::<QueryAnswer>().await?.checked(&id)
+        let handle = self.handle.clone();
+        self.run_as::<QueryAnswer>().await?.checked(&handle)
     }
 
     /// Runs it, and reads the whole answer as a type of your own.
@@ -360,10 +361,12 @@ impl Query {
     }
 
     /// Runs it, and reads each row: into a struct by the names of the columns, into a tuple by their
-    /// order, or a single column into any plain type. Maps go by name, lists by order.
+    /// order, or a single column into any plain type. Maps go by name, lists by order: a single column of
+    /// lists is `(Vec<T>,)`.
     ///
     /// What PostHog writes in more than one way is read in all of them: numbers as text, booleans as 0
-    /// and 1.
+    /// and 1, and, where a list, map or struct is asked for, JSON as text, which is how a column
+    /// `properties` comes. So too within arrays and tuples.
     ///
     /// These are the rows that PostHog gave: 100 where the SQL has no `LIMIT`. Where that matters,
     /// [`run`](Self::run) it, look at [`has_more`](QueryAnswer::has_more), and then read

@@ -1,5 +1,6 @@
 //! One row of a query, as serde reads it: by name or by position.
 
+use super::cell::{Cell, in_column};
 use serde::de::value::{StrDeserializer, UnitDeserializer};
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
@@ -246,119 +247,6 @@ impl<'de> Deserializer<'de> for Row<'_> {
     }
 }
 
-fn in_column(name: Option<&str>, error: Error) -> Error {
-    match name {
-        Some(name) => Error::custom(format_args!("column {name:?}: {error}")),
-        None => error,
-    }
-}
-
-/// One value of a row. PostHog writes some in more than one way: numbers as text, booleans as numbers.
-struct Cell {
-    name: Option<String>,
-    value: Value,
-}
-
-impl Cell {
-    fn read<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
-        let name = self.name.clone();
-        seed.deserialize(self)
-            .map_err(|e| in_column(name.as_deref(), e))
-    }
-
-    fn integer(&self) -> Option<i128> {
-        match &self.value {
-            Value::String(text) => text.parse().ok(),
-            Value::Number(number) if number.is_f64() => number
-                .as_f64()
-                .filter(|n| n.fract() == 0.0 && n.abs() < 9e15)
-                .map(|n| n as i128),
-            _ => None,
-        }
-    }
-}
-
-macro_rules! integers {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            match self.integer() {
-                Some(n) => match (u64::try_from(n), i64::try_from(n)) {
-                    (Ok(n), _) => visitor.visit_u64(n),
-                    (_, Ok(n)) => visitor.visit_i64(n),
-                    _ => visitor.visit_i128(n),
-                },
-                None => self.value.$method(visitor),
-            }
-        }
-    )*};
-}
-
-macro_rules! forward {
-    ($($method:ident($($arg:ident: $kind:ty),*))*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($arg: $kind,)* visitor: V) -> Result<V::Value, Error> {
-            self.value.$method($($arg,)* visitor)
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Cell {
-    type Error = Error;
-
-    integers! {
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-    }
-
-    forward! {
-        deserialize_any() deserialize_char() deserialize_str() deserialize_string()
-        deserialize_bytes() deserialize_byte_buf() deserialize_unit() deserialize_seq()
-        deserialize_map() deserialize_identifier() deserialize_ignored_any()
-        deserialize_unit_struct(name: &'static str)
-        deserialize_tuple(len: usize)
-        deserialize_tuple_struct(name: &'static str, len: usize)
-        deserialize_struct(name: &'static str, fields: &'static [&'static str])
-        deserialize_enum(name: &'static str, variants: &'static [&'static str])
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match (&self.value, self.value.as_u64()) {
-            (_, Some(n @ (0 | 1))) => visitor.visit_bool(n == 1),
-            (Value::String(text), _) => match text.as_str() {
-                "true" | "1" => visitor.visit_bool(true),
-                "false" | "0" => visitor.visit_bool(false),
-                _ => self.value.deserialize_bool(visitor),
-            },
-            _ => self.value.deserialize_bool(visitor),
-        }
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_f64(visitor)
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value.as_str().map(str::parse) {
-            Some(Ok(n)) => visitor.visit_f64(n),
-            _ => self.value.deserialize_f64(visitor),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::QueryAnswer;
@@ -485,6 +373,58 @@ mod tests {
             rows(&["n", "o"], json!([["3", "4"]])),
             Ok(vec![(3i8, Some(4u64))])
         );
+    }
+
+    #[test]
+    fn what_stands_inside_of_cells_is_read_as_cells_are() {
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Props {
+            plan: Plan,
+            seats: u8,
+        }
+        let pro = || Props {
+            plan: Plan::Pro,
+            seats: 3,
+        };
+        assert_eq!(
+            rows(&["a", "b"], json!([[[0, "true"], [null, ["1"]]]])),
+            Ok(vec![(vec![false, true], [None, Some(vec![1u64])])])
+        );
+        assert_eq!(
+            rows(&["t"], json!([[["a", "7"]]])),
+            Ok(vec![(("a".to_owned(), 7u64),)])
+        );
+        assert_eq!(
+            rows(&["m"], json!([[{"1": "2.5"}]])),
+            Ok(vec![(BTreeMap::from([(1u8, 2.5)]),)])
+        );
+        // An object as it is, as text, or as a tuple.
+        for cell in [
+            json!({"plan": "pro", "seats": "3", "more": [1]}),
+            json!("{\"plan\": \"pro\", \"seats\": 3}"),
+            json!(["pro", 3]),
+        ] {
+            assert_eq!(rows(&["p"], json!([[cell]])), Ok(vec![(pro(),)]));
+        }
+        assert_eq!(
+            rows(&["p"], json!([["[\"a\", \"b\"]"]])),
+            Ok(vec![(vec!["a".to_owned(), "b".to_owned()],)])
+        );
+        // Text stays text where text is asked for.
+        assert_eq!(rows(&["p"], json!([["[1]"]])), Ok(vec!["[1]".to_owned()]));
+        assert_eq!(rows(&["p"], json!([["[1]"]])), Ok(vec![(json!("[1]"),)]));
+        for (cell, says) in [
+            (json!(["a", 7, 8]), "invalid length 3"),
+            (json!("[\"a\""), "invalid type: string"),
+            (json!("7"), "invalid type: string"),
+            (json!(7), "invalid type: integer `7`"),
+        ] {
+            let e = rows::<((String, u8),)>(&["t"], json!([[cell]])).unwrap_err();
+            assert!(
+                e.contains("row 1, column \"t\": ") && e.contains(says),
+                "{e}"
+            );
+        }
     }
 
     #[test]

@@ -1,0 +1,173 @@
+//! One value of a row, as serde reads it.
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde_json::{Error, Value};
+
+pub(super) fn in_column(name: Option<&str>, error: Error) -> Error {
+    match name {
+        Some(name) => Error::custom(format_args!("column {name:?}: {error}")),
+        None => error,
+    }
+}
+
+/// One value of a row, or within one. PostHog writes some in more than one way: numbers as text, booleans
+/// as numbers, objects and lists as text of JSON.
+pub(super) struct Cell {
+    pub(super) name: Option<String>,
+    pub(super) value: Value,
+}
+
+impl Cell {
+    pub(super) fn read<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+        let name = self.name.clone();
+        seed.deserialize(self)
+            .map_err(|e| in_column(name.as_deref(), e))
+    }
+
+    fn of(value: Value) -> Self {
+        Self { name: None, value }
+    }
+
+    fn nested<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match unpacked(self.value) {
+            Value::Array(items) => {
+                let mut items = SeqDeserializer::new(items.into_iter().map(Self::of));
+                let read = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| read)
+            }
+            Value::Object(fields) => {
+                let fields = fields
+                    .into_iter()
+                    .map(|(key, value)| (Self::of(key.into()), Self::of(value)));
+                let mut fields = MapDeserializer::new(fields);
+                let read = visitor.visit_map(&mut fields)?;
+                fields.end().map(|()| read)
+            }
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn integer(&self) -> Option<i128> {
+        match &self.value {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) if number.is_f64() => number
+                .as_f64()
+                .filter(|n| n.fract() == 0.0 && n.abs() < 9e15)
+                .map(|n| n as i128),
+            _ => None,
+        }
+    }
+}
+
+/// The list or object that a text is, such as that of a column `properties`.
+fn unpacked(value: Value) -> Value {
+    match &value {
+        Value::String(text) if text.starts_with(['[', '{']) => {
+            serde_json::from_str(text).unwrap_or(value)
+        }
+        _ => value,
+    }
+}
+
+impl IntoDeserializer<'_, Error> for Cell {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.integer() {
+                Some(n) => match (u64::try_from(n), i64::try_from(n)) {
+                    (Ok(n), _) => visitor.visit_u64(n),
+                    (_, Ok(n)) => visitor.visit_i64(n),
+                    _ => visitor.visit_i128(n),
+                },
+                None => self.value.$method(visitor),
+            }
+        }
+    )*};
+}
+
+/// What is asked for decides nothing: a list is read as one, an object as a map.
+macro_rules! nested {
+    ($($method:ident($($arg:ident: $kind:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $kind,)* visitor: V) -> Result<V::Value, Error> {
+            self.nested(visitor)
+        }
+    )*};
+}
+
+macro_rules! forward {
+    ($($method:ident($($arg:ident: $kind:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $kind,)* visitor: V) -> Result<V::Value, Error> {
+            self.value.$method($($arg,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Cell {
+    type Error = Error;
+
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+    }
+
+    forward! {
+        deserialize_any() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_bytes() deserialize_byte_buf() deserialize_unit()
+        deserialize_identifier() deserialize_ignored_any()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+
+    nested! {
+        deserialize_seq() deserialize_map()
+        deserialize_tuple(_len: usize)
+        deserialize_tuple_struct(_name: &'static str, _len: usize)
+        deserialize_struct(_name: &'static str, _fields: &'static [&'static str])
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match (&self.value, self.value.as_u64()) {
+            (_, Some(n @ (0 | 1))) => visitor.visit_bool(n == 1),
+            (Value::String(text), _) => match text.as_str() {
+                "true" | "1" => visitor.visit_bool(true),
+                "false" | "0" => visitor.visit_bool(false),
+                _ => self.value.deserialize_bool(visitor),
+            },
+            _ => self.value.deserialize_bool(visitor),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value.as_str().map(str::parse) {
+            Some(Ok(n)) => visitor.visit_f64(n),
+            _ => self.value.deserialize_f64(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+}
