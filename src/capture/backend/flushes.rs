@@ -209,11 +209,13 @@ impl Drop for EventCaptureBackend {
     fn drop(&mut self) {
         // Only where its runtime went away before the shutdown: what was there is left on disk, else lost,
         // and counted.
+        let _quiet = Quiet::enter();
         if !std::thread::panicking() {
-            let _quiet = Quiet::enter();
             self.leave();
         }
         self.parts.queue.abandon();
+        #[cfg(feature = "metrics")]
+        self.publish(None);
     }
 }
 
