@@ -152,7 +152,7 @@ impl EventCaptureBackend {
         self.open_disk();
         loop {
             self.look_around(Duration::MAX);
-            // Also where something else woke it: what is overdue goes with the next free request.
+            // Whatever woke it: what is overdue goes with the next free request.
             self.on_tick();
             self.start_sends();
             self.stow();
@@ -183,11 +183,8 @@ impl EventCaptureBackend {
             match next {
                 Next::Order(order) => self.obey(order),
                 Next::Settled(batch, sent) => self.settle(batch, sent),
-                Next::Woken => {
-                    self.tick
-                        .get_or_insert_with(|| Instant::now() + self.parts.interval);
-                }
-                Next::Timer => self.on_tick(),
+                // The loop begins with these.
+                Next::Woken | Next::Timer => {}
             }
         }
         self.end();
@@ -269,8 +266,6 @@ impl EventCaptureBackend {
             }
         };
         if self.parts.queue.sleep(self.due, sleep).is_none() {
-            self.tick
-                .get_or_insert_with(|| Instant::now() + self.parts.interval);
             return None;
         }
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
@@ -301,13 +296,16 @@ impl EventCaptureBackend {
         !self.fresh.is_empty() || (self.pause.is_over() && self.old_waits())
     }
 
+    /// Keeps the interval: begins one where events wait, and makes them due at its end.
     fn on_tick(&mut self) {
         let now = Instant::now();
-        if self.tick.is_none_or(|tick| tick > now) {
+        if self.tick.is_some_and(|tick| tick > now) {
             return;
         }
-        self.due = self.due.max(self.parts.queue.next_seq());
         let waiting = self.parts.queue.front_seq().is_some();
+        if self.tick.is_some() {
+            self.due = self.due.max(self.parts.queue.next_seq());
+        }
         self.tick = waiting.then(|| now + self.parts.interval);
     }
 }
