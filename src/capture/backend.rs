@@ -62,7 +62,7 @@ pub struct EventCaptureBackend {
     flying: Vec<Arc<Batch>>,
     /// Encoded, and waiting for their turn.
     fresh: VecDeque<Batch>,
-    /// Failed in all their attempts, and waiting to be tried again.
+    /// Failed in all their attempts, or too large for the spool, and waiting to be tried again.
     kept: VecDeque<Batch>,
     /// How many events of these two the ledger knows of.
     counted: usize,

@@ -67,6 +67,7 @@ pub(crate) struct Store {
     next_look: Option<Instant>,
     lost: Vec<Lost>,
     said_failing: bool,
+    said_too_large: bool,
     said_unreadable: bool,
     said_damaged: bool,
 }
@@ -97,6 +98,7 @@ impl Store {
             next_look: None,
             lost: Vec::new(),
             said_failing: false,
+            said_too_large: false,
             said_unreadable: false,
             said_damaged: false,
         }
@@ -266,9 +268,8 @@ impl Store {
         }
         let lines = file::write(batch);
         if on_disk(&lines) > MAX_FILE.min(self.spool.max_bytes) {
-            let error = io::Error::from(io::ErrorKind::FileTooLarge);
-            self.failed(&error);
-            return Err(error);
+            self.too_large(lines.len());
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(lines)
     }
@@ -326,6 +327,19 @@ impl Store {
                 %error,
                 directory = %self.spool.directory.display(),
                 "the spool directory cannot be used; events stay in memory, and it is tried again later",
+            );
+        }
+    }
+
+    /// Nothing is wrong with the disk: others go there.
+    fn too_large(&mut self, bytes: usize) {
+        if !std::mem::replace(&mut self.said_too_large, true) {
+            warn!(
+                target: "tracing_posthog::capture",
+                bytes,
+                max_bytes = self.spool.max_bytes,
+                "a batch is larger than the spool takes (its `max_bytes`, and 64 MiB a batch); it stays in \
+                 memory; raise `max_bytes`, or lower `batch_bytes`",
             );
         }
     }
