@@ -7,6 +7,8 @@ mod flushes;
 mod lanes;
 mod pause;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use super::batch::Batch;

@@ -75,6 +75,11 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// Whether the future that asked was dropped. A thread that asked stays until it is answered.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Future(to) if to.is_closed())
+    }
+
     pub(crate) fn send(self, report: FlushReport) {
         // Who asked may have gone.
         match self {
