@@ -8,6 +8,8 @@ mod books;
 mod damage;
 mod disk;
 mod owners;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use books::FileId;
 pub(crate) use disk::Durability;
