@@ -2,7 +2,8 @@
 //!
 //! `<directory>/<project>/<owner>/<files>`, with a lock file `<owner>.lock` beside each owner's directory.
 //! It is locked before the directory is made, and for as long as the owner lives: a directory whose lock
-//! can be had belongs to nobody any more.
+//! can be had belongs to nobody any more. Where somebody tidied the lock away, its owner makes it again; where
+//! nobody does, the directory is taken over too.
 
 mod books;
 mod damage;
@@ -141,6 +142,7 @@ impl Store {
             return 0;
         }
         self.next_look = Some(now + EVERY);
+        self.look_after_all();
         // A missing directory is no news: nothing is there.
         let found = self.adopt_all().unwrap_or_default();
         self.expire();
@@ -180,8 +182,12 @@ impl Store {
     /// The batch is no longer in memory: its file waits for its turn.
     pub(crate) fn release(&mut self, id: FileId) {
         if let Some(entry) = self.files.get_mut(&id)
-            && entry.state != Use::Waiting
+            && !matches!(entry.state, Use::Waiting | Use::Elsewhere)
         {
+            if !self.owners.contains_key(&id.owner) {
+                entry.state = Use::Elsewhere;
+                return;
+            }
             entry.state = Use::Waiting;
             self.waiting += 1;
             // It may go for what comes.
@@ -359,7 +365,8 @@ impl Store {
 
     fn publish(&self) {
         let counters = &self.counters.spool;
-        counters.files.store(self.files.len() as u64, Relaxed);
+        let files: usize = self.owners.values().map(|owner| owner.files).sum();
+        counters.files.store(files as u64, Relaxed);
         counters.bytes.store(self.bytes, Relaxed);
     }
 }

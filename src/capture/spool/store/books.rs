@@ -40,6 +40,8 @@ pub(super) enum Use {
     InMemory,
     Waiting,
     Sending,
+    /// Somebody else took its directory over.
+    Elsewhere,
 }
 
 impl Store {

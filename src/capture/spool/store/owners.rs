@@ -8,42 +8,107 @@ use crate::capture::stamp::Ids;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tracing::warn;
+use uuid::Uuid;
+
+/// A directory without a lock in which nothing happened for so long was left behind. An owner that lives puts
+/// its lock back earlier.
+const ABANDONED: Duration = Duration::from_secs(5 * 60);
 
 /// A directory whose lock this process holds.
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) path: PathBuf,
-    pub(super) lock: PathBuf,
     pub(super) files: usize,
-    /// Held while this lives; never read.
-    #[allow(dead_code)]
-    pub(super) locked: File,
+    lock: PathBuf,
+    locked: File,
 }
 
-/// Makes a directory of its own. Its lock is there and held before it is, so that nobody takes it over
-/// half-made.
-fn new_owner(project: &Path, name: &str) -> io::Result<Owner> {
-    let lock = project.join(format!("{name}.lock"));
-    let path = project.join(name);
-    let locked = private_file().create_new(true).open(&lock)?;
-    let made = match locked.try_lock() {
-        Ok(()) => private_directory(&path),
-        Err(error) => Err(error.into()),
-    };
-    if let Err(error) = made {
-        let _ = fs::remove_file(&lock);
-        return Err(error);
+impl Owner {
+    /// Makes a directory of its own. Its lock is there and held before it is, so that nobody takes it over
+    /// half-made.
+    fn new(project: &Path, name: &str) -> io::Result<Self> {
+        let path = project.join(name);
+        let lock = lock_of(&path);
+        let locked = take_lock(&lock, private_file().create_new(true))?;
+        if let Err(error) = private_directory(&path) {
+            let _ = fs::remove_file(&lock);
+            return Err(error);
+        }
+        Ok(Self {
+            path,
+            files: 0,
+            lock,
+            locked,
+        })
     }
-    if !lock.is_file() {
-        let _ = fs::remove_dir(&path);
-        return Err(io::ErrorKind::NotFound.into());
+
+    fn is_held(&self) -> bool {
+        is_at(&self.locked, &self.lock)
     }
-    Ok(Owner {
-        path,
-        lock,
-        files: 0,
-        locked,
-    })
+
+    /// Shows that its owner lives, and puts the lock back where somebody tidied it away. Whether it is still
+    /// its own: somebody else may have taken it over.
+    fn look_after(&mut self) -> bool {
+        if !self.path.is_dir() {
+            // With nothing in it there is nothing to share.
+            return true;
+        }
+        if !self.is_held() {
+            match take_lock(&self.lock, private_file().create_new(true)) {
+                Ok(locked) => self.locked = locked,
+                Err(error) => {
+                    use io::ErrorKind::{AlreadyExists, WouldBlock};
+                    // Where the disk takes none now, it may later.
+                    return !matches!(error.kind(), AlreadyExists | WouldBlock);
+                }
+            }
+        }
+        let _ = File::open(&self.path).and_then(|path| path.set_modified(SystemTime::now()));
+        true
+    }
+}
+
+fn lock_of(directory: &Path) -> PathBuf {
+    directory.with_extension("lock")
+}
+
+/// Opens a lock file and locks it. What was locked is the file in that place: not one that somebody removed
+/// meanwhile, and perhaps made anew.
+fn take_lock(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let file = options.open(path)?;
+    file.try_lock()?;
+    match is_at(&file, path) {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata().map(id), fs::metadata(path).map(id)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// As near as it can be told: what is open is seldom removed here.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Whether that is the directory of an owner who has ended, and whose lock somebody tidied away.
+fn is_abandoned(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let id = name.to_str().and_then(|name| Uuid::try_parse(name).ok());
+    let untouched = |metadata: fs::Metadata| metadata.modified().ok()?.elapsed().ok();
+    id.is_some_and(|id| id.get_version_num() == 7)
+        && !lock_of(&entry.path()).exists()
+        && (entry.metadata().ok())
+            .filter(fs::Metadata::is_dir)
+            .and_then(untouched)
+            .is_some_and(|time| time >= ABANDONED)
 }
 
 impl Store {
@@ -52,7 +117,7 @@ impl Store {
         if let Some(own) = self.own
             && let Some(owner) = self.owners.get(&own)
         {
-            if owner.path.is_dir() && owner.lock.is_file() {
+            if owner.path.is_dir() && owner.is_held() {
                 return Ok((own, owner.path.clone()));
             }
             self.own = None;
@@ -66,7 +131,7 @@ impl Store {
         // Somebody who tidies up may have taken a lock file between its making and its locking.
         for _ in 0..3 {
             let name = ids.at(self.now().cast_signed()).to_string();
-            match new_owner(&self.project, &name) {
+            match Owner::new(&self.project, &name) {
                 Ok(owner) => {
                     let id = self.next_owner;
                     let path = owner.path.clone();
@@ -81,24 +146,58 @@ impl Store {
         Err(last)
     }
 
+    /// Looks after what it has. What somebody else took over while it did not is left to them.
+    pub(super) fn look_after_all(&mut self) {
+        let lost = |(id, owner): (&u32, &mut Owner)| (!owner.look_after()).then_some(*id);
+        let lost: Vec<u32> = self.owners.iter_mut().filter_map(lost).collect();
+        for owner in lost {
+            self.give_up(owner);
+        }
+    }
+
+    /// What is in that directory is on disk, and others deliver it.
+    fn give_up(&mut self, owner: u32) {
+        let Some(gone) = self.owners.remove(&owner) else {
+            return;
+        };
+        self.own = self.own.filter(|own| *own != owner);
+        for (_, entry) in self.files.iter_mut().filter(|(id, _)| id.owner == owner) {
+            self.bytes -= std::mem::take(&mut entry.bytes);
+            if entry.state == Use::Waiting {
+                entry.state = Use::Elsewhere;
+                self.waiting -= 1;
+            }
+        }
+        warn!(
+            target: "tracing_posthog::capture",
+            directory = %gone.path.display(),
+            "the lock of a spool directory was removed, and another process took it over; it delivers what is \
+             in it",
+        );
+    }
+
+    /// Takes over what ended processes left.
     pub(super) fn adopt_all(&mut self) -> io::Result<u64> {
         let mut found = 0;
-        for lock in fs::read_dir(&self.project)?.flatten() {
-            let lock = lock.path();
-            let ours = self.owners.values().any(|owner| owner.lock == lock);
-            if !ours && lock.extension().is_some_and(|e| e == "lock") {
-                found += self.adopt(lock).unwrap_or_default();
+        for entry in fs::read_dir(&self.project)?.flatten() {
+            let path = entry.path();
+            let mut options = private_file();
+            if is_abandoned(&entry) {
+                options.create_new(true);
+            } else if path.extension().is_none_or(|e| e != "lock") {
+                continue;
+            }
+            let directory = path.with_extension("");
+            if self.owners.values().all(|owner| owner.path != directory) {
+                found += self.adopt(directory, &options).unwrap_or_default();
             }
         }
         Ok(found)
     }
 
-    fn adopt(&mut self, lock: PathBuf) -> io::Result<u64> {
-        let locked = OpenOptions::new().read(true).write(true).open(&lock)?;
-        if locked.try_lock().is_err() {
-            return Ok(0);
-        }
-        let path = lock.with_extension("");
+    fn adopt(&mut self, path: PathBuf, options: &OpenOptions) -> io::Result<u64> {
+        let lock = lock_of(&path);
+        let locked = take_lock(&lock, options)?;
         if !path.is_dir() {
             // Its owner ended before it made one, or whoever took it over before it removed this.
             return fs::remove_file(&lock).map(|()| 0);
@@ -158,6 +257,7 @@ impl Store {
     pub(super) fn leave(&mut self, owner: u32) {
         if let Some(owner) = self.owners.remove(&owner)
             && fs::remove_dir(&owner.path).is_ok()
+            && owner.is_held()
         {
             let _ = fs::remove_file(&owner.lock);
         }

@@ -104,3 +104,37 @@ fn a_write_that_fails_leaves_no_temporary_file() {
         .collect();
     assert_eq!(left, ["a.jsonl"]);
 }
+
+#[test]
+fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
+    let directory = Directory::new("elsewhere");
+    let mut first = store(&directory.0);
+    for _ in 0..2 {
+        let id = first.write(&batch(3), Durability::Written).unwrap();
+        first.release(id);
+    }
+    let sending = first.next().unwrap().file.unwrap();
+    let path = first.path(sending).unwrap();
+    let owned = path.parent().unwrap();
+    fs::remove_file(owned.with_extension("lock")).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    let opened = fs::File::open(owned).unwrap();
+    opened.set_modified(long_ago).unwrap();
+    let mut second = store(&directory.0);
+    assert_eq!(second.open(), 6);
+
+    first.look_around(Duration::ZERO);
+    assert!(!first.has_waiting() && first.take_lost().is_empty());
+    assert_eq!((first.events_before(1), first.bytes), (6, 0));
+    // The one under way comes back: it is not tried again from here.
+    first.release(sending);
+    assert!(!first.has_waiting());
+    assert_eq!(first.events_before(1), 6);
+    // Or it was delivered: the file is not its own to remove.
+    first.remove(sending);
+    assert_eq!(first.events_before(1), 3);
+    assert!(path.exists());
+    let id = first.write(&batch(1), Durability::Written).unwrap();
+    assert_ne!(first.path(id).unwrap().parent(), path.parent());
+    assert!(second.has_waiting());
+}
