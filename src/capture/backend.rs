@@ -267,9 +267,7 @@ impl EventCaptureBackend {
                 Sleep::Timer
             }
         };
-        if self.parts.queue.sleep(self.due, sleep).is_none() {
-            return None;
-        }
+        self.parts.queue.sleep(self.due, sleep)?;
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
         if !may_send && self.in_flight.is_empty() {
             let wait = self.parts.client.breaker_wait().unwrap_or_default();
