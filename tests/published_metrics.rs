@@ -93,7 +93,30 @@ fn two_actors_add_up_to_their_ledgers() {
         5
     );
 
+    without_its_runtime(&published, &mut seen);
     spooled_and_recovered(&published, &mut seen, &left_behind);
+}
+
+/// Nothing is shown under way in an actor that is gone, however it went.
+fn without_its_runtime(published: &Snapshotter, seen: &mut Published) {
+    let server = server();
+    server.answer_with(|_| Some(Answer::stall()));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+    capture(&posthog, 3);
+    wait_until("a request is shown under way", || {
+        seen.read(published);
+        seen.gauges["posthog_events_in_flight"] == 3.0
+    });
+    drop(runtime);
+    seen.read(published);
+    assert_eq!(seen.gauges["posthog_events_in_flight"], 0.0);
+    let dropped = seen.counter("posthog_events_dropped_total{reason=shutdown}");
+    assert_eq!(dropped, 8);
 }
 
 /// A process that ended with so many events on disk, which go to the port that PostHog will have.

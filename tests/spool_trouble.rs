@@ -6,7 +6,8 @@ mod support;
 use std::fs;
 use support::spooling::*;
 use support::*;
-use tracing_posthog::DropReason;
+use tracing_posthog::testing::Answer;
+use tracing_posthog::{CaptureHandle, CircuitBreaker, DropReason, Event, SpoolMode};
 
 #[test]
 fn a_damaged_file_in_a_full_spool_is_repaired() {
@@ -108,4 +109,98 @@ fn a_file_that_cannot_be_read_now_holds_up_no_other_and_waits() {
     let stats = posthog.stats();
     assert_eq!((stats.delivered, stats.dropped.total()), (30, 0), "{stats}");
     assert_eq!(server.events().len(), 30);
+}
+
+/// A batch of ten that takes more than 80 KB.
+fn large(posthog: &CaptureHandle) {
+    for _ in 0..10 {
+        let event = Event::new("large").distinct_id("user_1");
+        posthog.capture(event.property("text", "x".repeat(8_000)));
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_spool_stays_in_memory_and_the_disk_takes_others() {
+    for mode in [SpoolMode::OnFailure, SpoolMode::WriteAhead] {
+        let (diagnostics, _listening) = Diagnostics::listen();
+        let (server, spool) = (server(), Directory::new());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        fail(&server);
+        let posthog = spooling(&server, spool.spool().mode(mode).max_bytes(3 * 4096))
+            .flush_interval(DOWN)
+            .spawn_on(runtime.handle())
+            .unwrap();
+        large(&posthog);
+        events(&posthog, 0, 10);
+        large(&posthog);
+        events(&posthog, 10, 20);
+        runtime.block_on(until("the others are on disk", || {
+            let stats = posthog.stats();
+            stats.spooled == 20 && stats.batches_kept >= 2
+        }));
+        let stats = posthog.stats();
+        assert_conserved(&stats);
+        assert_eq!(stats.queued + stats.in_flight, 20, "{stats:?}");
+        assert_eq!(stats.spool.write_failures, 0, "{stats:?}");
+        let warnings = diagnostics.with(&["raise `max_bytes`"]);
+        assert_eq!(warnings.len(), 1, "{:?}", diagnostics.warnings());
+        recover(&server);
+        assert!(runtime.block_on(posthog.shutdown()).is_complete());
+        assert_settled(&posthog.stats());
+        assert_eq!((server.event_count(), posthog.stats().delivered), (40, 40));
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_spool_holds_up_no_other_while_the_circuit_is_open() {
+    let (server, spool) = (server(), Directory::new());
+    fail(&server);
+    let client = client_of(&server)
+        .retry(quick().attempts(1))
+        .circuit_breaker(CircuitBreaker::after_failures(1).cool_down(DOWN));
+    let posthog = capture_with(client)
+        .batch_events(10)
+        .spool(spool.spool().max_bytes(16 * 4096))
+        .start()
+        .unwrap();
+    events(&posthog, 0, 1);
+    wait_until("open", || posthog.stats().spooled == 1);
+    large(&posthog);
+    events(&posthog, 1, 21);
+    wait_until("the others are on disk", || posthog.stats().spooled == 21);
+    let stats = posthog.stats();
+    assert_conserved(&stats);
+    assert_eq!((stats.queued, stats.dropped.total()), (10, 0), "{stats:?}");
+}
+
+#[test]
+fn a_batch_larger_than_the_spool_does_not_keep_others_in_memory_while_requests_are_busy() {
+    let (server, spool) = (server(), Directory::new());
+    server.answer_with(|_| Some(Answer::stall()));
+    let settings = spool.spool().mode(SpoolMode::WriteAhead);
+    let posthog = spooling(&server, settings.max_bytes(16 * 4096))
+        .requests_in_flight(1)
+        .queue_events(100)
+        .start()
+        .unwrap();
+    let in_memory = || posthog.stats().queued + posthog.stats().in_flight;
+    events(&posthog, 0, 1);
+    wait_until("busy", || posthog.stats().in_flight == 1);
+    // In two steps: all of one is more than half of what memory may hold.
+    events(&posthog, 1, 31);
+    wait_until("written", || posthog.stats().spool.persisted == 31);
+    large(&posthog);
+    events(&posthog, 31, 41);
+    wait_until("the others make room", || {
+        posthog.stats().spool.persisted == 41 && in_memory() <= 50
+    });
+    large(&posthog);
+    wait_until("the others make room again", || {
+        posthog.stats().captured == 61 && in_memory() <= 50
+    });
+    assert_eq!(posthog.stats().dropped.total(), 0);
+    posthog.shutdown_blocking(ms(100));
 }

@@ -6,21 +6,22 @@ mod fleet;
 mod flushes;
 mod lanes;
 mod pause;
+mod settle;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use super::batch::Batch;
 use super::builder::CaptureBuilder;
 use super::encode::Encoder;
 use super::handle::{Control, Counters};
-use super::hooks::{CaptureError, Fate, Hooks};
-use super::queue::{Home, Queue, Sleep};
-use super::spool::{Durability, Store};
-use super::stats::DropReason;
+use super::hooks::Hooks;
+use super::queue::{Queue, Sleep};
+use super::spool::Store;
 #[cfg(feature = "metrics")]
 use super::stats::Stats;
-use super::wire::{Refused, Rest, Sent, Wire};
+use super::wire::{Sent, Wire};
 use crate::client::PostHogClient;
-use crate::error::PostHogError;
 use crate::http::breaker::CircuitState;
 use flushes::{Flush, Shutdown};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -34,7 +35,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 use trouble::Trouble;
 
 /// The background actor that delivers captured events to PostHog.
@@ -63,7 +64,7 @@ pub struct EventCaptureBackend {
     flying: Vec<Arc<Batch>>,
     /// Encoded, and waiting for their turn.
     fresh: VecDeque<Batch>,
-    /// Failed in all their attempts, and waiting to be tried again.
+    /// Failed in all their attempts, or too large for the spool, and waiting to be tried again.
     kept: VecDeque<Batch>,
     /// How many events of these two the ledger knows of.
     counted: usize,
@@ -153,7 +154,7 @@ impl EventCaptureBackend {
         self.open_disk();
         loop {
             self.look_around(Duration::MAX);
-            // Also where something else woke it: what is overdue goes with the next free request.
+            // Whatever woke it: what is overdue goes with the next free request.
             self.on_tick();
             self.start_sends();
             self.stow();
@@ -184,11 +185,8 @@ impl EventCaptureBackend {
             match next {
                 Next::Order(order) => self.obey(order),
                 Next::Settled(batch, sent) => self.settle(batch, sent),
-                Next::Woken => {
-                    self.tick
-                        .get_or_insert_with(|| Instant::now() + self.parts.interval);
-                }
-                Next::Timer => self.on_tick(),
+                // The loop begins with these.
+                Next::Woken | Next::Timer => {}
             }
         }
         self.end();
@@ -245,214 +243,6 @@ impl EventCaptureBackend {
         }));
     }
 
-    fn settle(&mut self, batch: Arc<Batch>, sent: Sent) {
-        self.flying.retain(|flying| !Arc::ptr_eq(flying, &batch));
-        let batch = Arc::unwrap_or_clone(batch);
-        match sent.rest {
-            Rest::Failed(error) => self.failed(batch, &error),
-            Rest::Nothing => {
-                self.settle_some(&batch, sent.accepted, &sent.refused, batch.json.len());
-                self.remove_file(&batch);
-            }
-            Rest::Later(ref left) | Rest::PartFailed(ref left, _) => {
-                let settled = batch.json.len() - left.json.len();
-                self.settle_some(&batch, sent.accepted, &sent.refused, settled);
-                self.go_on(&batch, sent.rest);
-            }
-        }
-    }
-
-    /// Some of a batch's events are settled; these are not.
-    fn go_on(&mut self, whole: &Batch, rest: Rest) {
-        match rest {
-            Rest::Later(left) => {
-                let left = self.replace_file(whole, [left]);
-                self.send_soon(left);
-            }
-            Rest::PartFailed(left, error) => {
-                for left in self.replace_file(whole, [left]) {
-                    self.failed(left, &error);
-                }
-            }
-            Rest::Nothing | Rest::Failed(_) => {}
-        }
-    }
-
-    /// Puts parts of a batch first in their line: in memory, or on disk where the batch came from there.
-    fn send_soon(&mut self, parts: Vec<Batch>) {
-        for part in parts.into_iter().rev() {
-            match (&mut self.parts.disk, part.file) {
-                (Some(disk), Some(file)) if part.home != Home::Memory => disk.release(file),
-                _ => self.fresh.push_front(part),
-            }
-        }
-    }
-
-    /// Counts events that PostHog took, and those that it refused one by one; `bytes` of memory go with them.
-    fn settle_some(&mut self, batch: &Batch, accepted: usize, refused: &[Refused], bytes: usize) {
-        let mut bytes = Some(bytes);
-        if accepted > 0 {
-            self.delivered(batch, accepted, bytes.take().unwrap_or_default());
-        }
-        for refused in refused {
-            let freed = bytes.take().unwrap_or_default();
-            self.account(batch.home, refused.events, freed, Err(refused.reason));
-            if self.trouble.is_new_reason(&refused.detail) {
-                warn!(
-                    target: "tracing_posthog::capture",
-                    events = refused.events,
-                    reason = refused.detail,
-                    "PostHog refuses events; they are dropped",
-                );
-            }
-            self.parts.hooks.on_error(&CaptureError {
-                events: refused.events as u64,
-                fate: Fate::Dropped(refused.reason),
-                error: None,
-                detail: Some(&refused.detail),
-            });
-        }
-    }
-
-    fn failed(&mut self, batch: Batch, error: &PostHogError) {
-        match error {
-            // Not sent at all: it keeps its place.
-            PostHogError::CircuitOpen { .. } if batch.home == Home::Memory => {
-                self.fresh.push_front(batch);
-            }
-            PostHogError::CircuitOpen { .. } => {
-                // It is on disk, so this only lets go of it.
-                let _ = self.move_to_disk(batch, Durability::Synced);
-            }
-            e if e.status() == Some(413) => self.too_large(batch, error),
-            e if e.is_retryable() => self.exhausted(batch, error),
-            _ => {
-                self.warn_rejected(error);
-                let reason = match error.status() {
-                    Some(402) => DropReason::Quota,
-                    _ => DropReason::Rejected,
-                };
-                self.drop_batch(&batch, reason, Some(error));
-            }
-        }
-    }
-
-    fn delivered(&mut self, batch: &Batch, accepted: usize, bytes: usize) {
-        let events = accepted as u64;
-        self.account(batch.home, accepted, bytes, Ok(()));
-        for flush in self.flushes.iter_mut().filter(|f| batch.seq < f.until) {
-            flush.delivered += events;
-        }
-        if let Some(shutdown) = &mut self.shutdown
-            && batch.home != Home::Recovered
-        {
-            shutdown.delivered += events;
-        }
-        if self.trouble.end() {
-            debug!(target: "tracing_posthog::capture", "PostHog takes events again");
-        }
-        self.pause = Pause::default();
-    }
-
-    fn too_large(&mut self, batch: Batch, error: &PostHogError) {
-        match batch.split() {
-            Some((first, second)) => {
-                debug!(
-                    target: "tracing_posthog::capture",
-                    events = batch.len(),
-                    "413: sending in halves",
-                );
-                if batch.home == Home::Memory {
-                    // The comma between them is gone.
-                    self.parts.queue.shrink(1);
-                }
-                let parts = self.replace_file(&batch, [first, second]);
-                self.send_soon(parts);
-            }
-            None => {
-                if self.trouble.too_large.is_news() {
-                    warn!(
-                        target: "tracing_posthog::capture",
-                        bytes = batch.json.len(),
-                        "PostHog says that an event is too large; it is dropped",
-                    );
-                }
-                debug_assert_eq!(batch.len(), 1, "chunk {}", batch.seq);
-                self.drop_batch(&batch, DropReason::TooLarge, Some(error));
-            }
-        }
-    }
-
-    /// Leaves the batch to the disk, else keeps it while there is room for what comes, else drops it.
-    fn exhausted(&mut self, batch: Batch, error: &PostHogError) {
-        let Err(mut batch) = self.spool_exhausted(batch, error) else {
-            return;
-        };
-        if self.parts.queue.is_crowded() && self.shutdown.is_none() {
-            if self.trouble.dropping.is_news() {
-                warn!(
-                    target: "tracing_posthog::capture",
-                    %error,
-                    events = batch.len(),
-                    "events cannot be delivered and the queue is full; batches are being dropped",
-                );
-            }
-            let reason = match &self.parts.disk {
-                Some(disk) if disk.is_full() => DropReason::SpoolFull,
-                _ => DropReason::Exhausted,
-            };
-            return self.drop_batch(&batch, reason, Some(error));
-        }
-        if self.trouble.keeping.is_news() {
-            warn!(
-                target: "tracing_posthog::capture",
-                %error,
-                "events cannot be delivered; they are kept and tried again",
-            );
-        }
-        self.parts.counters.batches_kept.fetch_add(1, Relaxed);
-        self.parts.hooks.on_error(&CaptureError {
-            events: batch.len() as u64,
-            fate: Fate::Kept,
-            error: Some(error),
-            detail: None,
-        });
-        batch.exhausted = Some(Instant::now());
-        self.kept.push_back(batch);
-        self.pause.lengthen();
-    }
-
-    fn warn_rejected(&mut self, error: &PostHogError) {
-        if self.trouble.is_new_status(error.status()) {
-            warn!(
-                target: "tracing_posthog::capture",
-                %error,
-                "PostHog refuses events; they are dropped",
-            );
-        }
-    }
-
-    fn drop_batch(&mut self, batch: &Batch, reason: DropReason, error: Option<&PostHogError>) {
-        self.account(batch.home, batch.len(), batch.json.len(), Err(reason));
-        self.remove_file(batch);
-        self.parts.hooks.on_error(&CaptureError {
-            events: batch.len() as u64,
-            fate: Fate::Dropped(reason),
-            error,
-            detail: None,
-        });
-    }
-
-    /// Says what became of events, in the column of the ledger where they stand.
-    fn account(&self, home: Home, events: usize, bytes: usize, fate: Result<(), DropReason>) {
-        match home {
-            Home::Memory => self.parts.queue.settle(events, bytes, fate),
-            Home::Disk | Home::Recovered => {
-                self.parts.queue.settle_spooled(home, events as u64, fate);
-            }
-        }
-    }
-
     /// Says how the actor sleeps, and until when at most. `None`: there is work.
     fn settle_down(&mut self) -> Option<Option<Instant>> {
         let full = self.in_flight.len() >= self.parts.max_in_flight;
@@ -477,11 +267,7 @@ impl EventCaptureBackend {
                 Sleep::Timer
             }
         };
-        if self.parts.queue.sleep(self.due, sleep).is_none() {
-            self.tick
-                .get_or_insert_with(|| Instant::now() + self.parts.interval);
-            return None;
-        }
+        self.parts.queue.sleep(self.due, sleep)?;
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
         if !may_send && self.in_flight.is_empty() {
             let wait = self.parts.client.breaker_wait().unwrap_or_default();
@@ -510,13 +296,16 @@ impl EventCaptureBackend {
         !self.fresh.is_empty() || (self.pause.is_over() && self.old_waits())
     }
 
+    /// Keeps the interval: begins one where events wait, and makes them due at its end.
     fn on_tick(&mut self) {
         let now = Instant::now();
-        if self.tick.is_none_or(|tick| tick > now) {
+        if self.tick.is_some_and(|tick| tick > now) {
             return;
         }
-        self.due = self.due.max(self.parts.queue.next_seq());
         let waiting = self.parts.queue.front_seq().is_some();
+        if self.tick.is_some() {
+            self.due = self.due.max(self.parts.queue.next_seq());
+        }
         self.tick = waiting.then(|| now + self.parts.interval);
     }
 }

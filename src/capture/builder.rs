@@ -321,7 +321,9 @@ impl CaptureBuilder {
         Ok(handle)
     }
 
-    fn actor(mut self) -> Result<Option<(CaptureHandle, EventCaptureBackend)>, PostHogError> {
+    pub(super) fn actor(
+        mut self,
+    ) -> Result<Option<(CaptureHandle, EventCaptureBackend)>, PostHogError> {
         let key = self.client.require_project_key()?;
         for (setting, value) in [
             ("queue_events", self.limits.events),

@@ -1,17 +1,19 @@
 //! [`CaptureHandle`]: what callers hold of the actor.
 
+mod shared;
+
+pub(crate) use shared::{Control, Counters, Reply, Shared, give_scratch, take_scratch};
+
 use super::event::Event;
-use super::queue::{Queue, Sealed};
 use super::quiet::is_quiet;
 use super::record::Record;
-use super::stats::{DropReason, SpoolStats, Stats};
+use super::stats::{DropReason, Stats};
 use crate::client::PostHogClient;
-use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// Hands events to the actor, and asks it to flush or stop. Cheap to clone, `Send + Sync`.
 ///
@@ -24,20 +26,6 @@ use tokio::sync::{mpsc, oneshot};
 pub struct CaptureHandle {
     /// `None`: disabled. Then nothing is captured, and nothing runs.
     shared: Option<Arc<Shared>>,
-}
-
-/// What all handles of one actor share with each other, and not with the actor: when the last one goes,
-/// the control channel closes.
-pub(crate) struct Shared {
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) control: mpsc::UnboundedSender<Control>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) opted_out: AtomicBool,
-    pub(crate) client: Option<PostHogClient>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) max_event_bytes: usize,
-    pub(crate) flush_timeout: Duration,
-    pub(crate) shutdown_timeout: Duration,
 }
 
 /// Where captured events get their time from.
@@ -62,64 +50,6 @@ pub(crate) struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
-    }
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) batches: AtomicU64,
-    pub(crate) batches_kept: AtomicU64,
-    pub(crate) spool: SpoolCounters,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct SpoolCounters {
-    pub(crate) files: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-    pub(crate) persisted: AtomicU64,
-    pub(crate) damaged_files: AtomicU64,
-    pub(crate) write_failures: AtomicU64,
-}
-
-impl SpoolCounters {
-    pub(crate) fn read(&self) -> SpoolStats {
-        SpoolStats {
-            files: self.files.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
-            persisted: self.persisted.load(Relaxed),
-            damaged_files: self.damaged_files.load(Relaxed),
-            write_failures: self.write_failures.load(Relaxed),
-        }
-    }
-}
-
-/// What the actor is asked to do, in a channel of its own: never stuck behind events.
-pub(crate) enum Control {
-    Flush {
-        /// Which events are meant, and how they stood when it was asked.
-        line: Sealed,
-        timeout: Duration,
-        reply: Reply,
-    },
-    Shutdown {
-        timeout: Duration,
-        reply: Reply,
-    },
-}
-
-/// Where a report goes: to a future, or to a thread that waits.
-pub(crate) enum Reply {
-    Future(oneshot::Sender<FlushReport>),
-    Thread(blocking::SyncSender<FlushReport>),
-}
-
-impl Reply {
-    pub(crate) fn send(self, report: FlushReport) {
-        // Who asked may have gone.
-        match self {
-            Self::Future(to) => drop(to.send(report)),
-            Self::Thread(to) => drop(to.try_send(report)),
-        }
     }
 }
 
@@ -182,15 +112,6 @@ pub enum TryCaptureError {
     #[error("a hook cannot capture events")]
     WithinHook,
 }
-
-thread_local! {
-    /// Each thread's buffer for the record it is writing. Taken out while it is written: a value whose
-    /// `Debug` captures an event finds none and uses one of its own.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// A buffer that grew larger than this for one event is not kept.
-const KEEP_SCRATCH: usize = 16 << 10;
 
 impl CaptureHandle {
     pub(crate) fn new(shared: Shared) -> Self {
@@ -384,102 +305,6 @@ impl fmt::Debug for CaptureHandle {
         f.debug_struct("CaptureHandle")
             .field("enabled", &self.is_enabled())
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// Writes one record in this thread's buffer and queues it.
-    #[inline]
-    pub(crate) fn record(&self, write: impl FnOnce(&mut Record)) {
-        if is_quiet() || !self.queue.admits() {
-            return;
-        }
-        let at = self.clock.now();
-        let mut record = Record::over(take_scratch(), self.max_event_bytes);
-        write(&mut record);
-        if record.overflowed() {
-            self.queue.refuse(DropReason::TooLarge);
-        } else {
-            // Counted there, either way.
-            let _ = self.queue.push(record.bytes(), at);
-        }
-        give_scratch(record.into_bytes());
-    }
-
-    fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<Sealed, FlushReport> {
-        let line = self.queue.seal();
-        let pending = FlushReport {
-            pending: line.open,
-            ..FlushReport::default()
-        };
-        if is_quiet() {
-            return Err(pending);
-        }
-        let ask = Control::Flush {
-            line,
-            timeout,
-            reply,
-        };
-        // A closed channel: the actor has ended, and nothing is open any more.
-        self.control.send(ask).map_err(|_| self.left(line))?;
-        Ok(line)
-    }
-
-    fn ask_shutdown(&self, timeout: Duration, reply: Reply) -> Result<Sealed, FlushReport> {
-        self.queue.close();
-        let line = self.queue.seal();
-        self.control
-            .send(Control::Shutdown { timeout, reply })
-            .map_err(|_| self.left(line))?;
-        if is_quiet() {
-            return Err(self.left(line));
-        }
-        Ok(line)
-    }
-
-    fn wait(
-        &self,
-        answer: &blocking::Receiver<FlushReport>,
-        timeout: Duration,
-        line: Sealed,
-    ) -> FlushReport {
-        // The actor keeps the time itself; the rest is for its answer to come through.
-        answer
-            .recv_timeout(timeout.saturating_add(Duration::from_millis(500)))
-            .unwrap_or_else(|_| self.left(line))
-    }
-
-    /// What became of the events before the line, where the actor does not say.
-    fn left(&self, line: Sealed) -> FlushReport {
-        let c = self.queue.counts();
-        let mut rest = line.open;
-        let mut of_rest = |events: u64| {
-            let events = events.min(rest);
-            rest -= events;
-            events
-        };
-        let delivered = of_rest(c.delivered_here.saturating_sub(line.delivered));
-        let pending = of_rest(c.queued + c.in_flight);
-        let spooled = of_rest(c.spooled_here);
-        FlushReport {
-            delivered,
-            dropped: rest,
-            pending,
-            spooled,
-        }
-    }
-}
-
-#[inline]
-pub(crate) fn take_scratch() -> Vec<u8> {
-    // A thread that is going away has none left.
-    SCRATCH.try_with(Cell::take).unwrap_or_default()
-}
-
-#[inline]
-pub(crate) fn give_scratch(buffer: Vec<u8>) {
-    if buffer.capacity() <= KEEP_SCRATCH {
-        let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
     }
 }
 

@@ -43,6 +43,8 @@ impl PostHogClient {
     /// do not count here; requests go by capture v0 with gzip, hold up to 100 events and 5 MiB of JSON, and
     /// PostHog looks up no places.
     ///
+    /// All events are in memory before the first is sent: hand over the history of years in parts.
+    ///
     /// # Errors
     /// [`PostHogError::Config`] without a project API key. What happens to the events is in the summary.
     ///

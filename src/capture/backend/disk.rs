@@ -73,6 +73,11 @@ impl EventCaptureBackend {
             };
             self.count_waiting();
             if let Err(batch) = self.move_to_disk(batch, Durability::Synced) {
+                if self.stows() {
+                    // Too large for the spool, which takes others.
+                    self.kept.push_back(batch);
+                    continue;
+                }
                 self.fresh.push_front(batch);
                 return;
             }
@@ -88,6 +93,10 @@ impl EventCaptureBackend {
             };
             self.count_waiting();
             if let Err(batch) = self.move_to_disk(batch, Durability::Written) {
+                if self.writes_when_due() {
+                    self.kept.push_back(batch);
+                    continue;
+                }
                 self.fresh.push_back(batch);
                 return;
             }

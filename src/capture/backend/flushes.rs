@@ -88,11 +88,16 @@ impl EventCaptureBackend {
         self.hurry.send_replace(true);
     }
 
-    /// Answers the flushes whose events are settled, kept for later, or out of time.
+    /// Answers the flushes whose events are settled, kept for later, or out of time. Those that nobody waits
+    /// for any more are forgotten.
     pub(super) fn answer_flushes(&mut self) {
         let now = Instant::now();
         let mut i = 0;
         while let Some(flush) = self.flushes.get(i) {
+            if flush.reply.is_gone() {
+                self.flushes.swap_remove(i);
+                continue;
+            }
             if now < flush.deadline && self.is_busy(flush) {
                 i += 1;
                 continue;
@@ -209,11 +214,13 @@ impl Drop for EventCaptureBackend {
     fn drop(&mut self) {
         // Only where its runtime went away before the shutdown: what was there is left on disk, else lost,
         // and counted.
+        let _quiet = Quiet::enter();
         if !std::thread::panicking() {
-            let _quiet = Quiet::enter();
             self.leave();
         }
         self.parts.queue.abandon();
+        #[cfg(feature = "metrics")]
+        self.publish(None);
     }
 }
 

@@ -30,6 +30,8 @@ use std::time::Duration;
 /// Processes may share a directory: each writes to a place of its own, `<directory>/<project>/<process>/`,
 /// under a lock that ends with it, and what ended processes left is taken over and delivered by the others,
 /// at their start, at a flush, and every 30 s while they have work (an idle process is not woken for it).
+/// Where somebody tidied a lock file away, its process makes it again at one of these moments; a directory
+/// without one is taken over once nothing happened in it for 5 minutes.
 ///
 /// One batch from disk is in memory at a time, beside what `queue_bytes` allows.
 ///
@@ -65,7 +67,8 @@ impl Spool {
     }
 
     /// How much this process keeps on disk at most, what it took over from ended ones included. Each file
-    /// counts in steps of 4 KiB, as file systems do. Default 256 MiB.
+    /// counts in steps of 4 KiB, as file systems do. A batch that is larger by itself (see
+    /// [`batch_bytes`](crate::CaptureBuilder::batch_bytes)) stays in memory. Default 256 MiB.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self

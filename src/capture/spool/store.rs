@@ -2,11 +2,17 @@
 //!
 //! `<directory>/<project>/<owner>/<files>`, with a lock file `<owner>.lock` beside each owner's directory.
 //! It is locked before the directory is made, and for as long as the owner lives: a directory whose lock
-//! can be had belongs to nobody any more.
+//! can be had belongs to nobody any more. Where somebody tidied the lock away, its owner makes it again; where
+//! nobody does, the directory is taken over too.
 
+mod books;
 mod damage;
 mod disk;
+mod owners;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use books::FileId;
 pub(crate) use disk::Durability;
 
 use super::file::{self, Name};
@@ -14,12 +20,13 @@ use super::{Spool, SpoolMode, SpoolPolicy};
 use crate::capture::batch::Batch;
 use crate::capture::handle::Counters;
 use crate::capture::queue::Home;
-use crate::capture::stamp::Ids;
 use crate::capture::stats::DropReason;
+use books::{Entry, Use};
 use damage::MAX_FILE;
-use disk::{Owner, new_owner, private_directory, write_file};
+use disk::write_file;
+use owners::Owner;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::PathBuf;
@@ -35,40 +42,6 @@ const EVERY: Duration = Duration::from_secs(30);
 const BLOCK: u64 = 4 << 10;
 /// After so many files that cannot be read, the others are taken for no better.
 const UNREADABLE: u32 = 4;
-/// A file, ordered by age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FileId {
-    created: u64,
-    owner: u32,
-    seq: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    events: u64,
-    /// As it counts against the limit.
-    bytes: u64,
-    /// The number of its first event in this actor's queue; `None` where it was taken over.
-    first: Option<u64>,
-    state: Use,
-}
-
-impl Entry {
-    fn home(&self) -> Home {
-        match self.first {
-            Some(_) => Home::Disk,
-            None => Home::Recovered,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// Its batch is in memory too, and counted there.
-    InMemory,
-    Waiting,
-    Sending,
-}
 
 /// Events that left the disk undelivered.
 #[derive(Debug)]
@@ -97,6 +70,7 @@ pub(crate) struct Store {
     next_look: Option<Instant>,
     lost: Vec<Lost>,
     said_failing: bool,
+    said_too_large: bool,
     said_unreadable: bool,
     said_damaged: bool,
 }
@@ -127,6 +101,7 @@ impl Store {
             next_look: None,
             lost: Vec::new(),
             said_failing: false,
+            said_too_large: false,
             said_unreadable: false,
             said_damaged: false,
         }
@@ -167,6 +142,7 @@ impl Store {
             return 0;
         }
         self.next_look = Some(now + EVERY);
+        self.look_after_all();
         // A missing directory is no news: nothing is there.
         let found = self.adopt_all().unwrap_or_default();
         self.expire();
@@ -206,8 +182,12 @@ impl Store {
     /// The batch is no longer in memory: its file waits for its turn.
     pub(crate) fn release(&mut self, id: FileId) {
         if let Some(entry) = self.files.get_mut(&id)
-            && entry.state != Use::Waiting
+            && !matches!(entry.state, Use::Waiting | Use::Elsewhere)
         {
+            if !self.owners.contains_key(&id.owner) {
+                entry.state = Use::Elsewhere;
+                return;
+            }
             entry.state = Use::Waiting;
             self.waiting += 1;
             // It may go for what comes.
@@ -296,9 +276,8 @@ impl Store {
         }
         let lines = file::write(batch);
         if on_disk(&lines) > MAX_FILE.min(self.spool.max_bytes) {
-            let error = io::Error::from(io::ErrorKind::FileTooLarge);
-            self.failed(&error);
-            return Err(error);
+            self.too_large(lines.len());
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(lines)
     }
@@ -346,191 +325,6 @@ impl Store {
         Ok(id)
     }
 
-    fn insert(&mut self, id: FileId, entry: Entry) {
-        self.bytes += entry.bytes;
-        self.waiting += usize::from(entry.state == Use::Waiting);
-        if let Some(owner) = self.owners.get_mut(&id.owner) {
-            owner.files += 1;
-        }
-        self.files.insert(id, entry);
-    }
-
-    /// Takes a file out of the books; a directory that was taken over goes with its last one.
-    fn forget(&mut self, id: FileId) -> Option<Entry> {
-        let entry = self.files.remove(&id)?;
-        self.bytes -= entry.bytes;
-        self.waiting -= usize::from(entry.state == Use::Waiting);
-        self.full = false;
-        if let Some(owner) = self.owners.get_mut(&id.owner) {
-            owner.files -= 1;
-            if owner.files == 0 && self.own != Some(id.owner) {
-                self.leave(id.owner);
-            }
-        }
-        Some(entry)
-    }
-
-    /// Gives up a directory, and removes it where nothing is left in it.
-    fn leave(&mut self, owner: u32) {
-        if let Some(owner) = self.owners.remove(&owner)
-            && fs::remove_dir(&owner.path).is_ok()
-        {
-            let _ = fs::remove_file(&owner.lock);
-        }
-    }
-
-    /// Loses a whole file.
-    fn lose(&mut self, id: FileId, reason: DropReason) {
-        if let Some(path) = self.path(id) {
-            let _ = fs::remove_file(path);
-        }
-        if let Some(entry) = self.forget(id) {
-            self.lost.push(Lost {
-                home: entry.home(),
-                events: entry.events,
-                reason,
-            });
-        }
-    }
-
-    fn oldest_waiting(&self) -> Option<FileId> {
-        self.waiting_from(Bound::Unbounded)
-    }
-
-    fn waiting_from(&self, start: Bound<FileId>) -> Option<FileId> {
-        let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
-        let mut files = self.files.range((start, Bound::Unbounded));
-        files.find(waits).map(|(id, _)| *id)
-    }
-
-    fn make_room(&mut self, bytes: u64) -> bool {
-        while self.bytes + bytes > self.spool.max_bytes {
-            let oldest = match self.spool.when_full {
-                SpoolPolicy::DropOldest => self.oldest_waiting(),
-                SpoolPolicy::DropNewest => None,
-            };
-            let Some(oldest) = oldest else { return false };
-            self.lose(oldest, DropReason::SpoolFull);
-        }
-        true
-    }
-
-    fn expire(&mut self) {
-        let age = u64::try_from(self.spool.max_age.as_millis()).unwrap_or(u64::MAX);
-        // By the clock as it is: a file from the future makes no other old.
-        let last = clock().saturating_sub(age);
-        while let Some(oldest) = self.oldest_waiting().filter(|id| id.created < last) {
-            self.lose(oldest, DropReason::Expired);
-        }
-    }
-
-    /// The own directory; made at the first need, and again where it has gone.
-    fn own(&mut self) -> io::Result<(u32, PathBuf)> {
-        if let Some(own) = self.own
-            && let Some(owner) = self.owners.get(&own)
-        {
-            if owner.path.is_dir() && owner.lock.is_file() {
-                return Ok((own, owner.path.clone()));
-            }
-            self.own = None;
-            if owner.files == 0 {
-                self.leave(own);
-            }
-        }
-        private_directory(&self.project)?;
-        let mut ids = Ids::default();
-        let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-        // Somebody who tidies up may have taken a lock file between its making and its locking.
-        for _ in 0..3 {
-            let name = ids.at(self.now().cast_signed()).to_string();
-            match new_owner(&self.project, &name) {
-                Ok(owner) => {
-                    let id = self.next_owner;
-                    let path = owner.path.clone();
-                    self.next_owner += 1;
-                    self.owners.insert(id, owner);
-                    self.own = Some(id);
-                    return Ok((id, path));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn adopt_all(&mut self) -> io::Result<u64> {
-        let mut found = 0;
-        for lock in fs::read_dir(&self.project)?.flatten() {
-            let lock = lock.path();
-            let ours = self.owners.values().any(|owner| owner.lock == lock);
-            if !ours && lock.extension().is_some_and(|e| e == "lock") {
-                found += self.adopt(lock).unwrap_or_default();
-            }
-        }
-        Ok(found)
-    }
-
-    fn adopt(&mut self, lock: PathBuf) -> io::Result<u64> {
-        let locked = OpenOptions::new().read(true).write(true).open(&lock)?;
-        if locked.try_lock().is_err() {
-            return Ok(0);
-        }
-        let path = lock.with_extension("");
-        if !path.is_dir() {
-            // Its owner ended before it made one, or whoever took it over before it removed this.
-            return fs::remove_file(&lock).map(|()| 0);
-        }
-        let id = self.next_owner;
-        self.next_owner += 1;
-        self.owners.insert(
-            id,
-            Owner {
-                path: path.clone(),
-                lock,
-                files: 0,
-                locked,
-            },
-        );
-        let mut found = 0;
-        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if name.starts_with('.') && name.ends_with(".jsonl.tmp") {
-                // The write that its owner ended in: never counted as written.
-                let _ = fs::remove_file(entry.path());
-            }
-            let Some(name) = Name::parse(name) else {
-                continue;
-            };
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            if !metadata.is_file() {
-                continue;
-            }
-            let file = FileId {
-                created: name.created,
-                owner: id,
-                seq: name.seq,
-            };
-            if self.files.contains_key(&file) {
-                continue;
-            }
-            found += name.events;
-            let entry = Entry {
-                events: name.events,
-                bytes: metadata.len().next_multiple_of(BLOCK),
-                first: None,
-                state: Use::Waiting,
-            };
-            self.insert(file, entry);
-        }
-        if self.owners.get(&id).is_some_and(|owner| owner.files == 0) {
-            self.leave(id);
-        }
-        Ok(found)
-    }
-
     /// Leaves the disk alone for a while.
     fn failed(&mut self, error: &io::Error) {
         self.counters.spool.write_failures.fetch_add(1, Relaxed);
@@ -541,6 +335,19 @@ impl Store {
                 %error,
                 directory = %self.spool.directory.display(),
                 "the spool directory cannot be used; events stay in memory, and it is tried again later",
+            );
+        }
+    }
+
+    /// Nothing is wrong with the disk: others go there.
+    fn too_large(&mut self, bytes: usize) {
+        if !std::mem::replace(&mut self.said_too_large, true) {
+            warn!(
+                target: "tracing_posthog::capture",
+                bytes,
+                max_bytes = self.spool.max_bytes,
+                "a batch is larger than the spool takes (its `max_bytes`, and 64 MiB a batch); it stays in \
+                 memory; raise `max_bytes`, or lower `batch_bytes`",
             );
         }
     }
@@ -558,7 +365,8 @@ impl Store {
 
     fn publish(&self) {
         let counters = &self.counters.spool;
-        counters.files.store(self.files.len() as u64, Relaxed);
+        let files: usize = self.owners.values().map(|owner| owner.files).sum();
+        counters.files.store(files as u64, Relaxed);
         counters.bytes.store(self.bytes, Relaxed);
     }
 }

@@ -1,7 +1,8 @@
 //! Reading files, and what becomes of those that cannot be read in full.
 
+use super::books::{FileId, Use};
 use super::disk::{Durability, private_directory, write_file};
-use super::{BLOCK, FileId, Lost, Store, Use};
+use super::{BLOCK, Lost, Store};
 use crate::capture::batch::Batch;
 use crate::capture::spool::file;
 use crate::capture::stats::DropReason;

@@ -1,51 +1,14 @@
-//! Directories and files as the spool makes them: private, locked, whole or not at all.
+//! Directories and files as the spool makes them: private, whole or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Whether a file must survive a loss of power, or only the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     Synced,
     Written,
-}
-
-/// A directory whose lock this process holds.
-#[derive(Debug)]
-pub(super) struct Owner {
-    pub(super) path: PathBuf,
-    pub(super) lock: PathBuf,
-    pub(super) files: usize,
-    /// Held while this lives; never read.
-    #[allow(dead_code)]
-    pub(super) locked: File,
-}
-
-/// Makes a directory of its own. Its lock is there and held before it is, so that nobody takes it over
-/// half-made.
-pub(super) fn new_owner(project: &Path, name: &str) -> io::Result<Owner> {
-    let lock = project.join(format!("{name}.lock"));
-    let path = project.join(name);
-    let locked = private_file().create_new(true).open(&lock)?;
-    let made = match locked.try_lock() {
-        Ok(()) => private_directory(&path),
-        Err(error) => Err(error.into()),
-    };
-    if let Err(error) = made {
-        let _ = fs::remove_file(&lock);
-        return Err(error);
-    }
-    if !lock.is_file() {
-        let _ = fs::remove_dir(&path);
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    Ok(Owner {
-        path,
-        lock,
-        files: 0,
-        locked,
-    })
 }
 
 /// Makes the file appear whole or not at all.
@@ -77,7 +40,7 @@ pub(super) fn write_file(
     })
 }
 
-fn private_file() -> OpenOptions {
+pub(super) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]

@@ -1,0 +1,265 @@
+//! Who owns which directory: making the own one, taking over those of others.
+
+use super::books::{Entry, FileId, Use};
+use super::disk::{private_directory, private_file};
+use super::{BLOCK, Store};
+use crate::capture::spool::file::Name;
+use crate::capture::stamp::Ids;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tracing::warn;
+use uuid::Uuid;
+
+/// A directory without a lock in which nothing happened for so long was left behind. An owner that lives puts
+/// its lock back earlier.
+const ABANDONED: Duration = Duration::from_secs(5 * 60);
+
+/// A directory whose lock this process holds.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) path: PathBuf,
+    pub(super) files: usize,
+    lock: PathBuf,
+    locked: File,
+}
+
+impl Owner {
+    /// Makes a directory of its own. Its lock is there and held before it is, so that nobody takes it over
+    /// half-made.
+    fn new(project: &Path, name: &str) -> io::Result<Self> {
+        let path = project.join(name);
+        let lock = lock_of(&path);
+        let locked = take_lock(&lock, private_file().create_new(true))?;
+        if let Err(error) = private_directory(&path) {
+            let _ = fs::remove_file(&lock);
+            return Err(error);
+        }
+        Ok(Self {
+            path,
+            files: 0,
+            lock,
+            locked,
+        })
+    }
+
+    fn is_held(&self) -> bool {
+        is_at(&self.locked, &self.lock)
+    }
+
+    /// Shows that its owner lives, and puts the lock back where somebody tidied it away. Whether it is still
+    /// its own: somebody else may have taken it over.
+    fn look_after(&mut self) -> bool {
+        if !self.path.is_dir() {
+            // With nothing in it there is nothing to share.
+            return true;
+        }
+        if !self.is_held() {
+            match take_lock(&self.lock, private_file().create_new(true)) {
+                Ok(locked) => self.locked = locked,
+                Err(error) => {
+                    use io::ErrorKind::{AlreadyExists, WouldBlock};
+                    // Where the disk takes none now, it may later.
+                    return !matches!(error.kind(), AlreadyExists | WouldBlock);
+                }
+            }
+        }
+        let _ = File::open(&self.path).and_then(|path| path.set_modified(SystemTime::now()));
+        true
+    }
+}
+
+fn lock_of(directory: &Path) -> PathBuf {
+    directory.with_extension("lock")
+}
+
+/// Opens a lock file and locks it. What was locked is the file in that place: not one that somebody removed
+/// meanwhile, and perhaps made anew.
+fn take_lock(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let file = options.open(path)?;
+    file.try_lock()?;
+    match is_at(&file, path) {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata().map(id), fs::metadata(path).map(id)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// As near as it can be told: what is open is seldom removed here.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Whether that is the directory of an owner who has ended, and whose lock somebody tidied away.
+fn is_abandoned(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let id = name.to_str().and_then(|name| Uuid::try_parse(name).ok());
+    let untouched = |metadata: fs::Metadata| metadata.modified().ok()?.elapsed().ok();
+    id.is_some_and(|id| id.get_version_num() == 7)
+        && !lock_of(&entry.path()).exists()
+        && (entry.metadata().ok())
+            .filter(fs::Metadata::is_dir)
+            .and_then(untouched)
+            .is_some_and(|time| time >= ABANDONED)
+}
+
+impl Store {
+    /// The own directory; made at the first need, and again where it has gone.
+    pub(super) fn own(&mut self) -> io::Result<(u32, PathBuf)> {
+        if let Some(own) = self.own
+            && let Some(owner) = self.owners.get(&own)
+        {
+            if owner.path.is_dir() && owner.is_held() {
+                return Ok((own, owner.path.clone()));
+            }
+            self.own = None;
+            if owner.files == 0 {
+                self.leave(own);
+            }
+        }
+        private_directory(&self.project)?;
+        let mut ids = Ids::default();
+        let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+        // Somebody who tidies up may have taken a lock file between its making and its locking.
+        for _ in 0..3 {
+            let name = ids.at(self.now().cast_signed()).to_string();
+            match Owner::new(&self.project, &name) {
+                Ok(owner) => {
+                    let id = self.next_owner;
+                    let path = owner.path.clone();
+                    self.next_owner += 1;
+                    self.owners.insert(id, owner);
+                    self.own = Some(id);
+                    return Ok((id, path));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Looks after what it has. What somebody else took over while it did not is left to them.
+    pub(super) fn look_after_all(&mut self) {
+        let lost = |(id, owner): (&u32, &mut Owner)| (!owner.look_after()).then_some(*id);
+        let lost: Vec<u32> = self.owners.iter_mut().filter_map(lost).collect();
+        for owner in lost {
+            self.give_up(owner);
+        }
+    }
+
+    /// What is in that directory is on disk, and others deliver it.
+    fn give_up(&mut self, owner: u32) {
+        let Some(gone) = self.owners.remove(&owner) else {
+            return;
+        };
+        self.own = self.own.filter(|own| *own != owner);
+        for (_, entry) in self.files.iter_mut().filter(|(id, _)| id.owner == owner) {
+            self.bytes -= std::mem::take(&mut entry.bytes);
+            if entry.state == Use::Waiting {
+                entry.state = Use::Elsewhere;
+                self.waiting -= 1;
+            }
+        }
+        warn!(
+            target: "tracing_posthog::capture",
+            directory = %gone.path.display(),
+            "the lock of a spool directory was removed, and another process took it over; it delivers what is \
+             in it",
+        );
+    }
+
+    /// Takes over what ended processes left.
+    pub(super) fn adopt_all(&mut self) -> io::Result<u64> {
+        let mut found = 0;
+        for entry in fs::read_dir(&self.project)?.flatten() {
+            let path = entry.path();
+            let mut options = private_file();
+            if is_abandoned(&entry) {
+                options.create_new(true);
+            } else if path.extension().is_none_or(|e| e != "lock") {
+                continue;
+            }
+            let directory = path.with_extension("");
+            if self.owners.values().all(|owner| owner.path != directory) {
+                found += self.adopt(directory, &options).unwrap_or_default();
+            }
+        }
+        Ok(found)
+    }
+
+    fn adopt(&mut self, path: PathBuf, options: &OpenOptions) -> io::Result<u64> {
+        let lock = lock_of(&path);
+        let locked = take_lock(&lock, options)?;
+        if !path.is_dir() {
+            // Its owner ended before it made one, or whoever took it over before it removed this.
+            return fs::remove_file(&lock).map(|()| 0);
+        }
+        let id = self.next_owner;
+        self.next_owner += 1;
+        self.owners.insert(
+            id,
+            Owner {
+                path: path.clone(),
+                lock,
+                files: 0,
+                locked,
+            },
+        );
+        let mut found = 0;
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with('.') && name.ends_with(".jsonl.tmp") {
+                // The write that its owner ended in: never counted as written.
+                let _ = fs::remove_file(entry.path());
+            }
+            let Some(name) = Name::parse(name) else {
+                continue;
+            };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if !metadata.is_file() {
+                continue;
+            }
+            let file = FileId {
+                created: name.created,
+                owner: id,
+                seq: name.seq,
+            };
+            if self.files.contains_key(&file) {
+                continue;
+            }
+            found += name.events;
+            let entry = Entry {
+                events: name.events,
+                bytes: metadata.len().next_multiple_of(BLOCK),
+                first: None,
+                state: Use::Waiting,
+            };
+            self.insert(file, entry);
+        }
+        if self.owners.get(&id).is_some_and(|owner| owner.files == 0) {
+            self.leave(id);
+        }
+        Ok(found)
+    }
+
+    /// Gives up a directory, and removes it where nothing is left in it.
+    pub(super) fn leave(&mut self, owner: u32) {
+        if let Some(owner) = self.owners.remove(&owner)
+            && fs::remove_dir(&owner.path).is_ok()
+            && owner.is_held()
+        {
+            let _ = fs::remove_file(&owner.lock);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What shows only by a clock that the test drives, or on the disk itself.
+
+use super::disk::write_file;
+use super::*;
+use std::path::Path;
+
+/// Removed at the end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let name = format!("tracing-posthog-store-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn store(path: &Path) -> Store {
+    Store::new(Spool::directory(path), "project", Arc::default())
+}
+
+fn batch(events: u128) -> Batch {
+    let event = |n| {
+        let id = uuid::Uuid::from_u128(n);
+        format!(
+            r#"{{"uuid":"{id}","event":"e","distinct_id":"user_1","timestamp":"2025-01-02T03:04:05.678Z"}}"#
+        )
+    };
+    let events: Vec<String> = (0..events).map(event).collect();
+    Batch::of_events(0, events.iter().map(String::as_bytes))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_failed_is_left_alone_for_30_seconds() {
+    let directory = Directory::new("rests");
+    let path = directory.0.join("spool");
+    fs::write(&path, "in the way").unwrap();
+    let mut store = store(&path);
+    let batch = batch(1);
+    assert!(store.is_usable());
+    assert!(store.write(&batch, Durability::Written).is_err());
+    // All is well again, and nobody looks.
+    fs::remove_file(&path).unwrap();
+    tokio::time::advance(Duration::from_millis(29_999)).await;
+    assert!(!store.is_usable());
+    assert!(store.write(&batch, Durability::Written).is_err());
+    assert!(!path.exists());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(store.is_usable());
+    store.write(&batch, Durability::Written).unwrap();
+    assert!(store.is_usable());
+    let failures = &store.counters.spool.write_failures;
+    assert_eq!(failures.load(Relaxed), 1, "those that it left alone too");
+}
+
+#[test]
+fn the_parts_of_a_file_are_as_old_as_it_was() {
+    let directory = Directory::new("age");
+    let mut ended = store(&directory.0);
+    let id = ended.write(&batch(4), Durability::Written).unwrap();
+    let path = ended.path(id).unwrap();
+    drop(ended);
+    let created = id.created - 3_600_000;
+    let (seq, events) = (id.seq, 4);
+    let name = |events| Name {
+        created,
+        seq,
+        events,
+    };
+    fs::rename(&path, path.with_file_name(name(events).to_string())).unwrap();
+
+    let mut store = store(&directory.0);
+    assert_eq!(store.open(), 4);
+    let whole = store.next().unwrap();
+    let of = whole.file.unwrap();
+    let (first, second) = whole.split().unwrap();
+    for part in [first, second] {
+        let id = store.rewrite(&part, of).unwrap();
+        let path = store.path(id).unwrap();
+        let name = Name::parse(path.file_name().unwrap().to_str().unwrap()).unwrap();
+        assert_eq!((id.created, name.created), (created, created));
+    }
+}
+
+#[test]
+fn a_write_that_fails_leaves_no_temporary_file() {
+    let directory = Directory::new("temporary");
+    // A file cannot take the place of a directory.
+    fs::create_dir(directory.0.join("a.jsonl")).unwrap();
+    let written = write_file(&directory.0, "a.jsonl", b"{}\n", Durability::Written);
+    assert!(written.is_err());
+    let left: Vec<_> = fs::read_dir(&directory.0)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert_eq!(left, ["a.jsonl"]);
+}
+
+#[test]
+fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
+    let directory = Directory::new("elsewhere");
+    let mut first = store(&directory.0);
+    for _ in 0..2 {
+        let id = first.write(&batch(3), Durability::Written).unwrap();
+        first.release(id);
+    }
+    let sending = first.next().unwrap().file.unwrap();
+    let path = first.path(sending).unwrap();
+    let owned = path.parent().unwrap();
+    fs::remove_file(owned.with_extension("lock")).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    let opened = fs::File::open(owned).unwrap();
+    opened.set_modified(long_ago).unwrap();
+    let mut second = store(&directory.0);
+    assert_eq!(second.open(), 6);
+
+    first.look_around(Duration::ZERO);
+    assert!(!first.has_waiting() && first.take_lost().is_empty());
+    assert_eq!((first.events_before(1), first.bytes), (6, 0));
+    // The one under way comes back: it is not tried again from here.
+    first.release(sending);
+    assert!(!first.has_waiting());
+    assert_eq!(first.events_before(1), 6);
+    // Or it was delivered: the file is not its own to remove.
+    first.remove(sending);
+    assert_eq!(first.events_before(1), 3);
+    assert!(path.exists());
+    let id = first.write(&batch(1), Durability::Written).unwrap();
+    assert_ne!(first.path(id).unwrap().parent(), path.parent());
+    assert!(second.has_waiting());
+}
