@@ -168,6 +168,7 @@ impl Store {
                 self.waiting -= 1;
             }
         }
+        self.full = false;
         warn!(
             target: "tracing_posthog::capture",
             directory = %gone.path.display(),
