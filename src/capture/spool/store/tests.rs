@@ -160,3 +160,25 @@ fn a_full_spool_that_somebody_else_took_over_is_full_no_more() {
     first.look_around(Duration::ZERO);
     assert!(first.is_usable(), "all of its room is free");
 }
+
+#[test]
+fn nothing_is_lost_for_a_batch_that_finds_no_room_even_so() {
+    let directory = Directory::new("room");
+    let three = Spool::directory(&directory.0).max_bytes(3 * BLOCK);
+    let mut store = Store::new(three, "project", Arc::default());
+    let two_blocks = batch(50);
+    for batch in [&two_blocks, &batch(1)] {
+        let id = store.write(batch, Durability::Written).unwrap();
+        store.release(id);
+    }
+    // Under way, the first one keeps its room.
+    let sending = store.next().unwrap().file.unwrap();
+    assert!(store.write(&two_blocks, Durability::Written).is_err());
+    assert!(store.has_waiting() && store.take_lost().is_empty());
+    // It comes back, and may go for the new one; the younger one stays.
+    store.release(sending);
+    store.write(&two_blocks, Durability::Written).unwrap();
+    let lost: Vec<_> = store.take_lost().iter().map(|lost| lost.events).collect();
+    assert_eq!(lost, [50]);
+    assert!(store.has_waiting());
+}
