@@ -456,6 +456,7 @@ fn on_error_hears_of_invalid_events_and_of_what_a_shutdown_left() {
     posthog.capture(paid());
     assert!(server.wait_for_requests(1, LONG));
     posthog.shutdown_blocking(ms(10));
+    wait_for_end(&posthog);
     let heard = heard.lock().unwrap();
     let fates: Vec<_> = heard.iter().map(|h| (h.0, h.1)).collect();
     let dropped = |reason| (1, Fate::Dropped(reason));

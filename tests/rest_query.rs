@@ -417,7 +417,8 @@ async fn a_drop_while_the_time_limit_cancels_still_cancels() {
             .count()
             >= n
     };
-    let query = counting(&client).time_limit(Duration::from_millis(500));
+    // Starting it takes a part of the limit.
+    let query = counting(&client).time_limit(Duration::from_secs(2));
     let query = query.run_async().poll(SOON, SOON).cancel_on_drop();
     let mut query = query.start().await.unwrap();
     let asked = async {

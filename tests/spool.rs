@@ -266,16 +266,11 @@ fn a_shutdown_out_of_time_leaves_everything_on_disk() {
         // In flight, encoded and in the queue.
         events(&posthog, 0, 995);
         let start = Instant::now();
-        // A quarter of it is for writing; a busy machine may need that.
-        let report = posthog.shutdown_blocking(ms(4_000));
+        // Half a second of it is for writing; a busy machine may need that.
+        let report = posthog.shutdown_blocking(ms(2_000));
         assert!(start.elapsed() < SLOW);
-        assert_eq!(
-            (report.spooled, report.dropped, report.pending),
-            (995, 0, 0),
-            "{report}"
-        );
-        let stats = posthog.stats();
-        assert_settled(&stats);
+        assert_eq!(report.spooled + report.pending, 995, "{report}");
+        let stats = wait_for_end(&posthog);
         assert_eq!((stats.spooled, stats.spool.persisted), (995, 995));
         assert_eq!(spool.events().len(), 995);
 
@@ -354,7 +349,7 @@ fn write_ahead_writes_in_time_although_all_requests_are_busy() {
     assert!(stats.queued + stats.in_flight <= 151, "{stats:?}");
     assert_eq!(stats.dropped.total(), 0);
     posthog.shutdown_blocking(ms(100));
-    assert_eq!(posthog.stats().spooled, 501);
+    assert_eq!(wait_for_end(&posthog).spooled, 501);
 }
 
 #[test]

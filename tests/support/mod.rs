@@ -11,7 +11,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_posthog::testing::{PostHogServer, RecordedEvent, RecordedRequest};
 use tracing_posthog::{
-    CaptureBuilder, EventCaptureBackend, PostHogClient, PostHogClientBuilder, RetryPolicy, Stats,
+    CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogClient, PostHogClientBuilder,
+    RetryPolicy, Stats,
 };
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
@@ -111,6 +112,16 @@ pub fn assert_conserved(stats: &Stats) {
 pub fn assert_settled(stats: &Stats) {
     assert_conserved(stats);
     assert_eq!((stats.queued, stats.in_flight), (0, 0), "{stats:?}");
+}
+
+/// Waits for the actor's end after a short shutdown, and gives the stats. On a machine that stands still for a
+/// while it may come after those who wait for it gave up.
+#[track_caller]
+pub fn wait_for_end(posthog: &CaptureHandle) -> Stats {
+    posthog.shutdown_blocking(LONG);
+    let stats = posthog.stats();
+    assert_settled(&stats);
+    stats
 }
 
 pub fn names(events: &[RecordedEvent]) -> Vec<&str> {

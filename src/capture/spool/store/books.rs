@@ -94,7 +94,15 @@ impl Store {
     }
 
     pub(super) fn make_room(&mut self, bytes: u64) -> bool {
-        while self.bytes + bytes > self.spool.max_bytes {
+        let max = self.spool.max_bytes;
+        if bytes > 0 && self.bytes + bytes > max {
+            let others = self.files.values().filter(|e| e.state != Use::Waiting);
+            // What would not be enough is not lost for it.
+            if others.map(|e| e.bytes).sum::<u64>() + bytes > max {
+                return false;
+            }
+        }
+        while self.bytes + bytes > max {
             let oldest = match self.spool.when_full {
                 SpoolPolicy::DropOldest => self.oldest_waiting(),
                 SpoolPolicy::DropNewest => None,

@@ -31,11 +31,14 @@ impl Owner {
     fn new(project: &Path, name: &str) -> io::Result<Self> {
         let path = project.join(name);
         let lock = lock_of(&path);
-        let locked = take_lock(&lock, private_file().create_new(true))?;
-        if let Err(error) = private_directory(&path) {
-            let _ = fs::remove_file(&lock);
-            return Err(error);
-        }
+        let made = take_lock(&lock, private_file().create_new(true))
+            .and_then(|locked| private_directory(&path).map(|()| locked));
+        let locked = made.inspect_err(|error| {
+            // Where it is kept from locking too: each trial would leave one more.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let _ = fs::remove_file(&lock);
+            }
+        })?;
         Ok(Self {
             path,
             files: 0,
@@ -168,6 +171,7 @@ impl Store {
                 self.waiting -= 1;
             }
         }
+        self.full = false;
         warn!(
             target: "tracing_posthog::capture",
             directory = %gone.path.display(),

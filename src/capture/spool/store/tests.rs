@@ -105,6 +105,14 @@ fn a_write_that_fails_leaves_no_temporary_file() {
     assert_eq!(left, ["a.jsonl"]);
 }
 
+/// As if somebody tidied the lock away, and nothing had happened in that directory for an hour.
+fn abandon(owned: &Path) {
+    fs::remove_file(owned.with_extension("lock")).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    let opened = fs::File::open(owned).unwrap();
+    opened.set_modified(long_ago).unwrap();
+}
+
 #[test]
 fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     let directory = Directory::new("elsewhere");
@@ -115,11 +123,7 @@ fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     }
     let sending = first.next().unwrap().file.unwrap();
     let path = first.path(sending).unwrap();
-    let owned = path.parent().unwrap();
-    fs::remove_file(owned.with_extension("lock")).unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    let opened = fs::File::open(owned).unwrap();
-    opened.set_modified(long_ago).unwrap();
+    abandon(path.parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 6);
 
@@ -137,4 +141,44 @@ fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     let id = first.write(&batch(1), Durability::Written).unwrap();
     assert_ne!(first.path(id).unwrap().parent(), path.parent());
     assert!(second.has_waiting());
+}
+
+#[test]
+fn a_full_spool_that_somebody_else_took_over_is_full_no_more() {
+    let directory = Directory::new("full");
+    let one = Spool::directory(&directory.0)
+        .max_bytes(BLOCK)
+        .when_full(SpoolPolicy::DropNewest);
+    let mut first = Store::new(one, "project", Arc::default());
+    let id = first.write(&batch(1), Durability::Written).unwrap();
+    first.release(id);
+    assert!(first.write(&batch(1), Durability::Written).is_err());
+    assert!(first.is_full());
+    abandon(first.path(id).unwrap().parent().unwrap());
+    let mut second = store(&directory.0);
+    assert_eq!(second.open(), 1);
+    first.look_around(Duration::ZERO);
+    assert!(first.is_usable(), "all of its room is free");
+}
+
+#[test]
+fn nothing_is_lost_for_a_batch_that_finds_no_room_even_so() {
+    let directory = Directory::new("room");
+    let three = Spool::directory(&directory.0).max_bytes(3 * BLOCK);
+    let mut store = Store::new(three, "project", Arc::default());
+    let two_blocks = batch(50);
+    for batch in [&two_blocks, &batch(1)] {
+        let id = store.write(batch, Durability::Written).unwrap();
+        store.release(id);
+    }
+    // Under way, the first one keeps its room.
+    let sending = store.next().unwrap().file.unwrap();
+    assert!(store.write(&two_blocks, Durability::Written).is_err());
+    assert!(store.has_waiting() && store.take_lost().is_empty());
+    // It comes back, and may go for the new one; the younger one stays.
+    store.release(sending);
+    store.write(&two_blocks, Durability::Written).unwrap();
+    let lost: Vec<_> = store.take_lost().iter().map(|lost| lost.events).collect();
+    assert_eq!(lost, [50]);
+    assert!(store.has_waiting());
 }
