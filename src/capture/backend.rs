@@ -168,9 +168,9 @@ impl EventCaptureBackend {
             };
             #[cfg(feature = "metrics")]
             self.publish(deadline);
+            // In any order: no flood of one kind keeps the others from their turn.
             let next = tokio::select! {
-                biased;
-                // A closed channel is always ready: asked again, it would keep all others from their turn.
+                // A closed channel is always ready.
                 order = self.parts.orders.recv(), if !self.alone => Next::Order(order),
                 Some((batch, sent)) = self.in_flight.next() => Next::Settled(batch, sent),
                 () = self.parts.queue.woken() => Next::Woken,
