@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer, Recording};
@@ -50,7 +52,7 @@ fn drop_newest_keeps_the_first_events() {
         .batch_events(1000)
         .start()
         .unwrap();
-    server.answer_with(|_| Some(Answer::accept().delay(ms(300))));
+    server.answer_with(|_| Some(Answer::accept().delay(ms(1_500))));
     for n in 0..50 {
         posthog.capture(event(n));
     }
@@ -368,6 +370,7 @@ fn the_interval_ends_under_constant_traffic_too() {
     server.record(Recording::CountsOnly);
     let posthog = capture_to(&server)
         .batch_events(1_000_000)
+        .flush_at(1_000_000)
         .queue_events(1_000_000)
         .start()
         .unwrap();
@@ -375,6 +378,35 @@ fn the_interval_ends_under_constant_traffic_too() {
         posthog.capture(event(0));
         server.request_count() >= 10
     });
+}
+
+#[test]
+fn a_hundred_events_go_and_what_waits_for_a_request_goes_together() {
+    let server = server();
+    let (arrived, has_arrived) = channel();
+    let (release, is_released) = channel::<()>();
+    let is_released = Mutex::new(is_released);
+    server.answer_with(move |_| {
+        let _ = arrived.send(());
+        let _ = is_released.lock().unwrap().recv();
+        None
+    });
+    let posthog = capture_to(&server)
+        .flush_interval(NEVER)
+        .requests_in_flight(1)
+        .start()
+        .unwrap();
+    for n in 0..100 {
+        posthog.capture(event(n));
+    }
+    has_arrived.recv_timeout(LONG).unwrap();
+    for n in 100..450 {
+        posthog.capture(event(n));
+    }
+    drop(release);
+    assert!(server.wait_for_requests(3, LONG));
+    let sizes: Vec<_> = server.requests().iter().map(|r| batch(r).len()).collect();
+    assert_eq!(sizes, [100, 250, 100]);
 }
 
 #[test]
@@ -528,7 +560,7 @@ fn try_capture_says_why_it_did_not_take_an_event() {
 #[test]
 fn try_capture_in_a_hook_is_refused() {
     let server = server();
-    let (told, refusals) = std::sync::mpsc::channel();
+    let (told, refusals) = channel();
     let slot: std::sync::Arc<std::sync::OnceLock<CaptureHandle>> = Default::default();
     let own = slot.clone();
     let posthog = capture_to(&server)

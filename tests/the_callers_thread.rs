@@ -16,6 +16,7 @@ fn backend(server: &PostHogServer) -> CaptureHandle {
         .queue_events(100_000)
         .flush_interval(Duration::from_secs(3600))
         .batch_events(50_000)
+        .flush_at(50_000)
         .start()
         .unwrap()
 }

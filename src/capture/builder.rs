@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 /// | [`queue_events`](Self::queue_events) | 10,000 events |
 /// | [`queue_bytes`](Self::queue_bytes) | 32 MiB |
 /// | [`queue_policy`](Self::queue_policy) | drop the newest |
-/// | [`batch_events`](Self::batch_events), [`flush_at`](Self::flush_at) | 100 events |
+/// | [`flush_at`](Self::flush_at), [`batch_events`](Self::batch_events) | 100, 250 events |
 /// | [`batch_bytes`](Self::batch_bytes) | 5 MiB of JSON |
 /// | [`event_bytes`](Self::event_bytes) | 900 KiB of JSON |
 /// | [`flush_interval`](Self::flush_interval) | 5 s |
@@ -90,9 +90,9 @@ impl CaptureBuilder {
             limits: Limits {
                 events: 10_000,
                 bytes: 32 << 20,
-                batch_events: 100,
+                batch_events: 250,
                 batch_bytes: 5 << 20,
-                flush_at: usize::MAX,
+                flush_at: 100,
                 policy: QueuePolicy::default(),
             },
             enrichment: Enrichment {
@@ -132,7 +132,9 @@ impl CaptureBuilder {
         self
     }
 
-    /// How many events travel in one request at most. Default 100.
+    /// How many events travel in one request at most, where more than [`flush_at`](Self::flush_at) wait by
+    /// the time a request is free. Default 250: larger ones spread the cost of a request over more events, but
+    /// hardly any further.
     pub fn batch_events(mut self, events: usize) -> Self {
         self.limits.batch_events = events;
         self
@@ -146,8 +148,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// How many waiting events make a batch go before the interval is over. Default: as many as fit in
-    /// one, [`batch_events`](Self::batch_events).
+    /// How many waiting events make a batch go before the interval is over. Default 100, as in PostHog's own
+    /// SDKs; never more than [`batch_events`](Self::batch_events).
     pub fn flush_at(mut self, events: usize) -> Self {
         self.limits.flush_at = events;
         self

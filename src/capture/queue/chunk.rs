@@ -4,7 +4,7 @@ use crate::capture::record::millis;
 use std::time::SystemTime;
 
 /// Up to which size a chunk is kept to be used again.
-const SPARE_BYTES: usize = 256 << 10;
+const SPARE_BYTES: usize = 512 << 10;
 
 /// Events that travel together: their records end to end.
 #[derive(Debug, Default)]
