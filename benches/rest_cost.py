@@ -13,8 +13,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.path.join(ROOT, "target", "rest-cost")
-# Incremental builds do more than is counted here.
-ENV = os.environ | {"CARGO_TARGET_DIR": TARGET, "CARGO_INCREMENTAL": "0"}
+# Incremental builds do more than is counted here; debug information as cargo gives it to users.
+ENV = os.environ | {"CARGO_TARGET_DIR": TARGET, "CARGO_INCREMENTAL": "0", "CARGO_PROFILE_DEV_DEBUG": "full"}
 
 
 def cargo(*words, folder=ROOT):
