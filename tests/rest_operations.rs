@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_debug_implementations, unreachable_pub)]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing_posthog::api::{Mark, OPERATIONS, Operation};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
@@ -241,11 +241,6 @@ async fn delete_does_what_works() {
             marked,
         ),
         (
-            p.dataset_items().delete(5).untyped(),
-            "dataset_items/5",
-            marked,
-        ),
-        (
             p.session_recording_playlists().delete("x").untyped(),
             "session_recording_playlists/x",
             marked,
@@ -274,6 +269,14 @@ async fn delete_does_what_works() {
             "POST /api/projects/1/datasets/5/archive/",
             "{}",
         ),
+        // PostHog wants to know which version is meant.
+        (
+            p.dataset_items()
+                .delete("a", &json!({"base_version": 3}))
+                .untyped(),
+            "POST /api/projects/1/dataset_items/a/archive/",
+            r#"{"base_version":3}"#,
+        ),
     ] {
         request.await.unwrap();
         let request = server.requests().pop().unwrap();
@@ -283,5 +286,45 @@ async fn delete_does_what_works() {
     let refused = |o: &&Operation| o.marks.contains(&Mark::Refused);
     for operation in OPERATIONS.iter().filter(refused) {
         assert_eq!(operation.name, "hard_delete", "{}", operation.path);
+    }
+}
+
+/// They take `limit`, `offset` or `cursor`, and answer no page.
+#[tokio::test]
+async fn answers_that_are_no_pages_are_not_read_as_such() {
+    let server = PostHogServer::start().unwrap();
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_every")
+        .host(server.url())
+        .build()
+        .unwrap();
+    let p = client.project(1);
+    let read = Reads(&server);
+    read.as_is(p.integrations().channels(5), json!({"channels": []}))
+        .await;
+    read.as_is(
+        p.integrations().github_repos(5),
+        json!({"repositories": []}),
+    )
+    .await;
+    read.as_is(p.integrations().users(5), json!({"users": []}))
+        .await;
+    let analytics = p.engineering_analytics();
+    read.as_is(analytics.pull_requests(), json!({"items": []}))
+        .await;
+    read.as_is(p.context_layer().agent_pages("a"), json!({"path": "a"}))
+        .await;
+    let metrics = p.experiments().metrics_recalculation(5);
+    read.as_is(metrics.latest(), json!({"id": "a"})).await;
+    read.as_is(p.tasks().comments(5).list(), json!({"comments": []}))
+        .await;
+}
+
+struct Reads<'a>(&'a PostHogServer);
+
+impl Reads<'_> {
+    async fn as_is<Q: 'static>(&self, request: Request<Value, Q>, said: Value) {
+        self.0.answer_next(Answer::status(200).json(said.clone()));
+        assert_eq!(request.await.unwrap(), said);
     }
 }

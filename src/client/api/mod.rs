@@ -1,4 +1,4 @@
-//! Every operation of PostHog's private REST API as a method.
+//! Every operation of PostHog's REST API, what a personal API key opens, as a method.
 //!
 //! One starts from a [`Project`], an [`Environment`], an [`Organization`], a [`User`] or, for what
 //! stands above them, the [`PostHogClient`](crate::PostHogClient), and goes down to a resource:

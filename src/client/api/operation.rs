@@ -15,7 +15,7 @@ pub struct Operation {
     pub method: &'static str,
     /// With ids in braces; `{scope}` is `projects` or `environments`.
     pub path: &'static str,
-    /// The scopes a key needs, all of them. Empty: not known.
+    /// The scopes a key needs, all of them. Empty: PostHog states none.
     pub scopes: &'static [&'static str],
     /// What is special about it.
     pub marks: &'static [Mark],
@@ -27,7 +27,7 @@ pub struct Operation {
 pub enum Mark {
     /// Behind a feature flag of PostHog's, a plan or AI consent.
     Preview,
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     SeenIn2025Only,
     /// PostHog calls it deprecated.
     Deprecated,

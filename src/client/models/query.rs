@@ -349,10 +349,18 @@ model! {
         id: Option<String>,
         /// UUID of the set.
         dataset: Option<String>,
+        /// Its id elsewhere.
+        external_id: Option<String>,
+        /// Number of this version: what changing or deleting it takes as `base_version`.
+        version: Option<i64>,
         /// What goes in.
         input: Option<Value>,
         /// What should come out.
+        expected_output: Option<Value>,
+        /// The same, as PostHog called it in 2025.
         output: Option<Value>,
+        /// What came out where it was taken from.
+        source_output: Option<Value>,
         /// Further data.
         metadata: Option<Value>,
         /// Trace it was taken from.
@@ -361,7 +369,9 @@ model! {
         ref_timestamp: Option<String>,
         /// Event it was taken from.
         ref_source_id: Option<String>,
-        /// Whether it was deleted; PostHog keeps what was.
+        /// Whether it was archived, which is how PostHog deletes.
+        archived: Option<bool>,
+        /// The same, as PostHog said it in 2025.
         deleted: Option<bool>,
         /// When it was created.
         created_at: Option<String>,

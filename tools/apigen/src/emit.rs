@@ -309,7 +309,7 @@ fn document(
     };
     let mut scopes = row.scopes.iter().map(|s| format!("`{s}`"));
     let scopes = match scopes.len() {
-        0 => "not known".into(),
+        0 => "PostHog states none".into(),
         _ => scopes.by_ref().collect::<Vec<_>>().join(" and "),
     };
     let _ = writeln!(
@@ -339,7 +339,9 @@ fn document(
     for mark in &row.marks {
         notes.push(match mark.as_str() {
             "preview" => "A preview: behind a feature flag of PostHog's, a plan or AI consent.",
-            "2025-10" => "Seen in October 2025 and not since: it may be gone.",
+            "2025-10" => {
+                "In PostHog's API description of October 2025, and not seen since: it may answer 404."
+            },
             "deprecated" => "PostHog calls it deprecated.",
             _ => "PostHog has been seen to refuse it (405).",
         });

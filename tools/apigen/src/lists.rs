@@ -46,7 +46,7 @@ impl Emit<'_> {
         for (root, way, resource) in self.resources() {
             for row in &resource.rows {
                 let path = template(resource, row);
-                if is_alias(row) {
+                if row.alias {
                     aliases.push((path, row));
                     continue;
                 }
@@ -188,7 +188,7 @@ impl Emit<'_> {
             Body::Fixed(json) => json,
             Body::None | Body::Optional => "",
         };
-        let operation = match is_alias(row) {
+        let operation = match row.alias {
             true => String::new(),
             false => format!("{}.{}", dotted(root, self.place(way)), row.name),
         };
@@ -245,9 +245,4 @@ impl Emit<'_> {
 
 fn sample(name: &str) -> String {
     format!("\"{name}/b c\"")
-}
-
-/// A second way to say an operation that has its own line.
-pub fn is_alias(row: &Row) -> bool {
-    matches!(row.body, Body::Fixed(_))
 }

@@ -60,8 +60,8 @@ fn run(home: &Path, check: bool) -> Result<String, String> {
     let rows = || table.resources.iter().flat_map(|r| &r.rows);
     let summary = format!(
         "{} operations and {} aliases in {} resources, {} files",
-        rows().filter(|r| !lists::is_alias(r)).count(),
-        rows().filter(|r| lists::is_alias(r)).count(),
+        rows().filter(|r| !r.alias).count(),
+        rows().filter(|r| r.alias).count(),
         table.resources.len(),
         wanted.len(),
     );
@@ -218,7 +218,7 @@ query LimitOffset limit:int offset:int
             "pub fn tags(self, value: impl IntoIterator<Item = impl Display>) -> Self",
             "pub fn type_(self, value: impl Display) -> Self { self.query(\"type\", value) }",
             ".raw_body(\"application/json\", r#\"{\"deleted\":true}\"#)",
-            "/// Seen in October 2025 and not since: it may be gone. \
+            "/// In PostHog's API description of October 2025, and not seen since: it may answer 404. \
              /// PostHog has been seen to refuse it (405). \
              pub fn hard_delete(&self, id: impl Display) -> Request<Done>",
             // Under one prefix, whatever the handle.
@@ -226,7 +226,7 @@ query LimitOffset limit:int offset:int
             ".under(\"projects\") .id(\"id\", &id) .id(\"file\", &file)",
             "/// Runs PostHog's action `upload` on a flag. ///",
             "/// Launches a flag. /// /// `POST /api/{scope}/{project_id}/flags/{id}/launch/`. \
-             Key scope: not known. /// /// May have a body: give it with [`body`](Request::body).",
+             Key scope: PostHog states none. /// /// May have a body: give it with [`body`](Request::body).",
             // What hangs below.
             "pub fn notes(&self, flag_id: impl Display) -> FlagsNotes",
             "impl FlagsNotes {",
@@ -371,7 +371,7 @@ query LimitOffset limit:int offset:int
             .resources
             .iter()
             .flat_map(|resource| {
-                let rows = resource.rows.iter().filter(|row| !lists::is_alias(row));
+                let rows = resource.rows.iter().filter(|row| !row.alias);
                 rows.map(|row| line(template(resource, row), row))
                     .collect::<Vec<_>>()
             })

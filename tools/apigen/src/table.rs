@@ -42,6 +42,8 @@ pub struct Row {
     pub required: Vec<Param>,
     pub optional: Vec<Param>,
     pub set: Option<String>,
+    /// A second way to say an operation that has its own line.
+    pub alias: bool,
 }
 
 #[derive(PartialEq)]
@@ -197,6 +199,7 @@ impl Table {
             required: Vec::new(),
             optional: Vec::new(),
             set: None,
+            alias: false,
         };
         let mut words = rest.iter();
         while let Some(word) = words.next() {
@@ -226,7 +229,11 @@ impl Table {
             row.body = Body::Json;
             row.made_by = Some(name.to_owned());
         } else if let Some(json) = word.strip_prefix('=') {
-            row.body = Body::Fixed(json.to_owned());
+            row.alias = true;
+            row.body = match json {
+                "json" => Body::Json,
+                json => Body::Fixed(json.to_owned()),
+            };
         } else if let Some(query) = word.strip_prefix('?') {
             if query.starts_with(|c: char| c.is_ascii_uppercase()) {
                 if !self.sets.iter().any(|s| s.name == query) {

@@ -58,9 +58,9 @@ impl Actions {
 
     /// Replaces an action whole.
     ///
-    /// `PUT /api/projects/{project_id}/actions/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/actions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -90,9 +90,9 @@ impl Actions {
 
     /// Asks to delete an action for good.
     ///
-    /// `DELETE /api/projects/{project_id}/actions/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/actions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {

@@ -11,9 +11,9 @@ pub struct ActivityLog {
 impl ActivityLog {
     /// Lists activity log.
     ///
-    /// `GET /api/projects/{project_id}/activity_log/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/activity_log/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.call("activity_log.list", Method::GET, "/"))

@@ -12,9 +12,9 @@ pub struct Agents {
 impl Agents {
     /// Lists agents.
     ///
-    /// `GET /api/projects/{project_id}/agents/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/agents/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("agents.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl Agents {
 
     /// Gets an agent.
     ///
-    /// `GET /api/projects/{project_id}/agents/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/agents/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call("agents.get", Method::GET, "/"))

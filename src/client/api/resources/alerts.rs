@@ -48,7 +48,7 @@ impl Alerts {
 
     /// Replaces an alert whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/alerts/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/alerts/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(

@@ -59,9 +59,9 @@ impl Annotations {
 
     /// Replaces an annotation whole.
     ///
-    /// `PUT /api/projects/{project_id}/annotations/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/annotations/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -91,9 +91,9 @@ impl Annotations {
 
     /// Asks to delete an annotation for good.
     ///
-    /// `DELETE /api/projects/{project_id}/annotations/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/annotations/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {

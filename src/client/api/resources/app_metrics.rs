@@ -11,9 +11,9 @@ pub struct AppMetrics {
 impl AppMetrics {
     /// Gets an app metric.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -25,9 +25,9 @@ impl AppMetrics {
 
     /// Reads `error_details` of an app metric.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn error_details(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -61,9 +61,9 @@ pub struct AppMetricsHistoricalExports {
 impl AppMetricsHistoricalExports {
     /// Lists historical exports.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
@@ -74,9 +74,9 @@ impl AppMetricsHistoricalExports {
 
     /// Gets a historical export.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -58,9 +58,9 @@ impl BatchExports {
 
     /// Replaces a batch export whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -89,10 +89,10 @@ impl BatchExports {
 
     /// Runs PostHog's action `run_test_step_new` on batch exports.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/run_test_step_new/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/run_test_step_new/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -104,9 +104,9 @@ impl BatchExports {
 
     /// Reads `test` of batch exports.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn test(&self) -> Request<Value> {
         Request::new(self.at.call("batch_exports.test", Method::GET, "/test/"))
@@ -114,10 +114,10 @@ impl BatchExports {
 
     /// Runs PostHog's action `backfill` on a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/backfill/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/backfill/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
@@ -130,9 +130,9 @@ impl BatchExports {
 
     /// Reads `logs` of a batch export.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -144,10 +144,10 @@ impl BatchExports {
 
     /// Pauses a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -159,10 +159,10 @@ impl BatchExports {
 
     /// Runs PostHog's action `run_test_step` on a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/run_test_step/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/run_test_step/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -174,10 +174,10 @@ impl BatchExports {
 
     /// Unpauses a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -216,9 +216,9 @@ pub struct BatchExportsBackfills {
 impl BatchExportsBackfills {
     /// Lists backfills.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportBackfill>, CursorOrdering> {
         Request::new(
@@ -229,9 +229,9 @@ impl BatchExportsBackfills {
 
     /// Creates a backfill.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExportBackfill> {
         Request::new(
@@ -243,9 +243,9 @@ impl BatchExportsBackfills {
 
     /// Gets a backfill.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportBackfill> {
         Request::new(
@@ -257,10 +257,10 @@ impl BatchExportsBackfills {
 
     /// Cancels a backfill.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -280,9 +280,9 @@ pub struct BatchExportsRuns {
 impl BatchExportsRuns {
     /// Lists runs.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportRun>, CursorOrdering> {
         Request::new(self.at.call("batch_exports.runs.list", Method::GET, "/"))
@@ -290,9 +290,9 @@ impl BatchExportsRuns {
 
     /// Gets a run.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportRun> {
         Request::new(
@@ -304,9 +304,9 @@ impl BatchExportsRuns {
 
     /// Cancels a run.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn cancel(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -319,9 +319,9 @@ impl BatchExportsRuns {
 
     /// Reads `logs` of a run.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -333,9 +333,9 @@ impl BatchExportsRuns {
 
     /// Retries a run.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn retry(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -205,7 +205,7 @@ impl Canvases {
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/`. Key scope: `canvas:read`.
     #[inline]
-    pub fn state(&self, id: impl Display) -> Request<Page<Value>, CanvasesState> {
+    pub fn state(&self, id: impl Display) -> Request<Value, CanvasesState> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -235,7 +235,7 @@ impl Canvases {
         id: impl Display,
         key: impl Display,
         scope: values::CanvasScope,
-    ) -> Request<Page<Value>, CanvasesStateValue> {
+    ) -> Request<Value, CanvasesStateValue> {
         Request::new(self.at.id("id", &id).call(
             "canvases.state_value",
             Method::GET,
@@ -458,7 +458,7 @@ impl CanvasesComments {
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/comments/`. Key scope: `canvas:read` and `comment:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Value>, CanvasesCommentsList> {
+    pub fn list(&self) -> Request<Value, CanvasesCommentsList> {
         Request::new(self.at.call("canvases.comments.list", Method::GET, "/"))
     }
 

@@ -11,7 +11,7 @@ pub struct Code {
 impl Code {
     /// Reads `invites_check_access` of code.
     ///
-    /// `GET /api/code/invites/check-access/`. Key scope: not known.
+    /// `GET /api/code/invites/check-access/`. Key scope: PostHog states none.
     #[inline]
     pub fn invites_check_access(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -23,7 +23,7 @@ impl Code {
 
     /// Runs PostHog's action `invites_redeem` on code.
     ///
-    /// `POST /api/code/invites/redeem/`. Key scope: not known.
+    /// `POST /api/code/invites/redeem/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]

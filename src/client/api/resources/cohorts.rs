@@ -55,9 +55,9 @@ impl Cohorts {
 
     /// Replaces a cohort whole.
     ///
-    /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -87,9 +87,9 @@ impl Cohorts {
 
     /// Lists what was done to all cohorts.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -100,9 +100,9 @@ impl Cohorts {
 
     /// Asks to delete a cohort for good.
     ///
-    /// `DELETE /api/projects/{project_id}/cohorts/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/cohorts/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -115,9 +115,9 @@ impl Cohorts {
 
     /// Lists what was done to a cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -146,9 +146,9 @@ impl Cohorts {
 
     /// Reads `calculation_history` of a cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn calculation_history(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -160,9 +160,9 @@ impl Cohorts {
 
     /// Reads `duplicate_as_static_cohort` of a cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -174,11 +174,11 @@ impl Cohorts {
 
     /// Reads `persons` of a cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
-    pub fn persons(&self, id: impl Display) -> Request<Value, InTableFormat> {
+    pub fn persons(&self, id: impl Display) -> Request<Page<models::Person>, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)

@@ -15,7 +15,7 @@ impl ContextLayer {
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
-    pub fn agent_pages(&self, path: impl Display) -> Request<Page<Value>, ContextLayerAgentPages> {
+    pub fn agent_pages(&self, path: impl Display) -> Request<Value, ContextLayerAgentPages> {
         Request::new(
             self.at
                 .call("context_layer.agent_pages", Method::GET, "/agent/pages/"),

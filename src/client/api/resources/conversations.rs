@@ -20,7 +20,7 @@ impl Conversations {
 
     /// Creates a conversation.
     ///
-    /// `POST /api/environments/{project_id}/conversations/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/conversations/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -47,7 +47,7 @@ impl Conversations {
 
     /// Runs PostHog's action `append_message` on a conversation.
     ///
-    /// `POST /api/environments/{project_id}/conversations/{conversation}/append_message/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/conversations/{conversation}/append_message/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
@@ -67,7 +67,7 @@ impl Conversations {
 
     /// Cancels a conversation.
     ///
-    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -119,7 +119,7 @@ pub struct ConversationsQueue {
 impl ConversationsQueue {
     /// Lists queued messages.
     ///
-    /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -133,7 +133,7 @@ impl ConversationsQueue {
 
     /// Creates a queued message.
     ///
-    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -148,7 +148,7 @@ impl ConversationsQueue {
 
     /// Changes the given fields of a queued message.
     ///
-    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -168,7 +168,7 @@ impl ConversationsQueue {
 
     /// Deletes a queued message.
     ///
-    /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -183,7 +183,7 @@ impl ConversationsQueue {
 
     /// Runs PostHog's action `clear` on queued messages.
     ///
-    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
@@ -220,7 +220,7 @@ impl ConversationsTickets {
 
     /// Creates a ticket.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/conversations/tickets/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
@@ -264,7 +264,7 @@ impl ConversationsTickets {
 
     /// Replaces a ticket whole.
     ///
-    /// `PUT /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
@@ -279,7 +279,7 @@ impl ConversationsTickets {
 
     /// Deletes a ticket.
     ///
-    /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
@@ -293,7 +293,7 @@ impl ConversationsTickets {
 
     /// Changes the tags of several tickets at once.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
@@ -338,7 +338,7 @@ impl ConversationsTickets {
 
     /// Runs PostHog's action `suggest_reply` on a ticket.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/suggest_reply/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/suggest_reply/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
@@ -635,7 +635,7 @@ impl ConversationsViews {
 
     /// Deletes a view.
     ///
-    /// `DELETE /api/environments/{project_id}/conversations/views/{short_id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/conversations/views/{short_id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]

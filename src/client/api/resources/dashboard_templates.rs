@@ -19,9 +19,9 @@ impl DashboardTemplates {
 
     /// Creates a dashboard template.
     ///
-    /// `POST /api/projects/{project_id}/dashboard_templates/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/dashboard_templates/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DashboardTemplate> {
         Request::new(
@@ -45,9 +45,9 @@ impl DashboardTemplates {
 
     /// Changes the given fields of a dashboard template.
     ///
-    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -64,9 +64,9 @@ impl DashboardTemplates {
 
     /// Replaces a dashboard template whole.
     ///
-    /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -83,9 +83,9 @@ impl DashboardTemplates {
 
     /// Deletes a dashboard template, in the way that PostHog does: it is kept, marked.
     ///
-    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
@@ -98,9 +98,9 @@ impl DashboardTemplates {
 
     /// Reads `json_schema` of dashboard templates.
     ///
-    /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn json_schema(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -112,9 +112,9 @@ impl DashboardTemplates {
 
     /// Asks to delete a dashboard template for good.
     ///
-    /// `DELETE /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {

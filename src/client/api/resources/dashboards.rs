@@ -63,9 +63,9 @@ impl Dashboards {
 
     /// Replaces a dashboard whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -110,10 +110,10 @@ impl Dashboards {
 
     /// Runs PostHog's action `create_from_template_json` on dashboards.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_from_template_json(&self) -> Request<Value, InTextFormat> {
         Request::new(self.at.call(
@@ -139,9 +139,9 @@ impl Dashboards {
 
     /// Asks to delete a dashboard for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTextFormat> {
@@ -272,9 +272,9 @@ impl Dashboards {
 
     /// Reads `stream_tiles` of a dashboard.
     ///
-    /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn stream_tiles(&self, id: impl Display) -> Request<Value, InTextFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -526,9 +526,9 @@ pub struct DashboardsCollaborators {
 impl DashboardsCollaborators {
     /// Lists collaborators.
     ///
-    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::DashboardCollaborator>> {
         Request::new(
@@ -539,9 +539,9 @@ impl DashboardsCollaborators {
 
     /// Creates a collaborator.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(
         &self,
@@ -556,9 +556,9 @@ impl DashboardsCollaborators {
 
     /// Deletes a collaborator.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -578,9 +578,9 @@ pub struct DashboardsSharing {
 impl DashboardsSharing {
     /// Lists sharing.
     ///
-    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("dashboards.sharing.list", Method::GET, "/"))
@@ -588,10 +588,10 @@ impl DashboardsSharing {
 
     /// Runs PostHog's action `refresh` on sharing.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/refresh/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/refresh/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -618,9 +618,9 @@ pub struct DashboardsSharingPasswords {
 impl DashboardsSharingPasswords {
     /// Creates a password.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(
         &self,
@@ -635,9 +635,9 @@ impl DashboardsSharingPasswords {
 
     /// Deletes a password.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

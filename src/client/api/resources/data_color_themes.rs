@@ -12,9 +12,9 @@ pub struct DataColorThemes {
 impl DataColorThemes {
     /// Lists data color themes.
     ///
-    /// `GET /api/{scope}/{project_id}/data_color_themes/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/data_color_themes/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DataColorTheme>, LimitOffset> {
         Request::new(self.at.call("data_color_themes.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl DataColorThemes {
 
     /// Creates a data color theme.
     ///
-    /// `POST /api/{scope}/{project_id}/data_color_themes/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/data_color_themes/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DataColorTheme> {
         Request::new(self.at.call("data_color_themes.create", Method::POST, "/")).body(body)
@@ -32,9 +32,9 @@ impl DataColorThemes {
 
     /// Gets a data color theme.
     ///
-    /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DataColorTheme> {
         Request::new(
@@ -46,9 +46,9 @@ impl DataColorThemes {
 
     /// Changes the given fields of a data color theme.
     ///
-    /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -65,9 +65,9 @@ impl DataColorThemes {
 
     /// Replaces a data color theme whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +84,9 @@ impl DataColorThemes {
 
     /// Deletes a data color theme.
     ///
-    /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

@@ -11,7 +11,7 @@ pub struct DataModelingJobs {
 impl DataModelingJobs {
     /// Lists data modeling jobs.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/`. Key scope: PostHog states none.
     #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("data_modeling_jobs.list", Method::GET, "/"))
@@ -19,7 +19,7 @@ impl DataModelingJobs {
 
     /// Gets a data modeling job.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -31,7 +31,7 @@ impl DataModelingJobs {
 
     /// Reads `recent` of data modeling jobs.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`. Key scope: PostHog states none.
     #[inline]
     pub fn recent(&self) -> Request<Value> {
         Request::new(
@@ -42,7 +42,7 @@ impl DataModelingJobs {
 
     /// Reads `running` of data modeling jobs.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`. Key scope: PostHog states none.
     #[inline]
     pub fn running(&self) -> Request<Value> {
         Request::new(

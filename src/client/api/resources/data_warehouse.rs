@@ -12,7 +12,7 @@ pub struct DataWarehouse {
 impl DataWarehouse {
     /// Reads `check_database_name` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`. Key scope: PostHog states none.
     #[inline]
     pub fn check_database_name(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -24,7 +24,7 @@ impl DataWarehouse {
 
     /// Reads `check_schema_name` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`. Key scope: PostHog states none.
     #[inline]
     pub fn check_schema_name(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -36,7 +36,7 @@ impl DataWarehouse {
 
     /// Reads `completed_activity` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`. Key scope: PostHog states none.
     #[inline]
     pub fn completed_activity(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -48,7 +48,7 @@ impl DataWarehouse {
 
     /// Reads `data_health_issues` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`. Key scope: PostHog states none.
     #[inline]
     pub fn data_health_issues(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -60,7 +60,7 @@ impl DataWarehouse {
 
     /// Reads `data_ops_dashboard` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`. Key scope: PostHog states none.
     #[inline]
     pub fn data_ops_dashboard(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -72,7 +72,7 @@ impl DataWarehouse {
 
     /// Reads `data_quality_gate` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: PostHog states none.
     #[inline]
     pub fn data_quality_gate(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -84,7 +84,7 @@ impl DataWarehouse {
 
     /// Runs PostHog's action `update_data_quality_gate` on data warehouse.
     ///
-    /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: PostHog states none.
     #[inline]
     pub fn update_data_quality_gate(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -97,7 +97,7 @@ impl DataWarehouse {
 
     /// Runs PostHog's action `delete_org` on data warehouse.
     ///
-    /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`. Key scope: PostHog states none.
     #[inline]
     pub fn delete_org(&self) -> Request<Value> {
         Request::new(
@@ -108,7 +108,7 @@ impl DataWarehouse {
 
     /// Runs PostHog's action `deprovision` on data warehouse.
     ///
-    /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]
@@ -121,7 +121,7 @@ impl DataWarehouse {
 
     /// Reads `job_stats` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`. Key scope: PostHog states none.
     #[inline]
     pub fn job_stats(&self) -> Request<Value> {
         Request::new(
@@ -132,7 +132,7 @@ impl DataWarehouse {
 
     /// Reads `managed_warehouse_data_status` of data warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`. Key scope: PostHog states none.
     #[inline]
     pub fn managed_warehouse_data_status(&self) -> Request<Value> {
         Request::new(self.at.call(

@@ -71,9 +71,9 @@ impl DatasetItems {
 
     /// Replaces a dataset item whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -90,17 +90,23 @@ impl DatasetItems {
 
     /// Deletes a dataset item, in the way that PostHog does: it is kept, marked.
     ///
-    /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
+    /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/archive/`. Key scope: `dataset:write`.
     ///
+    /// Sent under `/api/projects/` from an environment, too.
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
-    pub fn delete(&self, dataset_item_id: impl Display) -> Request<models::DatasetItem> {
-        Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
-            "dataset_items.delete",
-            Method::PATCH,
-            "/",
-        ))
-        .raw_body("application/json", r#"{"deleted":true}"#)
+    pub fn delete(
+        &self,
+        dataset_item_id: impl Display,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<Value> {
+        Request::new(
+            self.at
+                .under("projects")
+                .id("dataset_item_id", &dataset_item_id)
+                .call("dataset_items.delete", Method::POST, "/archive/"),
+        )
+        .body(body)
     }
 
     /// Archives a dataset item.
@@ -147,9 +153,9 @@ impl DatasetItems {
 
     /// Asks to delete a dataset item for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {

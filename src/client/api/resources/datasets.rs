@@ -61,9 +61,9 @@ impl Datasets {
 
     /// Replaces a dataset whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -96,9 +96,9 @@ impl Datasets {
 
     /// Asks to delete a dataset for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/datasets/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/datasets/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -127,7 +127,7 @@ impl Datasets {
 
     /// Runs PostHog's action `exports` on a dataset.
     ///
-    /// `POST /api/projects/{project_id}/datasets/{id}/exports/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/datasets/{id}/exports/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).

@@ -20,9 +20,9 @@ impl Domains {
 
     /// Creates a domain.
     ///
-    /// `POST /api/organizations/{organization_id}/domains/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/domains/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationDomain> {
         Request::new(
@@ -34,9 +34,9 @@ impl Domains {
 
     /// Gets a domain.
     ///
-    /// `GET /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::OrganizationDomain> {
         Request::new(
@@ -48,9 +48,9 @@ impl Domains {
 
     /// Changes the given fields of a domain.
     ///
-    /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -67,9 +67,9 @@ impl Domains {
 
     /// Replaces a domain whole.
     ///
-    /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
+    /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -86,9 +86,9 @@ impl Domains {
 
     /// Deletes a domain.
     ///
-    /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -100,10 +100,10 @@ impl Domains {
 
     /// Verifies a domain.
     ///
-    /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn verify(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -63,9 +63,9 @@ impl EarlyAccessFeature {
 
     /// Replaces an early access feature whole.
     ///
-    /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,

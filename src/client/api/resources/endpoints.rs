@@ -55,9 +55,9 @@ impl Endpoints {
 
     /// Replaces an endpoint whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -96,9 +96,9 @@ impl Endpoints {
 
     /// Asks to delete an endpoint for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn hard_delete(&self, name: impl Display) -> Request<Done> {
         Request::new(
@@ -184,9 +184,9 @@ impl Endpoints {
 
     /// Reads `run` of an endpoint.
     ///
-    /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn run(&self, name: impl Display) -> Request<Value> {
         Request::new(
@@ -222,7 +222,7 @@ impl EndpointsVersions {
 
     /// Gets a version.
     ///
-    /// `GET /api/environments/{project_id}/endpoints/{name}/versions/{version_number}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/endpoints/{name}/versions/{version_number}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]

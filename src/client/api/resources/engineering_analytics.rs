@@ -91,7 +91,7 @@ impl EngineeringAnalytics {
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
-    pub fn pull_requests(&self) -> Request<Page<Value>, EngineeringAnalyticsPullRequests> {
+    pub fn pull_requests(&self) -> Request<Value, EngineeringAnalyticsPullRequests> {
         Request::new(self.at.call(
             "engineering_analytics.pull_requests",
             Method::GET,

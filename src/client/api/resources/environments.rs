@@ -12,9 +12,9 @@ pub struct Environments {
 impl Environments {
     /// Lists environments.
     ///
-    /// `GET /api/projects/{project_id}/environments/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn list(&self) -> Request<Page<models::TeamBasic>, LimitOffset> {
@@ -23,9 +23,9 @@ impl Environments {
 
     /// Creates an environment.
     ///
-    /// `POST /api/projects/{project_id}/environments/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Team> {
@@ -34,9 +34,9 @@ impl Environments {
 
     /// Gets an environment.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Team> {
         Request::new(
@@ -48,9 +48,9 @@ impl Environments {
 
     /// Changes the given fields of an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -67,9 +67,9 @@ impl Environments {
 
     /// Replaces an environment whole.
     ///
-    /// `PUT /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -86,9 +86,9 @@ impl Environments {
 
     /// Deletes an environment.
     ///
-    /// `DELETE /api/projects/{project_id}/environments/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -100,9 +100,9 @@ impl Environments {
 
     /// Lists what was done to an environment.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -114,9 +114,9 @@ impl Environments {
 
     /// Runs PostHog's action `add_product_intent` on an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn add_product_intent(
         &self,
@@ -133,9 +133,9 @@ impl Environments {
 
     /// Runs PostHog's action `complete_product_onboarding` on an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn complete_product_onboarding(
         &self,
@@ -152,10 +152,10 @@ impl Environments {
 
     /// Runs PostHog's action `create_default_evaluation_tags` on an environment.
     ///
-    /// `POST /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -167,9 +167,9 @@ impl Environments {
 
     /// Reads `default_evaluation_tags` of an environment.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -181,9 +181,9 @@ impl Environments {
 
     /// Runs PostHog's action `delete_default_evaluation_tags` on an environment.
     ///
-    /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -195,9 +195,9 @@ impl Environments {
 
     /// Runs PostHog's action `delete_secret_token_backup` on an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete_secret_token_backup(
         &self,
@@ -214,9 +214,9 @@ impl Environments {
 
     /// Reads `event_ingestion_restrictions` of an environment.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn event_ingestion_restrictions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -228,9 +228,9 @@ impl Environments {
 
     /// Reads `is_generating_demo_data` of an environment.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -242,9 +242,9 @@ impl Environments {
 
     /// Runs PostHog's action `reset_token` on an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn reset_token(
         &self,
@@ -261,9 +261,9 @@ impl Environments {
 
     /// Runs PostHog's action `rotate_secret_token` on an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn rotate_secret_token(
         &self,

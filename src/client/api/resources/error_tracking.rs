@@ -12,10 +12,10 @@ pub struct ErrorTracking {
 impl ErrorTracking {
     /// Reads `git_provider_file_links_resolve_github` of error tracking.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn git_provider_file_links_resolve_github(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -27,7 +27,7 @@ impl ErrorTracking {
 
     /// Reads `git_provider_file_links_resolve_gitlab` of error tracking.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -111,7 +111,7 @@ impl ErrorTracking {
 
     /// Reads `spike_detection_config` of error tracking.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/spike_detection_config/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/spike_detection_config/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -125,7 +125,7 @@ impl ErrorTracking {
 
     /// Runs PostHog's action `spike_detection_config_update_config` on error tracking.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/spike_detection_config/update_config/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/spike_detection_config/update_config/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -143,7 +143,7 @@ impl ErrorTracking {
 
     /// Reads `spike_events` of error tracking.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -276,10 +276,10 @@ impl ErrorTrackingAssignmentRules {
 
     /// Gets an assignment rule.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -291,10 +291,10 @@ impl ErrorTrackingAssignmentRules {
 
     /// Changes the given fields of an assignment rule.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -311,10 +311,10 @@ impl ErrorTrackingAssignmentRules {
 
     /// Replaces an assignment rule whole.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -331,10 +331,10 @@ impl ErrorTrackingAssignmentRules {
 
     /// Deletes an assignment rule.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -346,10 +346,10 @@ impl ErrorTrackingAssignmentRules {
 
     /// Reorders assignment rules.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -422,7 +422,7 @@ pub struct ErrorTrackingExternalReferences {
 impl ErrorTrackingExternalReferences {
     /// Lists external references.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/external_references/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/external_references/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -449,7 +449,7 @@ impl ErrorTrackingExternalReferences {
 
     /// Gets an external reference.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -463,7 +463,7 @@ impl ErrorTrackingExternalReferences {
 
     /// Deletes an external reference.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -485,10 +485,10 @@ pub struct ErrorTrackingFingerprints {
 impl ErrorTrackingFingerprints {
     /// Lists fingerprints.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingFingerprint>, LimitOffset> {
         Request::new(self.at.under("environments").call(
@@ -500,10 +500,10 @@ impl ErrorTrackingFingerprints {
 
     /// Gets a fingerprint.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingFingerprint> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -515,10 +515,10 @@ impl ErrorTrackingFingerprints {
 
     /// Asks to delete a fingerprint for good.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -562,10 +562,10 @@ impl ErrorTrackingGroupingRules {
 
     /// Gets a grouping rule.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -577,10 +577,10 @@ impl ErrorTrackingGroupingRules {
 
     /// Changes the given fields of a grouping rule.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -614,10 +614,10 @@ impl ErrorTrackingGroupingRules {
 
     /// Deletes a grouping rule.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -629,10 +629,10 @@ impl ErrorTrackingGroupingRules {
 
     /// Reorders grouping rules.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -653,7 +653,7 @@ pub struct ErrorTrackingIssues {
 impl ErrorTrackingIssues {
     /// Lists issues.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -667,7 +667,7 @@ impl ErrorTrackingIssues {
 
     /// Creates an issue.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/issues/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/issues/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -682,7 +682,7 @@ impl ErrorTrackingIssues {
 
     /// Gets an issue.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -713,7 +713,7 @@ impl ErrorTrackingIssues {
 
     /// Replaces an issue whole.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -732,7 +732,7 @@ impl ErrorTrackingIssues {
 
     /// Deletes an issue.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -746,7 +746,7 @@ impl ErrorTrackingIssues {
 
     /// Lists what was done to all issues.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -760,7 +760,7 @@ impl ErrorTrackingIssues {
 
     /// Runs PostHog's action `bulk` on issues.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/issues/bulk/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/issues/bulk/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
@@ -775,7 +775,7 @@ impl ErrorTrackingIssues {
 
     /// Reads `exists` of issues.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -789,7 +789,7 @@ impl ErrorTrackingIssues {
 
     /// Reads `values` of issues.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/values/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/values/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -803,7 +803,7 @@ impl ErrorTrackingIssues {
 
     /// Lists what was done to an issue.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -830,7 +830,7 @@ impl ErrorTrackingIssues {
 
     /// Runs PostHog's action `cohort` on an issue.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     #[inline]
@@ -890,7 +890,7 @@ impl ErrorTrackingRecommendations {
 
     /// Dismisses a recommendation.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
@@ -905,7 +905,7 @@ impl ErrorTrackingRecommendations {
 
     /// Refreshes a recommendation.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
@@ -920,7 +920,7 @@ impl ErrorTrackingRecommendations {
 
     /// Restores a recommendation.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
@@ -967,10 +967,10 @@ pub struct ErrorTrackingReleases {
 impl ErrorTrackingReleases {
     /// Lists releases.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/releases/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/releases/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRelease>, LimitOffset> {
         Request::new(self.at.under("environments").call(
@@ -982,10 +982,10 @@ impl ErrorTrackingReleases {
 
     /// Creates a release.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/releases/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/releases/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(
         &self,
@@ -1001,10 +1001,10 @@ impl ErrorTrackingReleases {
 
     /// Gets a release.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1016,10 +1016,10 @@ impl ErrorTrackingReleases {
 
     /// Changes the given fields of a release.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -1036,10 +1036,10 @@ impl ErrorTrackingReleases {
 
     /// Replaces a release whole.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -1056,10 +1056,10 @@ impl ErrorTrackingReleases {
 
     /// Deletes a release.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1071,10 +1071,10 @@ impl ErrorTrackingReleases {
 
     /// Reads `get_by_hash` of a release.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get_by_hash(&self, hash_id: impl Display) -> Request<Value> {
         Request::new(
@@ -1171,10 +1171,10 @@ impl ErrorTrackingSuppressionRules {
 
     /// Gets a suppression rule.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1186,10 +1186,10 @@ impl ErrorTrackingSuppressionRules {
 
     /// Changes the given fields of a suppression rule.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -1223,10 +1223,10 @@ impl ErrorTrackingSuppressionRules {
 
     /// Deletes a suppression rule.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1238,10 +1238,10 @@ impl ErrorTrackingSuppressionRules {
 
     /// Reorders suppression rules.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1275,10 +1275,10 @@ impl ErrorTrackingSymbolSets {
 
     /// Creates a symbol set.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
@@ -1303,10 +1303,10 @@ impl ErrorTrackingSymbolSets {
 
     /// Changes the given fields of a symbol set.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1319,10 +1319,10 @@ impl ErrorTrackingSymbolSets {
 
     /// Replaces a symbol set whole.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1335,10 +1335,10 @@ impl ErrorTrackingSymbolSets {
 
     /// Deletes a symbol set.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1350,11 +1350,11 @@ impl ErrorTrackingSymbolSets {
 
     /// Runs PostHog's action `bulk_finish_upload` on symbol sets.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn bulk_finish_upload(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1366,11 +1366,11 @@ impl ErrorTrackingSymbolSets {
 
     /// Runs PostHog's action `bulk_start_upload` on symbol sets.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn bulk_start_upload(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1382,10 +1382,10 @@ impl ErrorTrackingSymbolSets {
 
     /// Runs PostHog's action `start_upload` on symbol sets.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn start_upload(&self, form: Form) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1412,10 +1412,10 @@ impl ErrorTrackingSymbolSets {
 
     /// Runs PostHog's action `finish_upload` on a symbol set.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn finish_upload(
         &self,

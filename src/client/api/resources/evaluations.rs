@@ -57,10 +57,10 @@ impl Evaluations {
 
     /// Replaces an evaluation whole.
     ///
-    /// `PUT /api/environments/{project_id}/evaluations/{id}/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/evaluations/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -105,10 +105,10 @@ impl Evaluations {
 
     /// Asks to delete an evaluation for good.
     ///
-    /// `DELETE /api/environments/{project_id}/evaluations/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/evaluations/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {

@@ -12,7 +12,7 @@ pub struct EventDefinitions {
 impl EventDefinitions {
     /// Lists event definitions.
     ///
-    /// `GET /api/projects/{project_id}/event_definitions/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/event_definitions/`. Key scope: PostHog states none.
     #[inline]
     pub fn list(&self) -> Request<Page<models::EventDefinition>, LimitOffsetSearch> {
         Request::new(self.at.call("event_definitions.list", Method::GET, "/"))
@@ -28,9 +28,9 @@ impl EventDefinitions {
 
     /// Gets an event definition.
     ///
-    /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EventDefinition> {
         Request::new(
@@ -59,9 +59,9 @@ impl EventDefinitions {
 
     /// Replaces an event definition whole.
     ///
-    /// `PUT /api/projects/{project_id}/event_definitions/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -78,9 +78,9 @@ impl EventDefinitions {
 
     /// Deletes an event definition.
     ///
-    /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -104,9 +104,9 @@ impl EventDefinitions {
 
     /// Reads `metrics` of an event definition.
     ///
-    /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

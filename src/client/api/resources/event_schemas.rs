@@ -11,7 +11,7 @@ pub struct EventSchemas {
 impl EventSchemas {
     /// Changes the given fields of an event schema.
     ///
-    /// `PATCH /api/projects/{project_id}/event_schemas/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/event_schemas/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -24,7 +24,7 @@ impl EventSchemas {
 
     /// Replaces an event schema whole.
     ///
-    /// `PUT /api/projects/{project_id}/event_schemas/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/event_schemas/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -37,7 +37,7 @@ impl EventSchemas {
 
     /// Deletes an event schema.
     ///
-    /// `DELETE /api/projects/{project_id}/event_schemas/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/event_schemas/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(

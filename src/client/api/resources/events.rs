@@ -12,9 +12,9 @@ pub struct Events {
 impl Events {
     /// Lists events.
     ///
-    /// `GET /api/{scope}/{project_id}/events/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/events/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
@@ -23,9 +23,9 @@ impl Events {
 
     /// Gets an event.
     ///
-    /// `GET /api/{scope}/{project_id}/events/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/events/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Event, InTableFormat> {
         Request::new(self.at.id("id", &id).call("events.get", Method::GET, "/"))
@@ -33,9 +33,9 @@ impl Events {
 
     /// Reads `values` of events.
     ///
-    /// `GET /api/{scope}/{project_id}/events/values/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/events/values/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn values(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("events.values", Method::GET, "/values/"))

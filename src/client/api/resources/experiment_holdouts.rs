@@ -61,9 +61,9 @@ impl ExperimentHoldouts {
 
     /// Replaces an experiment holdout whole.
     ///
-    /// `PUT /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,

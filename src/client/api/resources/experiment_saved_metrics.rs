@@ -66,9 +66,9 @@ impl ExperimentSavedMetrics {
 
     /// Replaces a saved metric of experiments whole.
     ///
-    /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,

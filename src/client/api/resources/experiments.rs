@@ -59,9 +59,9 @@ impl Experiments {
 
     /// Replaces an experiment whole.
     ///
-    /// `PUT /api/projects/{project_id}/experiments/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -130,9 +130,9 @@ impl Experiments {
 
     /// Reads `eligible_feature_flags` of experiments.
     ///
-    /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn eligible_feature_flags(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -156,9 +156,9 @@ impl Experiments {
 
     /// Reads `requires_flag_implementation` of experiments.
     ///
-    /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn requires_flag_implementation(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -192,9 +192,9 @@ impl Experiments {
 
     /// Asks to delete an experiment for good.
     ///
-    /// `DELETE /api/projects/{project_id}/experiments/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -249,10 +249,10 @@ impl Experiments {
 
     /// Runs PostHog's action `create_exposure_cohort_for_experiment` on an experiment.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_exposure_cohort_for_experiment(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -358,10 +358,10 @@ impl Experiments {
 
     /// Runs PostHog's action `recalculate_timeseries` on an experiment.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/recalculate_timeseries/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/experiments/{id}/recalculate_timeseries/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn recalculate_timeseries(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -601,7 +601,7 @@ impl ExperimentsMetricsRecalculation {
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/latest/`. Key scope: `experiment:read`.
     #[inline]
-    pub fn latest(&self) -> Request<Page<Value>> {
+    pub fn latest(&self) -> Request<Value> {
         Request::new(self.at.call(
             "experiments.metrics_recalculation.latest",
             Method::GET,

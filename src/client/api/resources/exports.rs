@@ -12,9 +12,9 @@ pub struct Exports {
 impl Exports {
     /// Lists exports.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/exports/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExportedAsset>, LimitOffset> {
         Request::new(self.at.call("exports.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl Exports {
 
     /// Creates an export.
     ///
-    /// `POST /api/{scope}/{project_id}/exports/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/exports/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExportedAsset> {
         Request::new(self.at.call("exports.create", Method::POST, "/")).body(body)
@@ -32,9 +32,9 @@ impl Exports {
 
     /// Gets an export.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExportedAsset> {
         Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
@@ -42,9 +42,9 @@ impl Exports {
 
     /// Reads `content` of an export.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn content(&self, id: impl Display) -> Request<Value> {
         Request::new(

@@ -149,7 +149,7 @@ impl ExternalDataSources {
 
     /// Runs PostHog's action `source_prefix` on external data sources.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]

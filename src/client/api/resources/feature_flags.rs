@@ -62,9 +62,9 @@ impl FeatureFlags {
 
     /// Replaces a feature flag whole.
     ///
-    /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -94,9 +94,9 @@ impl FeatureFlags {
 
     /// Lists what was done to all feature flags.
     ///
-    /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -157,9 +157,9 @@ impl FeatureFlags {
 
     /// Reads `local_evaluation` of feature flags.
     ///
-    /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
         Request::new(self.at.call(
@@ -198,9 +198,9 @@ impl FeatureFlags {
 
     /// Asks to delete a feature flag for good.
     ///
-    /// `DELETE /api/projects/{project_id}/feature_flags/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/feature_flags/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -239,10 +239,10 @@ impl FeatureFlags {
 
     /// Runs PostHog's action `create_static_cohort_for_flag` on a feature flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_static_cohort_for_flag(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -254,10 +254,10 @@ impl FeatureFlags {
 
     /// Runs PostHog's action `dashboard` on a feature flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -295,10 +295,10 @@ impl FeatureFlags {
 
     /// Runs PostHog's action `enrich_usage_dashboard` on a feature flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -310,7 +310,7 @@ impl FeatureFlags {
 
     /// Runs PostHog's action `has_active_dependents` on a feature flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]
@@ -324,9 +324,9 @@ impl FeatureFlags {
 
     /// Reads `remote_config` of a feature flag.
     ///
-    /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn remote_config(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -12,9 +12,9 @@ pub struct FileSystem {
 impl FileSystem {
     /// Lists file system entries.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffsetSearch> {
         Request::new(self.at.call("file_system.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl FileSystem {
 
     /// Creates a file system entry.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(self.at.call("file_system.create", Method::POST, "/")).body(body)
@@ -32,9 +32,9 @@ impl FileSystem {
 
     /// Gets a file system entry.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -46,9 +46,9 @@ impl FileSystem {
 
     /// Changes the given fields of a file system entry.
     ///
-    /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -65,9 +65,9 @@ impl FileSystem {
 
     /// Replaces a file system entry whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +84,9 @@ impl FileSystem {
 
     /// Deletes a file system entry.
     ///
-    /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -98,10 +98,10 @@ impl FileSystem {
 
     /// Runs PostHog's action `count_by_path` on file system entries.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn count_by_path(&self) -> Request<Value> {
         Request::new(
@@ -112,10 +112,10 @@ impl FileSystem {
 
     /// Runs PostHog's action `log_view` on file system entries.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/log_view/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system/log_view/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn log_view(&self) -> Request<Value> {
         Request::new(
@@ -126,9 +126,9 @@ impl FileSystem {
 
     /// Reads `unfiled` of file system entries.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn unfiled(&self) -> Request<Value> {
         Request::new(
@@ -139,10 +139,10 @@ impl FileSystem {
 
     /// Runs PostHog's action `count` on a file system entry.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn count(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -154,10 +154,10 @@ impl FileSystem {
 
     /// Runs PostHog's action `link` on a file system entry.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn link(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -169,10 +169,10 @@ impl FileSystem {
 
     /// Runs PostHog's action `move_to` on a file system entry.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn move_to(&self, id: impl Display) -> Request<Value> {
         Request::new(

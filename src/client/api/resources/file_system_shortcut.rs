@@ -12,9 +12,9 @@ pub struct FileSystemShortcut {
 impl FileSystemShortcut {
     /// Lists file system shortcuts.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffset> {
         Request::new(self.at.call("file_system_shortcut.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl FileSystemShortcut {
 
     /// Creates a file system shortcut.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -36,9 +36,9 @@ impl FileSystemShortcut {
 
     /// Gets a file system shortcut.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -50,9 +50,9 @@ impl FileSystemShortcut {
 
     /// Changes the given fields of a file system shortcut.
     ///
-    /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -69,9 +69,9 @@ impl FileSystemShortcut {
 
     /// Replaces a file system shortcut whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -88,9 +88,9 @@ impl FileSystemShortcut {
 
     /// Deletes a file system shortcut.
     ///
-    /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

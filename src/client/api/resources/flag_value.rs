@@ -11,9 +11,9 @@ pub struct FlagValue {
 impl FlagValue {
     /// Reads `values` of flag value.
     ///
-    /// `GET /api/projects/{project_id}/flag_value/values/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/flag_value/values/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.call("flag_value.values", Method::GET, "/values/"))

@@ -11,9 +11,9 @@ pub struct Groups {
 impl Groups {
     /// Lists groups.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/groups/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(
         &self,
@@ -27,10 +27,10 @@ impl Groups {
 
     /// Creates a group.
     ///
-    /// `POST /api/{scope}/{project_id}/groups/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/groups/`. Key scope: PostHog states none.
     ///
     /// Makes such a body: [`NewGroup`](models::NewGroup).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
@@ -38,9 +38,9 @@ impl Groups {
 
     /// Lists what was done to groups.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(
         &self,
@@ -54,9 +54,9 @@ impl Groups {
 
     /// Runs PostHog's action `delete_property` on groups.
     ///
-    /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete_property(
         &self,
@@ -75,9 +75,9 @@ impl Groups {
 
     /// Reads `find` of groups.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn find(&self, group_key: impl Display, group_type_index: i64) -> Request<models::Group> {
         Request::new(self.at.call("groups.find", Method::GET, "/find/"))
@@ -87,9 +87,9 @@ impl Groups {
 
     /// Reads `property_definitions` of groups.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -101,9 +101,9 @@ impl Groups {
 
     /// Reads `property_values` of groups.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn property_values(&self) -> Request<Value> {
         Request::new(
@@ -114,9 +114,9 @@ impl Groups {
 
     /// Reads `related` of groups.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn related(&self, group_type_index: i64, id: impl Display) -> Request<Value> {
         Request::new(self.at.call("groups.related", Method::GET, "/related/"))
@@ -126,9 +126,9 @@ impl Groups {
 
     /// Runs PostHog's action `update_property` on groups.
     ///
-    /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update_property(
         &self,

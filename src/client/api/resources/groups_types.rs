@@ -12,7 +12,7 @@ pub struct GroupsTypes {
 impl GroupsTypes {
     /// Lists group types.
     ///
-    /// `GET /api/projects/{project_id}/groups_types/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/groups_types/`. Key scope: PostHog states none.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::GroupType>> {
         Request::new(self.at.call("groups_types.list", Method::GET, "/"))
@@ -20,9 +20,9 @@ impl GroupsTypes {
 
     /// Deletes a group type.
     ///
-    /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, group_type_index: impl Display) -> Request<Done> {
         Request::new(self.at.id("group_type_index", &group_type_index).call(
@@ -34,9 +34,9 @@ impl GroupsTypes {
 
     /// Runs PostHog's action `create_detail_dashboard` on group types.
     ///
-    /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_detail_dashboard(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -49,9 +49,9 @@ impl GroupsTypes {
 
     /// Runs PostHog's action `set_default_columns` on group types.
     ///
-    /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn set_default_columns(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -64,9 +64,9 @@ impl GroupsTypes {
 
     /// Runs PostHog's action `update_metadata` on group types.
     ///
-    /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update_metadata(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -147,9 +147,9 @@ impl GroupsTypesMetrics {
 
     /// Replaces a metric whole.
     ///
-    /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,

@@ -11,7 +11,7 @@ pub struct HogFlowTemplates {
 impl HogFlowTemplates {
     /// Lists hog flow templates.
     ///
-    /// `GET /api/projects/{project_id}/hog_flow_templates/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/hog_flow_templates/`. Key scope: PostHog states none.
     #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call("hog_flow_templates.list", Method::GET, "/"))
@@ -19,7 +19,7 @@ impl HogFlowTemplates {
 
     /// Creates a hog flow template.
     ///
-    /// `POST /api/projects/{project_id}/hog_flow_templates/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/hog_flow_templates/`. Key scope: PostHog states none.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call("hog_flow_templates.create", Method::POST, "/")).body(body)
@@ -27,7 +27,7 @@ impl HogFlowTemplates {
 
     /// Gets a hog flow template.
     ///
-    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -39,7 +39,7 @@ impl HogFlowTemplates {
 
     /// Changes the given fields of a hog flow template.
     ///
-    /// `PATCH /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn update(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -52,7 +52,7 @@ impl HogFlowTemplates {
 
     /// Replaces a hog flow template whole.
     ///
-    /// `PUT /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -65,7 +65,7 @@ impl HogFlowTemplates {
 
     /// Deletes a hog flow template.
     ///
-    /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -77,7 +77,7 @@ impl HogFlowTemplates {
 
     /// Reads `logs` of a hog flow template.
     ///
-    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`. Key scope: PostHog states none.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(

@@ -55,7 +55,7 @@ impl HogFlows {
 
     /// Replaces a hog flow whole.
     ///
-    /// `PUT /api/projects/{project_id}/hog_flows/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/hog_flows/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn replace(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -68,7 +68,7 @@ impl HogFlows {
 
     /// Deletes a hog flow.
     ///
-    /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -138,7 +138,7 @@ impl HogFlows {
 
     /// Reads `assets` of a hog flow.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`. Key scope: PostHog states none.
     #[inline]
     pub fn assets(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -150,7 +150,7 @@ impl HogFlows {
 
     /// Reads `assets_content` of a hog flow.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`. Key scope: PostHog states none.
     #[inline]
     pub fn assets_content(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -480,7 +480,7 @@ impl HogFlowsBatchJobs {
 
     /// Cancels a batch job.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]

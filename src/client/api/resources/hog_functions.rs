@@ -59,9 +59,9 @@ impl HogFunctions {
 
     /// Replaces a hog function whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -91,9 +91,9 @@ impl HogFunctions {
 
     /// Reads `icon` of hog functions.
     ///
-    /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn icon(&self) -> Request<Value> {
         Request::new(self.at.call("hog_functions.icon", Method::GET, "/icon/"))
@@ -101,9 +101,9 @@ impl HogFunctions {
 
     /// Reads `icons` of hog functions.
     ///
-    /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn icons(&self) -> Request<Value> {
         Request::new(self.at.call("hog_functions.icons", Method::GET, "/icons/"))
@@ -123,9 +123,9 @@ impl HogFunctions {
 
     /// Asks to delete a hog function for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -138,10 +138,10 @@ impl HogFunctions {
 
     /// Runs PostHog's action `broadcast` on a hog function.
     ///
-    /// `POST /api/{scope}/{project_id}/hog_functions/{id}/broadcast/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/hog_functions/{id}/broadcast/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn broadcast(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -209,9 +209,9 @@ impl HogFunctions {
 
     /// Reads `metrics_totals` of a hog function.
     ///
-    /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn metrics_totals(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -59,9 +59,9 @@ impl Insights {
 
     /// Replaces an insight whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/insights/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/insights/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -102,10 +102,10 @@ impl Insights {
 
     /// Runs PostHog's action `cancel` on insights.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/cancel/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/insights/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn cancel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
@@ -128,9 +128,9 @@ impl Insights {
 
     /// Reads `my_last_viewed` of insights.
     ///
-    /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn my_last_viewed(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -155,10 +155,10 @@ impl Insights {
 
     /// Runs PostHog's action `viewed` on insights.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/viewed/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/insights/viewed/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn viewed(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
@@ -166,9 +166,9 @@ impl Insights {
 
     /// Asks to delete an insight for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/insights/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/insights/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
@@ -466,9 +466,9 @@ pub struct InsightsSharing {
 impl InsightsSharing {
     /// Lists sharing.
     ///
-    /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("insights.sharing.list", Method::GET, "/"))
@@ -476,10 +476,10 @@ impl InsightsSharing {
 
     /// Runs PostHog's action `refresh` on sharing.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/refresh/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/refresh/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -506,9 +506,9 @@ pub struct InsightsSharingPasswords {
 impl InsightsSharingPasswords {
     /// Creates a password.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(
         &self,
@@ -523,9 +523,9 @@ impl InsightsSharingPasswords {
 
     /// Deletes a password.
     ///
-    /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

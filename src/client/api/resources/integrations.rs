@@ -19,9 +19,9 @@ impl Integrations {
 
     /// Creates an integration.
     ///
-    /// `POST /api/{scope}/{project_id}/integrations/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/integrations/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Integration> {
         Request::new(self.at.call("integrations.create", Method::POST, "/")).body(body)
@@ -53,9 +53,9 @@ impl Integrations {
 
     /// Reads `authorize` of integrations.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn authorize(&self) -> Request<Value> {
         Request::new(
@@ -68,7 +68,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/channels/`. Key scope: `integration:read`.
     #[inline]
-    pub fn channels(&self, id: impl Display) -> Request<Page<Value>, IntegrationsChannels> {
+    pub fn channels(&self, id: impl Display) -> Request<Value, IntegrationsChannels> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -78,9 +78,9 @@ impl Integrations {
 
     /// Reads `clickup_lists` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn clickup_lists(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -92,9 +92,9 @@ impl Integrations {
 
     /// Reads `clickup_spaces` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn clickup_spaces(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -106,9 +106,9 @@ impl Integrations {
 
     /// Reads `clickup_workspaces` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn clickup_workspaces(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -152,7 +152,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/github_repos/`. Key scope: `integration:read`.
     #[inline]
-    pub fn github_repos(&self, id: impl Display) -> Request<Page<Value>, IntegrationsGithubRepos> {
+    pub fn github_repos(&self, id: impl Display) -> Request<Value, IntegrationsGithubRepos> {
         Request::new(self.at.id("id", &id).call(
             "integrations.github_repos",
             Method::GET,
@@ -162,9 +162,9 @@ impl Integrations {
 
     /// Reads `google_accessible_accounts` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn google_accessible_accounts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -176,9 +176,9 @@ impl Integrations {
 
     /// Reads `google_conversion_actions` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn google_conversion_actions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -216,9 +216,9 @@ impl Integrations {
 
     /// Reads `linkedin_ads_accounts` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -230,9 +230,9 @@ impl Integrations {
 
     /// Reads `linkedin_ads_conversion_rules` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn linkedin_ads_conversion_rules(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -244,9 +244,9 @@ impl Integrations {
 
     /// Reads `twilio_phone_numbers` of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -262,7 +262,7 @@ impl Integrations {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn users(&self, id: impl Display) -> Request<Page<Value>, IntegrationsUsers> {
+    pub fn users(&self, id: impl Display) -> Request<Value, IntegrationsUsers> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "integrations.users",
             Method::GET,

@@ -11,7 +11,7 @@ pub struct Internal {
 impl Internal {
     /// Runs PostHog's action `hog_flows_process_due_schedules` on internal.
     ///
-    /// `POST /api/internal/hog_flows/process_due_schedules`. Key scope: not known.
+    /// `POST /api/internal/hog_flows/process_due_schedules`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]

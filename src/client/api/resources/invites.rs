@@ -12,9 +12,9 @@ pub struct Invites {
 impl Invites {
     /// Lists invites.
     ///
-    /// `GET /api/organizations/{organization_id}/invites/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/invites/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationInvite>, LimitOffset> {
         Request::new(self.at.call("organization.invites.list", Method::GET, "/"))
@@ -22,10 +22,10 @@ impl Invites {
 
     /// Creates an invite.
     ///
-    /// `POST /api/organizations/{organization_id}/invites/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/invites/`. Key scope: PostHog states none.
     ///
     /// Makes such a body: [`NewInvite`](models::NewInvite).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationInvite> {
         Request::new(
@@ -37,9 +37,9 @@ impl Invites {
 
     /// Deletes an invite.
     ///
-    /// `DELETE /api/organizations/{organization_id}/invites/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/invites/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -51,10 +51,10 @@ impl Invites {
 
     /// Runs PostHog's action `bulk` on invites.
     ///
-    /// `POST /api/organizations/{organization_id}/invites/bulk/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/invites/bulk/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn bulk(&self) -> Request<Value> {
         Request::new(

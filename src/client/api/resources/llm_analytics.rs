@@ -94,7 +94,7 @@ impl LlmAnalytics {
 
     /// Reads `parser_recipes` of LLM analytics.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: PostHog states none.
     #[inline]
     pub fn parser_recipes(&self) -> Request<Value, UpTo> {
         Request::new(self.at.call(

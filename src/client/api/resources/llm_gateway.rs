@@ -12,9 +12,9 @@ pub struct LlmGateway {
 impl LlmGateway {
     /// Runs PostHog's action `v1_chat_completions` on LLM gateway.
     ///
-    /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn v1_chat_completions(
         &self,
@@ -30,9 +30,9 @@ impl LlmGateway {
 
     /// Runs PostHog's action `v1_messages` on LLM gateway.
     ///
-    /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn v1_messages(&self, body: &(impl Serialize + ?Sized)) -> Request<Value, InTextFormat> {
         Request::new(

@@ -82,7 +82,7 @@ impl Logs {
 
     /// Runs PostHog's action `explain_log_with_ai` on logs.
     ///
-    /// `POST /api/projects/{project_id}/logs/explainLogWithAI/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/logs/explainLogWithAI/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).
@@ -383,7 +383,7 @@ impl LogsAlerts {
 
     /// Replaces an alert whole.
     ///
-    /// `PUT /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
@@ -465,7 +465,7 @@ impl LogsAlerts {
 
     /// Resets an alert.
     ///
-    /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     /// May have a body: give it with [`body`](Request::body).

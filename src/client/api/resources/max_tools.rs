@@ -11,7 +11,7 @@ pub struct MaxTools {
 impl MaxTools {
     /// Runs PostHog's action `create_and_query_insight` on max tools.
     ///
-    /// `POST /api/environments/{project_id}/max_tools/create_and_query_insight/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/max_tools/create_and_query_insight/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).

@@ -23,7 +23,7 @@ impl McpServerInstallations {
 
     /// Reads `available_tools` of MCP server installations.
     ///
-    /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: PostHog states none.
     #[inline]
     pub fn available_tools(&self) -> Request<Value> {
         Request::new(self.at.call(

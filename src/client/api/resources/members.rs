@@ -19,9 +19,9 @@ impl Members {
 
     /// Changes the given fields of a member.
     ///
-    /// `PATCH /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -38,9 +38,9 @@ impl Members {
 
     /// Replaces a member whole.
     ///
-    /// `PUT /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: not known.
+    /// `PUT /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -57,9 +57,9 @@ impl Members {
 
     /// Deletes a member.
     ///
-    /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -83,9 +83,9 @@ impl Members {
 
     /// Reads `scoped_api_keys` of a member.
     ///
-    /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<Value> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(

@@ -60,9 +60,9 @@ impl Notebooks {
 
     /// Replaces a notebook whole.
     ///
-    /// `PUT /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -92,9 +92,9 @@ impl Notebooks {
 
     /// Lists what was done to all notebooks.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -119,9 +119,9 @@ impl Notebooks {
 
     /// Reads `recording_comments` of notebooks.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn recording_comments(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -133,9 +133,9 @@ impl Notebooks {
 
     /// Asks to delete a notebook for good.
     ///
-    /// `DELETE /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
@@ -148,9 +148,9 @@ impl Notebooks {
 
     /// Lists what was done to a notebook.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(&self, short_id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -224,7 +224,7 @@ impl Notebooks {
 
     /// Reads `markdown` of a notebook.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`. Key scope: PostHog states none.
     #[inline]
     pub fn markdown(&self, short_id: impl Display) -> Request<Value> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -420,7 +420,7 @@ impl NotebooksRuns {
 
     /// Gets a run.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/runs/{run_id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/runs/{run_id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Value> {
         Request::new(

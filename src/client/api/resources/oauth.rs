@@ -11,7 +11,7 @@ pub struct Oauth {
 impl Oauth {
     /// Runs PostHog's action `introspect` on oauth.
     ///
-    /// `POST /oauth/introspect`. Key scope: not known.
+    /// `POST /oauth/introspect`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
     #[inline]

@@ -1065,7 +1065,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("signals", "anomalies_search", "GET", "/api/projects/{project_id}/signals/anomalies/search/", &["insight:read"], &[Mark::Preview]),
     op("signals", "config", "GET", "/api/projects/{project_id}/signals/config/", &["task:read"], &[]),
     op("signals", "create_config", "POST", "/api/projects/{project_id}/signals/config/", &["task:write"], &[]),
-    op("signals", "all_scout", "POST", "/api/projects/{project_id}/signals/scout/", &["llm_skill:write", "signal_scout:write"], &[]),
+    op("signals", "create_scout", "POST", "/api/projects/{project_id}/signals/scout/", &["llm_skill:write", "signal_scout:write"], &[]),
     op("signals", "scout_metadata_current", "GET", "/api/projects/{project_id}/signals/scout/metadata/current/", &["signal_scout:read"], &[]),
     op("signals", "scout_project_profile_current", "GET", "/api/projects/{project_id}/signals/scout/project_profile/current/", &["signal_scout:read"], &[]),
     op("signals", "create_scout_scratchpad", "POST", "/api/projects/{project_id}/signals/scout/scratchpad/", &["signal_scratchpad_internal:write"], &[]),

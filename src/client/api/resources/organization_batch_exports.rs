@@ -12,9 +12,9 @@ pub struct OrganizationBatchExports {
 impl OrganizationBatchExports {
     /// Lists batch exports.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/batch_exports/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
         Request::new(
@@ -25,9 +25,9 @@ impl OrganizationBatchExports {
 
     /// Creates a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/batch_exports/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExport> {
         Request::new(
@@ -39,9 +39,9 @@ impl OrganizationBatchExports {
 
     /// Gets a batch export.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
         Request::new(
@@ -53,9 +53,9 @@ impl OrganizationBatchExports {
 
     /// Changes the given fields of a batch export.
     ///
-    /// `PATCH /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -72,9 +72,9 @@ impl OrganizationBatchExports {
 
     /// Replaces a batch export whole.
     ///
-    /// `PUT /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
+    /// `PUT /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -91,9 +91,9 @@ impl OrganizationBatchExports {
 
     /// Deletes a batch export.
     ///
-    /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -105,10 +105,10 @@ impl OrganizationBatchExports {
 
     /// Runs PostHog's action `run_test_step_new` on batch exports.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/run_test_step_new/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/batch_exports/run_test_step_new/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -120,9 +120,9 @@ impl OrganizationBatchExports {
 
     /// Reads `test` of batch exports.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/test/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/batch_exports/test/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn test(&self) -> Request<Value> {
         Request::new(
@@ -133,10 +133,10 @@ impl OrganizationBatchExports {
 
     /// Runs PostHog's action `backfill` on a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/backfill/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/backfill/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
@@ -149,9 +149,9 @@ impl OrganizationBatchExports {
 
     /// Reads `logs` of a batch export.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -163,10 +163,10 @@ impl OrganizationBatchExports {
 
     /// Pauses a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -178,10 +178,10 @@ impl OrganizationBatchExports {
 
     /// Runs PostHog's action `run_test_step` on a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/run_test_step/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/run_test_step/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -193,10 +193,10 @@ impl OrganizationBatchExports {
 
     /// Unpauses a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

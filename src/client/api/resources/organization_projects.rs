@@ -61,9 +61,9 @@ impl OrganizationProjects {
 
     /// Replaces a project whole.
     ///
-    /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Key scope: not known.
+    /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -80,9 +80,9 @@ impl OrganizationProjects {
 
     /// Deletes a project.
     ///
-    /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -303,9 +303,9 @@ impl OrganizationProjects {
 
     /// Lists what was done to a project.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
@@ -317,9 +317,9 @@ impl OrganizationProjects {
 
     /// Runs PostHog's action `add_product_intent` on a project.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn add_product_intent(
         &self,
@@ -336,10 +336,10 @@ impl OrganizationProjects {
 
     /// Runs PostHog's action `change_organization` on a project.
     ///
-    /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn change_organization(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -351,9 +351,9 @@ impl OrganizationProjects {
 
     /// Runs PostHog's action `complete_product_onboarding` on a project.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn complete_product_onboarding(
         &self,
@@ -370,9 +370,9 @@ impl OrganizationProjects {
 
     /// Runs PostHog's action `delete_secret_token_backup` on a project.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete_secret_token_backup(
         &self,
@@ -389,9 +389,9 @@ impl OrganizationProjects {
 
     /// Reads `is_generating_demo_data` of a project.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Key scope: not known.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -403,9 +403,9 @@ impl OrganizationProjects {
 
     /// Runs PostHog's action `reset_token` on a project.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn reset_token(
         &self,
@@ -422,9 +422,9 @@ impl OrganizationProjects {
 
     /// Runs PostHog's action `rotate_secret_token` on a project.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn rotate_secret_token(
         &self,

@@ -20,9 +20,9 @@ impl Organizations {
 
     /// Creates an organization.
     ///
-    /// `POST /api/organizations/`. Key scope: not known.
+    /// `POST /api/organizations/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organizations.create", Method::POST, "/")).body(body)

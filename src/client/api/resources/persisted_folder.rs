@@ -12,9 +12,9 @@ pub struct PersistedFolder {
 impl PersistedFolder {
     /// Lists persisted folders.
     ///
-    /// `GET /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persisted_folder/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PersistedFolder>, LimitOffset> {
         Request::new(self.at.call("persisted_folder.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl PersistedFolder {
 
     /// Creates a persisted folder.
     ///
-    /// `POST /api/{scope}/{project_id}/persisted_folder/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persisted_folder/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::PersistedFolder> {
         Request::new(self.at.call("persisted_folder.create", Method::POST, "/")).body(body)
@@ -32,9 +32,9 @@ impl PersistedFolder {
 
     /// Gets a persisted folder.
     ///
-    /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PersistedFolder> {
         Request::new(
@@ -46,9 +46,9 @@ impl PersistedFolder {
 
     /// Changes the given fields of a persisted folder.
     ///
-    /// `PATCH /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -65,9 +65,9 @@ impl PersistedFolder {
 
     /// Replaces a persisted folder whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +84,9 @@ impl PersistedFolder {
 
     /// Deletes a persisted folder.
     ///
-    /// `DELETE /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

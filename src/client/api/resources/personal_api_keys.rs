@@ -11,7 +11,7 @@ pub struct PersonalApiKeys {
 impl PersonalApiKeys {
     /// Reads `current` of personal api keys.
     ///
-    /// `GET /api/personal_api_keys/@current`. Key scope: not known.
+    /// `GET /api/personal_api_keys/@current`. Key scope: PostHog states none.
     #[inline]
     pub fn current(&self) -> Request<models::PersonalApiKey> {
         Request::new(

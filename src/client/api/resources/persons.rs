@@ -28,9 +28,9 @@ impl Persons {
 
     /// Changes the given fields of a person.
     ///
-    /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -47,9 +47,9 @@ impl Persons {
 
     /// Replaces a person whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -66,9 +66,9 @@ impl Persons {
 
     /// Deletes a person.
     ///
-    /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done, PersonsDelete> {
         Request::new(
@@ -80,9 +80,9 @@ impl Persons {
 
     /// Lists what was done to all persons.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
@@ -119,10 +119,10 @@ impl Persons {
 
     /// Runs PostHog's action `create_funnel` on persons.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/funnel/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persons/funnel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -133,9 +133,9 @@ impl Persons {
 
     /// Reads `funnel` of persons.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
@@ -143,10 +143,10 @@ impl Persons {
 
     /// Runs PostHog's action `create_funnel_correlation` on persons.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
@@ -158,9 +158,9 @@ impl Persons {
 
     /// Reads `funnel_correlation` of persons.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
@@ -172,9 +172,9 @@ impl Persons {
 
     /// Reads `lifecycle` of persons.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn lifecycle(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -185,10 +185,10 @@ impl Persons {
 
     /// Runs PostHog's action `reset_person_distinct_id` on persons.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn reset_person_distinct_id(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
@@ -200,9 +200,9 @@ impl Persons {
 
     /// Reads `stickiness` of persons.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn stickiness(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -213,9 +213,9 @@ impl Persons {
 
     /// Reads `trends` of persons.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn trends(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
@@ -231,9 +231,9 @@ impl Persons {
 
     /// Lists what was done to a person.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(
         &self,
@@ -248,10 +248,10 @@ impl Persons {
 
     /// Runs PostHog's action `delete_events` on a person.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete_events(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -282,10 +282,10 @@ impl Persons {
 
     /// Runs PostHog's action `delete_recordings` on a person.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete_recordings(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -297,9 +297,9 @@ impl Persons {
 
     /// Reads `properties_timeline` of a person.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn properties_timeline(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -311,10 +311,10 @@ impl Persons {
 
     /// Splits a person.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn split(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(

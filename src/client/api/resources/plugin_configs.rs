@@ -31,9 +31,9 @@ pub struct PluginConfigsLogs {
 impl PluginConfigsLogs {
     /// Lists logs.
     ///
-    /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PluginLogEntry>, LimitOffset> {
         Request::new(self.at.call("plugin_configs.logs.list", Method::GET, "/"))

@@ -26,7 +26,7 @@ impl PosthogConnections {
 
     /// Reads `target` of a posthog connection.
     ///
-    /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`. Key scope: PostHog states none.
     #[inline]
     pub fn target(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -11,7 +11,7 @@ pub struct PropertyDefinitions {
 impl PropertyDefinitions {
     /// Lists property definitions.
     ///
-    /// `GET /api/projects/{project_id}/property_definitions/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/property_definitions/`. Key scope: PostHog states none.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PropertyDefinition>, PropertyDefinitionsList> {
         Request::new(self.at.call("property_definitions.list", Method::GET, "/"))
@@ -19,9 +19,9 @@ impl PropertyDefinitions {
 
     /// Gets a property definition.
     ///
-    /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PropertyDefinition> {
         Request::new(
@@ -50,9 +50,9 @@ impl PropertyDefinitions {
 
     /// Replaces a property definition whole.
     ///
-    /// `PUT /api/projects/{project_id}/property_definitions/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -69,9 +69,9 @@ impl PropertyDefinitions {
 
     /// Deletes a property definition.
     ///
-    /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -83,9 +83,9 @@ impl PropertyDefinitions {
 
     /// Reads `seen_together` of property definitions.
     ///
-    /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn seen_together(&self) -> Request<Value> {
         Request::new(self.at.call(

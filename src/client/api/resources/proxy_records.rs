@@ -47,9 +47,9 @@ impl ProxyRecords {
 
     /// Changes the given fields of a proxy record.
     ///
-    /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -66,9 +66,9 @@ impl ProxyRecords {
 
     /// Replaces a proxy record whole.
     ///
-    /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: not known.
+    /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,

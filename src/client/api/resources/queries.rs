@@ -19,9 +19,9 @@ impl Queries {
 
     /// Gets a query.
     ///
-    /// `GET /api/{scope}/{project_id}/query/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/query/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::QueryStatusResponse> {
         Request::new(self.at.id("id", &id).call("query.get", Method::GET, "/"))
@@ -29,9 +29,9 @@ impl Queries {
 
     /// Deletes a query.
     ///
-    /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -43,10 +43,10 @@ impl Queries {
 
     /// Runs PostHog's action `check_auth_for_async` on queries.
     ///
-    /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn check_auth_for_async(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -58,9 +58,9 @@ impl Queries {
 
     /// Reads `draft_sql` of queries.
     ///
-    /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn draft_sql(&self) -> Request<Value> {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
@@ -68,9 +68,9 @@ impl Queries {
 
     /// Runs PostHog's action `upgrade` on queries.
     ///
-    /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn upgrade(&self, body: &(impl Serialize + ?Sized)) -> Request<models::QueryUpgrade> {
         Request::new(self.at.call("query.upgrade", Method::POST, "/upgrade/")).body(body)
@@ -78,9 +78,9 @@ impl Queries {
 
     /// Reads `log` of a query.
     ///
-    /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn log(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -92,7 +92,7 @@ impl Queries {
 
     /// Runs PostHog's action `create_of_kind` on a query.
     ///
-    /// `POST /api/projects/{project_id}/query/{query_kind}/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/query/{query_kind}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]

@@ -20,9 +20,9 @@ impl Roles {
 
     /// Creates a role.
     ///
-    /// `POST /api/organizations/{organization_id}/roles/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/roles/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Role> {
         Request::new(self.at.call("organization.roles.create", Method::POST, "/")).body(body)
@@ -42,9 +42,9 @@ impl Roles {
 
     /// Changes the given fields of a role.
     ///
-    /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
+    /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -61,9 +61,9 @@ impl Roles {
 
     /// Replaces a role whole.
     ///
-    /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
+    /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -80,9 +80,9 @@ impl Roles {
 
     /// Deletes a role.
     ///
-    /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -121,9 +121,9 @@ impl RolesRoleMemberships {
 
     /// Creates a role membership.
     ///
-    /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: not known.
+    /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::RoleMembership> {
         Request::new(self.at.call(
@@ -136,9 +136,9 @@ impl RolesRoleMemberships {
 
     /// Deletes a role membership.
     ///
-    /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(

@@ -6,7 +6,7 @@ use super::*;
 impl Project {
     /// Gets this project.
     ///
-    /// `GET /api/projects/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{id}/`. Key scope: PostHog states none.
     #[inline]
     pub fn get(&self) -> Request<models::Project> {
         Request::new(self.at.call("project.get", Method::GET, "/"))
@@ -1412,9 +1412,9 @@ impl Organization {
 
     /// Replaces this organization whole.
     ///
-    /// `PUT /api/organizations/{id}/`. Key scope: not known.
+    /// `PUT /api/organizations/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organization.replace", Method::PUT, "/")).body(body)
@@ -1422,9 +1422,9 @@ impl Organization {
 
     /// Deletes this organization.
     ///
-    /// `DELETE /api/organizations/{id}/`. Key scope: not known.
+    /// `DELETE /api/organizations/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("organization.delete", Method::DELETE, "/"))
@@ -1432,10 +1432,10 @@ impl Organization {
 
     /// Runs PostHog's action `environments_rollback` on this organization.
     ///
-    /// `POST /api/organizations/{id}/environments_rollback/`. Key scope: not known.
+    /// `POST /api/organizations/{id}/environments_rollback/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn environments_rollback(&self) -> Request<models::Organization> {
         Request::new(self.at.call(
@@ -1561,9 +1561,9 @@ impl User {
 
     /// Replaces this user whole.
     ///
-    /// `PUT /api/users/{uuid}/`. Key scope: not known.
+    /// `PUT /api/users/{uuid}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(&self, body: &(impl Serialize + ?Sized)) -> Request<models::User> {
         Request::new(self.at.call("user.replace", Method::PUT, "/")).body(body)
@@ -1571,9 +1571,9 @@ impl User {
 
     /// Deletes this user.
     ///
-    /// `DELETE /api/users/{uuid}/`. Key scope: not known.
+    /// `DELETE /api/users/{uuid}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("user.delete", Method::DELETE, "/"))
@@ -1581,9 +1581,9 @@ impl User {
 
     /// Reads `hedgehog_config` of this user.
     ///
-    /// `GET /api/users/{uuid}/hedgehog_config/`. Key scope: not known.
+    /// `GET /api/users/{uuid}/hedgehog_config/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn hedgehog_config(&self) -> Request<Value> {
         Request::new(
@@ -1594,9 +1594,9 @@ impl User {
 
     /// Runs PostHog's action `update_hedgehog_config` on this user.
     ///
-    /// `PATCH /api/users/{uuid}/hedgehog_config/`. Key scope: not known.
+    /// `PATCH /api/users/{uuid}/hedgehog_config/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update_hedgehog_config(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -1609,10 +1609,10 @@ impl User {
 
     /// Runs PostHog's action `scene_personalisation` on this user.
     ///
-    /// `POST /api/users/{uuid}/scene_personalisation/`. Key scope: not known.
+    /// `POST /api/users/{uuid}/scene_personalisation/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn scene_personalisation(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1624,9 +1624,9 @@ impl User {
 
     /// Reads `start_2fa_setup` of this user.
     ///
-    /// `GET /api/users/{uuid}/start_2fa_setup/`. Key scope: not known.
+    /// `GET /api/users/{uuid}/start_2fa_setup/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn start_2fa_setup(&self) -> Request<Value> {
         Request::new(
@@ -1637,10 +1637,10 @@ impl User {
 
     /// Runs PostHog's action `two_factor_backup_codes` on this user.
     ///
-    /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Key scope: not known.
+    /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn two_factor_backup_codes(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1652,10 +1652,10 @@ impl User {
 
     /// Runs PostHog's action `two_factor_disable` on this user.
     ///
-    /// `POST /api/users/{uuid}/two_factor_disable/`. Key scope: not known.
+    /// `POST /api/users/{uuid}/two_factor_disable/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn two_factor_disable(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1667,9 +1667,9 @@ impl User {
 
     /// Reads `two_factor_start_setup` of this user.
     ///
-    /// `GET /api/users/{uuid}/two_factor_start_setup/`. Key scope: not known.
+    /// `GET /api/users/{uuid}/two_factor_start_setup/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn two_factor_start_setup(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1681,9 +1681,9 @@ impl User {
 
     /// Reads `two_factor_status` of this user.
     ///
-    /// `GET /api/users/{uuid}/two_factor_status/`. Key scope: not known.
+    /// `GET /api/users/{uuid}/two_factor_status/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn two_factor_status(&self) -> Request<Value> {
         Request::new(
@@ -1694,10 +1694,10 @@ impl User {
 
     /// Runs PostHog's action `two_factor_validate` on this user.
     ///
-    /// `POST /api/users/{uuid}/two_factor_validate/`. Key scope: not known.
+    /// `POST /api/users/{uuid}/two_factor_validate/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn two_factor_validate(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1709,10 +1709,10 @@ impl User {
 
     /// Runs PostHog's action `validate_2fa` on this user.
     ///
-    /// `POST /api/users/{uuid}/validate_2fa/`. Key scope: not known.
+    /// `POST /api/users/{uuid}/validate_2fa/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn validate_2fa(&self) -> Request<Value> {
         Request::new(

@@ -11,7 +11,7 @@ pub struct Search {
 impl Search {
     /// Gets search.
     ///
-    /// `GET /api/projects/{project_id}/search/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/search/`. Key scope: PostHog states none.
     #[inline]
     pub fn get(&self) -> Request<Value, SearchGet> {
         Request::new(self.at.call("search.get", Method::GET, "/"))

@@ -68,9 +68,9 @@ impl SessionRecordingPlaylists {
 
     /// Replaces a session recording playlist whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -100,9 +100,9 @@ impl SessionRecordingPlaylists {
 
     /// Asks to delete a session recording playlist for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
@@ -161,9 +161,9 @@ pub struct SessionRecordingPlaylistsRecordings {
 impl SessionRecordingPlaylistsRecordings {
     /// Lists recordings.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -175,10 +175,10 @@ impl SessionRecordingPlaylistsRecordings {
 
     /// Creates a recording.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, session_recording_id: impl Display) -> Request<Value> {
         Request::new(
@@ -194,9 +194,9 @@ impl SessionRecordingPlaylistsRecordings {
 
     /// Deletes a recording.
     ///
-    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, session_recording_id: impl Display) -> Request<Done> {
         Request::new(

@@ -12,9 +12,9 @@ pub struct SessionRecordings {
 impl SessionRecordings {
     /// Lists session recordings.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recordings/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/session_recordings/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SessionRecording>, LimitOffset> {
         Request::new(self.at.call("session_recordings.list", Method::GET, "/"))
@@ -34,9 +34,9 @@ impl SessionRecordings {
 
     /// Changes the given fields of a session recording.
     ///
-    /// `PATCH /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -53,9 +53,9 @@ impl SessionRecordings {
 
     /// Replaces a session recording whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -115,9 +115,9 @@ pub struct SessionRecordingsSharing {
 impl SessionRecordingsSharing {
     /// Lists sharing.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(
@@ -128,10 +128,10 @@ impl SessionRecordingsSharing {
 
     /// Runs PostHog's action `refresh` on sharing.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/refresh/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/refresh/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
@@ -159,9 +159,9 @@ pub struct SessionRecordingsSharingPasswords {
 impl SessionRecordingsSharingPasswords {
     /// Creates a password.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(
         &self,
@@ -177,9 +177,9 @@ impl SessionRecordingsSharingPasswords {
 
     /// Deletes a password.
     ///
-    /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

@@ -11,10 +11,10 @@ pub struct SessionSummaries {
 impl SessionSummaries {
     /// Runs PostHog's action `create_session_summaries` on session summaries.
     ///
-    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_session_summaries(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -27,10 +27,10 @@ impl SessionSummaries {
 
     /// Runs PostHog's action `create_session_summaries_individually` on session summaries.
     ///
-    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries_individually/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries_individually/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create_session_summaries_individually(
         &self,

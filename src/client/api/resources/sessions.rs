@@ -11,9 +11,9 @@ pub struct Sessions {
 impl Sessions {
     /// Reads `property_definitions` of sessions.
     ///
-    /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -25,9 +25,9 @@ impl Sessions {
 
     /// Reads `values` of sessions.
     ///
-    /// `GET /api/{scope}/{project_id}/sessions/values/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/sessions/values/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.call("sessions.values", Method::GET, "/values/"))

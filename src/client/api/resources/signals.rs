@@ -87,12 +87,16 @@ impl Signals {
         .body(body)
     }
 
-    /// Runs PostHog's action `all_scout` on signals.
+    /// Runs PostHog's action `create_scout` on signals.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     #[inline]
-    pub fn all_scout(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
-        Request::new(self.at.call("signals.all_scout", Method::POST, "/scout/")).body(body)
+    pub fn create_scout(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
+        Request::new(
+            self.at
+                .call("signals.create_scout", Method::POST, "/scout/"),
+        )
+        .body(body)
     }
 
     /// Reads `scout_metadata_current` of signals.

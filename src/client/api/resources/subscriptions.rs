@@ -56,9 +56,9 @@ impl Subscriptions {
 
     /// Replaces a subscription whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -88,9 +88,9 @@ impl Subscriptions {
 
     /// Asks to delete a subscription for good.
     ///
-    /// `DELETE /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {

@@ -54,9 +54,9 @@ impl Surveys {
 
     /// Replaces a survey whole.
     ///
-    /// `PUT /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/surveys/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -86,9 +86,9 @@ impl Surveys {
 
     /// Lists what was done to all surveys.
     ///
-    /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -99,9 +99,9 @@ impl Surveys {
 
     /// Reads `responses_count` of surveys.
     ///
-    /// `GET /api/projects/{project_id}/surveys/responses_count/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/surveys/responses_count/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn responses_count(&self) -> Request<Value> {
         Request::new(
@@ -133,9 +133,9 @@ impl Surveys {
 
     /// Asks to delete a survey for good.
     ///
-    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -147,9 +147,9 @@ impl Surveys {
 
     /// Lists what was done to a survey.
     ///
-    /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -161,10 +161,10 @@ impl Surveys {
 
     /// Runs PostHog's action `duplicate_to_projects` on a survey.
     ///
-    /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn duplicate_to_projects(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -43,9 +43,9 @@ impl Tasks {
 
     /// Changes the given fields of a task.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -62,9 +62,9 @@ impl Tasks {
 
     /// Replaces a task whole.
     ///
-    /// `PUT /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -81,9 +81,9 @@ impl Tasks {
 
     /// Deletes a task.
     ///
-    /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -159,9 +159,9 @@ impl Tasks {
 
     /// Runs PostHog's action `update_position` on a task.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update_position(
         &self,
@@ -374,7 +374,7 @@ impl TasksComments {
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/comments/`. Key scope: `comment:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Value>, TasksCommentsList> {
+    pub fn list(&self) -> Request<Value, TasksCommentsList> {
         Request::new(self.at.call("tasks.comments.list", Method::GET, "/"))
     }
 
@@ -479,9 +479,9 @@ impl TasksRuns {
 
     /// Creates a run.
     ///
-    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::TaskRun> {
         Request::new(self.at.call("tasks.runs.create", Method::POST, "/")).body(body)
@@ -503,9 +503,9 @@ impl TasksRuns {
 
     /// Changes the given fields of a run.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -522,9 +522,9 @@ impl TasksRuns {
 
     /// Runs PostHog's action `append_log` on a run.
     ///
-    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn append_log(
         &self,
@@ -545,7 +545,7 @@ impl TasksRuns {
     ///
     /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
-    pub fn session_logs(&self, id: impl Display) -> Request<Page<Value>, TasksRunsSessionLogs> {
+    pub fn session_logs(&self, id: impl Display) -> Request<Vec<Value>, TasksRunsSessionLogs> {
         Request::new(self.at.id("id", &id).call(
             "tasks.runs.session_logs",
             Method::GET,
@@ -555,9 +555,9 @@ impl TasksRuns {
 
     /// Runs PostHog's action `set_output` on a run.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn set_output(
         &self,

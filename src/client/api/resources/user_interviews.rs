@@ -12,10 +12,10 @@ pub struct UserInterviews {
 impl UserInterviews {
     /// Lists user interviews.
     ///
-    /// `GET /api/environments/{project_id}/user_interviews/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/user_interviews/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
         Request::new(
@@ -27,10 +27,10 @@ impl UserInterviews {
 
     /// Creates a user interview.
     ///
-    /// `POST /api/environments/{project_id}/user_interviews/`. Key scope: not known.
+    /// `POST /api/environments/{project_id}/user_interviews/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").call(
@@ -43,10 +43,10 @@ impl UserInterviews {
 
     /// Gets a user interview.
     ///
-    /// `GET /api/environments/{project_id}/user_interviews/{id}/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -58,10 +58,10 @@ impl UserInterviews {
 
     /// Changes the given fields of a user interview.
     ///
-    /// `PATCH /api/environments/{project_id}/user_interviews/{id}/`. Key scope: not known.
+    /// `PATCH /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -74,10 +74,10 @@ impl UserInterviews {
 
     /// Replaces a user interview whole.
     ///
-    /// `PUT /api/environments/{project_id}/user_interviews/{id}/`. Key scope: not known.
+    /// `PUT /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -90,10 +90,10 @@ impl UserInterviews {
 
     /// Deletes a user interview.
     ///
-    /// `DELETE /api/environments/{project_id}/user_interviews/{id}/`. Key scope: not known.
+    /// `DELETE /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(

@@ -11,9 +11,9 @@ pub struct Users {
 impl Users {
     /// Lists users.
     ///
-    /// `GET /api/users/`. Key scope: not known.
+    /// `GET /api/users/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::User>, UsersList> {
         Request::new(self.at.call("users.list", Method::GET, "/"))
@@ -21,9 +21,9 @@ impl Users {
 
     /// Runs PostHog's action `cancel_email_change_request` on users.
     ///
-    /// `PATCH /api/users/cancel_email_change_request/`. Key scope: not known.
+    /// `PATCH /api/users/cancel_email_change_request/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn cancel_email_change_request(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -36,9 +36,9 @@ impl Users {
 
     /// Runs PostHog's action `request_email_verification` on users.
     ///
-    /// `POST /api/users/request_email_verification/`. Key scope: not known.
+    /// `POST /api/users/request_email_verification/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn request_email_verification(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -51,9 +51,9 @@ impl Users {
 
     /// Runs PostHog's action `verify_email` on users.
     ///
-    /// `POST /api/users/verify_email/`. Key scope: not known.
+    /// `POST /api/users/verify_email/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn verify_email(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(

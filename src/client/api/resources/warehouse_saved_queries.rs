@@ -63,9 +63,9 @@ impl WarehouseSavedQueries {
 
     /// Replaces a warehouse saved query whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -109,9 +109,9 @@ impl WarehouseSavedQueries {
 
     /// Lists what was done to a warehouse saved query.
     ///
-    /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
@@ -123,10 +123,10 @@ impl WarehouseSavedQueries {
 
     /// Runs PostHog's action `ancestors` on a warehouse saved query.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn ancestors(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -138,10 +138,10 @@ impl WarehouseSavedQueries {
 
     /// Cancels a warehouse saved query.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -153,10 +153,10 @@ impl WarehouseSavedQueries {
 
     /// Runs PostHog's action `descendants` on a warehouse saved query.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn descendants(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -12,7 +12,7 @@ pub struct WarehouseTables {
 impl WarehouseTables {
     /// Lists warehouse tables.
     ///
-    /// `GET /api/{scope}/{project_id}/warehouse_tables/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/warehouse_tables/`. Key scope: PostHog states none.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WarehouseTable>, SearchWithColumns> {
         Request::new(self.at.call("warehouse_tables.list", Method::GET, "/"))
@@ -28,9 +28,9 @@ impl WarehouseTables {
 
     /// Gets a warehouse table.
     ///
-    /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
+    /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WarehouseTable> {
         Request::new(
@@ -42,9 +42,9 @@ impl WarehouseTables {
 
     /// Changes the given fields of a warehouse table.
     ///
-    /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
+    /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -61,9 +61,9 @@ impl WarehouseTables {
 
     /// Replaces a warehouse table whole.
     ///
-    /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
+    /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -80,9 +80,9 @@ impl WarehouseTables {
 
     /// Deletes a warehouse table.
     ///
-    /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: not known.
+    /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -94,9 +94,9 @@ impl WarehouseTables {
 
     /// Runs PostHog's action `file` on warehouse tables.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn file(&self, form: Form) -> Request<Value> {
         Request::new(
@@ -122,10 +122,10 @@ impl WarehouseTables {
 
     /// Runs PostHog's action `update_schema` on a warehouse table.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Key scope: not known.
+    /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update_schema(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

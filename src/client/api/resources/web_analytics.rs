@@ -11,9 +11,9 @@ pub struct WebAnalytics {
 impl WebAnalytics {
     /// Reads `breakdown` of web analytics.
     ///
-    /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn breakdown(
         &self,
@@ -32,9 +32,9 @@ impl WebAnalytics {
 
     /// Reads `overview` of web analytics.
     ///
-    /// `GET /api/projects/{project_id}/web_analytics/overview/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/web_analytics/overview/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn overview(
         &self,

@@ -12,9 +12,9 @@ pub struct WebExperiments {
 impl WebExperiments {
     /// Lists web experiments.
     ///
-    /// `GET /api/projects/{project_id}/web_experiments/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/web_experiments/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WebExperiment>, LimitOffset> {
         Request::new(self.at.call("web_experiments.list", Method::GET, "/"))
@@ -22,9 +22,9 @@ impl WebExperiments {
 
     /// Creates a web experiment.
     ///
-    /// `POST /api/projects/{project_id}/web_experiments/`. Key scope: not known.
+    /// `POST /api/projects/{project_id}/web_experiments/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::WebExperiment> {
         Request::new(self.at.call("web_experiments.create", Method::POST, "/")).body(body)
@@ -32,9 +32,9 @@ impl WebExperiments {
 
     /// Gets a web experiment.
     ///
-    /// `GET /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
+    /// `GET /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WebExperiment> {
         Request::new(
@@ -46,9 +46,9 @@ impl WebExperiments {
 
     /// Changes the given fields of a web experiment.
     ///
-    /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
+    /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn update(
         &self,
@@ -65,9 +65,9 @@ impl WebExperiments {
 
     /// Replaces a web experiment whole.
     ///
-    /// `PUT /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
+    /// `PUT /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +84,9 @@ impl WebExperiments {
 
     /// Deletes a web experiment.
     ///
-    /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`. Key scope: not known.
+    /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

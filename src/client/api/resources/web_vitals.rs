@@ -11,10 +11,10 @@ pub struct WebVitals {
 impl WebVitals {
     /// Gets web vitals.
     ///
-    /// `GET /api/environments/{project_id}/web_vitals/`. Key scope: not known.
+    /// `GET /api/environments/{project_id}/web_vitals/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Seen in October 2025 and not since: it may be gone.
+    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
     #[inline]
     pub fn get(&self, pathname: impl Display) -> Request<Value> {
         Request::new(
