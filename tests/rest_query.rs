@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{PostHogClient, PostHogError, Query, Refresh, RetryPolicy};
+use tracing_posthog::{
+    CircuitBreaker, CircuitState, PostHogClient, PostHogError, Query, Refresh, RetryPolicy,
+};
 
 const PATH: &str = "/api/projects/1/query/";
 const SOON: Duration = Duration::from_millis(1);
@@ -151,6 +153,16 @@ async fn a_refused_query_tells_posthogs_words_and_the_place() {
     let place = error.query_position().unwrap();
     assert_eq!((place.start, place.end), (Some(7), Some(11)));
 
+    // As newer PostHogs tell it.
+    let told = json!({"hogql_metadata": {"errors": [{"message": "no", "start": 7, "end": 11}]}});
+    server.answer_next(Answer::status(400).json(json!({
+        "type": "validation_error", "code": "unknown_identifier", "attr": null,
+        "detail": "Unable to resolve field: evnt", "extra": told,
+    })));
+    let error = counting(&client).rows::<Value>().await.unwrap_err();
+    let place = error.query_position().unwrap();
+    assert_eq!((place.start, place.end), (Some(7), Some(11)));
+
     // Told in an answer that is otherwise good.
     server.answer_next(answer(
         json!({"results": [], "error": "Syntax error at line 3, column 9"}),
@@ -250,7 +262,7 @@ async fn a_failure_in_the_background_tells_posthogs_words() {
             "Query exceeded its memory",
         ),
         (200, json!(null), "does not say why"),
-        (500, json!(null), "500"),
+        (500, json!(null), "does not say why"),
     ] {
         server.answer_next(Answer::status(202).json(running("abc")));
         server.answer_next(Answer::status(status).json(failed(message)));
@@ -263,7 +275,34 @@ async fn a_failure_in_the_background_tells_posthogs_words() {
         .iter()
         .filter(|r| r.method == "DELETE")
         .count();
-    assert!(cancels <= 1, "what has ended is not cancelled");
+    assert_eq!(cancels, 0, "what has ended is not cancelled");
+}
+
+#[tokio::test]
+async fn a_query_that_failed_is_asked_about_once_whatever_the_status() {
+    let server = PostHogServer::start().unwrap();
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_test")
+        .host(server.url())
+        .circuit_breaker(CircuitBreaker::after_failures(1))
+        .build()
+        .unwrap();
+    server.answer_next(Answer::status(202).json(running("abc")));
+    server.answer_with(|_| {
+        let mut failed = running("abc");
+        failed["query_status"]["complete"] = json!(true);
+        failed["query_status"]["error"] = json!(true);
+        Some(Answer::status(500).json(failed))
+    });
+    let query = counting(&client).run_async().poll(SOON, SOON);
+    let error = query.cancel_on_drop().run().await.unwrap_err();
+    assert!(
+        matches!(&error, PostHogError::QueryFailed { query_id, .. } if query_id == "abc"),
+        "{error}"
+    );
+    let methods: Vec<_> = server.requests().into_iter().map(|r| r.method).collect();
+    assert_eq!(methods, ["POST", "GET"]);
+    assert_eq!(client.circuit_state(), CircuitState::Closed);
 }
 
 #[tokio::test]
@@ -518,13 +557,20 @@ async fn posthog_checks_a_query() {
         "isValid": false, "errors": [{"message": "no such field", "start": 7, "end": 11}],
         "warnings": [], "notices": [], "table_names": ["events"],
     })));
-    let query = client.hogql(1, "SELECT evnt FROM events");
+    let query = client.hogql(1, "SELECT evnt FROM events WHERE event = {a}");
+    let id = query.id().to_owned();
     let check = query.value("a", 1).check().await.unwrap();
     assert!(!check.is_valid);
     assert_eq!(check.errors[0].start, Some(7));
     assert_eq!(
         server.requests()[0].json().unwrap(),
-        json!({"query": {"kind": "HogQLMetadata", "language": "hogQL", "query": "SELECT evnt FROM events"}})
+        json!({
+            "query": {"kind": "HogQLMetadata", "language": "hogQL",
+                      "query": "SELECT evnt FROM events WHERE event = {a}",
+                      // Where PostHog looks for the values of `{a}`.
+                      "globals": {"a": 1}},
+            "client_query_id": id,
+        })
     );
 }
 

@@ -82,22 +82,32 @@ impl ApiError {
 
     /// See [`PostHogError::query_position`](crate::PostHogError::query_position).
     pub fn query_position(&self) -> Option<QueryPosition> {
-        let said = |name: &str| self.extra.as_ref()?.get(name)?.as_u64();
-        let told = QueryPosition {
-            start: said("start"),
-            end: said("end"),
-            line: said("line"),
-            column: said("column"),
-        };
-        if told == QueryPosition::default() {
-            QueryPosition::in_text(&self.detail)
-        } else {
-            Some(told)
-        }
+        let extra = self.extra.as_ref();
+        // Newer PostHogs tell what their editor would mark.
+        let marked = extra.and_then(|extra| extra.pointer("/hogql_metadata/errors/0"));
+        extra
+            .and_then(QueryPosition::read)
+            .or_else(|| marked.and_then(QueryPosition::read))
+            .or_else(|| QueryPosition::in_text(&self.detail))
     }
 }
 
 impl QueryPosition {
+    fn read(value: &Value) -> Option<Self> {
+        let said = |name: &str| value.get(name)?.as_u64();
+        Self {
+            start: said("start"),
+            end: said("end"),
+            line: said("line"),
+            column: said("column"),
+        }
+        .told()
+    }
+
+    fn told(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
+
     /// Reads "line 1, column 8", "(line 1, col 8)" and "at position 8", as ClickHouse and the HogQL
     /// parser write them.
     pub(super) fn in_text(text: &str) -> Option<Self> {
@@ -105,6 +115,9 @@ impl QueryPosition {
         let number = |marks: &[&str]| {
             marks.iter().find_map(|mark| {
                 text.match_indices(mark).find_map(|(at, _)| {
+                    if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                        return None;
+                    }
                     let rest = text[at + mark.len()..].trim_start_matches([' ', ':']);
                     let digits = rest
                         .find(|c: char| !c.is_ascii_digit())
@@ -113,13 +126,13 @@ impl QueryPosition {
                 })
             })
         };
-        let position = Self {
+        Self {
             start: number(&["at position "]),
             end: None,
             line: number(&["line "]),
             column: number(&["column ", "col "]),
-        };
-        (position != Self::default()).then_some(position)
+        }
+        .told()
     }
 }
 
@@ -357,6 +370,11 @@ mod tests {
         let at = |body: Value| error(400, &body.to_string()).query_position();
         let said = at(json!({"detail": "no", "extra": {"start": 7, "end": 12}})).unwrap();
         assert_eq!((said.start, said.end, said.line), (Some(7), Some(12), None));
+        let said = at(
+            json!({"detail": "Unable to resolve field: evnt", "extra": {"hogql_metadata": {
+            "isValid": false, "errors": [{"message": "no", "start": 7, "end": 11}]}}}),
+        );
+        assert_eq!(said.map(|p| (p.start, p.end)), Some((Some(7), Some(11))));
         let said =
             at(json!({"detail": "Syntax error: failed at position 8 ('x') (line 1, col 9): x"}));
         let said = said.unwrap();
@@ -368,6 +386,10 @@ mod tests {
         assert_eq!((said.line, said.column), (Some(2), Some(14)));
         assert_eq!(
             at(json!({"detail": "Unable to resolve field: eventt; a line at position x"})),
+            None
+        );
+        assert_eq!(
+            at(json!({"detail": "no field timeline 5, my_column 2"})),
             None
         );
     }

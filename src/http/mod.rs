@@ -4,7 +4,7 @@ mod answer;
 pub(crate) mod breaker;
 #[cfg(test)]
 pub(crate) mod outage;
-mod refusal;
+pub(crate) mod refusal;
 pub(crate) mod retry;
 
 use crate::config::{Hosts, Secret};
@@ -356,10 +356,16 @@ impl Http {
                     ..transport(RequestErrorKind::NotPersisted, None)
                 }),
                 Err(error) => Err(Failure {
-                    outcome: Outcome::Unreadable,
+                    outcome: Outcome::Final,
                     error,
                 }),
             };
+        }
+        if let Some(error) = self.failed_query(call, status.as_u16(), &body) {
+            return Err(Failure {
+                outcome: Outcome::Final,
+                error,
+            });
         }
         Err(Failure {
             outcome: Outcome::Status {

@@ -3,6 +3,7 @@
 use super::{Call, Http};
 use crate::error::{Account, ApiError, PostHogError, excerpt};
 use reqwest::header::LOCATION;
+use serde::Deserialize;
 
 /// Where a redirect leads that was not followed, without what may be secret in it.
 pub(super) fn leads_to(answer: &reqwest::Response) -> Option<String> {
@@ -18,7 +19,45 @@ pub(super) fn leads_to(answer: &reqwest::Response) -> Option<String> {
     ))
 }
 
+/// Why a query failed, where nobody knows.
+pub(crate) const UNSAID: &str = "PostHog does not say why";
+
+/// What PostHog answers about a query that failed in the background: with 500 where it has no words for why.
+#[derive(Deserialize)]
+struct Failed {
+    query_status: FailedStatus,
+}
+
+#[derive(Deserialize)]
+struct FailedStatus {
+    #[serde(default)]
+    id: String,
+    error: bool,
+    error_message: Option<String>,
+}
+
 impl Http {
+    /// The error of a query that an answer of 5xx tells of. It is final: asked again, PostHog says the same.
+    pub(super) fn failed_query(
+        &self,
+        call: &Call<'_>,
+        status: u16,
+        body: &[u8],
+    ) -> Option<PostHogError> {
+        if status < 500 {
+            return None;
+        }
+        let Failed { query_status } = serde_json::from_slice(body).ok()?;
+        query_status.error.then(|| PostHogError::QueryFailed {
+            operation: call.operation,
+            message: match query_status.error_message {
+                Some(message) => excerpt(&self.clean(&message), 500),
+                None => UNSAID.to_owned(),
+            },
+            query_id: query_status.id,
+        })
+    }
+
     pub(super) fn refused(
         &self,
         call: &Call<'_>,

@@ -108,7 +108,7 @@ impl RetryPolicy {
                 Duration::ZERO,
             ),
             Outcome::Partial { retry_after } => (true, true, retry_after.unwrap_or_default()),
-            Outcome::Unreadable => (false, false, Duration::ZERO),
+            Outcome::Final => (false, false, Duration::ZERO),
         };
         let safe = idempotent || unsent || self.methods == RetryMethods::All;
         if !transient || !safe || attempt >= self.attempts {
@@ -154,8 +154,8 @@ pub(crate) enum Outcome {
     Partial {
         retry_after: Option<Duration>,
     },
-    /// A 2xx that says nothing known.
-    Unreadable,
+    /// Whatever its status, it will be the same again.
+    Final,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use super::rows::Row;
 use super::{Handle, OPERATION};
 use crate::error::{PostHogError, excerpt, without_keys};
+use crate::http::refusal::UNSAID;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 
@@ -197,8 +198,7 @@ impl QueryStatus {
     }
 
     fn words(&self) -> String {
-        let unsaid = "PostHog does not say why";
-        self.error_message.as_deref().unwrap_or(unsaid).to_owned()
+        self.error_message.as_deref().unwrap_or(UNSAID).to_owned()
     }
 
     /// The answer of a query that is complete.

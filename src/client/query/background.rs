@@ -270,8 +270,11 @@ impl RunningQuery {
 /// Whether a query may be running after that error. Refusals, such as of a query that failed or that
 /// PostHog does not know, show that it is not.
 fn may_run(error: &PostHogError) -> bool {
-    let tried = matches!(error, PostHogError::QueryTimeLimit { .. });
-    error.is_retryable() || (error.status().is_none() && !tried)
+    let over = matches!(
+        error,
+        PostHogError::QueryTimeLimit { .. } | PostHogError::QueryFailed { .. }
+    );
+    error.is_retryable() || (error.status().is_none() && !over)
 }
 
 impl Drop for RunningQuery {

@@ -94,7 +94,8 @@ impl Query {
     /// # Errors
     /// Any of [`PostHogError`]; errors of the query are in the answer.
     pub async fn check(self) -> Result<QueryCheck, PostHogError> {
-        let mut node = self.node?;
+        let mut query = self;
+        let mut node = query.node?;
         if node.get("kind").is_none_or(|kind| kind != "HogQLQuery") {
             return Err(Bad::Problem(Problem {
                 setting: "query",
@@ -102,20 +103,25 @@ impl Query {
             })
             .into());
         }
-        let mut check = json!({
-            "kind": "HogQLMetadata",
-            "language": "hogQL",
-            "query": node.remove("query"),
-        });
-        for field in ["filters", "variables", "modifiers"] {
+        let mut check = Map::from_iter([
+            ("kind".to_owned(), json!("HogQLMetadata")),
+            ("language".to_owned(), json!("hogQL")),
+            ("query".to_owned(), node.remove("query").unwrap_or_default()),
+        ]);
+        for (field, here) in [
+            ("filters", "filters"),
+            ("variables", "variables"),
+            ("modifiers", "modifiers"),
+            // Without them a query with `{name}` in it would be called wrong.
+            ("values", "globals"),
+        ] {
             if let Some(value) = node.remove(field) {
-                check[field] = value;
+                check.insert(here.into(), value);
             }
         }
-        let mut body = Map::new();
-        body.insert("query".into(), check);
-        let handle = self.handle;
-        handle.within(self.limit, handle.post(&body)).await
+        query.node = Ok(check);
+        query.refresh = None;
+        query.run_as().await
     }
 }
 
