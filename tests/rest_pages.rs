@@ -346,3 +346,42 @@ async fn a_list_that_is_none_says_where_it_does_not_fit() {
         assert!(error.to_string().contains(says), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_list_asked_for_by_a_body_goes_on_in_the_body() {
+    let server = PostHogServer::start().unwrap();
+    let growing = AtomicUsize::new(0);
+    server.answer_with(move |request| {
+        let asked = request.json().unwrap();
+        let offset = asked["offset"].as_u64().unwrap_or(10);
+        Some(answer(json!({
+            "results": [{"id": offset}, {"id": offset + 1}],
+            "hasMore": offset < 14, "limit": 2, "offset": offset, "nextOffset": offset + 2,
+            // It grows meanwhile: no two pages are the same.
+            "total": growing.fetch_add(1, SeqCst),
+        })))
+    });
+    let issues = client(&server).project(1).error_tracking();
+    let asked = json!({"status": "active", "offset": 10});
+    let all = issues
+        .query_issues(&asked)
+        .query("format", "json")
+        .all()
+        .await
+        .unwrap();
+    let ids: Vec<_> = all
+        .iter()
+        .map(|issue| issue["id"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ids, [10, 11, 12, 13, 14, 15]);
+    let requests = server.requests();
+    let offsets: Vec<_> = requests
+        .iter()
+        .map(|r| r.json().unwrap()["offset"].clone())
+        .collect();
+    assert_eq!(offsets, [10, 12, 14]);
+    for request in requests {
+        assert_eq!(request.query.as_deref(), Some("format=json"));
+        assert_eq!(request.json().unwrap()["status"], "active");
+    }
+}

@@ -171,7 +171,7 @@ impl<T: DeserializeOwned> Pages<T> {
             Ok(query) => query,
             Err(problem) => return Some(Err(problem)),
         };
-        let call = self.call.with_query(query.clone());
+        let call = self.call.for_page(&query);
         self.upcoming = Some(Ok(query));
         let body = match call.send_raw().await {
             Ok(body) => body,

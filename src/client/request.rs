@@ -330,12 +330,26 @@ impl ApiCall {
     }
 
     #[cfg(feature = "rest")]
-    /// The same call with that query: for the next page.
-    pub(crate) fn with_query(&self, query: Vec<(String, String)>) -> Self {
-        Self {
-            query,
+    /// The same call for another page: with that query, or, of a list that is asked for by a JSON body,
+    /// with what is new in the query as fields of the body.
+    pub(crate) fn for_page(&self, query: &[(String, String)]) -> Self {
+        let mut call = Self {
+            query: query.to_vec(),
             ..self.clone()
+        };
+        if let Content::Json(json) = &self.body
+            && let Ok(mut fields) = serde_json::from_slice::<serde_json::Map<_, _>>(json)
+        {
+            let (old, new): (Vec<_>, Vec<_>) =
+                call.query.into_iter().partition(|p| self.query.contains(p));
+            call.query = old;
+            for (name, value) in new {
+                let number = value.parse::<u64>().map(Value::from);
+                fields.insert(name, number.unwrap_or(Value::String(value)));
+            }
+            call.put_json(serde_json::to_vec(&fields));
         }
+        call
     }
 
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, PostHogError> {

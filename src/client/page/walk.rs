@@ -151,6 +151,9 @@ fn unaddressed<T>(page: &Page<T>, query: &Query, path: &str) -> Option<(String, 
     {
         return None;
     }
+    if let Some(offset) = said(&["next_offset", "nextOffset"]).and_then(Value::as_u64) {
+        return Some(("offset".to_owned(), offset.to_string()));
+    }
     let asked = |name: &str| {
         query
             .iter()
@@ -273,6 +276,11 @@ mod tests {
                 Some("limit=2&offset=6"),
             ),
             ("page=3", json!({"has_next": true}), Some("page=4")),
+            (
+                "",
+                json!({"hasMore": true, "nextOffset": 25}),
+                Some("offset=25"),
+            ),
             ("cursor=a", json!({"next_cursor": "b"}), Some("cursor=b")),
             ("", json!({"next_cursor": null, "has_next": false}), None),
             ("", json!({"has_next": "true"}), None),
