@@ -602,6 +602,15 @@ fn nulls_everywhere_are_nothing() {
 }
 
 #[test]
+fn a_null_among_the_items_of_a_list_hides_no_other() {
+    let read: Project = read(json!({"app_urls": ["https://a.example", null]}));
+    assert_eq!(read.app_urls, [Some("https://a.example".to_owned()), None]);
+    assert!(read.extra.is_empty());
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(written, json!({"app_urls": ["https://a.example", null]}));
+}
+
+#[test]
 fn any_value_under_any_known_name_survives() {
     let values = [
         json!("text"),

@@ -210,7 +210,7 @@ model! {
         /// Days between two repetitions.
         iteration_frequency_days: Option<i64>,
         /// When the repetitions start.
-        iteration_start_dates: Vec<String>,
+        iteration_start_dates: Vec<Option<String>>,
         /// Which repetition runs (from 1).
         current_iteration: Option<i64>,
         /// When that one started.

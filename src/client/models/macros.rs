@@ -226,6 +226,24 @@ impl Item for String {
     }
 }
 
+/// In lists whose places may be empty.
+impl<T: Item> Item for Option<T> {
+    fn fits(value: &Value) -> bool {
+        value.is_null() || T::fits(value)
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::read(value).map(Some),
+        }
+    }
+
+    fn write(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::write)
+    }
+}
+
 impl Item for bool {
     fn fits(value: &Value) -> bool {
         value.is_boolean()

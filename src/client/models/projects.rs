@@ -37,7 +37,7 @@ model! {
         /// Whether an event ever arrived.
         ingested_event: Option<bool>,
         /// URLs at which the toolbar works.
-        app_urls: Vec<String>,
+        app_urls: Vec<Option<String>>,
         /// Webhook that actions are told to.
         slack_incoming_webhook: Option<Hidden>,
         /// Whether IP addresses are dropped.
@@ -103,7 +103,7 @@ model! {
         /// Token that reads live events.
         live_events_token: Option<Hidden>,
         /// Domains that may be recorded.
-        recording_domains: Vec<String>,
+        recording_domains: Vec<Option<String>>,
         /// Whether queries use the person as of the event.
         person_on_events_querying_enabled: Option<bool>,
         /// Mode of tracking without cookies (0: off).
@@ -207,7 +207,7 @@ model! {
         /// Whether an event ever arrived.
         ingested_event: Option<bool>,
         /// URLs at which the toolbar works.
-        app_urls: Vec<String>,
+        app_urls: Vec<Option<String>>,
         /// Webhook that actions are told to.
         slack_incoming_webhook: Option<Hidden>,
         /// Whether IP addresses are dropped.
@@ -273,7 +273,7 @@ model! {
         /// Token that reads live events.
         live_events_token: Option<Hidden>,
         /// Domains that may be recorded.
-        recording_domains: Vec<String>,
+        recording_domains: Vec<Option<String>>,
         /// Whether queries use the person as of the event.
         person_on_events_querying_enabled: Option<bool>,
         /// Mode of tracking without cookies (0: off).
@@ -321,7 +321,7 @@ model! {
         /// URLs that stop a recording.
         session_recording_url_blocklist_config: Option<Value>,
         /// Events that start a recording.
-        session_recording_event_trigger_config: Vec<String>,
+        session_recording_event_trigger_config: Vec<Option<String>>,
         /// Whether `any` or `all` triggers must be met.
         session_recording_trigger_match_type_config: Option<String>,
         /// Settings of revenue analytics.
