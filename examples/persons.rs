@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     local.answer_next(Answer::status(200).json(json!({"next": null, "results": [ada]})));
 
-    // Every page, one person after the other.
-    let mut found = persons.list().search("ada@example.com").stream();
+    // Every page, one person after the other. `email` finds who has exactly that one; `search` finds more.
+    let mut found = persons.list().email("ada@example.com").stream();
     let mut uuids = Vec::new();
     while let Some(person) = found.next().await {
         let person = person?;
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         uuids.extend(person.uuid);
     }
 
-    // At once; a single one also by `persons.delete(uuid)`.
+    // All at once, after the last page: deleting moves what is on the pages that follow. A single one also
+    // by `persons.delete(uuid)`.
     local.answer_next(Answer::status(202));
     let all_of_theirs = PersonDeletion::of_ids(&uuids)
         .delete_events()
