@@ -1,4 +1,5 @@
-//! Any endpoint of PostHog, over the same core as everything else: for what has no method here yet.
+//! Any endpoint of PostHog by its path, over the same core as everything else: for what is newer than this
+//! crate. (Those below have methods too.)
 //!
 //! It talks to a local PostHog, started here:
 //!

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Without `POSTHOG_API_KEY` the layer is disabled and costs nothing. Filter your log at its own layer, as
-//! above: a filter for everybody would hide events from PostHog too.
+//! above: a global filter would hide events from PostHog too.
 //!
 //! # Who did it
 //!
@@ -123,6 +123,28 @@
 //! # }
 //! ```
 //!
+//! # REST API
+//!
+//! The same client has every endpoint of PostHog's REST API as a method, with a personal API key (`phx_…`):
+//!
+//! ```no_run
+//! # #[cfg(feature = "rest")]
+//! # async fn f() -> Result<(), tracing_posthog::PostHogError> {
+//! use tracing_posthog::PostHogClient;
+//! use tracing_posthog::models::NewFeatureFlag;
+//!
+//! let client = PostHogClient::from_env()?; // POSTHOG_PERSONAL_API_KEY, POSTHOG_HOST
+//! let project = client.project(12345);
+//! let flag = project.feature_flags().create(&NewFeatureFlag::new("beta-ui")).await?;
+//! let mut people = project.persons().list().search("ada@").stream(); // every page
+//! let rows: Vec<(String, u64)> =
+//!     project.query("SELECT event, count() FROM events GROUP BY event").rows().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! See [`api`] for how methods are named, [`models`] for their answers, [`Request`] for what all of them can.
+//!
 //! # What you can rely on
 //!
 //! - Capturing does no I/O, never waits for PostHog (unless you choose [`QueuePolicy::Block`]) and never panics.
@@ -135,7 +157,7 @@
 //!   [`PostHogGuard`] end in bounded time. `std::process::exit` drops no guard: shut down before it.
 //! - What this crate logs itself is never captured. Its warnings have the target `tracing_posthog::capture`, its
 //!   requests `tracing_posthog::http` (level debug).
-//! - Spans and events without `posthog.*` fields cost what they cost without it.
+//! - Spans and events without `posthog.*` fields cost a few dozen instructions more than without it.
 //!
 //! # Features
 //!
@@ -149,7 +171,7 @@
 //! - `brotli`, `zstd`: these compressions, for capture v1 ([`CaptureProtocol`], [`Compression`]); `zstd` builds C
 //!   code.
 //! - `metrics`: what became of events, published through the [`metrics`](https://docs.rs/metrics) facade, as
-//!   `posthog_events_captured_total`, `posthog_events_delivered_total` and more; the README lists them.
+//!   `posthog_events_captured_total`, `posthog_events_delivered_total` and more; `docs/delivery.md` lists them.
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
 //!
@@ -211,4 +233,5 @@ pub use uuid::Uuid;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct ReadmeDoctests;
+#[doc = include_str!("../docs/delivery.md")]
+struct Doctests;

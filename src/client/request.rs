@@ -22,6 +22,7 @@ use std::marker::PhantomData;
 /// ```no_run
 /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
 /// use tracing_posthog::{Method, PostHogClient};
+/// // By its path; this one is also `client.user_me().get()`.
 /// let me: serde_json::Value = client.request(Method::GET, "/api/users/@me/").send().await?;
 /// # Ok(())
 /// # }

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 /// When a client stops asking a PostHog that does not answer.
 ///
-/// The breaker counts calls, not attempts: a call fails when its attempts are exhausted or its
-/// transport failed. It is shared by everything that uses one client.
+/// The breaker counts calls, not attempts: a call fails when its last attempt ended in an error that
+/// another might not have. It is shared by everything that uses one client.
 ///
 /// ```
 /// # use tracing_posthog::CircuitBreaker;

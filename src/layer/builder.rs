@@ -115,7 +115,7 @@ impl PostHogLayerBuilder {
     }
 
     /// The most verbose level at which analytics events are seen; those below it (`debug!` and `trace!`
-    /// by default) are not captured, and cost nothing. Default `INFO`. The same goes for spans that are
+    /// by default) are not captured, and cost next to nothing. Default `INFO`. The same goes for spans that are
     /// events, and, where all layers are filtered, for spans that carry identity.
     pub fn max_level(mut self, level: impl Into<LevelFilter>) -> Self {
         self.max_level = level.into();

@@ -28,8 +28,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// A `tracing` layer that captures events and spans which carry the field `posthog.event`.
 ///
-/// Everything else passes by: other spans and events cost what they cost without it, and other layers
-/// see what they saw. Add it **last**, after filters and filtered layers, and as it is, in no `Option`,
+/// Everything else passes by: other spans and events cost next to nothing more, and other layers see
+/// what they saw. Add it **last**, after filters and filtered layers, and as it is, in no `Option`,
 /// `Box` or `and_then`: then it can tell `tracing` how little it wants. (Where there is nothing to capture,
 /// it disables itself; see [`from_env`](Self::from_env) and [`disabled`](Self::disabled).)
 ///
@@ -111,8 +111,9 @@ impl PostHogLayer {
         Self::new(CaptureHandle::disabled())
     }
 
-    /// Everything from the environment: `POSTHOG_API_KEY` (the project API key) and `POSTHOG_HOST`
-    /// (default PostHog Cloud US). Without a key the layer is disabled; see
+    /// Everything from the environment: `POSTHOG_API_KEY` (the project API key), `POSTHOG_HOST` (default
+    /// PostHog Cloud US), and `POSTHOG_PERSONAL_API_KEY`, for the REST API by the same client. Without
+    /// `POSTHOG_API_KEY` the layer is disabled, and the others are not looked at; see
     /// [`is_enabled`](Self::is_enabled).
     ///
     /// Keep the guard in `main`: dropping it delivers what is left, for at most 5 s.
