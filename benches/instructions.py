@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Per event or request. Measured on x86-64 with Rust 1.95: 2,220; 2,370; 5,590; 6,620; 310. Another
-# compiler or library moves them by some percent: the limits leave ten.
+# compiler or library moves them by some percent: the limits leave ten. What costs less than half is not done.
 CAPTURED = {"event": 2450, "event_all": 2600, "request": 6150, "request_all": 7300, "refused": 340}
 
 # What the layer adds, per time. Measured, in the three set-ups: a `trace!` 12, 0, 0 (there the log's filter
@@ -39,8 +39,9 @@ def binary():
         env=os.environ | {"CARGO_INCREMENTAL": "0"},
     ).stdout
     artifacts = (json.loads(line) for line in told.splitlines() if line.startswith("{"))
-    return [a["executable"] for a in artifacts
-            if a.get("executable") and a["target"]["name"] == "instructions"][-1]
+    # As valgrind names it.
+    return os.path.realpath([a["executable"] for a in artifacts
+                             if a.get("executable") and a["target"]["name"] == "instructions"][-1])
 
 
 def instructions(program, case, times):
@@ -90,12 +91,13 @@ def system_calls(program, events=5000):
 
 def main():
     check = "--check" in sys.argv[1:]
-    program, over = binary(), []
+    program, off = binary(), []
 
-    def row(name, count, limit):
-        print(f"{name:<24} {count:>8,.0f}   at most {limit:,}")
-        if count > limit:
-            over.append(name)
+    def row(name, count, limit, least=0):
+        between = f"at least {least:,}, " if least else ""
+        print(f"{name:<24} {count:>8,.0f}   {between}at most {limit:,}")
+        if not least <= count <= limit:
+            off.append(name)
 
     pairs = {(s, w): [f"{s}:{w}:{o}" for o in ("with", "without")] for s in SETUPS for w in UNCONCERNED}
     cases = list(CAPTURED) + [case for pair in pairs.values() for case in pair]
@@ -104,10 +106,13 @@ def main():
 
     print("Instructions of the caller, per time")
     for case, limit in CAPTURED.items():
-        row(case, counts[case][0], limit)
+        row(case, counts[case][0], limit, least=limit // 2)
     print("\nInstructions that the layer adds to what does not concern it, per time")
     for (setup, what), (ours, without) in pairs.items():
-        # Without the allocator, whose cost depends on what lies about: the layer allocates nothing here.
+        if counts[without][1] <= 0:
+            sys.exit(f"{without}: no instructions of {program} were found")
+        # Without the allocator, whose cost depends on what lies about: the layer allocates nothing here, as
+        # tests/the_callers_thread.rs shows.
         row(f"{setup} {what}", counts[ours][1] - counts[without][1], UNCONCERNED[what])
     print("\nSystem calls of a caller under steady load")
     calls, batches = system_calls(program)
@@ -117,8 +122,8 @@ def main():
     idle = subprocess.run([program, "idle", "1000"], check=True, capture_output=True, text=True).stdout
     row("", int(idle.split()[0]), 0)
 
-    if check and over:
-        sys.exit("over the limit: " + ", ".join(over))
+    if check and off:
+        sys.exit("not within the limits: " + ", ".join(off))
 
 
 if __name__ == "__main__":

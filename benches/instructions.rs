@@ -35,10 +35,10 @@ fn main() {
     };
     let times = times.parse().unwrap();
     match case.as_str() {
-        "event" => with_layer(dead_end(ENDLESS), SpanFields::none(), || events(times)),
-        "event_all" => with_layer(dead_end(ENDLESS), SpanFields::all(), || events(times)),
-        "request" => with_layer(dead_end(ENDLESS), SpanFields::none(), || requests(times)),
-        "request_all" => with_layer(dead_end(ENDLESS), SpanFields::all(), || requests(times)),
+        "event" => captured(SpanFields::none(), times, events),
+        "event_all" => captured(SpanFields::all(), times, events),
+        "request" => captured(SpanFields::none(), times, requests),
+        "request_all" => captured(SpanFields::all(), times, requests),
         "refused" => refused(times),
         "delivered" => delivered(times),
         "idle" => idle(times),
@@ -46,14 +46,23 @@ fn main() {
     }
 }
 
-fn with_layer(handle: CaptureHandle, span_fields: SpanFields, f: impl FnOnce()) {
-    let layer = PostHogLayer::builder(handle)
+fn captured(span_fields: SpanFields, times: u64, what: fn(u64)) {
+    let handle = dead_end(ENDLESS);
+    with_layer(handle.clone(), span_fields, WARM_UP + times, || what(times));
+    assert_eq!(handle.stats().dropped.total(), 0);
+}
+
+/// Fails where what was to be counted was not done: `captured` is how many events `f` emits.
+fn with_layer(handle: CaptureHandle, span_fields: SpanFields, captured: u64, f: impl FnOnce()) {
+    let before = handle.stats().captured;
+    let layer = PostHogLayer::builder(handle.clone())
         .span_fields(span_fields)
         .build();
     let subscriber = tracing_subscriber::registry()
         .with(LevelFilter::INFO)
         .with(layer);
     tracing::subscriber::with_default(subscriber, f);
+    assert_eq!(handle.stats().captured - before, captured);
 }
 
 fn events(times: u64) {
@@ -76,7 +85,10 @@ fn refused(times: u64) {
     for _ in 0..200 {
         handle.capture(Event::new("filling"));
     }
-    with_layer(handle, SpanFields::none(), || events(times));
+    let dropped = handle.stats().dropped.total();
+    let all = WARM_UP + times;
+    with_layer(handle.clone(), SpanFields::none(), all, || events(times));
+    assert_eq!(handle.stats().dropped.total() - dropped, all);
 }
 
 /// What does not concern us: `setup:what:with` or `:without`.
@@ -108,7 +120,8 @@ fn delivered(times: u64) {
     let server = PostHogServer::start().unwrap();
     server.record(Recording::CountsOnly);
     let handle = to(&server);
-    with_layer(handle.clone(), SpanFields::none(), || {
+    let twice = 2 * (WARM_UP + times);
+    with_layer(handle.clone(), SpanFields::none(), twice, || {
         // The same as below, so that all chunks there will be are there and have grown.
         events(times);
         handle.flush_blocking(Duration::from_secs(60));
@@ -142,7 +155,8 @@ fn idle(millis: u64) {
     thread::sleep(Duration::from_millis(500));
     let before = switches();
     thread::sleep(Duration::from_millis(millis));
-    println!("{} wake-ups", switches() - before);
+    // A thread that ended in between took its count with it.
+    println!("{} wake-ups", switches().saturating_sub(before));
 }
 
 /// How often all threads but the first gave up the processor by themselves.

@@ -1,20 +1,12 @@
-//! Spans leave nothing behind. Alone in its process, as it looks at the memory of the process.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+//! Spans leave nothing behind.
 
 use tracing::{info, info_span};
 use tracing_posthog::testing::CapturedEvents;
 use tracing_posthog::{PostHogLayer, SpanFields};
 use tracing_subscriber::prelude::*;
 
-fn resident_bytes() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let resident: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
-    resident * 4096
-}
-
 #[test]
-fn a_hundred_thousand_spans_leave_memory_flat() {
+fn spans_leave_no_memory_behind() {
     let captured = CapturedEvents::new();
     let layer = PostHogLayer::builder(captured.handle()).span_fields(SpanFields::all());
     let text = "x".repeat(1_000);
@@ -29,13 +21,13 @@ fn a_hundred_thousand_spans_leave_memory_flat() {
                 captured.take();
             }
         }
+        captured.take();
     };
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer.build()), || {
         spans(2_000);
-        let before = resident_bytes();
-        spans(50_000);
-        let grown = resident_bytes().saturating_sub(before);
-        // A kilobyte left by each would be a hundred megabytes.
-        assert!(grown < 16 << 20, "{} KiB more", grown >> 10);
+        let left = allocation_counter::measure(|| spans(10_000));
+        // Not one place for each hundred spans.
+        assert!(left.count_current < 100, "{left:?}");
+        assert!(left.bytes_current < 64 << 10, "{left:?}");
     });
 }

@@ -196,10 +196,7 @@ async fn retry_after_is_clamped_to_the_longest_delay() {
         let client = client_of(&server).retry(policy).build().unwrap();
         ask(&client).await.unwrap();
         let waited = waited(&server);
-        assert!(
-            waited >= ms(115) && waited < ms(2_000),
-            "{told}: {waited:?}"
-        );
+        assert!(waited >= ms(115) && waited < SLOW, "{told}: {waited:?}");
     }
 }
 
@@ -209,9 +206,10 @@ async fn a_retry_after_that_says_nothing_leaves_the_backoff_alone() {
         let server = server();
         answer_rest(&server);
         server.answer_next(Answer::status(503).header("retry-after", told));
-        let client = client_of(&server).build().unwrap();
+        let patient = quick().max_delay(Duration::from_secs(3600));
+        let client = client_of(&server).retry(patient).build().unwrap();
         ask(&client).await.unwrap();
-        assert!(waited(&server) < ms(1_000), "{told}: {:?}", waited(&server));
+        assert!(waited(&server) < SLOW, "{told}: {:?}", waited(&server));
     }
 }
 
@@ -223,6 +221,7 @@ async fn waits_double() {
     let client = client_of(&server).retry(policy).build().unwrap();
     ask(&client).await.unwrap_err();
     let requests = server.requests();
+    assert_eq!(requests.len(), 5);
     for (n, pair) in requests.windows(2).enumerate() {
         let wait = pair[1].received_at - pair[0].received_at;
         assert!(wait >= ms(19) * 2_u32.pow(n as u32), "wait {n}: {wait:?}");

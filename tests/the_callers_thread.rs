@@ -83,14 +83,23 @@ fn a_span_with_our_fields_allocates_one_place_for_them() {
 }
 
 #[test]
-fn an_event_that_is_not_ours_allocates_nothing() {
-    let handle = CaptureHandle::disabled();
-    let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(handle));
-    tracing::subscriber::with_default(subscriber, || {
-        let unconcerned = |n: u64| tracing::info!(n, kind = "x", "a log line");
-        unconcerned(0);
-        assert_eq!(allocations(|| (1..1_000).for_each(unconcerned)), 0);
-    });
+fn what_is_not_ours_allocates_nothing() {
+    let server = PostHogServer::start().unwrap();
+    for handle in [backend(&server), CaptureHandle::disabled()] {
+        let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(handle.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("query", n = tracing::field::Empty);
+            let unconcerned = |n: u64| {
+                tracing::info!(n, kind = "x", "a log line");
+                tracing::trace!(n, kind = "x", "a fine one");
+                span.record("n", n);
+                span.in_scope(|| tracing::info!(n, "within"));
+            };
+            unconcerned(0);
+            assert_eq!(allocations(|| (1..1_000).for_each(unconcerned)), 0);
+        });
+        assert_eq!(handle.stats().captured, 0);
+    }
 }
 
 #[test]

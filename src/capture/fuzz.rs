@@ -16,6 +16,8 @@ thread_local! {
     ));
 }
 
+// The text is compared, not the string that it may be.
+#[allow(clippy::cmp_owned)]
 /// Encodes a record. `None`: it is dropped, or holds JSON such as no record does.
 pub(crate) fn record(bytes: &[u8]) -> Option<Vec<u8>> {
     let known = record::fields(bytes).all(|field| match field.value {
