@@ -10,8 +10,9 @@
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing_posthog::api::{Mark, OPERATIONS, Operation};
+use tracing_posthog::models::*;
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{Form, PostHogClient, Request};
+use tracing_posthog::{Form, Page, PostHogClient, Request};
 
 #[path = "generated/calls.rs"]
 mod calls;
@@ -327,4 +328,45 @@ impl Reads<'_> {
         self.0.answer_next(Answer::status(200).json(said.clone()));
         assert_eq!(request.await.unwrap(), said);
     }
+}
+
+/// What the most used calls answer; compiled, never called.
+#[allow(dead_code, clippy::no_effect_underscore_binding)]
+fn answers_have_types(client: &PostHogClient) {
+    fn page<T, Q>(_: Request<Page<T>, Q>) {}
+    fn one<T, Q>(_: Request<T, Q>) {}
+    let p = client.project(1);
+    let body = json!({});
+    page::<Action, _>(p.actions().list());
+    one::<Action, _>(p.actions().get(1));
+    page::<Annotation, _>(p.annotations().list());
+    one::<Annotation, _>(p.annotations().create(&body));
+    page::<BatchExport, _>(p.batch_exports().list());
+    page::<Cohort, _>(p.cohorts().list());
+    page::<Person, _>(p.cohorts().persons(1));
+    page::<DashboardBasic, _>(p.dashboards().list());
+    one::<Dashboard, _>(p.dashboards().get(1));
+    page::<EarlyAccessFeature, _>(p.early_access_feature().list());
+    page::<EventDefinition, _>(p.event_definitions().list());
+    page::<Experiment, _>(p.experiments().list());
+    one::<Experiment, _>(p.experiments().create(&body));
+    page::<FeatureFlag, _>(p.feature_flags().list());
+    one::<FeatureFlag, _>(p.feature_flags().create(&body));
+    one::<FeatureFlag, _>(p.feature_flags().get(1));
+    one::<FeatureFlag, _>(p.feature_flags().update(1, &body));
+    page::<HogFunctionMinimal, _>(p.hog_functions().list());
+    one::<HogFunction, _>(p.hog_functions().get("a"));
+    page::<Insight, _>(p.insights().list());
+    one::<Insight, _>(p.insights().get(1));
+    page::<Person, _>(p.persons().list());
+    one::<Person, _>(p.persons().get(1));
+    page::<PropertyDefinition, _>(p.property_definitions().list());
+    page::<SessionRecording, _>(p.session_recordings().list());
+    page::<Survey, _>(p.surveys().list());
+    one::<Survey, _>(p.surveys().get("a"));
+    page::<SavedQuery, _>(p.warehouse_saved_queries().list());
+    page::<Organization, _>(client.organizations().list());
+    page::<OrganizationMember, _>(client.organization("a").members().list());
+    one::<Project, _>(p.get());
+    one::<User, _>(client.user_me().get());
 }
