@@ -92,6 +92,15 @@ fn fields() -> impl Strategy<Value = Map<String, Value>> {
         .prop_map(|fields| fields.into_iter().collect())
 }
 
+/// Whether PostHog would do anything with it. Of its own events about people and groups only this name comes.
+fn is_taken(event: &Event) -> bool {
+    let nobody = |id: &String| id.trim().is_empty();
+    match event.name.as_str() {
+        "$set" => !event.distinct_id.as_ref().is_none_or(nobody),
+        name => !name.trim().is_empty(),
+    }
+}
+
 fn event() -> impl Strategy<Value = Event> {
     (
         text(),
@@ -261,12 +270,12 @@ proptest! {
             road.posthog.capture(event.clone());
         }
         let report = road.posthog.flush_blocking(LONG);
-        let named: Vec<_> = events.iter().filter(|e| !e.name.trim().is_empty()).collect();
-        prop_assert_eq!(report.delivered, named.len() as u64, "{}", report);
+        let taken: Vec<_> = events.iter().filter(|e| is_taken(e)).collect();
+        prop_assert_eq!(report.delivered, taken.len() as u64, "{}", report);
         prop_assert_eq!(road.server.duplicate_keys_seen(), 0);
         let arrived = road.server.events();
-        prop_assert_eq!(arrived.len(), named.len());
-        for (sent, arrived) in named.into_iter().zip(&arrived) {
+        prop_assert_eq!(arrived.len(), taken.len());
+        for (sent, arrived) in taken.into_iter().zip(&arrived) {
             assert_arrived(sent, arrived)?;
         }
     }

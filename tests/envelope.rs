@@ -301,10 +301,47 @@ fn identity_events_that_say_nothing_are_dropped_and_counted() {
         Event::alias("user", " "),
         Event::group_identify("", "acme"),
         Event::group_identify("company", ""),
+        Event::identify(" ").set("a", 1),
+        Event::person_properties("").set("a", 1),
+        Event::new("$merge_dangerously").property("alias", "old"),
     ];
     let (server, stats) = sent(events, |b| b);
     assert_eq!(server.request_count(), 0);
-    assert_eq!(stats.dropped.by(DropReason::Invalid), 4);
+    assert_eq!(stats.dropped.by(DropReason::Invalid), 7);
+}
+
+#[test]
+fn a_hook_that_takes_the_id_of_an_identity_event_costs_that_event() {
+    let events = [Event::identify("ada"), Event::alias("ada", "old"), paid()];
+    let (server, stats) = sent(events, |b| {
+        b.before_send(|mut event| {
+            event.distinct_id = None;
+            Some(event)
+        })
+    });
+    assert_eq!(names(&server.events()), ["invoice paid"]);
+    assert_eq!(stats.dropped.by(DropReason::Invalid), 2);
+}
+
+#[test]
+fn a_default_of_no_profiles_does_not_stop_events_about_profiles() {
+    let own = Event::identify("ada").property("$process_person_profile", false);
+    let events = [
+        paid(),
+        Event::identify("ada"),
+        Event::alias("ada", "old"),
+        own,
+    ];
+    let (server, _) = sent(events, |b| {
+        b.default_property("$process_person_profile", false)
+    });
+    let said: Vec<_> = server
+        .events()
+        .iter()
+        .map(|e| e.properties.get("$process_person_profile").cloned())
+        .collect();
+    let no = Some(json!(false));
+    assert_eq!(said, [no.clone(), None, None, no]);
 }
 
 // Hooks.

@@ -119,11 +119,78 @@ fn identity_events_that_posthog_would_refuse_are_dropped_and_counted() {
 }
 
 #[test]
+fn a_span_without_profiles_does_not_stop_events_about_profiles() {
+    let no_profiles = r#"{"$process_person_profile": false, "a": 1}"#;
+    let events = captured(|| {
+        info_span!("s", posthog.properties = no_profiles).in_scope(|| {
+            info_span!("t", posthog.process_person_profile = false).in_scope(|| {
+                info!(
+                    posthog.event = "$groupidentify",
+                    posthog.group.company = "acme",
+                    posthog.set.plan = "pro",
+                );
+                info!(
+                    posthog.event = "$identify",
+                    posthog.distinct_id = "ada",
+                    posthog.set.plan = "pro",
+                );
+                info!(
+                    posthog.event = "$identify",
+                    posthog.distinct_id = "ada",
+                    posthog.process_person_profile = false,
+                );
+                info!(posthog.event = "plain", posthog.distinct_id = "ada");
+            });
+        });
+    });
+    let said = |n: usize| events[n].properties.get("$process_person_profile");
+    assert_eq!((said(0), said(1)), (None, None));
+    assert_eq!(
+        (said(2), said(3)),
+        (Some(&json!(false)), Some(&json!(false)))
+    );
+    assert_eq!(events[1].properties["a"], 1);
+}
+
+#[test]
+fn identity_events_without_what_they_need_are_said_once_each() {
+    let emit = || {
+        for _ in 0..3 {
+            info!(posthog.event = "$identify", posthog.set.plan = "pro");
+            info!(posthog.event = "$set", posthog.set.plan = "pro");
+            info!(posthog.event = "$create_alias", posthog.distinct_id = "ada");
+            info!(posthog.event = "$groupidentify", posthog.set.plan = "pro");
+        }
+    };
+    assert_eq!(captured(emit).len(), 0);
+    let said = diagnostics(emit);
+    assert_eq!(said.len(), 4, "{said:?}");
+    for name in ["$identify", "$set", "$create_alias", "$groupidentify"] {
+        let naming = format!("event={name:?}");
+        assert!(said.iter().any(|line| line.contains(&naming)), "{said:?}");
+    }
+}
+
+#[test]
+fn person_properties_of_nobody_are_said_once_and_the_event_still_sent() {
+    let emit = || {
+        for _ in 0..3 {
+            info!(posthog.event = "x", posthog.set.plan = "pro");
+            info!(posthog.event = "x", posthog.set_once.plan = "pro");
+        }
+    };
+    assert_eq!(captured(emit).len(), 6);
+    let said = diagnostics(emit);
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[test]
 fn a_span_can_be_an_identity_event() {
     let event = one(|| {
         let span = info_span!(
             "s",
             posthog.event = "$identify",
+            posthog.distinct_id = "ada",
             posthog.set.plan = tracing::field::Empty
         );
         span.record("posthog.set.plan", "pro");

@@ -10,10 +10,10 @@ pub(crate) use json::key;
 use super::event::Event;
 use super::hooks::Hooks;
 use super::notices::Notices;
-use super::record::{self, Key, Record, Slot, Val};
+use super::record::{self, Field, Key, Record, Slot, Val};
 use super::stamp::{Ids, Stamp};
 use super::stats::DropReason;
-use identity::complete;
+use identity::{PROCESS, complete, needs};
 use json::{key_of, string, write_value};
 use resolve::Resolved;
 use serde_json::{Map, Value};
@@ -155,11 +155,7 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<(), DropReason> {
         let mut resolved = Resolved::of(record, &self.notices);
-        let special = matches!(
-            resolved.name,
-            Some(Val::Str("$create_alias" | "$groupidentify"))
-        );
-        if self.hooks.is_empty() && resolved.objects.is_empty() && !special {
+        if self.hooks.is_empty() && resolved.objects.is_empty() && !resolved.is_about_profiles() {
             return self.write(&resolved, at, Source::Record, out);
         }
         if matches!(resolved.name, Some(Val::Str("$groupidentify"))) {
@@ -167,7 +163,7 @@ impl Encoder {
             resolved.keep_near_groups();
         }
         let mut event = self.decode(&resolved, at);
-        complete(&mut event)?;
+        complete(&mut event).inspect_err(|_| self.incomplete(&event.name))?;
         let event = self.hooks.before_send(event)?;
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
         again.event(&event);
@@ -176,6 +172,12 @@ impl Encoder {
         drop(resolved);
         self.again = again.into_bytes();
         written
+    }
+
+    fn incomplete(&self, name: &str) {
+        if let Some(needs) = needs(name) {
+            self.notices.incomplete_identity(name, needs);
+        }
     }
 
     fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
@@ -221,7 +223,11 @@ impl Encoder {
         event.distinct_id = self.distinct_id(r).map(Text::into_string);
         event.uuid = Some(self.uuid(r, at));
         event.timestamp = Some(from_millis(self.timestamp(r, at)));
+        let about_profiles = r.is_about_profiles();
         for default in &self.defaults {
+            if about_profiles && &*default.key == PROCESS {
+                continue;
+            }
             if let Ok(Value::Object(one)) =
                 serde_json::from_slice(&[b"{", &default.json[..], b"}"].concat())
             {
@@ -229,9 +235,14 @@ impl Encoder {
             }
         }
         // The nearest object comes last, and fields of their own beat any object's.
-        for text in r.objects.iter().rev() {
+        for (segment, text) in r.objects.iter().rev() {
             match serde_json::from_str(text) {
-                Ok(Value::Object(fields)) => event.properties.extend(fields),
+                Ok(Value::Object(mut fields)) => {
+                    if about_profiles && *segment > 0 {
+                        fields.remove(PROCESS);
+                    }
+                    event.properties.extend(fields);
+                }
                 _ => self.notices.not_an_object(),
             }
         }
@@ -253,10 +264,7 @@ impl Encoder {
             "$session_id",
             r.session_id.get().map(|id| plain_text(id).into()),
         );
-        put(
-            "$process_person_profile",
-            r.process_person_profile.get().map(Value::Bool),
-        );
+        put(PROCESS, r.process_person_profile.get().map(Value::Bool));
         put("$geoip_disable", r.geoip_disable.get().map(Value::Bool));
         event
     }
@@ -273,6 +281,18 @@ impl Encoder {
             self.notices.empty_name();
             return Err(DropReason::Invalid);
         }
+        let id = self.distinct_id(r);
+        let personless = id.is_none();
+        if personless {
+            if needs(name.as_str()).is_some() {
+                self.incomplete(name.as_str());
+                return Err(DropReason::Invalid);
+            }
+            let sets = |f: &Field<'_>| matches!(f.slot, Slot::Set | Slot::SetOnce);
+            if r.fields.iter().any(sets) {
+                self.notices.set_of_nobody();
+            }
+        }
         let start = out.len();
         let uuid = self.uuid(r, at);
         out.extend_from_slice(b"{\"uuid\":\"");
@@ -281,8 +301,6 @@ impl Encoder {
         out.extend_from_slice(b"\",\"event\":");
         string(out, name.as_str());
         out.extend_from_slice(b",\"distinct_id\":");
-        let id = self.distinct_id(r);
-        let personless = id.is_none();
         match id {
             Some(id) => string(out, id.as_str()),
             None => {
@@ -328,7 +346,7 @@ impl Encoder {
             "$set" => any_of(Slot::Set),
             "$set_once" => any_of(Slot::SetOnce),
             "$session_id" => session.is_some(),
-            "$process_person_profile" => process.is_some(),
+            PROCESS => process.is_some(),
             "$geoip_disable" => geoip.is_some(),
             _ => false,
         };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// `tracing` has an `Event` too.
 ///
 /// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`,
-/// and makes no person in PostHog. The uuid and the timestamp are set when it is captured, unless given.
+/// and makes no person in PostHog: what it [`set`](Self::set)s is ignored there. The uuid and the timestamp are set when it is captured, unless given.
 ///
 /// It is what goes to PostHog. What the REST API answers for events that are stored there is
 /// [`models::Event`](crate::models::Event).
@@ -62,7 +62,7 @@ impl Event {
     }
 
     /// `$identify`: says who a distinct id is. Add person properties with [`set`](Self::set) and
-    /// [`set_once`](Self::set_once).
+    /// [`set_once`](Self::set_once). Where the id is empty the event is dropped, and counted.
     pub fn identify(distinct_id: impl Into<String>) -> Self {
         Self::new("$identify").distinct_id(distinct_id)
     }
@@ -86,7 +86,7 @@ impl Event {
     }
 
     /// `$set`: changes person properties, nothing else. Add them with [`set`](Self::set) and
-    /// [`set_once`](Self::set_once).
+    /// [`set_once`](Self::set_once). Where the id is empty the event is dropped, and counted.
     pub fn person_properties(distinct_id: impl Into<String>) -> Self {
         Self::new("$set").distinct_id(distinct_id)
     }

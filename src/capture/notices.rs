@@ -87,6 +87,22 @@ impl Notices {
         self.say("an event without a name is dropped; PostHog would refuse the whole batch");
     }
 
+    pub(crate) fn incomplete_identity(&self, event: &str, needs: &str) {
+        if self.first(event) {
+            warn!(
+                target: "tracing_posthog::capture",
+                event,
+                "an event without {needs} is dropped; PostHog would ignore it",
+            );
+        }
+    }
+
+    pub(crate) fn set_of_nobody(&self) {
+        self.say(
+            "person properties are set by an event without a distinct id; it is sent, but PostHog ignores them",
+        );
+    }
+
     pub(crate) fn too_large(&self, limit: usize) {
         if self.first("too large") {
             warn!(

@@ -4,6 +4,20 @@ use crate::capture::event::Event;
 use crate::capture::stats::DropReason;
 use serde_json::{Map, Value};
 
+/// What PostHog's own events about people and groups need. It ignores them without that, and where they say that
+/// no profile is to be processed. `None`: another event.
+pub(super) fn needs(name: &str) -> Option<&'static str> {
+    match name {
+        "$identify" | "$set" | "$merge_dangerously" => Some("a distinct id"),
+        "$create_alias" => Some("a distinct id and an alias"),
+        "$groupidentify" => Some("one group, by type and key"),
+        _ => None,
+    }
+}
+
+/// The property that says so.
+pub(super) const PROCESS: &str = "$process_person_profile";
+
 /// Fills in what PostHog's identity events need, from what the layer's grammar can say.
 pub(super) fn complete(event: &mut Event) -> Result<(), DropReason> {
     let text = |v: Option<&Value>| match v {

@@ -1,5 +1,6 @@
 //! What a record says: the nearest value of each name.
 
+use super::identity::{PROCESS, needs};
 use crate::capture::notices::Notices;
 use crate::capture::record::{self, Field, Slot, Val};
 use smallvec::SmallVec;
@@ -14,7 +15,8 @@ pub(super) struct Resolved<'a> {
     pub(super) uuid: Option<Val<'a>>,
     pub(super) process_person_profile: Nearest<bool>,
     pub(super) geoip_disable: Nearest<bool>,
-    pub(super) objects: SmallVec<[&'a str; 1]>,
+    /// Each with its segment.
+    pub(super) objects: SmallVec<[(usize, &'a str); 1]>,
     pub(super) fields: SmallVec<[Field<'a>; 24]>,
     /// How many groups come from the nearest segment that has any; they stand before the others.
     near_groups: Nearest<usize>,
@@ -31,6 +33,9 @@ impl<'a> Resolved<'a> {
                     segment += 1;
                     first_of_segment = r.fields.len();
                 }
+                // What is said of the plain events around, an event about profiles is not stopped by.
+                Slot::ProcessPersonProfile if segment > 0 && r.is_about_profiles() => {}
+                Slot::Property if segment > 0 && field.key == PROCESS && r.is_about_profiles() => {}
                 // What only an event itself can say, a span further out does not say for it.
                 Slot::Name if segment > 0 => {}
                 Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
@@ -74,7 +79,7 @@ impl<'a> Resolved<'a> {
                     Some(value) => r.process_person_profile.offer(segment, value),
                 },
                 Slot::Properties => match field.value {
-                    Val::Str(text) | Val::Json(text) => r.objects.push(text),
+                    Val::Str(text) | Val::Json(text) => r.objects.push((segment, text)),
                     _ => notices.not_an_object(),
                 },
                 Slot::Unknown => notices.unknown_field(field.key),
@@ -84,6 +89,11 @@ impl<'a> Resolved<'a> {
             }
         }
         r
+    }
+
+    /// Whether it is one of PostHog's own events about people and groups.
+    pub(super) fn is_about_profiles(&self) -> bool {
+        matches!(self.name, Some(Val::Str(name)) if needs(name).is_some())
     }
 
     /// Forgets the groups that only spans further out say.
