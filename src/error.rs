@@ -137,6 +137,16 @@ impl PostHogError {
         }
     }
 
+    /// How long the last answer asked to be left alone, up to the longest delay of the policy; zero where it
+    /// did not.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            Self::ApiError(e) => e.retry_after,
+            Self::RequestError(e) => e.retry_after,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// The answer was 404.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(404)
@@ -200,6 +210,8 @@ pub struct RequestError {
     pub kind: RequestErrorKind,
     /// How often the request was sent.
     pub attempts: u32,
+    /// See [`PostHogError::retry_after`].
+    pub(crate) retry_after: Duration,
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 

@@ -288,6 +288,25 @@ fn what_is_asked_for_again_waits_as_long_as_posthog_says() {
 }
 
 #[test]
+fn what_is_left_of_a_batch_waits_as_long_as_posthog_says() {
+    let server = server();
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let handle = patient(capture_with(client).protocol(CaptureProtocol::V1))
+        .flush_at(1)
+        .start()
+        .unwrap();
+    let uuid = uuid::Uuid::from_u128(7);
+    // Kept events are tried again after one to two seconds.
+    let retry = json!({"results": {uuid.to_string(): {"result": "retry"}}});
+    server.answer_next(Answer::status(200).json(retry).header("retry-after", "3"));
+    handle.capture(event("a").uuid(uuid));
+    wait_until("it is delivered", || handle.stats().delivered == 1);
+    let requests = server.requests();
+    let waited = requests[1].received_at - requests[0].received_at;
+    assert!(waited >= ms(3_000), "{waited:?}");
+}
+
+#[test]
 fn what_is_left_of_a_batch_is_kept_and_delivered_later() {
     let server = server();
     let client = client_of(&server).retry(RetryPolicy::none());

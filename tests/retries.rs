@@ -213,6 +213,30 @@ async fn a_retry_after_that_says_nothing_leaves_the_backoff_alone() {
     }
 }
 
+#[test]
+fn the_retry_after_of_the_last_attempt_is_waited_for_too() {
+    let server = server();
+    // Kept events are tried again after one to two seconds.
+    server.answer_next(Answer::status(429).header("retry-after", "3"));
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let posthog = capture_with(client).flush_at(1).start().unwrap();
+    posthog.capture(Event::new("paid"));
+    wait_until("it is delivered", || posthog.stats().delivered == 1);
+    assert!(waited(&server) >= ms(3_000), "{:?}", waited(&server));
+}
+
+#[test]
+fn a_flush_does_not_wait_for_a_retry_after() {
+    let server = server();
+    server.answer_next(Answer::status(429).header("retry-after", "30"));
+    let client = client_of(&server).retry(RetryPolicy::none());
+    let posthog = capture_with(client).flush_at(1).start().unwrap();
+    posthog.capture(Event::new("paid"));
+    wait_until("it is kept", || posthog.stats().batches_kept == 1);
+    assert!(posthog.flush_blocking(LONG).is_complete());
+    assert!(waited(&server) < SLOW, "{:?}", waited(&server));
+}
+
 #[tokio::test]
 async fn waits_double() {
     let server = server();

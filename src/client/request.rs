@@ -408,6 +408,7 @@ impl ApiCall {
                 path: path.clone(),
                 kind,
                 attempts,
+                retry_after: std::time::Duration::ZERO,
                 source,
             }))
         }))

@@ -4,6 +4,7 @@ use super::after;
 use super::text::{excerpt, markup};
 use serde_json::Value;
 use std::fmt;
+use std::time::Duration;
 
 /// PostHog's own account of a refused request.
 ///
@@ -37,6 +38,8 @@ pub struct ApiError {
     pub body: String,
     /// How often the request was sent.
     pub attempts: u32,
+    /// See [`PostHogError::retry_after`](crate::PostHogError::retry_after).
+    pub(crate) retry_after: Duration,
 }
 
 /// One of several complaints in an [`ApiError`].
@@ -271,6 +274,7 @@ mod tests {
             list: account.list,
             body: String::new(),
             attempts: 1,
+            retry_after: Duration::ZERO,
         }
     }
 

@@ -241,7 +241,7 @@ impl Http {
                 decision = Decision::Stop;
             }
             let Decision::RetryIn(wait) = decision else {
-                error.set_attempts(attempt);
+                error.set_end(attempt, outcome.retry_after().min(self.retry.max_delay));
                 // An answer that is final for the caller still shows a PostHog that is alive.
                 if error.is_retryable() {
                     permit.failed();
@@ -272,6 +272,7 @@ impl Http {
                 path: self.clean(call.path),
                 kind,
                 attempts: attempt,
+                retry_after: Duration::ZERO,
                 source,
             })),
         };
@@ -501,10 +502,11 @@ pub(crate) fn kind_of_body(e: &reqwest::Error) -> RequestErrorKind {
 }
 
 impl PostHogError {
-    fn set_attempts(&mut self, n: u32) {
+    /// How the call ended: after so many attempts, and with which wish of the last answer.
+    fn set_end(&mut self, attempts: u32, retry_after: Duration) {
         match self {
-            Self::ApiError(e) => e.attempts = n,
-            Self::RequestError(e) => e.attempts = n,
+            Self::ApiError(e) => (e.attempts, e.retry_after) = (attempts, retry_after),
+            Self::RequestError(e) => (e.attempts, e.retry_after) = (attempts, retry_after),
             _ => {}
         }
     }

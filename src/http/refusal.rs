@@ -4,6 +4,7 @@ use super::{Call, Http};
 use crate::error::{Account, ApiError, PostHogError, excerpt};
 use reqwest::header::LOCATION;
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Where a redirect leads that was not followed, without what may be secret in it.
 pub(super) fn leads_to(answer: &reqwest::Response) -> Option<String> {
@@ -88,6 +89,7 @@ impl Http {
             list: account.list,
             body: excerpt(&text, 2_000),
             attempts,
+            retry_after: Duration::ZERO,
         }))
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 /// Retried are 5xx, 429, 408 and transient transport errors. Before retry *n* the wait is
 /// `first_delay · 2ⁿ⁻¹`, lengthened by a random share of itself so that many clients do not return
 /// in step, and never above `max_delay`: the longest waits spread over its upper half. A `Retry-After` of the
-/// answer (seconds or an HTTP date) is a minimum, up to `max_delay`.
+/// answer (seconds or an HTTP date) is a minimum, up to `max_delay`; that of the last attempt too, for events
+/// which are kept to be tried again, unless a flush or shutdown asks for them earlier.
 ///
 /// ```
 /// # use tracing_posthog::RetryPolicy;
@@ -93,22 +94,11 @@ impl RetryPolicy {
         outcome: &Outcome,
         delay: Duration,
     ) -> Decision {
-        let (transient, unsent, at_least) = match *outcome {
-            Outcome::Status {
-                status,
-                retry_after,
-            } => (
-                is_retryable_status(status),
-                status == 429,
-                retry_after.unwrap_or_default(),
-            ),
-            Outcome::Transport(kind) => (
-                kind.is_transient(),
-                kind == RequestErrorKind::Connect,
-                Duration::ZERO,
-            ),
-            Outcome::Partial { retry_after } => (true, true, retry_after.unwrap_or_default()),
-            Outcome::Final => (false, false, Duration::ZERO),
+        let (transient, unsent) = match *outcome {
+            Outcome::Status { status, .. } => (is_retryable_status(status), status == 429),
+            Outcome::Transport(kind) => (kind.is_transient(), kind == RequestErrorKind::Connect),
+            Outcome::Partial { .. } => (true, true),
+            Outcome::Final => (false, false),
         };
         let safe = idempotent || unsent || self.methods == RetryMethods::All;
         if !transient || !safe || attempt >= self.attempts {
@@ -116,7 +106,10 @@ impl RetryPolicy {
         }
         // The server's wish is a floor and the backoff comes on top of it, so that clients which
         // were all told the same second do not come back in the same instant.
-        let wait = at_least.min(self.max_delay).saturating_add(delay);
+        let wait = outcome
+            .retry_after()
+            .min(self.max_delay)
+            .saturating_add(delay);
         Decision::RetryIn(wait.min(self.max_delay))
     }
 }
@@ -156,6 +149,18 @@ pub(crate) enum Outcome {
     },
     /// Whatever its status, it will be the same again.
     Final,
+}
+
+impl Outcome {
+    /// How long the answer asks to be left alone.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            Self::Status { retry_after, .. } | Self::Partial { retry_after } => {
+                retry_after.unwrap_or_default()
+            }
+            Self::Transport(_) | Self::Final => Duration::ZERO,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

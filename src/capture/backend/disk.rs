@@ -151,7 +151,7 @@ impl EventCaptureBackend {
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.failed = true;
         }
-        self.pause.lengthen();
+        self.pause.lengthen_to(error.retry_after());
         if self.trouble.spooling.is_news() {
             warn!(
                 target: "tracing_posthog::capture",

@@ -1,5 +1,6 @@
 //! How long what failed waits before it is tried again.
 
+use crate::http::ENDLESS;
 use crate::http::retry::RetryPolicy;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,10 +15,17 @@ pub(super) struct Pause {
 
 impl Pause {
     pub(super) fn lengthen(&mut self) {
+        self.lengthen_to(Duration::ZERO);
+    }
+
+    /// The same, where PostHog asked to be left alone for so long. Only a flush or shutdown cuts that short.
+    pub(super) fn lengthen_to(&mut self, at_least: Duration) {
         let policy = RetryPolicy::default().first_delay(Duration::from_secs(1));
         let delays = self.delays.get_or_insert_with(|| Box::new(policy.delays()));
         let delay = delays.next().unwrap_or(policy.max_delay);
-        self.until = Some(Instant::now() + delay);
+        // As between attempts: that on top, within the longest wait.
+        let wait = at_least.saturating_add(delay).min(policy.max_delay);
+        self.until = Some(Instant::now() + wait.max(at_least.min(ENDLESS)));
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -189,7 +189,7 @@ impl EventCaptureBackend {
         });
         batch.exhausted = Some(Instant::now());
         self.kept.push_back(batch);
-        self.pause.lengthen();
+        self.pause.lengthen_to(error.retry_after());
     }
 
     fn warn_rejected(&mut self, error: &PostHogError) {
