@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::*;
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CaptureHandle, DropReason, Event, PostHogClient, PostHogError, RequestErrorKind, RetryMethods,
-    RetryPolicy,
+    CaptureHandle, CaptureProtocol, DropReason, Event, PostHogClient, PostHogError,
+    RequestErrorKind, RetryMethods, RetryPolicy,
 };
 
 async fn ask(client: &PostHogClient) -> Result<Value, PostHogError> {
@@ -366,6 +366,76 @@ async fn a_redirect_in_place_is_followed_with_its_body_where_it_keeps_the_method
         client.capture_batch([Event::new("paid")]).await.unwrap();
         assert_eq!(server.request_count(), 1, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_redirect_that_the_callers_client_follows_delivers_only_where_posthog_says_so() {
+    for (status, answer, delivers) in [
+        (301, Answer::status(200).body("welcome"), false),
+        (
+            302,
+            Answer::status(200).body("<title>Log in</title>"),
+            false,
+        ),
+        (303, Answer::status(204), false),
+        (307, Answer::status(401).body("no such token"), false),
+        (307, Answer::status(200).json(json!({"id": 7})), false),
+        (307, Answer::accept(), true),
+        (308, Answer::status(200).json(json!({"status": 1})), true),
+    ] {
+        let server = server();
+        let to = format!("{}/new/batch/?to=here", server.url());
+        server.answer_next(Answer::status(status).header("location", to));
+        server.answer_next(answer);
+        let client = client_of(&server)
+            .reqwest_client(reqwest::Client::new())
+            .build()
+            .unwrap();
+        let summary = client.capture_batch([Event::new("paid")]).await.unwrap();
+        assert_eq!(summary.is_complete(), delivers, "{status}: {summary:?}");
+        assert_eq!(server.request_count(), 2, "final: {status}");
+        if !delivers {
+            assert_eq!(summary.dropped.by(DropReason::Rejected), 1);
+            let said = summary.errors[0].to_string();
+            let place = format!("followed a redirect to {}/new,", server.url());
+            assert!(said.contains(&place), "{said}");
+            assert!(!said.contains("to=here"), "{said}");
+            assert_eq!(
+                said.contains("no such token"),
+                said.contains("401"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_redirect_that_the_callers_client_follows_delivers_by_v1_only_with_a_verdict() {
+    let server = server();
+    server.answer_next(Answer::status(301).header("location", "/welcome"));
+    server.answer_next(Answer::status(200).body("welcome"));
+    server.answer_next(Answer::status(307).header("location", "/new/i/v1/analytics/events"));
+    let client = client_of(&server).reqwest_client(reqwest::Client::new());
+    let posthog = capture_with(client)
+        .protocol(CaptureProtocol::V1)
+        .start()
+        .unwrap();
+    for dropped in [1, 0] {
+        posthog.capture(Event::new("paid"));
+        let report = posthog.flush_blocking(LONG);
+        assert_eq!((report.dropped, report.pending), (dropped, 0), "{report}");
+    }
+    assert_eq!(posthog.stats().delivered, 1);
+}
+
+#[tokio::test]
+async fn what_answers_behind_a_redirect_that_keeps_the_method_needs_no_words() {
+    let server = server();
+    server.answer_next(Answer::status(307).header("location", "/new/batch/"));
+    server.answer_next(Answer::status(204));
+    let client = client_of(&server).build().unwrap();
+    let summary = client.capture_batch([Event::new("paid")]).await.unwrap();
+    assert!(summary.is_complete(), "{:?}", summary.errors);
 }
 
 #[tokio::test]

@@ -133,6 +133,10 @@ impl PostHogClientBuilder {
 
     /// Your own `reqwest::Client`, with its TLS, proxies and pool. Default: one of its own, set up at
     /// the first request.
+    ///
+    /// Give it `redirect::Policy::none()`, or a policy that follows 307 and 308 only. By default reqwest
+    /// follows all redirects and turns a `POST` that meets a 301, 302 or 303 into a `GET`, which carries no
+    /// events: they are then reported as refused, unless what answers there says that it took them.
     pub fn reqwest_client(mut self, client: reqwest::Client) -> Self {
         self.http = Some(client);
         self
@@ -248,6 +252,7 @@ impl PostHogClientBuilder {
                 #[cfg(feature = "rate-limit")]
                 limiter: self.rate_limits.as_ref().map(Limiter::new),
                 http: Http {
+                    foreign_client: self.http.is_some(),
                     client: Mutex::new(self.http),
                     hosts,
                     project_key: check(self.project_api_key, project_key)?,

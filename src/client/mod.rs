@@ -75,7 +75,8 @@ impl PostHogClient {
     /// REST API, any other is a project API key and sends events. No base URL means PostHog Cloud US.
     ///
     /// Your client's connect timeout, proxy and redirect settings apply as they are; let it follow no
-    /// redirects to other hosts, as those would be handed the key.
+    /// redirects to other hosts, as those would be handed the key, and none that turns a `POST` into a `GET`,
+    /// as that carries no events; see [`reqwest_client`](PostHogClientBuilder::reqwest_client).
     ///
     /// # Errors
     /// [`PostHogError::Config`] for a malformed key or URL.

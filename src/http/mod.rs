@@ -11,6 +11,7 @@ use crate::config::{Hosts, Secret};
 use crate::error::{PostHogError, RequestError, RequestErrorKind, without_keys};
 use breaker::Breaker;
 use bytes::{Bytes, BytesMut};
+use refusal::{Redirect, takes_events};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
@@ -140,6 +141,8 @@ pub(crate) struct Http {
     /// Set up at the first request unless the caller gave one: loading TLS roots takes tens of
     /// milliseconds, which nobody's `main` should wait for.
     pub(crate) client: Mutex<Option<reqwest::Client>>,
+    /// Whether the caller gave it: it follows redirects by a rule of its own.
+    pub(crate) foreign_client: bool,
     pub(crate) hosts: Hosts,
     pub(crate) personal_key: Option<Secret>,
     /// Stands in the bodies and headers that capturing makes; here it is taken out of what PostHog says.
@@ -294,10 +297,14 @@ impl Http {
             Setup::Reqwest(e) => failed(e),
             Setup::Other(e) => transport(RequestErrorKind::Setup, Some(e)),
         })?;
+        let (client, request) = request.build_split();
+        let request = request.map_err(failed)?;
+        let sent_to = request.url().clone();
+        let sending = client.execute(request);
         let late = || transport(RequestErrorKind::Timeout, None);
         let mut answer = match call.take {
-            Take::Whole => request.send().await.map_err(failed)?,
-            Take::AsItComes => tokio::time::timeout(self.attempt_timeout, request.send())
+            Take::Whole => sending.await.map_err(failed)?,
+            Take::AsItComes => tokio::time::timeout(self.attempt_timeout, sending)
                 .await
                 .map_err(|_| late())?
                 .map_err(failed)?,
@@ -317,7 +324,7 @@ impl Http {
                 attempts: attempt,
             });
         }
-        let leads_to = refusal::leads_to(&answer);
+        let redirect = self.redirect(call, &sent_to, &answer);
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(chunk) = answer
@@ -346,7 +353,17 @@ impl Http {
         if status.is_success() {
             // A refusal stands in its status, however much of its words came through.
             read?;
-            return match call.judge.map_or(Ok(Judgement::Done), |judge| judge(&body)) {
+            let mut judged = match call.judge {
+                Some(judge) => judge(&body),
+                None => Ok(Judgement::Done),
+            };
+            if matches!(redirect, Some(Redirect::Followed(_)))
+                && (judged.is_err() || (call.judge.is_none() && !takes_events(&body)))
+            {
+                // Something answers there that is no PostHog, or was asked without a body.
+                judged = Err(self.refused(call, status.as_u16(), redirect, &body, attempt));
+            }
+            return match judged {
                 Ok(Judgement::Done) => Ok(Answer {
                     body: body.freeze(),
                     rest: None,
@@ -373,7 +390,7 @@ impl Http {
                 status: status.as_u16(),
                 retry_after,
             },
-            error: self.refused(call, status.as_u16(), leads_to, &body, attempt),
+            error: self.refused(call, status.as_u16(), redirect, &body, attempt),
         })
     }
 

@@ -1,23 +1,27 @@
 //! Reading answers that refuse.
 
-use super::{Call, Http};
+use super::{Call, Http, Side};
 use crate::error::{Account, ApiError, PostHogError, excerpt};
+use reqwest::Url;
 use reqwest::header::LOCATION;
 use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 
-/// Where a redirect leads that was not followed, without what may be secret in it.
-pub(super) fn leads_to(answer: &reqwest::Response) -> Option<String> {
-    if !answer.status().is_redirection() {
-        return None;
-    }
-    let location = answer.headers().get(LOCATION)?.to_str().ok()?;
-    let url = answer.url().join(location).ok()?;
-    Some(format!(
-        "{}{}",
-        url.origin().ascii_serialization(),
-        url.path()
-    ))
+/// Where a redirect leads, without what may be secret in it.
+pub(super) enum Redirect {
+    NotFollowed(String),
+    /// To the host of that address.
+    Followed(String),
+}
+
+fn place(url: &Url, path: &str) -> String {
+    format!("{}{path}", url.origin().ascii_serialization())
+}
+
+/// Whether the body is what capture v0 answers where it takes events.
+pub(super) fn takes_events(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|answer| answer.get("status").is_some())
 }
 
 /// Why a query failed, where nobody knows.
@@ -59,11 +63,31 @@ impl Http {
         })
     }
 
+    /// The redirect that an answer is, or comes from. Followed by a client of the caller's, a `POST` may have
+    /// become a `GET` without a body.
+    pub(super) fn redirect(
+        &self,
+        call: &Call<'_>,
+        sent_to: &Url,
+        answer: &reqwest::Response,
+    ) -> Option<Redirect> {
+        let url = answer.url();
+        if answer.status().is_redirection() {
+            let location = answer.headers().get(LOCATION)?.to_str().ok()?;
+            let url = url.join(location).ok()?;
+            return Some(Redirect::NotFollowed(place(&url, url.path())));
+        }
+        (call.side == Side::Capture && self.foreign_client && url != sent_to).then(|| {
+            let path = url.path();
+            Redirect::Followed(place(url, path.strip_suffix(call.path).unwrap_or(path)))
+        })
+    }
+
     pub(super) fn refused(
         &self,
         call: &Call<'_>,
         status: u16,
-        leads_to: Option<String>,
+        redirect: Option<Redirect>,
         body: &[u8],
         attempts: u32,
     ) -> PostHogError {
@@ -77,11 +101,22 @@ impl Http {
             status,
             kind: account.kind,
             code: account.code,
-            detail: match leads_to {
-                Some(place) => format!(
+            detail: match redirect {
+                Some(Redirect::NotFollowed(place)) => format!(
                     "it redirects to {} and this is not followed; check host and path",
                     excerpt(&self.clean(&place), 300)
                 ),
+                Some(Redirect::Followed(place)) => {
+                    let mut detail = format!(
+                        "the HTTP client followed a redirect to {}, which may take no events: set the host to \
+                         that address, or give the client `redirect::Policy::none()`",
+                        excerpt(&self.clean(&place), 300)
+                    );
+                    if !account.detail.is_empty() {
+                        detail += &format!("; the answer there: {}", account.detail);
+                    }
+                    excerpt(&detail, 500)
+                }
                 None => account.detail,
             },
             attr: account.attr,
