@@ -381,6 +381,51 @@ fn settled_events_take_no_room() {
 }
 
 #[test]
+fn ids_are_cut_to_what_v1_takes_also_where_v0_delivers_in_the_end() {
+    for (protocol, chars) in [
+        (CaptureProtocol::V0, 150),
+        (CaptureProtocol::V1, 100),
+        (CaptureProtocol::Auto, 100),
+    ] {
+        let server = server();
+        if protocol == CaptureProtocol::Auto {
+            let old = |r: &RecordedRequest| (r.path == PATH).then(|| Answer::status(404));
+            server.answer_with(old);
+        }
+        let handle = capture_to(&server).protocol(protocol).start().unwrap();
+        handle.capture(Event::new("a").distinct_id("\u{e9}".repeat(150)));
+        // The end falls into a letter, which goes.
+        handle.capture(Event::new("b").distinct_id(format!("x{}", "\u{e9}".repeat(100))));
+        handle.flush_blocking(LONG);
+        assert_eq!(handle.stats().delivered, 2, "{protocol:?}");
+        let ids = server
+            .events()
+            .into_iter()
+            .map(|e| e.distinct_id.chars().count());
+        let second = chars.min(101);
+        assert_eq!(ids.collect::<Vec<_>>(), [chars, second], "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_v1_drops_is_said_once() {
+    for (protocol, said) in [(CaptureProtocol::V0, 0), (CaptureProtocol::V1, 1)] {
+        let (diagnostics, _listening) = Diagnostics::listen();
+        let server = server();
+        let handle = capture_to(&server)
+            .protocol(protocol)
+            .spawn_on(&tokio::runtime::Handle::current())
+            .unwrap();
+        for _ in 0..3 {
+            handle.capture(event(&"n".repeat(201)));
+        }
+        handle.flush().await;
+        let lines = diagnostics.with(&["200 bytes"]);
+        assert_eq!(lines.len(), said, "{lines:?}");
+    }
+}
+
+#[test]
 fn a_quota_is_told_as_one() {
     let server = server();
     let (builder, heard) = listen(patient(v1_to(&server)));

@@ -413,6 +413,7 @@ impl CaptureBuilder {
             shutdown_timeout: self.shutdown_timeout,
         });
         let hooks = self.enrichment.hooks.clone();
+        self.enrichment.protocol = self.protocol;
         let actor = EventCaptureBackend::new(Parts {
             queue,
             counters,

@@ -13,6 +13,7 @@ use super::notices::Notices;
 use super::record::{self, Field, Key, Record, Slot, Val};
 use super::stamp::{Ids, Stamp};
 use super::stats::DropReason;
+use super::wire::CaptureProtocol;
 use identity::{PROCESS, complete, needs};
 use json::{key_of, string, write_value};
 use resolve::Resolved;
@@ -30,6 +31,7 @@ pub(crate) struct Enrichment {
     /// PostHog looks an event's place up from the address that sent it: here, the server's.
     pub(crate) geoip: GeoIp,
     pub(crate) max_event_bytes: usize,
+    pub(crate) protocol: CaptureProtocol,
 }
 
 /// Whether PostHog looks up where an event came from by the address that sent it.
@@ -53,6 +55,7 @@ pub(crate) struct Encoder {
     /// The same, joined; for the usual event that says nothing of the kind itself.
     joined: Vec<u8>,
     max_event_bytes: usize,
+    protocol: CaptureProtocol,
     ids: Ids,
     stamp: Stamp,
     notices: Arc<Notices>,
@@ -116,8 +119,9 @@ const ILLEGAL_IDS: [&str; 20] = [
     "user",
 ];
 
-/// PostHog cuts longer ids, which would make two people one without a word.
-const MAX_ID_CHARS: usize = 200;
+/// Characters of an id by capture v0, where PostHog cuts longer ones, which would make two people one without a
+/// word; by v1 bytes, of names too, and it drops the events.
+const MAX_ID: usize = 200;
 
 impl Encoder {
     pub(crate) fn new(enrichment: Enrichment, notices: Arc<Notices>) -> Self {
@@ -140,6 +144,7 @@ impl Encoder {
             constants,
             joined,
             max_event_bytes: enrichment.max_event_bytes,
+            protocol: enrichment.protocol,
             ids: Ids::default(),
             stamp: Stamp::default(),
             notices,
@@ -182,7 +187,8 @@ impl Encoder {
 
     fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
         let mut id = Text::of(r.distinct_id.get()?);
-        if id.cut(MAX_ID_CHARS) {
+        if let Some(end) = self.end_of_long(id.as_str()) {
+            id.cut(end);
             self.notices.id_cut();
         }
         let illegal = |i: &&&str| i.eq_ignore_ascii_case(id.as_str());
@@ -190,6 +196,21 @@ impl Encoder {
             self.notices.illegal_id(illegal);
         }
         Some(id)
+    }
+
+    /// Where an id that is too long is cut. With `Auto` as by v1 from the start: who somebody is does not depend
+    /// on the road that the event takes in the end.
+    fn end_of_long(&self, id: &str) -> Option<usize> {
+        // No text has more characters than bytes.
+        if id.len() <= MAX_ID {
+            return None;
+        }
+        match self.protocol {
+            CaptureProtocol::V0 => id.char_indices().nth(MAX_ID).map(|(end, _)| end),
+            CaptureProtocol::V1 | CaptureProtocol::Auto => {
+                (0..=MAX_ID).rev().find(|end| id.is_char_boundary(*end))
+            }
+        }
     }
 
     fn uuid(&mut self, r: &Resolved<'_>, at: i64) -> Uuid {
@@ -280,6 +301,9 @@ impl Encoder {
         if name.as_str().trim().is_empty() {
             self.notices.empty_name();
             return Err(DropReason::Invalid);
+        }
+        if self.protocol != CaptureProtocol::V0 && name.as_str().len() > MAX_ID {
+            self.notices.long_name();
         }
         let id = self.distinct_id(r);
         let personless = id.is_none();
@@ -464,20 +488,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Shortens it to `max` characters; says whether it was longer.
-    fn cut(&mut self, max: usize) -> bool {
-        // No text has more characters than bytes.
-        if self.as_str().len() <= max {
-            return false;
-        }
-        let Some((end, _)) = self.as_str().char_indices().nth(max) else {
-            return false;
-        };
+    fn cut(&mut self, end: usize) {
         match self {
             Self::Borrowed(s) => *s = &s[..end],
             Self::Owned(s) => s.truncate(end),
         }
-        true
     }
 
     fn into_string(self) -> String {

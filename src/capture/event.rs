@@ -28,9 +28,10 @@ use uuid::Uuid;
 #[non_exhaustive]
 #[must_use = "an event does nothing until it is captured"]
 pub struct Event {
-    /// Its name. PostHog's own begin with `$`.
+    /// Its name. PostHog's own begin with `$`. By capture v1 PostHog drops events whose name has more than 200
+    /// bytes.
     pub name: String,
-    /// Who did it; at most 200 characters count.
+    /// Who did it. What is longer than PostHog takes is cut: to 200 characters, by capture v1 to 200 bytes.
     pub distinct_id: Option<String>,
     /// Its properties.
     pub properties: Map<String, Value>,

@@ -80,7 +80,13 @@ impl Notices {
     }
 
     pub(crate) fn id_cut(&self) {
-        self.say("a distinct id has more than 200 characters; it is cut, as PostHog would");
+        self.say(
+            "a distinct id is longer than PostHog takes, 200 characters by capture v0 and 200 bytes by v1; it is cut",
+        );
+    }
+
+    pub(crate) fn long_name(&self) {
+        self.say("the name of an event has more than 200 bytes; by capture v1 PostHog drops it");
     }
 
     pub(crate) fn empty_name(&self) {

@@ -23,7 +23,9 @@ use tracing::info;
 /// Which of PostHog's two capture protocols events are sent by.
 ///
 /// Both deliver the same events. v1 (`/i/v1/analytics/events`) says of each event what became of it, so that one
-/// bad event costs no other, and an exceeded quota is told; older and self-hosted PostHogs do not have it.
+/// bad event costs no other, and an exceeded quota is told; older and self-hosted PostHogs do not have it. It
+/// takes distinct ids and names of up to 200 bytes, where v0 takes ids of 200 characters and any name: an id in
+/// other letters than ASCII ones is cut earlier, by [`V1`](Self::V1) and [`Auto`](Self::Auto) alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CaptureProtocol {
