@@ -290,6 +290,27 @@ async fn a_full_queue_is_reported_although_posthog_stalls() {
     assert_eq!(diagnostics.warnings().len(), 1);
 }
 
+#[tokio::test]
+async fn an_event_that_is_too_large_to_be_queued_is_reported_once() {
+    let (diagnostics, _listening) = Diagnostics::listen();
+    let server = server();
+    let posthog = capture_to(&server)
+        .event_bytes(1_000)
+        .spawn_on(&tokio::runtime::Handle::current())
+        .unwrap();
+    for n in 0..3 {
+        posthog.capture(large(n));
+        until("a warning", || !diagnostics.warnings().is_empty()).await;
+    }
+    // This one fits until it is encoded.
+    posthog.capture(event(3).property("text", "\n".repeat(800)));
+    posthog.flush().await;
+    let warnings = diagnostics.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("limit=1000"), "{warnings:#?}");
+    assert_eq!(posthog.stats().dropped.by(DropReason::TooLarge), 4);
+}
+
 // What makes a batch go: each threshold alone.
 
 #[test]

@@ -12,6 +12,7 @@ use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
     CaptureHandle, CircuitBreaker, DropReason, Event, PostHogLayer, RetryPolicy,
 };
+use tracing_subscriber::prelude::*;
 
 fn event(n: usize) -> Event {
     Event::new(format!("e{n}")).distinct_id("user_1")
@@ -230,6 +231,75 @@ async fn a_shutdown_delivers_what_is_there_and_refuses_what_comes_later() {
         (stats.captured, stats.dropped.by(DropReason::Shutdown)),
         (255, 5)
     );
+}
+
+#[tokio::test]
+async fn events_that_come_after_the_shutdown_are_said_once() {
+    let (diagnostics, _listening) = Diagnostics::listen();
+    let server = server();
+    let posthog = capture_to(&server)
+        .spawn_on(&tokio::runtime::Handle::current())
+        .unwrap();
+    posthog.shutdown().await;
+    assert_eq!(diagnostics.warnings(), [""; 0]);
+    for n in 0..3 {
+        posthog.capture(event(n));
+    }
+    let said = diagnostics.warnings();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("after the shutdown"), "{said:?}");
+    assert_eq!(posthog.stats().dropped.by(DropReason::Shutdown), 3);
+}
+
+/// Captures what it hears.
+struct Echo(CaptureHandle);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Echo {
+    fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.0.capture(Event::new("echo"));
+    }
+}
+
+#[test]
+fn what_is_said_of_late_events_is_not_captured() {
+    let server = server();
+    let posthog = capture_to(&server).start().unwrap();
+    posthog.shutdown_blocking(LONG);
+    let subscriber = tracing_subscriber::registry().with(Echo(posthog.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        posthog.capture(event(0));
+        assert_eq!(posthog.stats().captured, 1);
+        tracing::warn!("this is");
+        assert_eq!(posthog.stats().captured, 2);
+    });
+}
+
+#[tokio::test]
+async fn what_a_layer_brings_during_the_shutdown_is_said_by_the_actor() {
+    let (diagnostics, _listening) = Diagnostics::listen();
+    let server = server();
+    server.answer_next(Answer::accept().delay(ms(200)));
+    let posthog = capture_to(&server)
+        .spawn_on(&tokio::runtime::Handle::current())
+        .unwrap();
+    posthog.capture(event(0));
+    let layer = PostHogLayer::new(posthog.clone());
+    let late = async {
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..3 {
+                tracing::info!(posthog.event = "late");
+            }
+        });
+        // A layer's callback is no place to say anything.
+        assert_eq!(diagnostics.warnings(), [""; 0]);
+    };
+    let (report, ()) = tokio::join!(posthog.shutdown(), late);
+    assert_eq!(report.delivered, 1);
+    assert_eq!(diagnostics.warnings().len(), 1);
+    posthog.capture(event(1));
+    assert_eq!(diagnostics.warnings().len(), 1);
+    assert_eq!(posthog.stats().dropped.by(DropReason::Shutdown), 4);
 }
 
 #[tokio::test]

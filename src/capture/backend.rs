@@ -16,6 +16,7 @@ use super::builder::CaptureBuilder;
 use super::encode::Encoder;
 use super::handle::{Control, Counters};
 use super::hooks::Hooks;
+use super::notices;
 use super::queue::{Queue, Sleep};
 use super::spool::Store;
 #[cfg(feature = "metrics")]
@@ -176,12 +177,7 @@ impl EventCaptureBackend {
                 () = self.parts.queue.woken() => Next::Woken,
                 () = sleep_until(deadline) => Next::Timer,
             };
-            if self.parts.queue.awake() {
-                warn!(
-                    target: "tracing_posthog::capture",
-                    "the queue is full; events are being dropped, and counted in `stats`",
-                );
-            }
+            self.say_losses();
             match next {
                 Next::Order(order) => self.obey(order),
                 Next::Settled(batch, sent) => self.settle(batch, sent),
@@ -203,6 +199,23 @@ impl EventCaptureBackend {
         match wakes {
             Some(_) => self.metrics.now_and_then(stats),
             None => self.metrics.now(stats()),
+        }
+    }
+
+    /// Says what callers lose since it was last asked.
+    fn say_losses(&self) {
+        let losses = self.parts.queue.awake();
+        if losses.overflow {
+            warn!(
+                target: "tracing_posthog::capture",
+                "the queue is full; events are being dropped, and counted in `stats`",
+            );
+        }
+        if losses.large {
+            self.parts.encoder.say_too_large();
+        }
+        if losses.late {
+            notices::late();
         }
     }
 

@@ -179,6 +179,11 @@ impl Encoder {
         written
     }
 
+    /// Says that callers brought an event that was too large to be encoded at all.
+    pub(crate) fn say_too_large(&self) {
+        self.notices.too_large(self.max_event_bytes);
+    }
+
     fn incomplete(&self, name: &str) {
         if let Some(needs) = needs(name) {
             self.notices.incomplete_identity(name, needs);

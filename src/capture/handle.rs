@@ -159,7 +159,7 @@ impl CaptureHandle {
     /// ```
     pub fn capture(&self, event: Event) {
         let Some(shared) = self.active() else { return };
-        shared.record(|record| record.event(&event));
+        shared.record_or(|record| record.event(&event), Shared::say_late);
     }
 
     /// Like [`capture`](Self::capture), for a caller who can do something about a refusal: hold back,

@@ -11,6 +11,13 @@ pub(crate) struct Notices(Mutex<HashSet<String>>);
 
 const MOST: usize = 64;
 
+pub(crate) fn late() {
+    warn!(
+        target: "tracing_posthog::capture",
+        "events were captured after the shutdown; they are dropped, and counted in `stats`",
+    );
+}
+
 impl Notices {
     /// Whether this is the first time.
     fn first(&self, what: &str) -> bool {

@@ -79,17 +79,46 @@ struct State {
     delivered: u64,
     dropped: Dropped,
     sleep: Sleep,
-    overflow: Overflow,
+    overflow: News,
+    /// Events too large to be taken, and events after the end.
+    large: News,
+    late: News,
     closed: bool,
 }
 
-/// Whether events are being lost to a full queue. An episode ends when half of the room is free again.
+/// Whether events are being lost to the same thing, which callers are not told. With a full queue, that ends
+/// when half of the room is free again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Overflow {
-    No,
+enum News {
+    None,
     /// It began, and the actor does not know yet.
     New,
     Said,
+}
+
+impl News {
+    fn begin(&mut self) {
+        if *self == Self::None {
+            *self = Self::New;
+        }
+    }
+
+    /// Whether it is to be said now.
+    fn take(&mut self) -> bool {
+        let new = *self == Self::New;
+        if new {
+            *self = Self::Said;
+        }
+        new
+    }
+}
+
+/// To what events have begun to be lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Losses {
+    pub(crate) overflow: bool,
+    pub(crate) large: bool,
+    pub(crate) late: bool,
 }
 
 #[derive(Debug)]
@@ -136,7 +165,9 @@ impl Queue {
                 delivered: 0,
                 dropped: Dropped::default(),
                 sleep: Sleep::Deep,
-                overflow: Overflow::No,
+                overflow: News::None,
+                large: News::None,
+                late: News::None,
                 closed: false,
             }),
             look_first: AtomicBool::new(false),
@@ -151,22 +182,26 @@ impl Queue {
 
     /// Whether building an event is worth it. A refusal is counted.
     #[inline]
-    pub(crate) fn admits(&self) -> bool {
-        !self.look_first.load(Ordering::Relaxed) || self.admits_now()
+    pub(crate) fn admits(&self) -> Result<(), DropReason> {
+        match self.look_first.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => self.admits_now(),
+        }
     }
 
     #[cold]
-    fn admits_now(&self) -> bool {
-        let state = self.state();
+    fn admits_now(&self) -> Result<(), DropReason> {
+        let mut state = self.state();
         let reason = if state.closed {
+            state.late.begin();
             DropReason::Shutdown
         } else if self.limits.policy == QueuePolicy::DropNewest && self.is_full(&state) {
             DropReason::QueueFull
         } else {
-            return true;
+            return Ok(());
         };
         self.refused(state, reason);
-        false
+        Err(reason)
     }
 
     fn is_full(&self, state: &State) -> bool {
@@ -213,7 +248,7 @@ impl Queue {
             Sleep::Deep => true,
         };
         // The oldest may have been dropped for this one.
-        let wake = state.overflow == Overflow::New || wake;
+        let wake = state.overflow == News::New || wake;
         if wake {
             state.sleep = Sleep::Awake;
         }
@@ -230,10 +265,10 @@ impl Queue {
     #[cold]
     fn refused(&self, mut state: MutexGuard<'_, State>, reason: DropReason) {
         state.dropped.add(reason, 1);
-        if reason != DropReason::QueueFull || state.overflow != Overflow::No {
+        if reason != DropReason::QueueFull || state.overflow != News::None {
             return;
         }
-        state.overflow = Overflow::New;
+        state.overflow = News::New;
         drop(state);
         // Whatever it waits for: it says so once, and goes on waiting.
         self.wake.notify_one();
@@ -270,9 +305,7 @@ impl Queue {
             {
                 while state.queued > 0 && !self.fits(&state, bytes) {
                     state.drop_oldest();
-                    if state.overflow == Overflow::No {
-                        state.overflow = Overflow::New;
-                    }
+                    state.overflow.begin();
                 }
             }
             _ => {}
@@ -409,15 +442,20 @@ impl Queue {
         })
     }
 
-    /// Notes that the actor works. Whether the queue began to overflow since.
-    pub(crate) fn awake(&self) -> bool {
+    /// Notes that the actor works. What it should say.
+    pub(crate) fn awake(&self) -> Losses {
         let mut state = self.state();
         state.sleep = Sleep::Awake;
-        let overflows = state.overflow == Overflow::New;
-        if overflows {
-            state.overflow = Overflow::Said;
+        Losses {
+            overflow: state.overflow.take(),
+            large: state.large.take(),
+            late: state.late.take(),
         }
-        overflows
+    }
+
+    /// Whether the caller should say that an event came after the end.
+    pub(crate) fn take_late(&self) -> bool {
+        self.state().late.take()
     }
 
     pub(crate) async fn woken(&self) {

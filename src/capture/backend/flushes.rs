@@ -172,6 +172,7 @@ impl EventCaptureBackend {
     pub(super) fn end(&mut self) {
         self.leave();
         let left = self.parts.queue.abandon();
+        self.say_losses();
         #[cfg(feature = "metrics")]
         self.publish(None);
         if left > 0 {

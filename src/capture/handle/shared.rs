@@ -1,8 +1,9 @@
 //! What handles share with each other, and how they talk to the actor.
 
 use super::{Clock, FlushReport};
+use crate::capture::notices;
 use crate::capture::queue::{Queue, Sealed};
-use crate::capture::quiet::is_quiet;
+use crate::capture::quiet::{Quiet, is_quiet};
 use crate::capture::record::Record;
 use crate::capture::stats::{DropReason, SpoolStats};
 use crate::client::PostHogClient;
@@ -102,19 +103,43 @@ impl Shared {
     /// Writes one record in this thread's buffer and queues it.
     #[inline]
     pub(crate) fn record(&self, write: impl FnOnce(&mut Record)) {
-        if is_quiet() || !self.queue.admits() {
+        // Within a layer's callback nothing is said: other layers would get the events around wrong.
+        self.record_or(write, |_, _| {});
+    }
+
+    /// The same; `refused` is called where the event is not worth being written.
+    #[inline]
+    pub(crate) fn record_or(
+        &self,
+        write: impl FnOnce(&mut Record),
+        refused: impl FnOnce(&Self, DropReason),
+    ) {
+        if is_quiet() {
             return;
+        }
+        if let Err(reason) = self.queue.admits() {
+            return refused(self, reason);
         }
         let at = self.clock.now();
         let mut record = Record::over(take_scratch(), self.max_event_bytes);
         write(&mut record);
         if record.overflowed() {
-            self.queue.refuse(DropReason::TooLarge);
+            self.queue.refuse_large();
         } else {
             // Counted there, either way.
             let _ = self.queue.push(record.bytes(), at);
         }
         give_scratch(record.into_bytes());
+    }
+
+    /// Says once that events come after the end. Not left to the actor, which may be gone.
+    #[cold]
+    pub(super) fn say_late(&self, refused: DropReason) {
+        if refused == DropReason::Shutdown && self.queue.take_late() {
+            // Who hears of it may capture events too.
+            let _quiet = Quiet::enter();
+            notices::late();
+        }
     }
 
     pub(super) fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<Sealed, FlushReport> {

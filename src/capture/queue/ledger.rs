@@ -1,6 +1,6 @@
 //! The columns of the ledger: where an event stands once the actor has it, and what became of it.
 
-use super::{Overflow, Queue, State};
+use super::{News, Queue, State};
 use crate::capture::QueuePolicy;
 use crate::capture::stats::{DropReason, Dropped};
 use std::sync::MutexGuard;
@@ -56,11 +56,11 @@ impl Queue {
         if !state.closed && !self.is_full(&state) {
             self.look_first.store(false, Ordering::Relaxed);
         }
-        if state.overflow == Overflow::Said
+        if state.overflow == News::Said
             && state.queued + state.held <= self.limits.events / 2
             && state.queued_bytes + state.held_bytes <= self.limits.bytes / 2
         {
-            state.overflow = Overflow::No;
+            state.overflow = News::None;
         }
         drop(state);
         // Notifying is a system call, also where nobody waits.
@@ -115,6 +115,20 @@ impl Queue {
     /// Counts an event that never came into the queue.
     pub(crate) fn refuse(&self, reason: DropReason) {
         self.state().dropped.add(reason, 1);
+    }
+
+    /// Counts an event that is too large to come into the queue. The actor says so: callers may stand where
+    /// nothing can be said.
+    #[cold]
+    pub(crate) fn refuse_large(&self) {
+        let mut state = self.state();
+        state.dropped.add(DropReason::TooLarge, 1);
+        state.large.begin();
+        let new = state.large == News::New;
+        drop(state);
+        if new {
+            self.wake.notify_one();
+        }
     }
 
     /// Says how many of the taken events wait to be tried again.
