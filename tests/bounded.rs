@@ -242,7 +242,7 @@ fn a_caller_never_waits_at_a_full_queue_of_a_stalled_posthog() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_reported_once_an_episode_and_again_after_a_drain() {
+async fn a_queue_that_fills_and_drains_by_turns_is_reported_once() {
     let (diagnostics, _listening) = Diagnostics::listen();
     let server = server();
     let posthog = capture_to(&server)
@@ -257,14 +257,13 @@ async fn a_full_queue_is_reported_once_an_episode_and_again_after_a_drain() {
             }
             tokio::task::yield_now().await;
         }
-        until("a warning", || diagnostics.warnings().len() >= episode).await;
+        assert!(posthog.stats().dropped.by(FULL) >= 10 * episode);
+        until("a warning", || !diagnostics.warnings().is_empty()).await;
         assert!(posthog.flush().await.pending == 0);
+        // Not more than once a minute.
         let warnings = diagnostics.warnings();
-        assert_eq!(warnings.len(), episode, "{warnings:#?}");
-        assert!(
-            warnings[episode - 1].contains("queue is full"),
-            "{warnings:#?}"
-        );
+        assert_eq!(warnings.len(), 1, "{warnings:#?}");
+        assert!(warnings[0].contains("queue is full"), "{warnings:#?}");
     }
 }
 

@@ -203,9 +203,10 @@ impl EventCaptureBackend {
     }
 
     /// Says what callers lose since it was last asked.
-    fn say_losses(&self) {
+    fn say_losses(&mut self) {
         let losses = self.parts.queue.awake();
-        if losses.overflow {
+        // A queue that fills and drains by turns would say it each time.
+        if losses.overflow && self.trouble.overflow.is_news_again() {
             warn!(
                 target: "tracing_posthog::capture",
                 "the queue is full; events are being dropped, and counted in `stats`",

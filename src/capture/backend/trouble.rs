@@ -16,6 +16,7 @@ pub(super) struct Trouble {
     pub(super) spooling: Told,
     pub(super) dropping: Told,
     pub(super) too_large: Told,
+    pub(super) overflow: Told,
     /// By status; 0 is none.
     rejected: BTreeMap<u16, Told>,
     /// Reasons for refusing single events, each told once.
@@ -38,6 +39,12 @@ impl Told {
             (self.this_episode, self.last) = (true, Some(now));
         }
         news
+    }
+
+    /// The same, where each time is an episode of its own.
+    pub(super) fn is_news_again(&mut self) -> bool {
+        self.this_episode = false;
+        self.is_news()
     }
 }
 
@@ -62,5 +69,23 @@ impl Trouble {
             told.this_episode = false;
         }
         was
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_again_and_again_is_said_once_a_minute() {
+        let mut told = Told::default();
+        let mut said = Vec::new();
+        for second in 0..150 {
+            if told.is_news_again() {
+                said.push(second);
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(said, [0, 60, 120]);
     }
 }
