@@ -442,6 +442,49 @@ fn a_quota_is_told_as_one() {
     );
 }
 
+/// Texts and codes of errors.
+type Refusals = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
+#[test]
+fn a_refusal_is_told_in_posthogs_words() {
+    let uri = "https://us.posthog.com/organization/billing";
+    for (status, tag, words, says) in [
+        (
+            400,
+            "invalid_batch",
+            "created_at is missing",
+            "created_at is missing",
+        ),
+        (
+            402,
+            "billing_limit_exceeded",
+            "over quota",
+            "over quota; see https://us.posthog.com/organization/billing",
+        ),
+    ] {
+        let server = server();
+        let body = json!({"error": tag, "error_description": words, "error_uri": uri});
+        server.answer_next(Answer::status(status).json(body));
+        let heard = Refusals::default();
+        let to = heard.clone();
+        let handle = v1_to(&server)
+            .on_error(move |e| {
+                let error = e.error.unwrap();
+                let code = error.api_error().unwrap().code.clone();
+                to.lock().unwrap().push((error.to_string(), code));
+            })
+            .start()
+            .unwrap();
+        deliver(&handle, &["a"]);
+        let heard = heard.lock().unwrap();
+        let [(said, code)] = &heard[..] else {
+            panic!("{heard:?}")
+        };
+        assert!(said.ends_with(says), "{said}");
+        assert_eq!(code.as_deref(), Some(tag));
+    }
+}
+
 #[test]
 fn a_host_without_v1_is_explained() {
     let server = server();

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// PostHog's own account of a refused request.
 ///
-/// The REST API answers `{type, code, detail, attr}`; the capture endpoints answer plain text, which
-/// becomes `detail`.
+/// The REST API answers `{type, code, detail, attr}`; capture v0 answers plain text, which becomes `detail`;
+/// capture v1 answers `{error, error_description}`, which become `code` and `detail`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ApiError {
@@ -173,6 +173,8 @@ pub(crate) struct Account {
     pub(crate) attr: Option<String>,
     pub(crate) extra: Option<Value>,
     pub(crate) list: Vec<Complaint>,
+    /// Where PostHog says more.
+    pub(crate) uri: Option<String>,
 }
 
 const MAX_DETAIL: usize = 500;
@@ -181,7 +183,8 @@ const MAX_EXTRA: usize = 64 << 10;
 
 impl Account {
     /// Reads any body: PostHog's `{type, code, detail, attr}` whatever the types of its values, the
-    /// status of a query, other JSON, a page of HTML, or plain text.
+    /// `{error, error_description, error_uri}` of capture v1, the status of a query, other JSON, a page of HTML,
+    /// or plain text.
     pub(crate) fn read(text: &str) -> Self {
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => {
@@ -191,9 +194,15 @@ impl Account {
                     }
                     _ => Vec::new(),
                 };
-                let mut detail = ["detail", "error_message", "error", "message"]
-                    .iter()
-                    .find_map(|name| words(map.get(*name)?))
+                let word = |name: &str| words(map.get(name)?);
+                let description = word("error_description");
+                // Then `error` is no text, but a word for programs.
+                let tag = description.as_ref().and_then(|_| word("error"));
+                let mut detail = description
+                    .or_else(|| {
+                        let names = ["detail", "error_message", "error", "message"];
+                        names.into_iter().find_map(word)
+                    })
                     .or_else(|| words(map.get("query_status")?.get("error_message")?))
                     .unwrap_or_default();
                 if detail.is_empty()
@@ -202,10 +211,11 @@ impl Account {
                     detail.clone_from(&first.detail);
                 }
                 Self {
-                    kind: map.get("type").and_then(words),
-                    code: map.get("code").and_then(words),
+                    kind: word("type"),
+                    code: word("code").or(tag),
                     detail: excerpt(&detail, MAX_DETAIL),
-                    attr: map.get("attr").and_then(words),
+                    attr: word("attr"),
+                    uri: word("error_uri"),
                     extra: map
                         .get("extra")
                         .filter(|extra| !extra.is_null() && text.len() <= MAX_EXTRA)

@@ -93,7 +93,11 @@ impl Http {
     ) -> PostHogError {
         // A proxy that shows the request it failed on shows the key.
         let text = self.clean(&String::from_utf8_lossy(body));
-        let account = Account::read(&text);
+        let mut account = Account::read(&text);
+        if let (402, Some(uri)) = (status, &account.uri) {
+            // Where the limit can be raised.
+            account.detail = excerpt(&format!("{}; see {uri}", account.detail), 500);
+        }
         PostHogError::ApiError(Box::new(ApiError {
             operation: call.operation,
             method: call.method.to_string(),
