@@ -343,6 +343,24 @@ fn a_batch_goes_when_enough_events_wait() {
 }
 
 #[test]
+fn no_setting_makes_a_batch_larger_than_posthog_takes() {
+    let server = server();
+    let posthog = capture_to(&server)
+        .flush_interval(NEVER)
+        .queue_bytes(64 << 20)
+        .batch_bytes(24 << 20)
+        .batch_events(1_000)
+        .flush_at(1_000)
+        .start()
+        .unwrap();
+    for n in 0..30 {
+        posthog.capture(event(n).property("text", "x".repeat(800_000)));
+    }
+    let report = posthog.flush_blocking(LONG);
+    assert_eq!((report.delivered, report.dropped), (30, 0), "{report}");
+}
+
+#[test]
 fn a_batch_goes_when_it_has_enough_bytes() {
     let server = server();
     let posthog = capture_to(&server)

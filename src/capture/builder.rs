@@ -83,6 +83,9 @@ pub fn start_event_capture_backend(client: PostHogClient) -> Result<CaptureHandl
     EventCaptureBackend::builder(client).start()
 }
 
+/// PostHog takes 20 MiB; the rest is for what stands around the events.
+const MAX_BATCH_BYTES: usize = 19 << 20;
+
 impl CaptureBuilder {
     pub(crate) fn new(client: PostHogClient) -> Self {
         Self {
@@ -141,8 +144,8 @@ impl CaptureBuilder {
     }
 
     /// How many bytes of JSON travel in one request at most, before compression; a single larger event
-    /// travels alone. Default 5 MiB; PostHog takes 20 MiB. Never more than half of
-    /// [`queue_bytes`](Self::queue_bytes).
+    /// travels alone. Default 5 MiB, at most 19 MiB: PostHog takes 20 MiB, unpacked, and refuses the whole
+    /// request above that. Never more than half of [`queue_bytes`](Self::queue_bytes).
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.limits.batch_bytes = bytes;
         self
@@ -376,7 +379,7 @@ impl CaptureBuilder {
             .flush_at
             .min(self.limits.batch_events)
             .min(self.limits.events);
-        let batch_bytes = self.limits.batch_bytes;
+        let batch_bytes = self.limits.batch_bytes.min(MAX_BATCH_BYTES);
         self.limits.batch_bytes = batch_bytes.min(self.limits.bytes / 2);
         let wire = Arc::new(Wire::new(
             key,
