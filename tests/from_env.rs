@@ -6,7 +6,7 @@ mod support;
 
 use std::process::{Command, Output};
 use support::*;
-use tracing_posthog::{PostHogClient, PostHogLayer};
+use tracing_posthog::{PostHogClient, PostHogError, PostHogLayer};
 use tracing_subscriber::prelude::*;
 
 /// Set in the processes that this test starts.
@@ -17,10 +17,14 @@ fn layer_and_client_are_set_up_from_the_environment() {
     match std::env::var(ROLE).as_deref() {
         Ok("program") => program(),
         Ok("configuration") => configuration(),
+        Ok("start within async code") => start_within_async_code(),
         _ => {
             a_program_delivers_without_a_flush();
             without_a_key_the_layer_is_disabled();
             mistakes_are_named();
+            if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+                without_a_thread_the_start_is_an_error();
+            }
         }
     }
 }
@@ -46,6 +50,34 @@ fn configuration() {
     if let Err(error) = layer.and(client) {
         panic!("from_env: {error}");
     }
+}
+
+/// Starts where the system gives no threads.
+fn start_within_async_code() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let error = PostHogLayer::from_env().unwrap_err();
+        assert!(matches!(error, PostHogError::Start { .. }), "{error}");
+    });
+}
+
+/// A stack larger than any memory.
+fn without_a_thread_the_start_is_an_error() {
+    let output = run(
+        "start within async code",
+        &[
+            ("POSTHOG_API_KEY", PROJECT_KEY),
+            ("RUST_MIN_STACK", "281474976710656"),
+        ],
+    );
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{output:?}"
+    );
 }
 
 fn run(role: &str, variables: &[(&str, &str)]) -> Output {

@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 /// Settings of an [`EventCaptureBackend`], made by [`EventCaptureBackend::builder`].
@@ -85,6 +86,18 @@ pub fn start_event_capture_backend(client: PostHogClient) -> Result<CaptureHandl
 
 /// PostHog takes 20 MiB; the rest is for what stands around the events.
 const MAX_BATCH_BYTES: usize = 19 << 20;
+
+/// A runtime that can be dropped anywhere. Where there is no thread for it, that happens on the caller's, which
+/// may be within async code: there an ordinary drop panics.
+struct Droppable(Option<Runtime>);
+
+impl Drop for Droppable {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
 
 impl CaptureBuilder {
     pub(crate) fn new(client: PostHogClient) -> Self {
@@ -302,9 +315,14 @@ impl CaptureBuilder {
             .map_err(start)?;
         std::thread::Builder::new()
             .name("posthog-capture".into())
-            .spawn(move || {
-                let _quiet = Quiet::enter();
-                runtime.block_on(actor.run());
+            .spawn({
+                let runtime = Droppable(Some(runtime));
+                move || {
+                    let _quiet = Quiet::enter();
+                    if let Some(runtime) = &runtime.0 {
+                        runtime.block_on(actor.run());
+                    }
+                }
             })
             .map_err(start)?;
         Ok(handle)
