@@ -287,6 +287,26 @@ fn what_is_asked_for_again_waits_as_long_as_posthog_says() {
     assert_eq!(handle.stats().delivered, 2);
 }
 
+#[tokio::test]
+async fn the_span_of_an_attempt_tells_how_many_events_it_carries() {
+    let (diagnostics, _listening) = Diagnostics::listen();
+    let server = server();
+    let handle = patient(v1_to(&server))
+        .spawn_on(&tokio::runtime::Handle::current())
+        .unwrap();
+    server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("not_persisted".into())));
+    for name in ["a", "b", "c"] {
+        handle.capture(event(name));
+    }
+    assert!(handle.flush().await.is_complete());
+    let told = diagnostics.with(&["record DEBUG tracing_posthog::http posthog_attempt events="]);
+    let events: Vec<_> = told
+        .iter()
+        .filter_map(|l| l.split("events=").nth(1))
+        .collect();
+    assert_eq!(events, ["3", "1"]);
+}
+
 #[test]
 fn what_is_left_of_a_batch_waits_as_long_as_posthog_says() {
     let server = server();

@@ -85,6 +85,7 @@ impl Body<'_> {
 
 /// One attempt's body and the headers that describe it.
 pub(crate) struct Payload {
+    pub(crate) events: usize,
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,
 }
@@ -218,6 +219,7 @@ impl Http {
                 target: "tracing_posthog::http",
                 "posthog_attempt",
                 attempt,
+                events = Empty,
                 status = Empty,
             );
             let Failure { outcome, mut error } = match self
@@ -293,7 +295,7 @@ impl Http {
             None => {}
         }
 
-        let request = self.build(call, attempt).map_err(|e| match e {
+        let request = self.build(call, attempt, span).map_err(|e| match e {
             Setup::Reqwest(e) => failed(e),
             Setup::Other(e) => transport(RequestErrorKind::Setup, Some(e)),
         })?;
@@ -394,7 +396,12 @@ impl Http {
         })
     }
 
-    fn build(&self, call: &Call<'_>, attempt: u32) -> Result<reqwest::RequestBuilder, Setup> {
+    fn build(
+        &self,
+        call: &Call<'_>,
+        attempt: u32,
+        span: &Span,
+    ) -> Result<reqwest::RequestBuilder, Setup> {
         let base = match call.side {
             Side::Capture => &self.hosts.capture,
             Side::Api => &self.hosts.api,
@@ -430,6 +437,7 @@ impl Http {
                 .body(bytes.clone()),
             Body::PerAttempt(make) => {
                 let payload = make(attempt);
+                span.record("events", payload.events);
                 request.headers(payload.headers).body(payload.bytes)
             }
             Body::Once { content_type, body } => {

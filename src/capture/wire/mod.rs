@@ -202,18 +202,20 @@ impl Wire {
         let mut head = self.head.clone();
         Stamp::default().write(millis(now), &mut head);
         head.extend_from_slice(b"\",\"batch\":[");
-        payload(&self.v0, HeaderMap::new(), [&head, &batch.json, b"]}"])
+        let parts = [&head, &batch.json, &b"]}"[..]];
+        payload(&self.v0, batch.len(), HeaderMap::new(), parts)
     }
 }
 
 /// A body of these parts, and what describes it.
-fn payload(packer: &Packer, mut headers: HeaderMap, parts: [&[u8]; 3]) -> Payload {
+fn payload(packer: &Packer, events: usize, mut headers: HeaderMap, parts: [&[u8]; 3]) -> Payload {
     let (bytes, encoding) = packer.pack(parts);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(encoding) = encoding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     Payload {
+        events,
         headers,
         bytes: bytes.into(),
     }

@@ -117,7 +117,8 @@ impl Envelope {
 
         let body = |attempt: u32| {
             let mut list = Vec::with_capacity(batch.json.len());
-            for (place, _) in &lock().pending {
+            let pending = &lock().pending;
+            for (place, _) in pending {
                 if !list.is_empty() {
                     list.push(b',');
                 }
@@ -125,7 +126,7 @@ impl Envelope {
                     event.write(&mut list);
                 }
             }
-            self.payload(attempt, &request_id, [&head, &list, b"]}"])
+            self.payload(attempt, &request_id, pending.len(), [&head, &list, b"]}"])
         };
         let judge = |answer: &[u8]| {
             let verdicts = http.read_json::<Answer>(OPERATION, answer)?;
@@ -166,7 +167,7 @@ impl Envelope {
         }
     }
 
-    fn payload(&self, attempt: u32, request_id: &str, parts: [&[u8]; 3]) -> Payload {
+    fn payload(&self, attempt: u32, request_id: &str, events: usize, parts: [&[u8]; 3]) -> Payload {
         let mut headers = HeaderMap::new();
         if let Some(bearer) = &self.bearer {
             headers.insert(AUTHORIZATION, bearer.clone());
@@ -181,7 +182,7 @@ impl Envelope {
                 headers.insert(name, value);
             }
         }
-        payload(&self.packer, headers, parts)
+        payload(&self.packer, events, headers, parts)
     }
 }
 
