@@ -4,6 +4,9 @@ use crate::refusal::Refusal;
 use crate::requests::Attempt;
 use axum::Json;
 use axum::extract::{FromRequest, Request};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -74,12 +77,15 @@ impl Capture {
     }
 }
 
+/// A time without an offset is one in UTC, as for PostHog.
 fn instant(text: &str) -> Result<SystemTime, Refusal> {
-    text.parse::<jiff::Timestamp>()
+    let in_utc = |time: DateTime| TimeZone::UTC.to_timestamp(time);
+    text.parse::<Timestamp>()
+        .or_else(|_| text.parse().and_then(in_utc))
         .and_then(SystemTime::try_from)
         .map_err(|problem| {
             Refusal::bad_request(format!(
-                "timestamp {text:?} is no time with an offset, such as 2025-01-02T03:04:05Z: {problem}"
+                "timestamp {text:?} is no time, such as 2025-01-02T03:04:05Z: {problem}"
             ))
         })
 }

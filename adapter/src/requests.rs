@@ -20,10 +20,10 @@ use tracing_subscriber::registry::LookupSpan;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Attempt {
     timestamp_ms: u64,
-    /// `null` where no answer came, or none yet.
-    status_code: Option<u64>,
+    /// 0 where no answer came, or none yet.
+    status_code: u64,
     retry_attempt: u64,
-    event_count: Option<u64>,
+    event_count: u64,
     uuid_list: Vec<String>,
 }
 
@@ -118,9 +118,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
         span.extensions_mut().insert(Place(attempts.len()));
         attempts.push(Attempt {
             timestamp_ms: now.map_or(0, |since| since.as_millis() as u64),
-            status_code: None,
+            status_code: 0,
             retry_attempt: number.saturating_sub(1),
-            event_count: None,
+            event_count: 0,
             uuid_list: Vec::new(),
         });
     }
@@ -128,13 +128,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         values.record(&mut fields);
-        let (Some(status), Some(span)) = (fields.status, context.span(id)) else {
+        let Some(span) = context.span(id) else {
             return;
         };
         if let Some(Place(place)) = span.extensions().get()
             && let Some(attempt) = lock(&self.0.attempts).get_mut(*place)
         {
-            attempt.status_code = Some(status);
+            attempt.status_code = fields.status.unwrap_or(attempt.status_code);
+            attempt.event_count = fields.events.unwrap_or(attempt.event_count);
         }
     }
 
@@ -151,6 +152,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
 #[derive(Default)]
 struct Fields {
     attempt: Option<u64>,
+    events: Option<u64>,
     status: Option<u64>,
     error: Option<String>,
 }
@@ -159,6 +161,7 @@ impl Visit for Fields {
     fn record_u64(&mut self, field: &Field, value: u64) {
         match field.name() {
             "attempt" => self.attempt = Some(value),
+            "events" => self.events = Some(value),
             "status" => self.status = Some(value),
             _ => {}
         }

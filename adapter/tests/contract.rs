@@ -466,12 +466,13 @@ async fn the_state_tells_what_is_known() {
             })
         );
         case.capture("test_event").await;
+        case.capture("test_event").await;
         case.flush().await;
 
         let state = case.state().await;
         assert_eq!(state["pending_events"], 0);
-        assert_eq!(state["total_events_captured"], 1);
-        assert_eq!(state["total_events_sent"], 1);
+        assert_eq!(state["total_events_captured"], 2);
+        assert_eq!(state["total_events_sent"], 2);
         assert_eq!(state["total_retries"], 2);
         let error = state["last_error"].as_str().unwrap();
         assert!(error.contains("broke off"), "the last one: {error}");
@@ -480,12 +481,27 @@ async fn the_state_tells_what_is_known() {
             .iter()
             .map(|r| json!([r["status_code"], r["retry_attempt"]]))
             .collect();
-        assert_eq!(seen, [json!([503, 0]), json!([null, 1]), json!([200, 2])]);
+        assert_eq!(seen, [json!([503, 0]), json!([0, 1]), json!([200, 2])]);
         for request in requests {
             assert!(request["timestamp_ms"].as_u64().unwrap() > 1_700_000_000_000);
-            assert_eq!(request["event_count"], json!(null));
+            assert_eq!(request["event_count"], 2);
             assert_eq!(request["uuid_list"], json!([]));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_without_an_offset_is_one_in_utc() {
+    for (given, utc) in [
+        ("2025-01-02T03:04:05", "2025-01-02T03:04:05.000Z"),
+        ("2025-01-02 03:04:05.25", "2025-01-02T03:04:05.250Z"),
+        ("2025-01-02T08:34:05+05:30", "2025-01-02T03:04:05.000Z"),
+    ] {
+        let case = Case::new(Protocol::V0).await;
+        case.init(json!({})).await;
+        case.capture_with(json!({"timestamp": given})).await;
+        case.flush().await;
+        assert_eq!(case.event()["timestamp"], utc, "{given}");
     }
 }
 
@@ -564,9 +580,9 @@ async fn bad_input_is_named() {
         ),
         (
             "/capture",
-            event(json!({"timestamp": "2025-01-02T03:04:05"})),
+            event(json!({"timestamp": "2025-02-30T03:04:05"})),
             400,
-            "offset",
+            "timestamp \"2025-02-30T03:04:05\"",
         ),
         (
             "/capture",
