@@ -224,12 +224,21 @@ impl Record {
                 (_, _, Some(n)) => self.f64(key, n),
                 _ => self.display(key, n),
             },
-            nested if deeper_than(nested, MAX_DEPTH) => self.str(key, TOO_DEEP),
-            // A tree of this depth, with string keys, always has its text.
-            nested => match serde_json::to_vec(nested) {
-                Ok(text) => self.put(key, Tag::Json, &text),
-                Err(_) => self.null(key),
-            },
+            nested => {
+                let mut endless = false;
+                if deeper_than(nested, MAX_DEPTH, &mut endless) {
+                    return self.str(key, TOO_DEEP);
+                }
+                let text = match endless {
+                    false => serde_json::to_vec(nested),
+                    true => serde_json::to_vec(&without_endless(nested.clone())),
+                };
+                // A tree of this depth, with string keys, always has its text.
+                match text {
+                    Ok(text) => self.put(key, Tag::Json, &text),
+                    Err(_) => self.null(key),
+                }
+            }
         }
     }
 
@@ -299,15 +308,34 @@ fn clip(key: &str) -> &str {
     &key[..end.unwrap_or(0)]
 }
 
-fn deeper_than(value: &Value, levels: usize) -> bool {
-    let Some(below) = levels.checked_sub(1) else {
-        return !matches!(value, Value::Array(a) if a.is_empty())
-            && matches!(value, Value::Array(_) | Value::Object(_));
-    };
-    match value {
-        Value::Array(items) => items.iter().any(|v| deeper_than(v, below)),
-        Value::Object(fields) => fields.values().any(|v| deeper_than(v, below)),
+/// Whether it is nested more deeply. Where not, also whether a number in it is too large for PostHog to read:
+/// with its feature `arbitrary_precision`, which any crate of a build can turn on, `serde_json` holds such.
+fn deeper_than(value: &Value, levels: usize, endless: &mut bool) -> bool {
+    match (value, levels.checked_sub(1)) {
+        (Value::Number(n), _) => {
+            *endless |= n.as_f64().is_none();
+            false
+        }
+        (Value::Array(items), None) => !items.is_empty(),
+        (Value::Object(_), None) => true,
+        (Value::Array(items), Some(below)) => items.iter().any(|v| deeper_than(v, below, endless)),
+        (Value::Object(fields), Some(below)) => {
+            fields.values().any(|v| deeper_than(v, below, endless))
+        }
         _ => false,
+    }
+}
+
+/// The value with texts for such numbers.
+fn without_endless(value: Value) -> Value {
+    match value {
+        Value::Number(n) if n.as_f64().is_none() => n.to_string().into(),
+        Value::Array(items) => items.into_iter().map(without_endless).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (key, without_endless(value)))
+            .collect(),
+        other => other,
     }
 }
 
@@ -331,8 +359,23 @@ mod tests {
     #[test]
     fn deep_values_are_found_without_recursing_into_them() {
         let nest = |n| (0..n).fold(Value::Bool(true), |v, _| Value::Array(vec![v]));
-        assert!(!deeper_than(&nest(MAX_DEPTH), MAX_DEPTH));
-        assert!(deeper_than(&nest(MAX_DEPTH + 1), MAX_DEPTH));
-        assert!(deeper_than(&nest(5_000), MAX_DEPTH));
+        let deep = |levels| deeper_than(&nest(levels), MAX_DEPTH, &mut false);
+        assert!(!deep(MAX_DEPTH));
+        assert!(deep(MAX_DEPTH + 1));
+        assert!(deep(5_000));
+    }
+
+    /// Sees something only by `cargo test --lib --features serde_json/arbitrary_precision`.
+    #[test]
+    fn nested_numbers_that_posthog_cannot_read_are_text() {
+        let text = r#"{"a":[1e400,1.5,[-1E+999]],"b":12345678901234567890123}"#;
+        let Ok(value) = serde_json::from_str::<Value>(text) else {
+            return;
+        };
+        let mut r = Record::over(Vec::new(), 999);
+        r.value(Key::Named(Slot::Property, "p"), &value);
+        let field = fields(r.bytes()).next().unwrap();
+        let want = r#"{"a":["1e+400",1.5,["-1e+999"]],"b":12345678901234567890123}"#;
+        assert_eq!(field.value, Val::Json(want));
     }
 }
