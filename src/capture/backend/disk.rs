@@ -145,8 +145,13 @@ impl EventCaptureBackend {
         batch: Batch,
         error: &PostHogError,
     ) -> Result<(), Batch> {
-        let (events, was) = (batch.len() as u64, batch.home);
+        let (events, was, file) = (batch.len() as u64, batch.home, batch.file);
         self.move_to_disk(batch, Durability::Synced)?;
+        if was != Home::Memory
+            && let (Some(disk), Some(file)) = (&mut self.parts.disk, file)
+        {
+            disk.put_off(file);
+        }
         self.failed_at = Some(Instant::now());
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.failed = true;

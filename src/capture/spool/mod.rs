@@ -22,7 +22,8 @@ use std::time::Duration;
 /// ```
 ///
 /// Each file is one batch as JSON lines, one event per line as it is sent, so that `cat` and `jq` read
-/// it; they are delivered in the order in which they were written. It is private to the user (on Unix: 0700
+/// it; they are delivered in the order in which they were written, except that the others go before one that
+/// failed. It is private to the user (on Unix: 0700
 /// and 0600) and holds no key. Files of one host and project are never sent to another. Lines that cannot be
 /// read are set aside in `<directory>/<project>/damaged/`, and cost no other. A file that the system cannot
 /// read now waits until it can, and holds up no other.

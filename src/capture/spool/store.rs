@@ -28,7 +28,6 @@ use owners::Owner;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,6 +63,8 @@ pub(crate) struct Store {
     bytes: u64,
     seq: u64,
     last_created: u64,
+    /// The file that failed last: those after it go first.
+    put_off: Option<FileId>,
     /// Set while the disk is left alone.
     retry_at: Option<Instant>,
     full: bool,
@@ -96,6 +97,7 @@ impl Store {
             bytes: 0,
             seq: 0,
             last_created: 0,
+            put_off: None,
             retry_at: None,
             full: false,
             next_look: None,
@@ -208,12 +210,12 @@ impl Store {
         self.publish();
     }
 
-    /// The oldest file that waits and can be read.
+    /// The oldest file that waits and can be read; after one that failed, the next oldest.
     pub(crate) fn next(&mut self) -> Option<Batch> {
         self.expire();
         let mut unreadable = 0;
-        let mut next = self.oldest_waiting();
-        while let Some(id) = next {
+        for _ in 0..self.waiting {
+            let id = self.next_waiting()?;
             match self.read(id) {
                 Ok(Some(batch)) => {
                     self.said_unreadable = false;
@@ -223,15 +225,20 @@ impl Store {
                 Err(error) => {
                     // It waits on. Others may be better off, or it is the same with all.
                     self.cannot_read(&error);
+                    self.put_off(id);
                     unreadable += 1;
                     if unreadable == UNREADABLE {
                         return None;
                     }
                 }
             }
-            next = self.waiting_from(Bound::Excluded(id));
         }
         None
+    }
+
+    /// That file failed: before its next turn all others have theirs.
+    pub(crate) fn put_off(&mut self, id: FileId) {
+        self.put_off = Some(id);
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

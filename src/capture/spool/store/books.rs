@@ -60,6 +60,7 @@ impl Store {
         self.bytes -= entry.bytes;
         self.waiting -= usize::from(entry.state == Use::Waiting);
         self.full = false;
+        self.put_off = self.put_off.filter(|failed| *failed != id);
         if let Some(owner) = self.owners.get_mut(&id.owner) {
             owner.files -= 1;
             if owner.files == 0 && self.own != Some(id.owner) {
@@ -87,7 +88,13 @@ impl Store {
         self.waiting_from(Bound::Unbounded)
     }
 
-    pub(super) fn waiting_from(&self, start: Bound<FileId>) -> Option<FileId> {
+    /// The one after what failed last, round again from the oldest.
+    pub(super) fn next_waiting(&self) -> Option<FileId> {
+        let after = (self.put_off).and_then(|id| self.waiting_from(Bound::Excluded(id)));
+        after.or_else(|| self.oldest_waiting())
+    }
+
+    fn waiting_from(&self, start: Bound<FileId>) -> Option<FileId> {
         let waits = |(_, entry): &(&FileId, &Entry)| entry.state == Use::Waiting;
         let mut files = self.files.range((start, Bound::Unbounded));
         files.find(waits).map(|(id, _)| *id)
