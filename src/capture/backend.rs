@@ -70,6 +70,8 @@ pub struct EventCaptureBackend {
     /// How many events of these two the ledger knows of.
     counted: usize,
     turn: Turn,
+    /// Whether of what failed before it is the disk's turn.
+    disk_is_next: bool,
     pause: Pause,
     /// When a batch last failed and was left to the disk.
     failed_at: Option<Instant>,
@@ -137,6 +139,7 @@ impl EventCaptureBackend {
             kept: VecDeque::new(),
             counted: 0,
             turn: Turn::default(),
+            disk_is_next: false,
             pause: Pause::default(),
             failed_at: None,
             due: 0,

@@ -38,14 +38,25 @@ impl EventCaptureBackend {
         }
     }
 
-    /// What failed before and has waited long enough: from memory, else one at a time from disk.
+    /// What failed before and has waited long enough: from memory and from disk by turns.
     fn next_old(&mut self) -> Option<Batch> {
         if !self.pause.is_over() {
             return None;
         }
-        if let Some(batch) = self.kept.pop_front() {
-            return Some(batch);
+        match std::mem::take(&mut self.disk_is_next) && self.shutdown.is_none() {
+            true => self.next_spooled().or_else(|| self.next_kept()),
+            false => self.next_kept().or_else(|| self.next_spooled()),
         }
+    }
+
+    fn next_kept(&mut self) -> Option<Batch> {
+        let batch = self.kept.pop_front();
+        self.disk_is_next = batch.is_some();
+        batch
+    }
+
+    /// One at a time.
+    fn next_spooled(&mut self) -> Option<Batch> {
         if self.replays() {
             return None;
         }
