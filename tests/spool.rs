@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::spooling::*;
 use support::*;
-use tracing_posthog::testing::{Answer, PostHogServer};
+use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
 use tracing_posthog::{
     CircuitBreaker, CircuitState, DropReason, Fate, RetryPolicy, Spool, SpoolMode, SpoolPolicy,
 };
@@ -198,6 +198,25 @@ fn a_batch_from_disk_that_always_fails_holds_up_no_other() {
         posthog.stats().delivered == 30
     });
     assert_once(&server, 30);
+}
+
+#[test]
+fn a_batch_from_disk_that_always_fails_waits_longer_each_time() {
+    let (server, spool) = (server(), Directory::new());
+    leave_behind(&server, &spool, 10);
+    fail_with(&server, "e0");
+    let posthog = spooling(&server, spool.spool())
+        .requests_in_flight(1)
+        .flush_at(1)
+        .start()
+        .unwrap();
+    for n in 0..30 {
+        events(&posthog, 10 + n, 11 + n);
+        wait_until("delivered", || posthog.stats().delivered == n + 1);
+    }
+    let has_it = |r: &&RecordedRequest| batch(r).iter().any(|e| e["event"] == "e0");
+    let tried = server.requests().iter().filter(has_it).count();
+    assert!(tried < 20, "sent {tried} times");
 }
 
 #[test]

@@ -121,7 +121,10 @@ impl EventCaptureBackend {
         if self.trouble.end() {
             debug!(target: "tracing_posthog::capture", "PostHog takes events again");
         }
-        self.pause = Pause::default();
+        match batch.home == Home::Memory && batch.exhausted.is_none() {
+            true => self.pause.end_once(),
+            false => self.pause = Pause::default(),
+        }
     }
 
     fn too_large(&mut self, batch: Batch, error: &PostHogError) {
