@@ -759,3 +759,57 @@ fn what_is_refused_of_a_rest_from_disk_is_not_sent_again() {
     assert_eq!(server.request_count(), 4);
     assert_eq!(directory.files().len(), 0);
 }
+
+/// What PostHog took of a batch is delivered, also where the rest of it finds no end.
+#[test]
+fn what_was_taken_of_a_batch_that_is_under_way_at_the_end_is_delivered() {
+    for mode in [
+        None,
+        Some(SpoolMode::OnFailure),
+        Some(SpoolMode::WriteAhead),
+    ] {
+        for shuts_down in [true, false] {
+            let (diagnostics, _listening) = Diagnostics::listen();
+            let (server, directory) = (server(), spooling::Directory::new());
+            server.answer_with(|_| {
+                let again = Answer::accept().verdict("b", EventVerdict::Retry("x".into()));
+                Some(again.header("retry-after", "30"))
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let client = client_of(&server).retry(RetryPolicy::default());
+            let builder = patient(capture_with(client).protocol(CaptureProtocol::V1))
+                .flush_at(3)
+                .shutdown_timeout(ms(300));
+            let builder = match mode {
+                None => builder,
+                Some(mode) => builder.spool(directory.spool().mode(mode)),
+            };
+            let handle = builder.spawn_on(runtime.handle()).unwrap();
+            for name in ["a", "b", "c"] {
+                handle.capture(event(name));
+            }
+            runtime.block_on(until("a part is to be sent again", || {
+                !diagnostics.with(&["will retry"]).is_empty()
+            }));
+            let case = format!("{mode:?}, by a shutdown: {shuts_down}");
+            let left = u64::from(mode.is_some());
+            if shuts_down {
+                let report = runtime.block_on(handle.shutdown());
+                let report = (report.delivered, report.dropped, report.spooled);
+                assert_eq!(report, (2, 1 - left, left), "{case}");
+            }
+            drop(runtime);
+            let stats = handle.stats();
+            assert_settled(&stats);
+            let dropped = stats.dropped.by(DropReason::Shutdown);
+            assert_eq!((stats.delivered, dropped), (2, 1 - left), "{case}");
+            assert_eq!(stats.spooled, left, "{case}");
+            let on_disk = directory.events();
+            let on_disk: Vec<_> = on_disk.iter().map(|e| &e["event"]).collect();
+            assert_eq!(on_disk, vec!["b"; left as usize], "{case}");
+        }
+    }
+}

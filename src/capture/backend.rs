@@ -21,7 +21,7 @@ use super::queue::{Queue, Sleep};
 use super::spool::Store;
 #[cfg(feature = "metrics")]
 use super::stats::Stats;
-use super::wire::{Sent, Wire};
+use super::wire::{Progress, Sent, Wire};
 use crate::client::PostHogClient;
 use crate::http::breaker::CircuitState;
 use flushes::{Flush, Shutdown};
@@ -31,8 +31,8 @@ use pause::Pause;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ pub struct EventCaptureBackend {
     parts: Parts,
     in_flight: FuturesUnordered<Sending>,
     /// The batches in flight.
-    flying: Vec<Arc<Batch>>,
+    flying: Vec<Flight>,
     /// Encoded, and waiting for their turn.
     fresh: VecDeque<Batch>,
     /// Failed in all their attempts, or too large for the spool, and waiting to be tried again.
@@ -104,6 +104,12 @@ pub(crate) struct Parts {
     pub(crate) interval: Duration,
     pub(crate) max_in_flight: usize,
     pub(crate) shutdown_timeout: Duration,
+}
+
+/// A batch that is being sent, and how far it has come.
+struct Flight {
+    batch: Arc<Batch>,
+    progress: Arc<Mutex<Progress>>,
 }
 
 type Sending = Pin<Box<dyn Future<Output = (Arc<Batch>, Sent)> + Send>>;
@@ -250,12 +256,17 @@ impl EventCaptureBackend {
 
     fn send(&mut self, batch: Batch) {
         self.parts.counters.batches.fetch_add(1, Relaxed);
-        let batch = Arc::new(batch);
-        self.flying.push(batch.clone());
+        let (batch, progress) = (Arc::new(batch), Arc::<Mutex<Progress>>::default());
+        self.flying.push(Flight {
+            batch: batch.clone(),
+            progress: progress.clone(),
+        });
         let (wire, client) = (self.parts.wire.clone(), self.parts.client.clone());
         let hurry = Some(self.hurry.subscribe());
         self.in_flight.push(Box::pin(async move {
-            let sent = wire.send(&client.inner.http, &batch, hurry).await;
+            let sent = wire
+                .send(&client.inner.http, &batch, &progress, hurry)
+                .await;
             (batch, sent)
         }));
     }

@@ -6,7 +6,6 @@ use crate::capture::hooks::{CaptureError, Fate};
 use crate::capture::queue::Home;
 use crate::capture::spool::Durability;
 use crate::error::PostHogError;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
@@ -225,13 +224,11 @@ impl EventCaptureBackend {
 
     /// Leaves on disk all that is in memory, as far as time and disk allow.
     pub(super) fn leave(&mut self) {
+        let mut rest = self.cancel_sends();
         if self.parts.disk.is_none() {
             return;
         }
         let until = Instant::now() + LEAVING;
-        self.in_flight.clear();
-        let flying = std::mem::take(&mut self.flying);
-        let mut rest: Vec<_> = flying.into_iter().map(Arc::unwrap_or_clone).collect();
         rest.extend(self.kept.drain(..));
         rest.extend(self.fresh.drain(..));
         self.count_waiting();

@@ -116,7 +116,7 @@ impl EventCaptureBackend {
 
     /// Whether something can still become of the events of a flush, without a pause.
     fn is_busy(&self, flush: &Flush) -> bool {
-        let mut sent = self.flying.iter().map(|b| b.seq);
+        let mut sent = self.flying.iter().map(|f| f.batch.seq);
         let mut untried = self
             .kept
             .iter()
@@ -136,7 +136,7 @@ impl EventCaptureBackend {
 
     /// How many events before `until` are in memory, and not settled.
     fn pending(&self, until: u64) -> u64 {
-        let flying = self.flying.iter().map(|batch| &**batch);
+        let flying = self.flying.iter().map(|f| &*f.batch);
         let batches = self.kept.iter().chain(&self.fresh).chain(flying);
         let here = batches.filter(|b| b.seq < until && b.home == Home::Memory);
         let here: usize = here.map(Batch::len).sum();

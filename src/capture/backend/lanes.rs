@@ -80,7 +80,7 @@ impl EventCaptureBackend {
 
     /// Whether a batch from disk is under way.
     fn replays(&self) -> bool {
-        self.flying.iter().any(|batch| batch.home != Home::Memory)
+        self.flying.iter().any(|f| f.batch.home != Home::Memory)
     }
 
     /// Whether something that failed before could go once its pause is over.

@@ -1,7 +1,7 @@
 //! What became of a batch that was sent.
 
-use super::EventCaptureBackend;
 use super::pause::Pause;
+use super::{EventCaptureBackend, Flight};
 use crate::capture::batch::Batch;
 use crate::capture::hooks::{CaptureError, Fate};
 use crate::capture::queue::Home;
@@ -9,15 +9,33 @@ use crate::capture::spool::Durability;
 use crate::capture::stats::DropReason;
 use crate::capture::wire::{Refused, Rest, Sent};
 use crate::error::PostHogError;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 impl EventCaptureBackend {
     pub(super) fn settle(&mut self, batch: Arc<Batch>, sent: Sent) {
-        self.flying.retain(|flying| !Arc::ptr_eq(flying, &batch));
-        let batch = Arc::unwrap_or_clone(batch);
+        self.flying.retain(|f| !Arc::ptr_eq(&f.batch, &batch));
+        self.land(Arc::unwrap_or_clone(batch), sent);
+    }
+
+    /// Cancels what is being sent. What PostHog took of a batch by then is delivered, and the rest of that is as if
+    /// it were to be sent soon. Returns the batches of which nothing is settled.
+    pub(super) fn cancel_sends(&mut self) -> Vec<Batch> {
+        self.in_flight.clear();
+        let mut rest = Vec::new();
+        for Flight { batch, progress } in std::mem::take(&mut self.flying) {
+            let progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            match progress.so_far(&batch) {
+                Some(sent) => self.land(Arc::unwrap_or_clone(batch), sent),
+                None => rest.push(Arc::unwrap_or_clone(batch)),
+            }
+        }
+        rest
+    }
+
+    fn land(&mut self, batch: Batch, sent: Sent) {
         match sent.rest {
             Rest::Failed(error) => self.failed(batch, &error),
             Rest::Nothing => {

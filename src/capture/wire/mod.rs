@@ -4,6 +4,7 @@ mod compress;
 pub(crate) mod v1;
 
 pub use compress::Compression;
+pub(crate) use v1::Progress;
 
 use super::batch::Batch;
 use super::record::millis;
@@ -15,6 +16,7 @@ use crate::http::{Body, Call, Http, Payload, Side, Take};
 use compress::Packer;
 use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 use tokio::sync::watch;
@@ -58,7 +60,7 @@ pub(crate) struct Sent {
 }
 
 /// Events that PostHog refused one by one, for the same reason.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) events: usize,
     pub(crate) reason: DropReason,
@@ -131,11 +133,12 @@ impl Wire {
         }
     }
 
-    /// Sends the batch: attempts, backoff and all.
+    /// Sends the batch: attempts, backoff and all. What is settled before that ends stands in `progress`.
     pub(crate) async fn send(
         &self,
         http: &Http,
         batch: &Batch,
+        progress: &Mutex<Progress>,
         hurry: Option<watch::Receiver<bool>>,
     ) -> Sent {
         let falls_back = self.protocol == CaptureProtocol::Auto;
@@ -144,7 +147,7 @@ impl Wire {
         if v0 {
             return Sent::whole(batch, self.send_v0(http, batch, hurry).await);
         }
-        let sent = self.v1.send(http, batch, hurry.clone()).await;
+        let sent = self.v1.send(http, batch, progress, hurry.clone()).await;
         if !falls_back || !sent.is_without_v1() {
             return sent;
         }

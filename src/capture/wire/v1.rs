@@ -40,11 +40,13 @@ pub(super) struct Envelope {
     ids: Mutex<Ids>,
 }
 
-/// How far a batch has come.
+/// How far a batch has come. Whoever sends it holds it, so that it is known too where the sending finds no end.
 #[derive(Debug, Default)]
-struct Progress {
+pub(crate) struct Progress {
     /// The events that are to be sent, by their place in the batch, with their uuids.
     pending: Vec<(usize, String)>,
+    /// Those that wait for a request of their own.
+    later: Vec<usize>,
     accepted: usize,
     refused: Vec<Refused>,
 }
@@ -71,34 +73,31 @@ impl Envelope {
         &self,
         http: &Http,
         batch: &Batch,
+        progress: &Mutex<Progress>,
         hurry: Option<watch::Receiver<bool>>,
     ) -> Sent {
+        let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
         let events: Vec<Option<Event<'_>>> = batch
             .events()
             .map(|json| serde_json::from_slice(json).ok())
             .collect();
         // PostHog refuses a request in which a uuid comes twice.
-        let (mut seen, mut later) = (HashSet::new(), Vec::new());
-        let mut progress = Progress::default();
+        let mut seen = HashSet::new();
+        let mut start = Progress::default();
         for (place, event) in events.iter().enumerate() {
             match event {
                 Some(event) if seen.insert(&event.uuid) => {
-                    progress.pending.push((place, event.uuid.to_string()));
+                    start.pending.push((place, event.uuid.to_string()));
                 }
-                Some(_) => later.push(place),
+                Some(_) => start.later.push(place),
                 // This crate reads what it wrote, but somebody may have been at the spool's files.
-                None => progress.refuse("unreadable".to_owned()),
+                None => start.refuse("unreadable".to_owned()),
             }
         }
-        if progress.pending.is_empty() {
-            return Sent {
-                accepted: 0,
-                refused: progress.refused,
-                rest: Rest::Nothing,
-            };
+        if start.pending.is_empty() {
+            return start.sent(Rest::Nothing);
         }
-        let progress = Mutex::new(progress);
-        let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+        *lock() = start;
 
         let now = SystemTime::now();
         let request_id = self
@@ -147,24 +146,13 @@ impl Envelope {
                 take: Take::Whole,
             })
             .await;
-        let progress = std::mem::take(&mut *lock());
-        let settled = progress.accepted + progress.refused.iter().map(|r| r.events).sum::<usize>();
-        let rest = match result {
-            Ok(_) if later.is_empty() => Rest::Nothing,
-            Ok(_) => Rest::Later(batch.pick(&later)),
-            Err(error) if settled == 0 => Rest::Failed(explained(error)),
-            Err(error) => {
-                let mut left: Vec<_> = progress.pending.iter().map(|(place, _)| *place).collect();
-                left.extend(later);
-                left.sort_unstable();
-                Rest::PartFailed(batch.pick(&left), explained(error))
-            }
+        let progress = lock();
+        let rest = match (result, progress.rest(batch)) {
+            (Ok(_), rest) => rest.unwrap_or(Rest::Nothing),
+            (Err(error), Some(Rest::Later(left))) => Rest::PartFailed(left, explained(error)),
+            (Err(error), _) => Rest::Failed(explained(error)),
         };
-        Sent {
-            accepted: progress.accepted,
-            refused: progress.refused,
-            rest,
-        }
+        progress.sent(rest)
     }
 
     fn payload(&self, attempt: u32, request_id: &str, events: usize, parts: [&[u8]; 3]) -> Payload {
@@ -209,6 +197,32 @@ impl Sent {
 }
 
 impl Progress {
+    /// What became of some of the batch's events by now; `None` where nothing is settled.
+    pub(crate) fn so_far(&self, batch: &Batch) -> Option<Sent> {
+        self.rest(batch).map(|rest| self.sent(rest))
+    }
+
+    fn rest(&self, batch: &Batch) -> Option<Rest> {
+        if self.accepted == 0 && self.refused.is_empty() {
+            return None;
+        }
+        let mut left: Vec<_> = self.pending.iter().map(|(place, _)| *place).collect();
+        left.extend(&self.later);
+        left.sort_unstable();
+        Some(match left.is_empty() {
+            true => Rest::Nothing,
+            false => Rest::Later(batch.pick(&left)),
+        })
+    }
+
+    fn sent(&self, rest: Rest) -> Sent {
+        Sent {
+            accepted: self.accepted,
+            refused: self.refused.clone(),
+            rest,
+        }
+    }
+
     fn judge(&mut self, answer: &Answer) -> Judgement {
         for (place, uuid) in std::mem::take(&mut self.pending) {
             // Of what the answer does not speak, PostHog has no complaint.
