@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use support::*;
@@ -124,6 +125,45 @@ fn a_flush_does_not_wait_for_the_pause_of_a_posthog_that_fails() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[test]
+fn a_flush_returns_although_a_hook_drops_all_that_keeps_coming() {
+    let server = server();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let posthog = capture_to(&server)
+        .flush_at(1)
+        .flush_timeout(ms(500))
+        .before_send(|_| {
+            for _ in 0..10_000 {
+                std::hint::spin_loop();
+            }
+            None
+        })
+        .start()
+        .unwrap();
+    let done = AtomicBool::new(false);
+    let flushed = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    posthog.capture(event(0));
+                }
+            });
+        }
+        wait_until("events that keep coming", || {
+            posthog.stats().dropped.by(DropReason::QueueFull) > 0
+        });
+        let flushed = runtime.block_on(async { tokio::time::timeout(SLOW, posthog.flush()).await });
+        done.store(true, Relaxed);
+        flushed
+    });
+    assert!(flushed.is_ok());
+    assert_conserved(&posthog.stats());
+    posthog.shutdown_blocking(ms(1));
 }
 
 #[tokio::test]

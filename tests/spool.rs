@@ -245,6 +245,44 @@ fn a_batch_from_disk_that_always_fails_does_not_keep_the_circuit_open() {
 }
 
 #[test]
+fn events_that_keep_coming_do_not_hold_up_answers_while_the_circuit_is_open() {
+    let (server, spool) = (server(), Directory::new());
+    // The first one takes its time; the second one fails meanwhile.
+    server.answer_next(Answer::accept().delay(ms(500)));
+    server.answer_next(Answer::status(503));
+    let client = client_of(&server)
+        .retry(RetryPolicy::none())
+        .circuit_breaker(CircuitBreaker::after_failures(1).cool_down(ms(10)));
+    let posthog = capture_with(client)
+        .batch_events(10)
+        .requests_in_flight(2)
+        .spool(spool.spool().max_bytes(1 << 20))
+        .start()
+        .unwrap();
+    events(&posthog, 0, 10);
+    assert!(server.wait_for_requests(1, LONG));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    events(&posthog, 10, 20);
+                }
+            });
+        }
+        let start = Instant::now();
+        while posthog.stats().delivered == 0 && start.elapsed() < SLOW {
+            std::thread::sleep(ms(1));
+        }
+        done.store(true, Relaxed);
+    });
+    // Of the time when they kept coming.
+    let stats = posthog.stats();
+    assert!(stats.delivered > 0, "{stats}");
+    posthog.shutdown_blocking(ms(100));
+}
+
+#[test]
 fn the_next_process_delivers_what_the_last_one_left() {
     let (server, spool) = (server(), Directory::new());
     fail(&server);

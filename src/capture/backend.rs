@@ -118,7 +118,32 @@ enum Next {
     Order(Option<Control>),
     Settled(Arc<Batch>, Sent),
     Woken,
-    Timer,
+    Rested,
+}
+
+/// How long the actor has nothing to do.
+#[derive(Debug, Clone, Copy)]
+enum Idle {
+    /// There is work.
+    No,
+    Until(Instant),
+    /// Until something happens.
+    Long,
+}
+
+impl Idle {
+    fn until(deadline: Option<Instant>) -> Self {
+        deadline.map_or(Self::Long, Self::Until)
+    }
+
+    async fn over(self) {
+        match self {
+            // The runtime has its turn, and answers come in.
+            Self::No => tokio::task::yield_now().await,
+            Self::Until(deadline) => tokio::time::sleep_until(deadline).await,
+            Self::Long => std::future::pending().await,
+        }
+    }
 }
 
 impl fmt::Debug for EventCaptureBackend {
@@ -173,25 +198,23 @@ impl EventCaptureBackend {
             if self.is_done() {
                 break;
             }
-            let Some(deadline) = self.settle_down() else {
-                continue;
-            };
+            let idle = self.settle_down();
             #[cfg(feature = "metrics")]
-            self.publish(deadline);
-            // In any order: no flood of one kind keeps the others from their turn.
+            self.publish(idle);
+            // In any order: no flood of one kind keeps the others from their turn, and no work either.
             let next = tokio::select! {
                 // A closed channel is always ready.
                 order = self.parts.orders.recv(), if !self.alone => Next::Order(order),
                 Some((batch, sent)) = self.in_flight.next() => Next::Settled(batch, sent),
                 () = self.parts.queue.woken() => Next::Woken,
-                () = sleep_until(deadline) => Next::Timer,
+                () = idle.over() => Next::Rested,
             };
             self.say_losses();
             match next {
                 Next::Order(order) => self.obey(order),
                 Next::Settled(batch, sent) => self.settle(batch, sent),
                 // The loop begins with these.
-                Next::Woken | Next::Timer => {}
+                Next::Woken | Next::Rested => {}
             }
         }
         self.end();
@@ -199,15 +222,15 @@ impl EventCaptureBackend {
 
     /// Before a long sleep always: what is shown meanwhile is to be true.
     #[cfg(feature = "metrics")]
-    fn publish(&mut self, wakes: Option<Instant>) {
+    fn publish(&mut self, idle: Idle) {
         let parts = &self.parts;
         let stats = || Stats {
             circuit: Some(parts.client.circuit_state()),
             ..Stats::read(&parts.queue, &parts.counters)
         };
-        match wakes {
-            Some(_) => self.metrics.now_and_then(stats),
-            None => self.metrics.now(stats()),
+        match idle {
+            Idle::No | Idle::Until(_) => self.metrics.now_and_then(stats),
+            Idle::Long => self.metrics.now(stats()),
         }
     }
 
@@ -271,13 +294,16 @@ impl EventCaptureBackend {
         }));
     }
 
-    /// Says how the actor sleeps, and until when at most. `None`: there is work.
-    fn settle_down(&mut self) -> Option<Option<Instant>> {
+    /// Says how the actor sleeps, and until when at most.
+    fn settle_down(&mut self) -> Idle {
         let full = self.in_flight.len() >= self.parts.max_in_flight;
         let may_send = self.may_send();
         if may_send && !full && !self.has_given_up() && self.is_waiting() {
             // The breaker's time, or a pause, was over a moment after it was looked at for the last time.
-            return None;
+            return Idle::No;
+        }
+        if self.stows() && !self.fresh.is_empty() {
+            return Idle::No;
         }
         let mut wake = None;
         if may_send && self.writes_when_due() {
@@ -295,7 +321,9 @@ impl EventCaptureBackend {
                 Sleep::Timer
             }
         };
-        self.parts.queue.sleep(self.due, sleep)?;
+        if self.parts.queue.sleep(self.due, sleep).is_none() {
+            return Idle::No;
+        }
         let mut at_latest = |at: Instant| wake = Some(wake.map_or(at, |w| w.min(at)));
         if !may_send && self.in_flight.is_empty() {
             let wait = self.parts.client.breaker_wait().unwrap_or_default();
@@ -316,7 +344,7 @@ impl EventCaptureBackend {
         if let Some(shutdown) = &self.shutdown {
             at_latest(shutdown.deadline);
         }
-        Some(wake)
+        Idle::until(wake)
     }
 
     /// Whether a batch could go now.
@@ -335,12 +363,5 @@ impl EventCaptureBackend {
             self.due = self.due.max(self.parts.queue.next_seq());
         }
         self.tick = waiting.then(|| now + self.parts.interval);
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

@@ -63,7 +63,11 @@ impl EventCaptureBackend {
     /// Brings to disk what is due and cannot be sent: all of it while the circuit is open; in write-ahead
     /// also what waits for a free request, which stays in memory while there is room.
     pub(super) fn stow(&mut self) {
-        while self.stows() {
+        for _ in 0..self.parts.max_in_flight {
+            // No more at a time: callers may fill the queue faster, and answers are to have their turn.
+            if !self.stows() {
+                break;
+            }
             if self.fresh.is_empty() && self.encode_next_chunk().is_none() {
                 return;
             }

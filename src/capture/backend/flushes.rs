@@ -174,7 +174,7 @@ impl EventCaptureBackend {
         let left = self.parts.queue.abandon();
         self.say_losses();
         #[cfg(feature = "metrics")]
-        self.publish(None);
+        self.publish(super::Idle::Long);
         if left > 0 {
             warn!(
                 target: "tracing_posthog::capture",
@@ -221,7 +221,7 @@ impl Drop for EventCaptureBackend {
         }
         self.parts.queue.abandon();
         #[cfg(feature = "metrics")]
-        self.publish(None);
+        self.publish(super::Idle::Long);
     }
 }
 

@@ -30,12 +30,14 @@ impl EventCaptureBackend {
     }
 
     fn next_fresh(&mut self) -> Option<Batch> {
-        loop {
-            if let Some(batch) = self.fresh.pop_front() {
-                return Some(batch);
+        // Hooks may drop all of a chunk, and callers may fill the next one meanwhile.
+        for _ in 0..self.parts.max_in_flight {
+            if !self.fresh.is_empty() {
+                break;
             }
             self.encode_next_chunk()?;
         }
+        self.fresh.pop_front()
     }
 
     /// What failed before and has waited long enough: from memory and from disk by turns.
