@@ -1,6 +1,8 @@
 //! Directories and files as the spool makes them: private, whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+#[cfg(unix)]
+use std::fs::File;
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -18,7 +20,18 @@ pub(super) fn write_file(
     bytes: &[u8],
     durability: Durability,
 ) -> io::Result<()> {
-    let temporary = directory.join(format!(".{name}.tmp"));
+    place_file(directory, name, bytes, durability, sync_directory)
+}
+
+/// The same, with the way in which the directory is synced.
+pub(super) fn place_file(
+    directory: &Path,
+    name: &str,
+    bytes: &[u8],
+    durability: Durability,
+    sync_directory: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let (temporary, path) = (directory.join(format!(".{name}.tmp")), directory.join(name));
     let write = || {
         let mut file = private_file()
             .create(true)
@@ -28,16 +41,38 @@ pub(super) fn write_file(
         if durability == Durability::Synced {
             file.sync_all()?;
         }
-        fs::rename(&temporary, directory.join(name))?;
-        #[cfg(unix)]
-        if durability == Durability::Synced {
-            File::open(directory)?.sync_all()?;
-        }
-        Ok(())
+        fs::rename(&temporary, &path)
     };
     write().inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
-    })
+    })?;
+    if durability == Durability::Synced
+        && let Err(error) = sync_directory(directory)
+        && !is_unsupported(&error)
+    {
+        // Whoever hears of a failure keeps the events elsewhere: the file is not to be found as well.
+        let _ = fs::remove_file(&path);
+        return Err(error);
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere directories cannot be opened.
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether the file system does not sync directories at all. It says so in several ways.
+fn is_unsupported(error: &io::Error) -> bool {
+    const EBADF: i32 = 9;
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    matches!(error.kind(), InvalidInput | Unsupported) || error.raw_os_error() == Some(EBADF)
 }
 
 pub(super) fn private_file() -> OpenOptions {

@@ -1,6 +1,6 @@
 //! What shows only by a clock that the test drives, or on the disk itself.
 
-use super::disk::write_file;
+use super::disk::{place_file, write_file};
 use super::*;
 use std::path::Path;
 
@@ -103,6 +103,29 @@ fn a_write_that_fails_leaves_no_temporary_file() {
         .map(|entry| entry.file_name())
         .collect();
     assert_eq!(left, ["a.jsonl"]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_synced_leaves_no_file_unless_none_can() {
+    let directory = Directory::new("sync");
+    let place = |error: fn() -> io::Error| {
+        let fails = |_: &Path| Err(error());
+        let placed = place_file(&directory.0, "a.jsonl", b"{}\n", Durability::Synced, fails);
+        let left = directory.0.join("a.jsonl").exists();
+        assert_eq!(
+            fs::read_dir(&directory.0).unwrap().count(),
+            usize::from(left)
+        );
+        assert_eq!(left, placed.is_ok());
+        left
+    };
+    // EIO, ENOSPC.
+    assert!(!place(|| io::Error::from_raw_os_error(5)));
+    assert!(!place(|| io::ErrorKind::StorageFull.into()));
+    // EBADF, EINVAL, EOPNOTSUPP.
+    assert!(place(|| io::Error::from_raw_os_error(9)));
+    assert!(place(|| io::ErrorKind::InvalidInput.into()));
+    assert!(place(|| io::ErrorKind::Unsupported.into()));
 }
 
 /// As if somebody tidied the lock away, and nothing had happened in that directory for an hour.
