@@ -283,6 +283,31 @@ fn events_that_keep_coming_do_not_hold_up_answers_while_the_circuit_is_open() {
 }
 
 #[test]
+fn a_short_shutdown_has_written_what_it_can_when_it_returns() {
+    let returns_in_time = || {
+        let (server, spool) = (server(), Directory::new());
+        fail(&server);
+        let posthog = spooling(&server, spool.spool())
+            .requests_in_flight(1)
+            .before_send(|event| {
+                std::thread::sleep(ms(2));
+                Some(event)
+            })
+            .start()
+            .unwrap();
+        events(&posthog, 0, 1_000);
+        let report = posthog.shutdown_blocking(ms(100));
+        let stats = wait_for_end(&posthog);
+        assert!(stats.dropped.by(DropReason::Shutdown) > 0, "{stats}");
+        assert_eq!(stats.spooled + stats.dropped.total(), 1_000, "{stats}");
+        assert_eq!(spool.events().len() as u64, stats.spooled);
+        report.pending == 0
+    };
+    // A machine that stands still for a moment may cost one its answer.
+    assert!((0..5).any(|_| returns_in_time()));
+}
+
+#[test]
 fn the_next_process_delivers_what_the_last_one_left() {
     let (server, spool) = (server(), Directory::new());
     fail(&server);

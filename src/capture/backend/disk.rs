@@ -1,6 +1,7 @@
 //! Between memory and disk. Without a spool nothing here does anything.
 
 use super::EventCaptureBackend;
+use super::flushes::later;
 use crate::capture::batch::Batch;
 use crate::capture::hooks::{CaptureError, Fate};
 use crate::capture::queue::Home;
@@ -10,9 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// How long writing what a shutdown leaves may take. Callers wait 500 ms for the answer, and the network
-/// gives up as much of its own time.
-const LEAVING: Duration = Duration::from_millis(900);
+/// How long writing what is left may take, beside what the network leaves of a shutdown's time. Callers wait
+/// 500 ms for the answer.
+const LEAVING: Duration = Duration::from_millis(300);
 
 impl EventCaptureBackend {
     pub(super) fn open_disk(&mut self) {
@@ -226,13 +227,22 @@ impl EventCaptureBackend {
         }
     }
 
+    /// Until when what is left may be written: as long as the shutdown has time, and a little in any case.
+    fn leaving_ends(&self) -> Instant {
+        let now = Instant::now();
+        match &self.shutdown {
+            Some(shutdown) => later(shutdown.deadline.max(now), shutdown.writing + LEAVING),
+            None => now + 3 * LEAVING,
+        }
+    }
+
     /// Leaves on disk all that is in memory, as far as time and disk allow.
     pub(super) fn leave(&mut self) {
         let mut rest = self.cancel_sends();
         if self.parts.disk.is_none() {
             return;
         }
-        let until = Instant::now() + LEAVING;
+        let until = self.leaving_ends();
         rest.extend(self.kept.drain(..));
         rest.extend(self.fresh.drain(..));
         self.count_waiting();

@@ -23,6 +23,8 @@ pub(super) struct Flush {
 
 pub(super) struct Shutdown {
     pub(super) deadline: Instant,
+    /// How much of its time is for writing what is left then.
+    pub(super) writing: Duration,
     open: u64,
     pub(super) delivered: u64,
     /// Whether a batch failed in all its attempts, and was left to the disk.
@@ -75,12 +77,14 @@ impl EventCaptureBackend {
         let deadline = later(now, timeout - writing);
         let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
             deadline,
+            writing,
             open: line.open,
             delivered: 0,
             failed: false,
             replies: Vec::new(),
         });
         shutdown.deadline = shutdown.deadline.min(deadline);
+        shutdown.writing = shutdown.writing.min(writing);
         shutdown.replies.extend(reply);
         self.due = line.until;
         // What is kept goes once more at once, and from there as patiently as if it were the first time.
@@ -226,7 +230,7 @@ impl Drop for EventCaptureBackend {
 }
 
 /// `Instant + Duration` that does not panic where a timeout is meant to be endless.
-fn later(from: Instant, by: Duration) -> Instant {
+pub(super) fn later(from: Instant, by: Duration) -> Instant {
     from.checked_add(by)
         .unwrap_or_else(|| from + Duration::from_secs(60 * 60 * 24 * 365))
 }
