@@ -3,11 +3,16 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use support::spooling::*;
 use support::*;
-use tracing_posthog::testing::Answer;
-use tracing_posthog::{CaptureHandle, CircuitBreaker, DropReason, Event, SpoolMode};
+use tracing_posthog::testing::{Answer, EventVerdict, PostHogServer};
+use tracing_posthog::{
+    CaptureHandle, CaptureProtocol, CircuitBreaker, DropReason, Event, Fate, SpoolMode,
+};
 
 #[test]
 fn a_damaged_file_in_a_full_spool_is_repaired() {
@@ -229,4 +234,121 @@ fn a_batch_in_memory_that_always_fails_does_not_hold_up_the_disk() {
     assert_conserved(&stats);
     assert_eq!((stats.spooled, stats.dropped.total()), (0, 0), "{stats}");
     posthog.shutdown_blocking(ms(100));
+}
+
+/// Lets one side wait for the other.
+fn gate() -> (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>) {
+    let (opens, waits) = mpsc::channel();
+    (opens, Mutex::new(waits))
+}
+
+/// An actor that found ten events on disk, and could not write there a moment ago: from now on it leaves the disk
+/// alone for a while. What it could not write is still in memory.
+fn after_a_failed_write(
+    server: &PostHogServer,
+    spool: &Directory,
+    protocol: CaptureProtocol,
+) -> CaptureHandle {
+    let ((comes, has_come), (answer, may_answer)) = (gate(), gate());
+    server.answer_with(move |request| {
+        if batch(request)[0]["event"] == "fresh" {
+            comes.send(()).ok()?;
+            let _ = may_answer.lock().unwrap().recv();
+        }
+        Some(Answer::status(503))
+    });
+    let ((is_kept, kept), (go_on, may_go_on)) = (gate(), gate());
+    let client = client_of(server)
+        .retry(quick().attempts(1))
+        .circuit_breaker(CircuitBreaker::off());
+    let posthog = capture_with(client)
+        .protocol(protocol)
+        .requests_in_flight(1)
+        .spool(spool.spool())
+        .on_error(move |error| {
+            // Later failures find nobody who waits for them.
+            if error.fate == Fate::Kept && is_kept.send(()).is_ok() {
+                let _ = may_go_on.lock().unwrap().recv();
+            }
+        })
+        .start()
+        .unwrap();
+    posthog.capture(Event::new("fresh").distinct_id("user_1"));
+    has_come.lock().unwrap().recv_timeout(LONG).unwrap();
+    assert_eq!(posthog.stats().recovered, 10);
+    let (project, aside) = (spool.project(), spool.path.join("aside"));
+    fs::rename(&project, &aside).unwrap();
+    fs::write(&project, "in the way").unwrap();
+    answer.send(()).unwrap();
+    kept.lock().unwrap().recv_timeout(LONG).unwrap();
+    assert_eq!(posthog.stats().spool.write_failures, 1);
+    fs::remove_file(&project).unwrap();
+    fs::rename(&aside, &project).unwrap();
+    fail(server);
+    drop((kept, go_on));
+    posthog
+}
+
+#[test]
+fn events_stay_on_disk_where_their_parts_find_no_place_there() {
+    for protocol in [CaptureProtocol::V0, CaptureProtocol::V1] {
+        let (server, spool) = (server(), Directory::new());
+        leave_behind(&server, &spool, 10);
+        let posthog = after_a_failed_write(&server, &spool, protocol);
+        // All of them at once are too many for one, and the other wants one of them again.
+        let whole = Arc::new(AtomicUsize::new(0));
+        let seen = whole.clone();
+        server.answer_with(move |request| {
+            if batch(request).len() < 10 {
+                return None;
+            }
+            seen.fetch_add(1, SeqCst);
+            Some(match protocol {
+                CaptureProtocol::V0 => Answer::status(413),
+                _ => Answer::accept().verdict("e1", EventVerdict::Retry("x".into())),
+            })
+        });
+        wait_until("they are sent whole again", || {
+            posthog.flush_blocking(ms(100));
+            assert_conserved(&posthog.stats());
+            let stays = spool.events().len() == 10 && posthog.stats().spooled == 10;
+            assert!(stays || whole.load(SeqCst) == 0, "{}", posthog.stats());
+            whole.load(SeqCst) > 1
+        });
+        recover(&server);
+        wait_until("all are delivered", || {
+            posthog.flush_blocking(ms(100));
+            posthog.stats().delivered == 11
+        });
+        let stats = posthog.stats();
+        assert_conserved(&stats);
+        assert_eq!((stats.spooled, stats.dropped.total()), (0, 0), "{stats}");
+        // Some came more than once, each with the uuid that PostHog knows it by.
+        let uuids: HashSet<_> = server.events().into_iter().map(|e| e.uuid).collect();
+        assert_eq!(uuids.len(), 11);
+        assert!(spool.files().is_empty());
+    }
+}
+
+#[test]
+fn a_flush_drops_nothing_that_came_back_to_memory() {
+    let (server, spool) = (server(), Directory::new());
+    leave_behind(&server, &spool, 10);
+    let oldest = spool.files()[0].clone();
+    let text = fs::read_to_string(&oldest).unwrap();
+    // The last line is cut; what is left of the file finds no place on disk.
+    fs::write(&oldest, &text[..text.len() - 20]).unwrap();
+    let posthog = after_a_failed_write(&server, &spool, CaptureProtocol::V0);
+    wait_until("they failed again", || {
+        posthog.flush_blocking(ms(100));
+        let stats = posthog.stats();
+        stats.spooled == 0 && stats.queued == 10
+    });
+    let report = posthog.flush_blocking(LONG);
+    assert_eq!((report.pending, report.dropped), (10, 0), "{report}");
+    recover(&server);
+    let report = posthog.flush_blocking(LONG);
+    assert_eq!((report.delivered, report.dropped), (10, 0), "{report}");
+    let stats = posthog.stats();
+    assert_eq!((stats.delivered, stats.dropped.total()), (10, 1), "{stats}");
 }

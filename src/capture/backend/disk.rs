@@ -5,7 +5,7 @@ use super::flushes::later;
 use crate::capture::batch::Batch;
 use crate::capture::hooks::{CaptureError, Fate};
 use crate::capture::queue::Home;
-use crate::capture::spool::Durability;
+use crate::capture::spool::{Durability, FileId};
 use crate::error::PostHogError;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -151,16 +151,7 @@ impl EventCaptureBackend {
     ) -> Result<(), Batch> {
         let (events, was, file) = (batch.len() as u64, batch.home, batch.file);
         self.move_to_disk(batch, Durability::Synced)?;
-        if was != Home::Memory
-            && let (Some(disk), Some(file)) = (&mut self.parts.disk, file)
-        {
-            disk.put_off(file);
-        }
-        self.failed_at = Some(Instant::now());
-        if let Some(shutdown) = &mut self.shutdown {
-            shutdown.failed = true;
-        }
-        self.pause.lengthen_to(error.retry_after());
+        self.put_off(file.filter(|_| was != Home::Memory), error.retry_after());
         if self.trouble.spooling.is_news() {
             warn!(
                 target: "tracing_posthog::capture",
@@ -180,6 +171,18 @@ impl EventCaptureBackend {
         Ok(())
     }
 
+    /// What failed is left to the disk, and goes again after a pause: a file that was there, after the others.
+    fn put_off(&mut self, file: Option<FileId>, at_least: Duration) {
+        if let (Some(disk), Some(file)) = (&mut self.parts.disk, file) {
+            disk.put_off(file);
+        }
+        self.failed_at = Some(Instant::now());
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.failed = true;
+        }
+        self.pause.lengthen_to(at_least);
+    }
+
     /// Removes the file of a batch that is settled.
     pub(super) fn remove_file(&mut self, batch: &Batch) {
         if let (Some(disk), Some(file)) = (&mut self.parts.disk, batch.file) {
@@ -187,27 +190,30 @@ impl EventCaptureBackend {
         }
     }
 
-    /// Writes files for the parts of a batch in the place of its own. A part that came from disk and finds no
-    /// place there goes on in memory.
+    /// Writes files for the parts of a batch in the place of its own. `None`: the disk takes none now, so a batch that
+    /// came from there stays there as it was, and goes again later.
     pub(super) fn replace_file<const N: usize>(
         &mut self,
         whole: &Batch,
         mut parts: [Batch; N],
-    ) -> Vec<Batch> {
+    ) -> Option<Vec<Batch>> {
         let (Some(disk), Some(of)) = (&mut self.parts.disk, whole.file) else {
-            return parts.into();
+            return Some(parts.into());
         };
         for part in &mut parts {
             part.file = disk.rewrite(part, of).ok();
-            if part.file.is_none() && part.home != Home::Memory {
-                let (events, bytes) = (part.len(), part.json.len());
-                self.parts.queue.unspool(part.home, events, bytes);
-                part.home = Home::Memory;
+        }
+        if whole.home != Home::Memory && parts.iter().any(|part| part.file.is_none()) {
+            for written in parts.iter().filter_map(|part| part.file) {
+                disk.remove(written);
             }
+            disk.release(of);
+            self.put_off(Some(of), Duration::ZERO);
+            return None;
         }
         disk.remove(of);
         self.settle_losses();
-        parts.into()
+        Some(parts.into())
     }
 
     /// Counts what the disk lost to room, age and damage.

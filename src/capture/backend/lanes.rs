@@ -74,7 +74,10 @@ impl EventCaptureBackend {
         {
             // What could be read of a damaged file found no place on disk.
             let (events, bytes) = (batch.len(), batch.json.len());
-            self.parts.queue.unspool(batch.home, events, bytes);
+            let seq = self.parts.queue.unspool(batch.home, events, bytes);
+            if batch.home == Home::Recovered {
+                batch.seq = seq;
+            }
             batch.home = Home::Memory;
         }
         batch

@@ -42,28 +42,33 @@ impl EventCaptureBackend {
                 self.settle_some(&batch, sent.accepted, &sent.refused, batch.json.len());
                 self.remove_file(&batch);
             }
-            Rest::Later(ref left) | Rest::PartFailed(ref left, _) => {
-                let settled = batch.json.len() - left.json.len();
-                self.settle_some(&batch, sent.accepted, &sent.refused, settled);
-                self.go_on(&batch, sent.rest);
+            Rest::Later(left) => {
+                if let Some(left) = self.settle_part(&batch, sent.accepted, &sent.refused, left) {
+                    self.send_soon(left);
+                }
+            }
+            Rest::PartFailed(left, error) => {
+                let left = self.settle_part(&batch, sent.accepted, &sent.refused, left);
+                for left in left.into_iter().flatten() {
+                    self.failed(left, &error);
+                }
             }
         }
     }
 
-    /// Some of a batch's events are settled; these are not.
-    fn go_on(&mut self, whole: &Batch, rest: Rest) {
-        match rest {
-            Rest::Later(left) => {
-                let left = self.replace_file(whole, [left]);
-                self.send_soon(left);
-            }
-            Rest::PartFailed(left, error) => {
-                for left in self.replace_file(whole, [left]) {
-                    self.failed(left, &error);
-                }
-            }
-            Rest::Nothing | Rest::Failed(_) => {}
-        }
+    /// Settles a batch but for these events. `None`: all of it stays on disk and goes again, for PostHog knows its
+    /// events by their uuid.
+    fn settle_part(
+        &mut self,
+        whole: &Batch,
+        accepted: usize,
+        refused: &[Refused],
+        left: Batch,
+    ) -> Option<Vec<Batch>> {
+        let bytes = whole.json.len() - left.json.len();
+        let left = self.replace_file(whole, [left])?;
+        self.settle_some(whole, accepted, refused, bytes);
+        Some(left)
     }
 
     /// Puts parts of a batch first in their line: in memory, or on disk where the batch came from there.
@@ -157,8 +162,9 @@ impl EventCaptureBackend {
                     // The comma between them is gone.
                     self.parts.queue.shrink(1);
                 }
-                let parts = self.replace_file(&batch, [first, second]);
-                self.send_soon(parts);
+                if let Some(parts) = self.replace_file(&batch, [first, second]) {
+                    self.send_soon(parts);
+                }
             }
             None => {
                 if self.trouble.too_large.is_news() {

@@ -78,15 +78,19 @@ impl Queue {
         self.give_room(state);
     }
 
-    /// Takes events of the disk column back into memory, where the disk fails.
-    pub(crate) fn unspool(&self, home: Home, events: usize, bytes: usize) {
+    /// Takes events of the disk column back into memory, where the disk fails. Returns a number for them: those of
+    /// ended processes have none here, and a flush that comes later counts them.
+    pub(crate) fn unspool(&self, home: Home, events: usize, bytes: usize) -> u64 {
         let mut state = self.state();
+        let seq = state.next;
+        state.next += 1;
         *state.on_disk(home) -= events as u64;
         state.held += events;
         state.held_bytes += bytes;
         if self.is_full(&state) {
             self.look_first.store(true, Ordering::Relaxed);
         }
+        seq
     }
 
     /// Counts events that ended processes left on disk.

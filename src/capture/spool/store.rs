@@ -176,9 +176,15 @@ impl Store {
             Some(entry) => entry.first,
             None => Some(batch.seq),
         };
-        let lines = self.lines(batch)?;
+        self.check_rested()?;
         // Without making room: what it stands for goes at once.
-        self.put(batch, &lines, first, of.created, Durability::Written)
+        self.put(
+            batch,
+            &file::write(batch),
+            first,
+            of.created,
+            Durability::Written,
+        )
     }
 
     /// The batch is no longer in memory: its file waits for its turn.
@@ -276,11 +282,17 @@ impl Store {
         Some(self.owners.get(&id.owner)?.path.join(name.to_string()))
     }
 
+    /// Fails while the disk is left alone.
+    fn check_rested(&self) -> io::Result<()> {
+        match self.retry_at {
+            Some(at) if at > Instant::now() => Err(io::ErrorKind::Other.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// What a batch is on disk, where there can be a file of it now.
     fn lines(&mut self, batch: &Batch) -> io::Result<Vec<u8>> {
-        if self.retry_at.is_some_and(|at| at > Instant::now()) {
-            return Err(io::ErrorKind::Other.into());
-        }
+        self.check_rested()?;
         let lines = file::write(batch);
         if on_disk(&lines) > MAX_FILE.min(self.spool.max_bytes) {
             self.too_large(lines.len());
