@@ -177,14 +177,12 @@ impl Store {
             None => Some(batch.seq),
         };
         self.check_rested()?;
-        // Without making room: what it stands for goes at once.
-        self.put(
-            batch,
-            &file::write(batch),
-            first,
-            of.created,
-            Durability::Written,
-        )
+        // What it stands for goes at once: it makes no room, and is to survive what that would have.
+        let durability = match self.spool.mode {
+            SpoolMode::OnFailure => Durability::Synced,
+            SpoolMode::WriteAhead => Durability::Written,
+        };
+        self.put(batch, &file::write(batch), first, of.created, durability)
     }
 
     /// The batch is no longer in memory: its file waits for its turn.

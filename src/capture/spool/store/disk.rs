@@ -57,8 +57,16 @@ pub(super) fn place_file(
     Ok(())
 }
 
+#[cfg(all(test, unix))]
+thread_local! {
+    /// How many files this thread synced, with their directory.
+    pub(super) static SYNCS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    SYNCS.set(SYNCS.get() + 1);
     File::open(path)?.sync_all()
 }
 

@@ -1,5 +1,7 @@
 //! What shows only by a clock that the test drives, or on the disk itself.
 
+#[cfg(unix)]
+use super::disk::SYNCS;
 use super::disk::{place_file, write_file};
 use super::*;
 use std::path::Path;
@@ -87,6 +89,21 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
         let path = store.path(id).unwrap();
         let name = Name::parse(path.file_name().unwrap().to_str().unwrap()).unwrap();
         assert_eq!((id.created, name.created), (created, created));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_parts_of_a_synced_file_are_synced() {
+    use SpoolMode::{OnFailure, WriteAhead};
+    for (mode, syncs) in [(OnFailure, 1), (WriteAhead, 0)] {
+        let directory = Directory::new("parts");
+        let spool = Spool::directory(&directory.0).mode(mode);
+        let mut store = Store::new(spool, "project", Arc::default());
+        let of = store.write(&batch(2), Durability::Written).unwrap();
+        let before = SYNCS.get();
+        store.rewrite(&batch(1), of).unwrap();
+        assert_eq!(SYNCS.get() - before, syncs, "{mode:?}");
     }
 }
 
