@@ -306,10 +306,12 @@ impl EventCaptureBackend {
             return Idle::No;
         }
         let mut wake = None;
-        if may_send && self.writes_when_due() {
-            // Callers do not wake it for that.
+        if full {
+            // Callers do not wake it: what comes from now on waits since now.
             self.tick
                 .get_or_insert_with(|| Instant::now() + self.parts.interval);
+        }
+        if may_send && self.writes_when_due() {
             wake = self.tick;
         }
         let takes = self.stows() || (may_send && !full && !self.has_given_up());

@@ -24,9 +24,12 @@ impl EventCaptureBackend {
             self.turn = Turn::Fresh;
             return Some(batch);
         }
-        let batch = self.next_fresh().or_else(|| self.next_old());
-        self.turn = Turn::Old;
-        batch
+        if let Some(batch) = self.next_fresh() {
+            self.turn = Turn::Old;
+            return Some(batch);
+        }
+        self.turn = Turn::Fresh;
+        self.next_old()
     }
 
     fn next_fresh(&mut self) -> Option<Batch> {
@@ -96,6 +99,7 @@ impl EventCaptureBackend {
 
     pub(super) fn encode_next_chunk(&mut self) -> Option<()> {
         let chunk = self.parts.queue.take(self.due)?;
+        let left_behind = self.parts.queue.front_seq().is_some();
         if self.writes_ahead() {
             // What is left behind waits from now on, however long this takes.
             self.tick
@@ -121,8 +125,8 @@ impl EventCaptureBackend {
             self.write_ahead(&mut batch);
             self.fresh.push_back(batch);
         }
-        // Ahead of its time nothing that waits for the disk is put off.
-        if self.tick.is_some() && !self.writes_ahead() {
+        // Ahead of its time. What is left behind is not put off, nor what waits for the disk.
+        if self.tick.is_some() && !left_behind && !self.writes_ahead() {
             self.tick = Some(Instant::now() + self.parts.interval);
         }
         Some(())
