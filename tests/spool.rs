@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::spooling::*;
 use support::*;
-use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
+use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CircuitBreaker, CircuitState, DropReason, Fate, RetryPolicy, Spool, SpoolMode, SpoolPolicy,
+    CircuitBreaker, DropReason, Fate, RetryPolicy, Spool, SpoolMode, SpoolPolicy,
 };
 
 /// Every event came exactly once, and says the same in every request that had it.
@@ -168,80 +168,6 @@ fn a_recovering_posthog_gets_one_batch_from_disk_at_a_time() {
     assert_eq!(arrivals.len(), 5);
     let apart = arrivals.windows(2).all(|pair| pair[1] - pair[0] >= ms(29));
     assert!(apart, "{arrivals:?}");
-}
-
-/// Fails every request that has that event.
-fn fail_with(server: &PostHogServer, event: &'static str) {
-    server.answer_with(move |request| {
-        let has_it = batch(request).iter().any(|e| e["event"] == event);
-        has_it.then(|| Answer::status(503))
-    });
-}
-
-#[test]
-fn a_batch_from_disk_that_always_fails_holds_up_no_other() {
-    let (server, spool) = (server(), Directory::new());
-    leave_behind(&server, &spool, 30);
-    fail_with(&server, "e0");
-    let posthog = spooling(&server, spool.spool()).start().unwrap();
-    wait_until("the others are delivered", || {
-        posthog.flush_blocking(ms(100));
-        posthog.stats().delivered == 20
-    });
-    let stats = posthog.stats();
-    assert_conserved(&stats);
-    assert_eq!((stats.spooled, stats.dropped.total()), (10, 0), "{stats}");
-    assert_eq!(spool.events()[0]["event"], "e0");
-    recover(&server);
-    wait_until("it is delivered too", || {
-        posthog.flush_blocking(ms(100));
-        posthog.stats().delivered == 30
-    });
-    assert_once(&server, 30);
-}
-
-#[test]
-fn a_batch_from_disk_that_always_fails_waits_longer_each_time() {
-    let (server, spool) = (server(), Directory::new());
-    leave_behind(&server, &spool, 10);
-    fail_with(&server, "e0");
-    let posthog = spooling(&server, spool.spool())
-        .requests_in_flight(1)
-        .flush_at(1)
-        .start()
-        .unwrap();
-    for n in 0..30 {
-        events(&posthog, 10 + n, 11 + n);
-        wait_until("delivered", || posthog.stats().delivered == n + 1);
-    }
-    let has_it = |r: &&RecordedRequest| batch(r).iter().any(|e| e["event"] == "e0");
-    let tried = server.requests().iter().filter(has_it).count();
-    assert!(tried < 20, "sent {tried} times");
-}
-
-#[test]
-fn a_batch_from_disk_that_always_fails_does_not_keep_the_circuit_open() {
-    let (server, spool) = (server(), Directory::new());
-    leave_behind(&server, &spool, 10);
-    fail_with(&server, "e0");
-    let client = client_of(&server)
-        .retry(RetryPolicy::none())
-        .circuit_breaker(CircuitBreaker::after_failures(1).cool_down(ms(500)));
-    let posthog = capture_with(client)
-        .batch_events(10)
-        .spool(spool.spool())
-        .start()
-        .unwrap();
-    wait_until("it opens", || {
-        posthog.stats().circuit == Some(CircuitState::Open)
-    });
-    events(&posthog, 10, 30);
-    wait_until("what came since is delivered", || {
-        posthog.stats().delivered == 20
-    });
-    let stats = posthog.stats();
-    assert_conserved(&stats);
-    assert_eq!((stats.spooled, stats.dropped.total()), (10, 0), "{stats}");
 }
 
 #[test]

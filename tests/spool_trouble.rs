@@ -210,32 +210,6 @@ fn a_batch_larger_than_the_spool_does_not_keep_others_in_memory_while_requests_a
     posthog.shutdown_blocking(ms(100));
 }
 
-#[test]
-fn a_batch_in_memory_that_always_fails_does_not_hold_up_the_disk() {
-    let (server, spool) = (server(), Directory::new());
-    leave_behind(&server, &spool, 20);
-    fail(&server);
-    // A large batch is too large for the spool.
-    let posthog = spooling(&server, spool.spool().max_bytes(16 * 4096))
-        .requests_in_flight(1)
-        .start()
-        .unwrap();
-    large(&posthog);
-    wait_until("kept", || posthog.stats().batches_kept > 0);
-    server.answer_with(|request| {
-        let is_large = batch(request)[0]["event"] == "large";
-        is_large.then(|| Answer::status(503))
-    });
-    wait_until("the disk has its turn", || {
-        posthog.flush_blocking(ms(100));
-        posthog.stats().delivered == 20
-    });
-    let stats = posthog.stats();
-    assert_conserved(&stats);
-    assert_eq!((stats.spooled, stats.dropped.total()), (0, 0), "{stats}");
-    posthog.shutdown_blocking(ms(100));
-}
-
 /// Lets one side wait for the other.
 fn gate() -> (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>) {
     let (opens, waits) = mpsc::channel();
