@@ -20,7 +20,8 @@ impl Pause {
         self.lengthen_to(Duration::ZERO);
     }
 
-    /// The same, where PostHog asked to be left alone for so long. Only a flush or shutdown cuts that short.
+    /// The same, where PostHog asked to be left alone for so long. A flush, a shutdown, or others that succeed cut
+    /// it short.
     pub(super) fn lengthen_to(&mut self, at_least: Duration) {
         let policy = RetryPolicy::default().first_delay(Duration::from_secs(1));
         let delays = self.delays.get_or_insert_with(|| Box::new(policy.delays()));
