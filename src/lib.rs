@@ -180,6 +180,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod capture;
+mod caught;
 mod client;
 mod config;
 mod error;

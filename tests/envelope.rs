@@ -54,6 +54,36 @@ fn keys(object: &Value) -> Vec<&str> {
 
 // The envelope.
 
+/// Panics again when what it threw is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in Drop")
+    }
+}
+
+#[test]
+fn hooks_that_throw_what_panics_when_dropped_end_nothing() {
+    let server = server();
+    let posthog = capture_to(&server)
+        .before_send(|event| match event.name.as_str() {
+            "drop" => std::panic::panic_any(Bomb),
+            _ => Some(event),
+        })
+        .on_error(|_| std::panic::panic_any(Bomb))
+        .start()
+        .unwrap();
+    for name in ["drop", "keep"] {
+        posthog.capture(Event::new(name));
+        assert_eq!(posthog.flush_blocking(LONG).pending, 0);
+    }
+    assert_eq!(names(&server.events()), ["keep"]);
+    let stats = posthog.stats();
+    assert_eq!(stats.dropped.by(DropReason::BeforeSend), 1);
+    assert_settled(&stats);
+}
+
 #[test]
 fn the_body_has_the_shape_that_posthog_reads() {
     let request = request_of(|b| b);
@@ -402,17 +432,20 @@ fn a_hook_sees_the_event_as_it_will_be_sent() {
 #[test]
 fn a_hook_drops_events_and_a_panic_in_it_drops_them_too() {
     let events = ["keep", "drop", "panic", "keep"].map(Event::new);
+    let second: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = second.clone();
     let (server, stats) = sent(events, |b| {
         b.before_send(|event| match event.name.as_str() {
             "drop" => None,
             "panic" => panic!("on purpose"),
             _ => Some(event),
         })
-        .before_send(|event| {
-            assert_eq!(event.name, "keep", "a dropped event goes to no other hook");
+        .before_send(move |event| {
+            seen.lock().unwrap().push(event.name.clone());
             Some(event)
         })
     });
+    assert_eq!(*second.lock().unwrap(), ["keep", "keep"], "dropped for all");
     assert_eq!(names(&server.events()), ["keep", "keep"]);
     assert_eq!(stats.dropped.by(DropReason::BeforeSend), 2);
     assert_settled(&stats);

@@ -79,6 +79,30 @@ async fn concurrent_flushes_all_return_and_tell_the_truth() {
     assert_settled(&posthog.stats());
 }
 
+/// The actor cannot keep the time itself while a hook keeps it.
+#[tokio::test]
+async fn a_hook_that_takes_its_time_holds_up_no_flush_or_shutdown() {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let server = server();
+    let posthog = capture_to(&server)
+        .flush_timeout(ms(100))
+        .shutdown_timeout(ms(100))
+        .before_send(move |event| {
+            let _ = held.lock().unwrap().recv();
+            Some(event)
+        })
+        .start()
+        .unwrap();
+    posthog.capture(Event::new("e"));
+    let report = tokio::time::timeout(SLOW, posthog.flush()).await.unwrap();
+    assert_eq!(report.pending, 1, "{report}");
+    let report = tokio::time::timeout(SLOW, posthog.shutdown()).await.unwrap();
+    assert_eq!(report.pending, 1, "{report}");
+    drop(hold);
+    wait_for_end(&posthog);
+}
+
 #[test]
 fn a_flush_that_meets_a_delivery_reports_no_loss() {
     let server = server();

@@ -127,6 +127,39 @@ fn what_was_thrown_may_panic_when_it_is_dropped() {
     assert_eq!(event.properties["after"], 2);
 }
 
+/// Has text, and no peace when it is asked for what is behind it.
+#[derive(Debug)]
+struct SourceThrows;
+
+impl fmt::Display for SourceThrows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("declined")
+    }
+}
+
+impl Error for SourceThrows {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+#[test]
+fn a_source_that_throws_costs_the_chain_on_events_and_spans() {
+    let error = &SourceThrows as &dyn Error;
+    let events = captured(|| {
+        let span = info_span!("s", posthog.event = "a span", posthog.distinct_id = "bob", error);
+        span.in_scope(|| info!(posthog.event = "paid", error, after = 1));
+    });
+    let names: Vec<_> = events.iter().map(|e| e.event.as_str()).collect();
+    assert_eq!(names, ["paid", "a span"]);
+    for event in &events {
+        assert_eq!(event.distinct_id, "bob");
+        assert_eq!(event.properties["error"], "declined");
+        assert!(!event.properties.contains_key("error.chain"));
+    }
+    assert_eq!(events[0].properties["after"], 1);
+}
+
 struct GivesUp;
 
 impl fmt::Debug for GivesUp {

@@ -193,7 +193,7 @@ impl CaptureHandle {
         if is_quiet() {
             return Err(TryCaptureError::WithinHook);
         }
-        let at = shared.clock.now();
+        let at = shared.now();
         let mut record = Record::over(take_scratch(), shared.max_event_bytes);
         record.event(event);
         let taken = if record.overflowed() {
@@ -219,7 +219,7 @@ impl CaptureHandle {
         };
         let (reply, answer) = oneshot::channel();
         match shared.ask_flush(shared.flush_timeout, Reply::Future(reply)) {
-            Ok(line) => answer.await.unwrap_or_else(|_| shared.left(line)),
+            Ok(line) => shared.answered(answer, shared.flush_timeout, line).await,
             Err(report) => report,
         }
     }
@@ -246,7 +246,7 @@ impl CaptureHandle {
         };
         let (reply, answer) = oneshot::channel();
         match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply)) {
-            Ok(line) => answer.await.unwrap_or_else(|_| shared.left(line)),
+            Ok(line) => shared.answered(answer, shared.shutdown_timeout, line).await,
             Err(report) => report,
         }
     }

@@ -2,9 +2,9 @@
 
 use super::event::Event;
 use super::stats::DropReason;
+use crate::caught::caught;
 use crate::error::PostHogError;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 type BeforeSend = dyn Fn(Event) -> Option<Event> + Send + Sync;
@@ -54,8 +54,7 @@ impl Hooks {
     /// remove must not be sent because it failed.
     pub(crate) fn before_send(&self, event: Event) -> Result<Event, DropReason> {
         self.before_send.iter().try_fold(event, |event, hook| {
-            catch_unwind(AssertUnwindSafe(|| hook(event)))
-                .ok()
+            caught(|| hook(event))
                 .flatten()
                 .ok_or(DropReason::BeforeSend)
         })
@@ -64,7 +63,7 @@ impl Hooks {
     pub(crate) fn on_error(&self, error: &CaptureError<'_>) {
         for hook in &self.on_error {
             // Its panic is its own affair; the actor goes on.
-            let _ = catch_unwind(AssertUnwindSafe(|| hook(error)));
+            caught(|| hook(error));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The ledger, published through the facade of the `metrics` crate.
 
 use super::stats::{DropReason, Stats};
+use crate::caught::caught;
 use crate::http::breaker::CircuitState;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,13 +39,13 @@ impl Publisher {
     pub(crate) fn now(&mut self, stats: Stats) {
         self.next = Some(Instant::now() + INTERVAL);
         // The recorder is the user's: its panic must not end the actor.
-        let _ = catch_unwind(AssertUnwindSafe(|| match &self.last {
+        caught(|| match &self.last {
             Some(last) => publish(last, &stats),
             None => {
                 describe();
                 publish(&Stats::default(), &stats);
             }
-        }));
+        });
         self.last = Some(stats);
     }
 }

@@ -61,8 +61,10 @@ struct State {
     /// Oldest first; the last one is being filled.
     chunks: VecDeque<Chunk>,
     free: Vec<Chunk>,
-    /// The number of the next event.
+    /// The number of the next event: how many were ever taken.
     next: u64,
+    /// How many never were.
+    refused: u64,
     queued: usize,
     queued_bytes: usize,
     /// Taken by the actor and not settled, those waiting to be tried again included.
@@ -153,6 +155,7 @@ impl Queue {
                 chunks: VecDeque::new(),
                 free: Vec::new(),
                 next: 0,
+                refused: 0,
                 queued: 0,
                 queued_bytes: 0,
                 held: 0,
@@ -264,7 +267,7 @@ impl Queue {
 
     #[cold]
     fn refused(&self, mut state: MutexGuard<'_, State>, reason: DropReason) {
-        state.dropped.add(reason, 1);
+        state.refuse(reason);
         if reason != DropReason::QueueFull || state.overflow != News::None {
             return;
         }

@@ -172,7 +172,7 @@ impl Stats {
     pub(crate) fn read(queue: &Queue, counters: &Counters) -> Self {
         let c = queue.counts();
         Self {
-            captured: c.captured(),
+            captured: c.captured,
             delivered: c.delivered,
             dropped: c.dropped,
             queued: c.queued,

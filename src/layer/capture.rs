@@ -3,14 +3,40 @@
 use super::builder::Extras;
 use super::span::{Encoded, SpanData, SpanSlots, TimedSpan, context_of};
 use super::visit::{Names, Numbers, SpanNumbers, Visitor};
-use super::{MAX_SPAN_BYTES, PostHogLayer, SpanFields, contained, fields};
+use super::{MAX_SPAN_BYTES, PostHogLayer, SpanFields, fields};
 use crate::capture::record::{Key, Record, Slot, merge, millis};
 use crate::capture::sites::{self, Site};
+use crate::caught::caught;
+use std::cell::Cell;
 use tracing::field::Visit;
 use tracing::span::{Attributes, Id};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+thread_local! {
+    static IN_SPANS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Held while the data of spans is looked at. Another layer may have poisoned it; the panic hook that our look
+/// then calls may capture an event within the same span, and a panic there would end the process. Such an
+/// event does without what spans say.
+struct InSpans;
+
+impl InSpans {
+    #[inline]
+    fn enter() -> Option<Self> {
+        let already = IN_SPANS.try_with(|it| it.replace(true)).unwrap_or(false);
+        (!already).then_some(Self)
+    }
+}
+
+impl Drop for InSpans {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = IN_SPANS.try_with(|it| it.set(false));
+    }
+}
 
 impl PostHogLayer {
     /// Writes the event's own fields: by number, where their callsite has one.
@@ -64,11 +90,14 @@ impl PostHogLayer {
 
     /// Adds what the spans from `span` outwards say.
     fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
+        let Some(_in_spans) = InSpans::enter() else {
+            return;
+        };
         // Not `scope`, which would look the first span up again.
         let mut next = Some(span);
         while let Some(span) = next {
             // Each by itself: a span that cannot be read costs what it says, not the event.
-            contained(|| {
+            caught(|| {
                 if let Some(slots) = span.extensions().get::<SpanSlots>()
                     && let Some(data) = slots.get(self.id)
                     && !data.context.is_empty()
@@ -173,8 +202,9 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        contained(|| {
-            if let Some(span) = ctx.span(id)
+        caught(|| {
+            if let Some(_in_spans) = InSpans::enter()
+                && let Some(span) = ctx.span(id)
                 && let Some(slots) = span.extensions_mut().get_mut::<SpanSlots>()
                 && let Some(data) = slots.get_mut(self.id)
                 && let Some(timed) = &mut data.timed
@@ -189,13 +219,16 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        contained(|| {
+        caught(|| {
             let metadata = attributes.metadata();
             let site = sites::of(metadata, fields::meaning);
             let becomes_event = self.becomes_event(metadata, site);
             let fields = self.encode_span(site, becomes_event, |v| attributes.record(v));
             let Some(span) = ctx.span(id) else { return };
             let data = self.span_data(site, becomes_event, fields);
+            let Some(_in_spans) = InSpans::enter() else {
+                return;
+            };
             let mut extensions = span.extensions_mut();
             // Rarely was there one before, of another PostHog layer.
             if let Some(others) = extensions.replace(SpanSlots::new(self.id, data))
@@ -217,7 +250,7 @@ impl PostHogLayer {
     ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        contained(|| {
+        caught(|| {
             let Some(span) = ctx.span(id) else { return };
             let metadata = span.metadata();
             if !self.wants(metadata) {
@@ -226,6 +259,12 @@ impl PostHogLayer {
             let site = sites::of(metadata, fields::meaning);
             let becomes_event = self.becomes_event(metadata, site);
             let newer = self.encode_span(site, becomes_event, |v| values.record(v));
+            if newer.is_empty() {
+                return;
+            }
+            let Some(_in_spans) = InSpans::enter() else {
+                return;
+            };
             let mut extensions = span.extensions_mut();
             let Some(data) = extensions
                 .get_mut::<SpanSlots>()
@@ -258,21 +297,19 @@ impl PostHogLayer {
         let Some(shared) = self.handle.active() else {
             return;
         };
-        contained(|| {
-            shared.record(|record| {
-                self.add_fields(event, record);
-                if self.extras.any() {
-                    self.write_extras(event.metadata(), record);
-                }
-                if let Some(parent) = event.parent() {
-                    self.add_context_of(parent, &ctx, record);
-                } else if !event.is_root()
-                    && let Some(current) = ctx.current_span().id()
-                {
-                    self.add_context_of(current, &ctx, record);
-                }
-                self.add_fallback(record);
-            });
+        shared.record(|record| {
+            self.add_fields(event, record);
+            if self.extras.any() {
+                self.write_extras(event.metadata(), record);
+            }
+            if let Some(parent) = event.parent() {
+                self.add_context_of(parent, &ctx, record);
+            } else if !event.is_root()
+                && let Some(current) = ctx.current_span().id()
+            {
+                self.add_context_of(current, &ctx, record);
+            }
+            self.add_fallback(record);
         });
     }
 
@@ -281,9 +318,12 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        contained(|| {
+        caught(|| {
             let Some(span) = ctx.span(&id) else { return };
             let ours = {
+                let Some(_in_spans) = InSpans::enter() else {
+                    return;
+                };
                 let mut extensions = span.extensions_mut();
                 extensions
                     .get_mut::<SpanSlots>()
@@ -296,7 +336,7 @@ impl PostHogLayer {
                 return;
             };
             let times = timed.times();
-            let ended = shared.clock.now().checked_sub(times.since_end);
+            let ended = shared.now().checked_sub(times.since_end);
             shared.record(|record| {
                 if let Some(site) = site {
                     record.site(site);

@@ -16,7 +16,6 @@ use crate::error::PostHogError;
 use builder::Extras;
 use callsites::{Known, Timed};
 use span::TimedSpan;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tracing::dispatcher::WeakDispatch;
@@ -212,12 +211,6 @@ impl PostHogLayer {
 
 /// A span's fields are kept for its whole life; more than this is not kept.
 const MAX_SPAN_BYTES: usize = 64 << 10;
-
-/// A layer that panics takes the program with it; nothing here should, but other layers can poison what
-/// all layers share.
-fn contained(f: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(f));
-}
 
 impl<S> Layer<S> for PostHogLayer
 where

@@ -4,9 +4,9 @@ use super::builder::SpanFields;
 use super::fields::{is_ours, meaning};
 use crate::capture::record::{Key, Record, Slot, Text};
 use crate::capture::sites::Site;
+use crate::caught::caught;
 use std::error::Error;
 use std::fmt::{self, Debug};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::field::{Field, Visit};
 
 /// Which fields count, and what they are called in the record.
@@ -82,13 +82,9 @@ impl<N: Naming> Visitor<'_, N> {
             return;
         };
         let mut text = Text(self.record);
-        match catch_unwind(AssertUnwindSafe(|| write(&mut text))) {
-            Ok(_) => self.record.close(open),
-            Err(panic) => {
-                self.record.rewind(open);
-                // What was thrown may panic again when it is dropped.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
-            }
+        match caught(|| write(&mut text)) {
+            Some(_) => self.record.close(open),
+            None => self.record.rewind(open),
         }
     }
 }
@@ -158,23 +154,26 @@ impl<N: Naming> Visit for Visitor<'_, N> {
         };
         self.text(key, |text| text.write_fmt(format_args!("{value}")));
         let (slot, name) = meaning(field.name());
-        if slot == Slot::Property && value.source().is_some() {
-            let chain = catch_unwind(AssertUnwindSafe(|| {
-                let mut texts: Vec<serde_json::Value> = Vec::new();
-                let mut link = value.source();
-                while let Some(error) = link
-                    && texts.len() < MAX_CHAIN
-                {
-                    texts.push(error.to_string().into());
-                    link = error.source();
-                }
-                texts
-            }));
-            if let Ok(chain) = chain {
-                let chain = serde_json::Value::Array(chain);
-                self.record
-                    .value(Key::Named(slot, &format!("{name}.chain")), &chain);
+        if slot != Slot::Property {
+            return;
+        }
+        let chain = caught(|| {
+            let mut texts: Vec<serde_json::Value> = Vec::new();
+            let mut link = value.source();
+            while let Some(error) = link
+                && texts.len() < MAX_CHAIN
+            {
+                texts.push(error.to_string().into());
+                link = error.source();
             }
+            texts
+        });
+        if let Some(chain) = chain
+            && !chain.is_empty()
+        {
+            let chain = serde_json::Value::Array(chain);
+            self.record
+                .value(Key::Named(slot, &format!("{name}.chain")), &chain);
         }
     }
 }

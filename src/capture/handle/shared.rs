@@ -6,11 +6,12 @@ use crate::capture::queue::{Queue, Sealed};
 use crate::capture::quiet::{Quiet, is_quiet};
 use crate::capture::record::Record;
 use crate::capture::stats::{DropReason, SpoolStats};
+use crate::caught::caught;
 use crate::client::PostHogClient;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, mpsc as blocking};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 /// What all handles of one actor share with each other, and not with the actor: when the last one goes,
@@ -99,6 +100,26 @@ thread_local! {
 /// A buffer that grew larger than this for one event is not kept.
 const KEEP_SCRATCH: usize = 16 << 10;
 
+/// The actor keeps the time itself; this is for its answer to come through.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Tells a future that the time is over, unless the sender is dropped before. By a thread: the actor may be held up
+/// by a hook or a disk, and which runtime polls the future, with timers or without, is not known. Where there is no
+/// thread to be had, nothing is told.
+fn alarm(after: Duration) -> (blocking::Sender<()>, oneshot::Receiver<()>) {
+    let (waits, gone) = blocking::channel::<()>();
+    let (tell, over) = oneshot::channel();
+    // An error drops the sender of the alarm, which is no alarm.
+    let _ = std::thread::Builder::new()
+        .name("posthog-flush".into())
+        .spawn(move || {
+            if gone.recv_timeout(after) == Err(blocking::RecvTimeoutError::Timeout) {
+                let _ = tell.send(());
+            }
+        });
+    (waits, over)
+}
+
 impl Shared {
     /// Writes one record in this thread's buffer and queues it.
     #[inline]
@@ -120,16 +141,25 @@ impl Shared {
         if let Err(reason) = self.queue.admits() {
             return refused(self, reason);
         }
-        let at = self.clock.now();
         let mut record = Record::over(take_scratch(), self.max_event_bytes);
-        write(&mut record);
-        if record.overflowed() {
-            self.queue.refuse_large();
-        } else {
+        // The clock and the values are the caller's code.
+        let written = caught(|| {
+            let at = self.clock.now();
+            write(&mut record);
+            at
+        });
+        match written {
             // Counted there, either way.
-            let _ = self.queue.push(record.bytes(), at);
+            Some(at) if !record.overflowed() => drop(self.queue.push(record.bytes(), at)),
+            Some(_) => self.queue.refuse_large(),
+            None => self.queue.refuse(DropReason::Invalid),
         }
         give_scratch(record.into_bytes());
+    }
+
+    /// The clock's time; that of the system, where the clock panics.
+    pub(crate) fn now(&self) -> SystemTime {
+        caught(|| self.clock.now()).unwrap_or_else(SystemTime::now)
     }
 
     /// Says once that events come after the end. Not left to the actor, which may be gone.
@@ -183,10 +213,24 @@ impl Shared {
         timeout: Duration,
         line: Sealed,
     ) -> FlushReport {
-        // The actor keeps the time itself; the rest is for its answer to come through.
         answer
-            .recv_timeout(timeout.saturating_add(Duration::from_millis(500)))
+            .recv_timeout(timeout.saturating_add(GRACE))
             .unwrap_or_else(|_| self.left(line))
+    }
+
+    /// The same for a future.
+    pub(super) async fn answered(
+        &self,
+        mut answer: oneshot::Receiver<FlushReport>,
+        timeout: Duration,
+        line: Sealed,
+    ) -> FlushReport {
+        let (_waits, over) = alarm(timeout.saturating_add(GRACE));
+        tokio::select! {
+            biased;
+            report = &mut answer => report.unwrap_or_else(|_| self.left(line)),
+            Ok(()) = over => self.left(line),
+        }
     }
 
     /// What became of the events before the line, where the actor does not say.

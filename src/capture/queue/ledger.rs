@@ -21,6 +21,9 @@ pub(crate) enum Home {
 /// The counts of one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counts {
+    /// Counted as they come, taken or refused; all others as they leave. So the ledger can be out of balance,
+    /// and shows it.
+    pub(crate) captured: u64,
     pub(crate) delivered: u64,
     pub(crate) dropped: Dropped,
     pub(crate) queued: u64,
@@ -31,14 +34,6 @@ pub(crate) struct Counts {
     pub(crate) recovered: u64,
     /// The part of `delivered` that came through this queue.
     pub(crate) delivered_here: u64,
-}
-
-impl Counts {
-    /// Derived, so that the ledger always balances.
-    pub(crate) fn captured(&self) -> u64 {
-        let settled = self.delivered + self.dropped.total();
-        (settled + self.queued + self.in_flight + self.spooled).saturating_sub(self.recovered)
-    }
 }
 
 impl Queue {
@@ -118,7 +113,7 @@ impl Queue {
 
     /// Counts an event that never came into the queue.
     pub(crate) fn refuse(&self, reason: DropReason) {
-        self.state().dropped.add(reason, 1);
+        self.state().refuse(reason);
     }
 
     /// Counts an event that is too large to come into the queue. The actor says so: callers may stand where
@@ -126,7 +121,7 @@ impl Queue {
     #[cold]
     pub(crate) fn refuse_large(&self) {
         let mut state = self.state();
-        state.dropped.add(DropReason::TooLarge, 1);
+        state.refuse(DropReason::TooLarge);
         state.large.begin();
         let new = state.large == News::New;
         drop(state);
@@ -156,6 +151,7 @@ impl Queue {
     pub(crate) fn counts(&self) -> Counts {
         let state = self.state();
         Counts {
+            captured: state.next + state.refused,
             delivered: state.delivered,
             dropped: state.dropped,
             queued: (state.queued + state.kept.min(state.held)) as u64,
@@ -169,6 +165,12 @@ impl Queue {
 }
 
 impl State {
+    /// Counts an event that is not taken.
+    pub(super) fn refuse(&mut self, reason: DropReason) {
+        self.refused += 1;
+        self.dropped.add(reason, 1);
+    }
+
     fn count(&mut self, events: u64, fate: Result<(), DropReason>) {
         match fate {
             Ok(()) => self.delivered += events,
