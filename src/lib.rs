@@ -42,7 +42,7 @@
 //! |---|---|---|
 //! | `posthog.event` | event | the event's name; makes it an analytics event |
 //! | `posthog.event` | span | one event when the span closes, with `duration_ms` |
-//! | `posthog.distinct_id` | event, span | who did it; at most 200 characters |
+//! | `posthog.distinct_id` | event, span | who did it; cut after 200 characters (by capture v1 200 bytes) |
 //! | `posthog.session_id` | event, span | `$session_id` |
 //! | `posthog.group.<type>` | event, span | `$groups.<type>`, as text |
 //! | `posthog.set.<name>`, `posthog.set_once.<name>` | event ¹ | person properties: `$set`, `$set_once` |
@@ -50,7 +50,7 @@
 //! | `posthog.uuid` | event ¹ | its uuid |
 //! | `posthog.process_person_profile` | event, span | `$process_person_profile` |
 //! | `posthog.geoip_disable` | event, span | `$geoip_disable` |
-//! | `posthog.properties` | event, span | text of a JSON object, merged in; plain fields win over it |
+//! | `posthog.properties` | event, span | text of a JSON object, merged in; plain fields beside it, and nearer ones, win over it |
 //! | any other field | event ¹ | a property of that name |
 //! | any other field | span | nothing, unless [`span_fields`](PostHogLayerBuilder::span_fields) lets it through |
 //! | message, level, target, module, file, line | event ¹ | nothing, unless switched on in [`PostHogLayerBuilder`] |

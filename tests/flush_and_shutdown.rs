@@ -97,7 +97,9 @@ async fn a_hook_that_takes_its_time_holds_up_no_flush_or_shutdown() {
     posthog.capture(Event::new("e"));
     let report = tokio::time::timeout(SLOW, posthog.flush()).await.unwrap();
     assert_eq!(report.pending, 1, "{report}");
-    let report = tokio::time::timeout(SLOW, posthog.shutdown()).await.unwrap();
+    let report = tokio::time::timeout(SLOW, posthog.shutdown())
+        .await
+        .unwrap();
     assert_eq!(report.pending, 1, "{report}");
     drop(hold);
     wait_for_end(&posthog);

@@ -189,6 +189,31 @@ fn an_object_of_properties_on_a_span_reaches_the_events_within() {
 }
 
 #[test]
+fn the_nearest_wins_whether_it_stands_in_an_object_or_by_itself() {
+    let options = |o: tracing_posthog::PostHogLayerBuilder| {
+        o.span_fields(tracing_posthog::SpanFields::named(["plan", "seats"]))
+    };
+    let events = captured_with(options, || {
+        info_span!("request", plan = "free", seats = 1).in_scope(|| {
+            info!(
+                posthog.event = "x",
+                posthog.properties = r#"{"plan": "pro"}"#
+            );
+            info_span!("near", posthog.properties = r#"{"plan": "pro"}"#, seats = 2)
+                .in_scope(|| info!(posthog.event = "x"));
+        });
+    });
+    let told: Vec<_> = events
+        .iter()
+        .map(|e| (&e.properties["plan"], &e.properties["seats"]))
+        .collect();
+    assert_eq!(
+        told,
+        [(&"pro".into(), &1.into()), (&"pro".into(), &2.into())]
+    );
+}
+
+#[test]
 fn what_is_recorded_later_reaches_later_events_and_not_earlier_ones() {
     let events = captured(|| {
         let parent = info_span!("parent", posthog.distinct_id = Empty);

@@ -5,8 +5,8 @@ mod layers;
 use layers::{captured, captured_with};
 use serde_json::json;
 use tracing::{info, info_span, warn};
-use tracing_posthog::SpanFields;
 use tracing_posthog::testing::RecordedEvent;
+use tracing_posthog::{PostHogLayerBuilder, SpanFields};
 
 fn emit() {
     info_span!("s", route = "/pay", tenant = 7, card = "4111").in_scope(|| {
@@ -17,6 +17,20 @@ fn emit() {
 fn own(event: &RecordedEvent) -> Vec<&str> {
     let keys = event.properties.keys().map(String::as_str);
     keys.filter(|key| !key.starts_with('$')).collect()
+}
+
+#[test]
+fn fields_of_its_own_beat_what_is_known_of_the_callsite() {
+    let options = |o: PostHogLayerBuilder| o.with_level().with_target().with_busy_idle();
+    let events = captured_with(options, || {
+        info!(posthog.event = "level up", level = 7, target = "boss");
+        info_span!("s", posthog.event = "a span", duration_ms = 5, level = 8);
+    });
+    let p = &events[0].properties;
+    assert_eq!((&p["level"], &p["target"]), (&7.into(), &"boss".into()));
+    let p = &events[1].properties;
+    assert_eq!((&p["level"], &p["duration_ms"]), (&8.into(), &5.into()));
+    assert_eq!(p["target"], "options");
 }
 
 #[test]

@@ -147,7 +147,12 @@ impl Error for SourceThrows {
 fn a_source_that_throws_costs_the_chain_on_events_and_spans() {
     let error = &SourceThrows as &dyn Error;
     let events = captured(|| {
-        let span = info_span!("s", posthog.event = "a span", posthog.distinct_id = "bob", error);
+        let span = info_span!(
+            "s",
+            posthog.event = "a span",
+            posthog.distinct_id = "bob",
+            error
+        );
         span.in_scope(|| info!(posthog.event = "paid", error, after = 1));
     });
     let names: Vec<_> = events.iter().map(|e| e.event.as_str()).collect();
@@ -158,6 +163,33 @@ fn a_source_that_throws_costs_the_chain_on_events_and_spans() {
         assert!(!event.properties.contains_key("error.chain"));
     }
     assert_eq!(events[0].properties["after"], 1);
+}
+
+#[test]
+fn an_error_recorded_again_leaves_no_sources_of_the_one_before() {
+    #[derive(Debug)]
+    struct Said(&'static str, Option<Box<Said>>);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Said {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|source| source as &dyn Error)
+        }
+    }
+
+    let first = Said("failed", Some(Box::new(Said("connection reset", None))));
+    let event = one(|| {
+        let span = info_span!("s", posthog.event = "tried", error = Empty);
+        span.record("error", &first as &dyn Error);
+        span.record("error", &Said("cancelled", None) as &dyn Error);
+    });
+    assert_eq!(event.properties["error"], "cancelled");
+    assert!(!event.properties.contains_key("error.chain"));
 }
 
 struct GivesUp;

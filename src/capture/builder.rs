@@ -266,9 +266,10 @@ impl CaptureBuilder {
         self
     }
 
-    /// Hears of events that could not be delivered: of batches that are kept, left to the disk or dropped,
-    /// and of single events that are dropped after they were taken, also by [`before_send`](Self::before_send).
-    /// What is not taken, such as at a full queue, is in [`stats`](CaptureHandle::stats) only.
+    /// Hears of events that could not be delivered: of batches that failed in all their attempts (kept, or left
+    /// to the disk) and of those left on disk at the end, and of all events that are dropped after they were
+    /// taken, also by [`before_send`](Self::before_send). What is not taken, such as at a full queue, and what
+    /// goes to disk while the breaker is open, is in [`stats`](CaptureHandle::stats) only.
     /// Runs on the actor's thread; what it captures itself is ignored.
     pub fn on_error(mut self, hook: impl Fn(&CaptureError<'_>) + Send + Sync + 'static) -> Self {
         self.enrichment.hooks.on_error.push(Arc::new(hook));
@@ -328,7 +329,7 @@ impl CaptureBuilder {
         Ok(handle)
     }
 
-    /// Starts the actor as a task of your runtime. When that runtime goes away first, what is not
+    /// Starts the actor as a task of your runtime, which needs its drivers (`enable_all`). When that runtime goes away first, what is not
     /// delivered is dropped (left on disk, with a disk spool), and counted. End it with `shutdown().await`:
     /// a blocking call, or a guard's drop, on the only thread of that runtime keeps the actor from running,
     /// and waits in vain. A disk spool reads and writes its files within that task: prefer

@@ -260,26 +260,29 @@ impl Encoder {
                 event.properties.extend(one);
             }
         }
-        // The nearest object comes last, and fields of their own beat any object's.
-        for (segment, text) in r.objects.iter().rev() {
-            match serde_json::from_str(text) {
-                Ok(Value::Object(mut fields)) => {
-                    if about_profiles && *segment > 0 {
-                        fields.remove(PROCESS);
+        // The nearest comes last and wins; in one segment, its fields.
+        for (segment, objects, fields) in r.inwards() {
+            for text in objects {
+                match serde_json::from_str(text) {
+                    Ok(Value::Object(mut fields)) => {
+                        if about_profiles && segment > 0 {
+                            fields.remove(PROCESS);
+                        }
+                        event.properties.extend(fields);
                     }
-                    event.properties.extend(fields);
+                    _ => self.notices.not_an_object(),
                 }
-                _ => self.notices.not_an_object(),
             }
-        }
-        for field in &r.fields {
-            let map = match field.slot {
-                Slot::Group => &mut event.groups,
-                Slot::Set => &mut event.set,
-                Slot::SetOnce => &mut event.set_once,
-                _ => &mut event.properties,
-            };
-            map.insert(field.key.to_owned(), to_value(field.value));
+            for field in fields {
+                let map = match field.slot {
+                    Slot::Property => &mut event.properties,
+                    Slot::Group => &mut event.groups,
+                    Slot::Set => &mut event.set,
+                    Slot::SetOnce => &mut event.set_once,
+                    _ => continue,
+                };
+                map.insert(field.key.to_owned(), to_value(field.value));
+            }
         }
         let mut put = |key: &str, value: Option<Value>| {
             if let Some(value) = value {

@@ -18,7 +18,8 @@ pub struct CaptureError<'a> {
     pub events: u64,
     /// What became of them.
     pub fate: Fate,
-    /// What PostHog answered, or the transport said.
+    /// What PostHog answered, or the transport said. `None` where nothing was sent (a hook, the end, the disk
+    /// dropped them), and where `detail` tells.
     pub error: Option<&'a PostHogError>,
     /// PostHog's word for refusing these events and not others of their request, such as
     /// `event_name_too_long`; by capture v1 only.

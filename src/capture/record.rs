@@ -130,6 +130,9 @@ const HEADER: usize = 8;
 /// nested deeper than 128 levels, and ours stand a few levels deep themselves.
 pub(crate) const MAX_DEPTH: usize = 64;
 
+/// What the name of an error's sources ends in, after the name of the error.
+pub(crate) const CHAIN: &str = ".chain";
+
 /// What stands in place of a value that is nested too deeply.
 pub(crate) const TOO_DEEP: &str = "[nested deeper than 64 levels]";
 

@@ -65,6 +65,7 @@ impl PostHogLayer {
         }
     }
 
+    /// What is known of the callsite. Its own fields of those names come before.
     fn write_extras(&self, metadata: &Metadata<'_>, record: &mut Record) {
         let Extras {
             level,
@@ -300,6 +301,7 @@ impl PostHogLayer {
         shared.record(|record| {
             self.add_fields(event, record);
             if self.extras.any() {
+                record.begin_segment();
                 self.write_extras(event.metadata(), record);
             }
             if let Some(parent) = event.parent() {
@@ -346,6 +348,7 @@ impl PostHogLayer {
                     record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
                 }
                 record.append(&timed.fields);
+                record.begin_segment();
                 let ms = |d: std::time::Duration| d.as_micros() as f64 / 1e3;
                 record.f64(
                     Key::Named(Slot::Property, "duration_ms"),

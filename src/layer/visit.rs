@@ -2,7 +2,7 @@
 
 use super::builder::SpanFields;
 use super::fields::{is_ours, meaning};
-use crate::capture::record::{Key, Record, Slot, Text};
+use crate::capture::record::{CHAIN, Key, Record, Slot, Text};
 use crate::capture::sites::Site;
 use crate::caught::caught;
 use std::error::Error;
@@ -173,7 +173,7 @@ impl<N: Naming> Visit for Visitor<'_, N> {
         {
             let chain = serde_json::Value::Array(chain);
             self.record
-                .value(Key::Named(slot, &format!("{name}.chain")), &chain);
+                .value(Key::Named(slot, &format!("{name}{CHAIN}")), &chain);
         }
     }
 }

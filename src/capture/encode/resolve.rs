@@ -18,6 +18,8 @@ pub(super) struct Resolved<'a> {
     /// Each with its segment.
     pub(super) objects: SmallVec<[(usize, &'a str); 1]>,
     pub(super) fields: SmallVec<[Field<'a>; 24]>,
+    /// Where in `fields` each segment after the first begins.
+    starts: SmallVec<[usize; 4]>,
     /// How many groups come from the nearest segment that has any; they stand before the others.
     near_groups: Nearest<usize>,
 }
@@ -32,6 +34,7 @@ impl<'a> Resolved<'a> {
                 Slot::Break => {
                     segment += 1;
                     first_of_segment = r.fields.len();
+                    r.starts.push(first_of_segment);
                 }
                 // What is said of the plain events around, an event about profiles is not stopped by.
                 Slot::ProcessPersonProfile if segment > 0 && r.is_about_profiles() => {}
@@ -98,12 +101,28 @@ impl<'a> Resolved<'a> {
 
     /// Forgets the groups that only spans further out say.
     pub(super) fn keep_near_groups(&mut self) {
-        let mut near = self.near_groups.get().unwrap_or(0);
-        self.fields.retain(|field| {
-            let keep = field.slot != Slot::Group || near > 0;
-            near -= usize::from(keep && field.slot == Slot::Group);
-            keep
-        });
+        let near = self.near_groups.get().unwrap_or(0);
+        let groups = self.fields.iter_mut().filter(|f| f.slot == Slot::Group);
+        for far in groups.skip(near) {
+            // Says nothing any more.
+            far.slot = Slot::Break;
+        }
+    }
+
+    /// The segments from the outermost inwards: the objects of each, and its fields.
+    pub(super) fn inwards(
+        &self,
+    ) -> impl Iterator<Item = (usize, impl Iterator<Item = &'a str>, &[Field<'a>])> {
+        let mut rest = &self.fields[..];
+        let starts = self.starts.iter().copied().enumerate();
+        let segments = std::iter::once((0, 0)).chain(starts.map(|(n, start)| (n + 1, start)));
+        let segments: SmallVec<[_; 8]> = segments.collect();
+        segments.into_iter().rev().map(move |(segment, start)| {
+            let (nearer, fields) = rest.split_at_checked(start).unwrap_or((rest, &[]));
+            rest = nearer;
+            let objects = self.objects.iter().filter(move |(of, _)| *of == segment);
+            (segment, objects.map(|(_, text)| *text), fields)
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Records being read.
 
-use super::{Field, HEADER, Slot, Tag, Val};
+use super::{CHAIN, Field, HEADER, Slot, Tag, Val};
 use crate::capture::sites::{self, Site};
 
 /// The fields of a record, in order. Bytes that make no field end it.
@@ -67,16 +67,30 @@ pub(crate) fn each<'a>(
 }
 
 /// Merges `newer` into `older`, both fields of one span: one that is recorded again replaces the one
-/// before.
+/// before, and an error the sources of the one before.
 pub(crate) fn merge(older: &[u8], newer: &[u8], site: Option<&'static Site>) -> Vec<u8> {
     let mut merged = Vec::with_capacity(older.len() + newer.len());
+    let same = |one: &Field<'_>, other: &Field<'_>| one.slot == other.slot && one.key == other.key;
     for (field, bytes) in each(older, site) {
-        let replaced = each(newer, site).any(|(n, _)| n.slot == field.slot && n.key == field.key);
+        let error = field
+            .key
+            .strip_suffix(CHAIN)
+            .filter(|_| field.name.is_none());
+        let replaced = each(newer, site).any(|(n, _)| {
+            same(&n, &field) || (n.slot == field.slot && error.is_some_and(|key| n.key == key))
+        });
         if !replaced {
             merged.extend_from_slice(bytes);
         }
     }
-    merged.extend_from_slice(newer);
+    let mut rest = each(newer, site);
+    let mut from = newer;
+    while let Some((field, bytes)) = rest.next() {
+        from = &from[bytes.len().min(from.len())..];
+        if !each(from, site).any(|(later, _)| same(&later, &field)) {
+            merged.extend_from_slice(bytes);
+        }
+    }
     merged
 }
 
@@ -90,6 +104,7 @@ mod tests {
         let (mut older, mut newer) = (Record::over(vec![], 999), Record::over(vec![], 999));
         older.i64(Key::Named(Slot::Property, "a"), 1);
         older.i64(Key::Named(Slot::Set, "a"), 2);
+        newer.i64(Key::Named(Slot::Property, "a"), 5);
         newer.i64(Key::Named(Slot::Property, "a"), 3);
         let merged = merge(older.bytes(), newer.bytes(), None);
         let got: Vec<_> = fields(&merged).map(|f| (f.slot, f.value)).collect();

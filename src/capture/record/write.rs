@@ -200,6 +200,11 @@ impl Record {
         self.bytes.extend_from_slice(encoded);
     }
 
+    /// Lets what follows give way to what is there.
+    pub(crate) fn begin_segment(&mut self) {
+        self.outer_segment(&[], None);
+    }
+
     /// Fields that were encoded before, of a span further out; `site` is what numbers there refer to.
     #[inline]
     pub(crate) fn outer_segment(&mut self, encoded: &[u8], site: Option<&Site>) {
