@@ -178,7 +178,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// How long an event waits at most before its batch goes. Default 5 s.
+    /// How long an event waits for its batch to fill, before that goes as it is; longer while all requests are
+    /// busy. Default 5 s.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
@@ -191,7 +192,7 @@ impl CaptureBuilder {
     }
 
     /// How long a shutdown, and a guard's drop, may take. Default 5 s; with an unreachable PostHog they
-    /// take all of it, so a command-line tool may want less.
+    /// may take all of it, so a command-line tool may want less.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -451,5 +452,53 @@ impl CaptureBuilder {
             shutdown_timeout: self.shutdown_timeout,
         });
         Ok(Some((handle, actor)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_docs() {
+        let client = PostHogClient::builder().project_api_key("phc_test");
+        let b = CaptureBuilder::new(client.build().unwrap());
+        assert_eq!((b.limits.events, b.limits.bytes), (10_000, 32 << 20));
+        assert_eq!((b.limits.flush_at, b.limits.batch_events), (100, 250));
+        assert_eq!(b.limits.batch_bytes, 5 << 20);
+        assert_eq!(b.limits.policy, QueuePolicy::DropNewest);
+        assert_eq!(b.enrichment.max_event_bytes, 900 << 10);
+        assert_eq!(b.in_flight, 4);
+        let seconds = [b.flush_interval, b.flush_timeout, b.shutdown_timeout];
+        assert_eq!(seconds.map(|time| time.as_secs()), [5, 10, 5]);
+        assert_eq!(b.protocol, CaptureProtocol::V0);
+        assert_eq!(b.compression, Compression::Gzip);
+        #[cfg(feature = "spool")]
+        {
+            let spool = crate::capture::spool::Spool::directory("x");
+            assert_eq!(spool.max_bytes, 256 << 20);
+            assert_eq!(spool.max_age.as_secs(), 7 * 24 * 3600);
+        }
+    }
+
+    #[test]
+    fn a_limit_or_interval_of_zero_is_an_error_that_names_it() {
+        type Set = fn(CaptureBuilder) -> CaptureBuilder;
+        let zero: [(&str, Set); 8] = [
+            ("queue_events", |b| b.queue_events(0)),
+            ("queue_bytes", |b| b.queue_bytes(0)),
+            ("batch_events", |b| b.batch_events(0)),
+            ("batch_bytes", |b| b.batch_bytes(0)),
+            ("flush_at", |b| b.flush_at(0)),
+            ("event_bytes", |b| b.event_bytes(0)),
+            ("requests_in_flight", |b| b.requests_in_flight(0)),
+            ("flush_interval", |b| b.flush_interval(Duration::ZERO)),
+        ];
+        for (setting, set) in zero {
+            let client = PostHogClient::builder().project_api_key("phc_test");
+            let started = set(CaptureBuilder::new(client.build().unwrap())).start();
+            let error = started.map(drop).unwrap_err().to_string();
+            assert!(error.contains(setting), "{error}");
+        }
     }
 }
