@@ -96,7 +96,7 @@ def main():
     def row(name, count, limit, least=0):
         between = f"at least {least:,}, " if least else ""
         print(f"{name:<24} {count:>8,.0f}   {between}at most {limit:,}")
-        if not least <= count <= limit:
+        if count > limit or (least and count < least):
             off.append(name)
 
     pairs = {(s, w): [f"{s}:{w}:{o}" for o in ("with", "without")] for s in SETUPS for w in UNCONCERNED}

@@ -38,25 +38,19 @@ impl Known {
     }
 }
 
-/// Has its cache lines for itself.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Apart<T>(T);
-
 /// Which open spans may be timed. Entering and leaving a span happens everywhere and often; a look here
 /// tells, for nearly every span, that it is none of ours.
 #[derive(Debug)]
 pub(crate) struct Timed {
-    /// How many there are. Most programs have none, mostly: then nothing else is looked at. Where there are, it
-    /// changes often: apart from what all threads read.
-    open: Apart<AtomicU32>,
+    /// How many there are. Most programs have none, mostly: then nothing else is looked at.
+    open: AtomicU32,
     places: Box<[AtomicU32; PLACES]>,
 }
 
 impl Timed {
     pub(crate) fn new() -> Self {
         Self {
-            open: Apart(AtomicU32::new(0)),
+            open: AtomicU32::new(0),
             places: Box::new([const { AtomicU32::new(0) }; PLACES]),
         }
     }
@@ -68,16 +62,16 @@ impl Timed {
 
     #[inline]
     pub(crate) fn may_contain(&self, id: &Id) -> bool {
-        self.open.0.load(Relaxed) != 0 && self.place(id).load(Relaxed) != 0
+        self.open.load(Relaxed) != 0 && self.place(id).load(Relaxed) != 0
     }
 
     pub(crate) fn add(&self, id: &Id) {
         self.place(id).fetch_add(1, Relaxed);
-        self.open.0.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn remove(&self, id: &Id) {
         self.place(id).fetch_sub(1, Relaxed);
-        self.open.0.fetch_sub(1, Relaxed);
+        self.open.fetch_sub(1, Relaxed);
     }
 }

@@ -22,11 +22,10 @@ use std::time::Duration;
 /// ```
 ///
 /// Each file is one batch as JSON lines, one event per line as it is sent, so that `cat` and `jq` read
-/// it; they are delivered in the order in which they were written, except that the others go before one that
-/// failed. It is private to the user (on Unix: 0700
-/// and 0600) and holds no key. Files of one host and project are never sent to another. Lines that cannot be
-/// read are set aside in `<directory>/<project>/damaged/`, and cost no other. A file that the system cannot
-/// read now waits until it can, and holds up no other.
+/// it; they are delivered in the order in which they were written, except that after one that failed the others
+/// go first. It is private to the user (on Unix: 0700 and 0600) and holds no key. Files of one host and project
+/// are never sent to another. Lines that cannot be read are set aside in `<directory>/<project>/damaged/`, and
+/// cost no other. A file that the system cannot read now waits until it can, and holds up no other.
 ///
 /// Processes may share a directory: each writes to a place of its own, `<directory>/<project>/<process>/`,
 /// under a lock that ends with it, and what ended processes left is taken over and delivered by the others,
