@@ -3,7 +3,7 @@
 use super::backend::{EventCaptureBackend, Parts};
 use super::encode::{Encoder, Enrichment, GeoIp};
 use super::event::Event;
-use super::handle::{CaptureHandle, Clock, Counters, Shared, SystemClock};
+use super::handle::{CaptureHandle, Clock, Counters, Settler, Shared, SystemClock};
 use super::hooks::CaptureError;
 use super::notices::Notices;
 use super::queue::{Limits, Queue, QueuePolicy};
@@ -426,7 +426,7 @@ impl CaptureBuilder {
         let (control, orders) = mpsc::unbounded_channel();
         let handle = CaptureHandle::new(Shared {
             queue: queue.clone(),
-            control,
+            settler: Settler::Actor(control),
             counters: counters.clone(),
             opted_out: AtomicBool::new(false),
             client: Some(self.client.clone()),

@@ -2,7 +2,7 @@
 
 mod shared;
 
-pub(crate) use shared::{Control, Counters, Reply, Shared, give_scratch, take_scratch};
+pub(crate) use shared::{Control, Counters, Reply, Settler, Shared, give_scratch, take_scratch};
 
 use super::event::Event;
 use super::quiet::is_quiet;

@@ -32,7 +32,7 @@ pub use encode::GeoIp;
 pub use event::Event;
 pub use handle::{CaptureHandle, Clock, FlushReport, PostHogGuard, TryCaptureError};
 #[cfg(feature = "testing")]
-pub(crate) use handle::{Shared, SystemClock};
+pub(crate) use handle::{Settler, Shared, SystemClock};
 pub(crate) use handle::{give_scratch, take_scratch};
 pub use hooks::{CaptureError, Fate};
 pub use queue::QueuePolicy;

@@ -1,22 +1,29 @@
+#[cfg(test)]
+mod tests;
+
 use super::RecordedEvent;
 use crate::capture::batch::encode;
 use crate::capture::encode::{Encoder, Enrichment};
 use crate::capture::notices::Notices;
-use crate::capture::queue::{Limits, Queue, QueuePolicy};
-use crate::capture::{CaptureHandle, Shared, SystemClock};
+use crate::capture::queue::{Limits, Queue, QueuePolicy, Sealed};
+use crate::capture::{CaptureHandle, DropReason, FlushReport, Settler, Shared, SystemClock};
 use crate::layer::PostHogLayer;
 use serde_json::{Map, Value};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Events that were captured, in memory: no actor, no thread, no network.
 ///
 /// They go through the same encoding as those that are sent, so what a test sees is what PostHog would
 /// get, but for what a [`CaptureBuilder`](crate::CaptureBuilder) adds: default properties and hooks. For
-/// these use a [`PostHogServer`](super::PostHogServer). Holds up to 100,000 events that were not looked at;
-/// a flush reports these as pending.
+/// these use a [`PostHogServer`](super::PostHogServer). Holds up to 100,000 events that were neither
+/// looked at nor flushed.
+///
+/// Whoever flushes, shuts down or looks delivers what was captured, at once: code under test that asks
+/// whether its events were delivered is told so. After a shutdown, a dropped
+/// [guard](CaptureHandle::into_guard) included, nothing more is captured, as with PostHog; what was
+/// captured before can still be read.
 ///
 /// ```
 /// use tracing_posthog::Event;
@@ -30,9 +37,35 @@ use tokio::sync::mpsc;
 /// pay(&captured.handle());
 /// assert_eq!(captured.find("invoice paid").unwrap().properties["amount"], 12.5);
 /// ```
+///
+/// ```
+/// # use tracing_posthog::{CaptureHandle, Event};
+/// # use tracing_posthog::testing::CapturedEvents;
+/// async fn job(posthog: &CaptureHandle) -> Result<(), String> {
+///     posthog.capture(Event::new("job done").distinct_id("worker"));
+///     let report = posthog.shutdown().await;
+///     if !report.is_complete() {
+///         return Err(report.to_string());
+///     }
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let captured = CapturedEvents::new();
+/// assert_eq!(job(&captured.handle()).await, Ok(()));
+/// assert!(captured.find("job done").is_some());
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CapturedEvents {
     handle: CaptureHandle,
+    sink: Arc<Sink>,
+}
+
+/// What stands in for the actor and PostHog.
+#[derive(Debug)]
+struct Sink {
     queue: Arc<Queue>,
     kept: Mutex<Kept>,
 }
@@ -41,6 +74,8 @@ pub struct CapturedEvents {
 struct Kept {
     encoder: Encoder,
     events: Vec<RecordedEvent>,
+    /// The first event that could not be read back, and why.
+    unreadable: Option<String>,
 }
 
 const EVENT_BYTES: usize = 900 << 10;
@@ -62,11 +97,25 @@ impl CapturedEvents {
             flush_at: usize::MAX,
             policy: QueuePolicy::DropNewest,
         }));
-        // Nobody listens: there is nothing to flush.
-        let (control, _) = mpsc::unbounded_channel();
-        let handle = CaptureHandle::new(Shared {
+        let encoder = Encoder::new(
+            Enrichment {
+                max_event_bytes: EVENT_BYTES,
+                ..Enrichment::default()
+            },
+            Arc::new(Notices::default()),
+        );
+        let sink = Arc::new(Sink {
             queue: queue.clone(),
-            control,
+            kept: Mutex::new(Kept {
+                encoder,
+                events: Vec::new(),
+                unreadable: None,
+            }),
+        });
+        let settling = sink.clone();
+        let handle = CaptureHandle::new(Shared {
+            queue,
+            settler: Settler::Asker(Box::new(move |line| settling.settle(line))),
             counters: Arc::default(),
             opted_out: AtomicBool::new(false),
             client: None,
@@ -75,21 +124,7 @@ impl CapturedEvents {
             flush_timeout: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
         });
-        let encoder = Encoder::new(
-            Enrichment {
-                max_event_bytes: EVENT_BYTES,
-                ..Enrichment::default()
-            },
-            Arc::new(Notices::default()),
-        );
-        Self {
-            handle,
-            queue,
-            kept: Mutex::new(Kept {
-                encoder,
-                events: Vec::new(),
-            }),
-        }
+        Self { handle, sink }
     }
 
     /// A handle whose events land here.
@@ -104,31 +139,46 @@ impl CapturedEvents {
     }
 
     /// All events so far, in order of capture.
+    ///
+    /// # Panics
+    /// When an event cannot be read back: an error of this crate, and no event that PostHog would take.
     pub fn events(&self) -> Vec<RecordedEvent> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let Kept { encoder, events } = &mut *kept;
-        while let Some(chunk) = self.queue.take(u64::MAX) {
-            let mut dropped = Vec::new();
-            let batches = encode(encoder, &chunk, usize::MAX, |reason| dropped.push(reason));
-            let bytes = batches.iter().map(|b| b.json.len()).sum();
-            self.queue.encoded(chunk, bytes);
-            for reason in dropped {
-                self.queue.settle(1, 0, Err(reason));
-            }
-            for batch in batches {
-                events.extend(recorded(&batch.json));
-                self.queue.settle(batch.len(), batch.json.len(), Ok(()));
-            }
+        self.read().events.clone()
+    }
+
+    /// The first event of that name.
+    ///
+    /// # Panics
+    /// As [`events`](Self::events).
+    pub fn find(&self, name: &str) -> Option<RecordedEvent> {
+        let kept = self.read();
+        kept.events.iter().find(|e| e.event == name).cloned()
+    }
+
+    /// All events so far; they are forgotten here.
+    ///
+    /// # Panics
+    /// As [`events`](Self::events).
+    pub fn take(&self) -> Vec<RecordedEvent> {
+        std::mem::take(&mut self.read().events)
+    }
+
+    #[allow(clippy::panic)] // A test that goes on would pass or fail for the wrong reason.
+    fn read(&self) -> MutexGuard<'_, Kept> {
+        let kept = self.sink.keep(u64::MAX);
+        if let Some(unreadable) = &kept.unreadable {
+            panic!("tracing-posthog cannot read back an event that it wrote: {unreadable}");
         }
-        events.clone()
+        kept
     }
 
     /// For this crate's benchmarks: the JSON of the events so far, joined by commas; they are forgotten.
     #[doc(hidden)]
     pub fn encode(&self) -> Vec<u8> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sink { queue, .. } = &*self.sink;
+        let mut kept = self.sink.kept();
         let mut json = Vec::new();
-        while let Some(chunk) = self.queue.take(u64::MAX) {
+        while let Some(chunk) = queue.take(u64::MAX) {
             let events = chunk.len();
             for batch in encode(&mut kept.encoder, &chunk, usize::MAX, drop) {
                 json = match json.len() {
@@ -136,8 +186,8 @@ impl CapturedEvents {
                     _ => [&json[..], b",", &batch.json].concat(),
                 };
             }
-            self.queue.encoded(chunk, 0);
-            self.queue.settle(events, 0, Ok(()));
+            queue.encoded(chunk, 0);
+            queue.settle(events, 0, Ok(()));
         }
         json
     }
@@ -145,43 +195,79 @@ impl CapturedEvents {
     /// For this crate's benchmarks: takes the events out of the queue and forgets them.
     #[doc(hidden)]
     pub fn forget(&self) {
-        while let Some(chunk) = self.queue.take(u64::MAX) {
+        let Sink { queue, .. } = &*self.sink;
+        while let Some(chunk) = queue.take(u64::MAX) {
             let events = chunk.len();
-            self.queue.encoded(chunk, 0);
-            self.queue.settle(events, 0, Ok(()));
+            queue.encoded(chunk, 0);
+            queue.settle(events, 0, Ok(()));
         }
-    }
-
-    /// The first event of that name.
-    pub fn find(&self, name: &str) -> Option<RecordedEvent> {
-        self.events().into_iter().find(|event| event.event == name)
-    }
-
-    /// All events so far; they are forgotten here.
-    pub fn take(&self) -> Vec<RecordedEvent> {
-        let events = self.events();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.events.clear();
-        events
     }
 }
 
-/// Encoded events, read back.
-fn recorded(json: &[u8]) -> Vec<RecordedEvent> {
-    #[derive(serde::Deserialize)]
-    struct Wire {
-        uuid: String,
-        event: String,
-        distinct_id: String,
-        timestamp: String,
-        properties: Map<String, Value>,
+impl Sink {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let list = [b"[", json, b"]"].concat();
-    // What this crate wrote, it reads.
-    let events: Vec<Wire> = serde_json::from_slice(&list).unwrap_or_default();
-    events
-        .into_iter()
-        .map(|e| RecordedEvent {
+
+    /// Keeps what was captured before `until`, and settles it.
+    fn keep(&self, until: u64) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept();
+        while self.queue.front_seq().is_some_and(|seq| seq < until)
+            && let Some(chunk) = self.queue.take(until)
+        {
+            let mut dropped = Vec::new();
+            let batches = encode(&mut kept.encoder, &chunk, usize::MAX, |reason| {
+                dropped.push(reason);
+            });
+            let bytes = batches.iter().map(|b| b.json.len()).sum();
+            self.queue.encoded(chunk, bytes);
+            for batch in batches {
+                let readable = batch.events().filter(|json| kept.add(json)).count();
+                self.queue.settle(readable, batch.json.len(), Ok(()));
+                dropped.extend((readable..batch.len()).map(|_| DropReason::Invalid));
+            }
+            for reason in dropped {
+                self.queue.settle(1, 0, Err(reason));
+            }
+        }
+        kept
+    }
+
+    /// What a flush or a shutdown reports of the events before its line.
+    fn settle(&self, line: Sealed) -> FlushReport {
+        let _kept = self.keep(line.until);
+        // What others looked at since it was asked counts too.
+        let delivered = self.queue.counts().delivered_here - line.delivered;
+        let delivered = delivered.min(line.open);
+        FlushReport {
+            delivered,
+            dropped: line.open - delivered,
+            ..FlushReport::default()
+        }
+    }
+}
+
+impl Kept {
+    /// Reads an encoded event back. False where it is none.
+    fn add(&mut self, json: &[u8]) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Wire {
+            uuid: String,
+            event: String,
+            distinct_id: String,
+            timestamp: String,
+            properties: Map<String, Value>,
+        }
+        let e: Wire = match serde_json::from_slice(json) {
+            Ok(event) => event,
+            Err(error) => {
+                let text = String::from_utf8_lossy(json);
+                self.unreadable
+                    .get_or_insert_with(|| format!("{error}: {text}"));
+                return false;
+            }
+        };
+        self.events.push(RecordedEvent {
             event: e.event,
             distinct_id: e.distinct_id,
             uuid: Some(e.uuid),
@@ -190,6 +276,7 @@ fn recorded(json: &[u8]) -> Vec<RecordedEvent> {
             api_key: String::new(),
             sent_at: None,
             historical_migration: false,
-        })
-        .collect()
+        });
+        true
+    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 /// the control channel closes.
 pub(crate) struct Shared {
     pub(crate) queue: Arc<Queue>,
-    pub(crate) control: mpsc::UnboundedSender<Control>,
+    pub(crate) settler: Settler,
     pub(crate) counters: Arc<Counters>,
     pub(crate) opted_out: AtomicBool,
     pub(crate) client: Option<PostHogClient>,
@@ -54,6 +54,15 @@ impl SpoolCounters {
             write_failures: self.write_failures.load(Relaxed),
         }
     }
+}
+
+/// Who settles what was captured, when a flush or a shutdown asks for it.
+pub(crate) enum Settler {
+    /// The actor, at the other end.
+    Actor(mpsc::UnboundedSender<Control>),
+    /// Whoever asks, at once: there is no actor.
+    #[cfg_attr(not(feature = "testing"), allow(dead_code))]
+    Asker(Box<dyn Fn(Sealed) -> FlushReport + Send + Sync>),
 }
 
 /// What the actor is asked to do, in a channel of its own: never stuck behind events.
@@ -172,8 +181,13 @@ impl Shared {
         }
     }
 
+    /// Asks the actor, or has the report at once.
     pub(super) fn ask_flush(&self, timeout: Duration, reply: Reply) -> Result<Sealed, FlushReport> {
         let line = self.queue.seal();
+        let control = match &self.settler {
+            Settler::Actor(control) => control,
+            Settler::Asker(settle) => return Err(settle(line)),
+        };
         let pending = FlushReport {
             pending: line.open,
             ..FlushReport::default()
@@ -187,7 +201,7 @@ impl Shared {
             reply,
         };
         // A closed channel: the actor has ended, and nothing is open any more.
-        self.control.send(ask).map_err(|_| self.left(line))?;
+        control.send(ask).map_err(|_| self.left(line))?;
         Ok(line)
     }
 
@@ -198,7 +212,11 @@ impl Shared {
     ) -> Result<Sealed, FlushReport> {
         self.queue.close();
         let line = self.queue.seal();
-        self.control
+        let control = match &self.settler {
+            Settler::Actor(control) => control,
+            Settler::Asker(settle) => return Err(settle(line)),
+        };
+        control
             .send(Control::Shutdown { timeout, reply })
             .map_err(|_| self.left(line))?;
         if is_quiet() {
