@@ -67,8 +67,9 @@ impl Answer {
         Self::new(Kind::Accept)
     }
 
-    /// That status, with a text such as PostHog sends; no event is kept, not
-    /// even with 200.
+    /// That status, with what PostHog sends with it: a text, or by capture v1
+    /// JSON and, where the client should wait, `Retry-After: 1`. No event is
+    /// kept, not even with 200.
     pub fn status(status: u16) -> Self {
         Self::new(Kind::Status(status))
     }
@@ -121,8 +122,8 @@ impl Answer {
         Self::new(Kind::Raw(bytes.into()))
     }
 
-    /// Adds a header. A `Content-Length` or `Content-Type` given here replaces
-    /// the server's own; `Connection: close` also closes.
+    /// Adds a header. It replaces the server's own of that name, such as
+    /// `Content-Type` or `Retry-After`; `Connection: close` also closes.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -229,8 +230,7 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
-    /// Seconds.
-    pub(super) retry_after: Option<u32>,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl Reply {
@@ -240,7 +240,7 @@ impl Reply {
             status,
             content_type: TEXT,
             body,
-            retry_after: None,
+            headers: Vec::new(),
         }
     }
 
@@ -250,11 +250,16 @@ impl Reply {
             status,
             content_type: JSON,
             body,
-            retry_after: None,
+            headers: Vec::new(),
         }
     }
 
-    /// What PostHog says with that status.
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// What PostHog says with that status, by v0.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
             200..=299 => Self::json(status, OK_BODY),
@@ -291,10 +296,10 @@ impl Reply {
             let length = declared.unwrap_or(self.body.len());
             line("content-length", &length.to_string());
         }
-        if let Some(seconds) = self.retry_after
-            && !given("retry-after")
-        {
-            line("retry-after", &seconds.to_string());
+        for (name, value) in &self.headers {
+            if !given(name) {
+                line(name, value);
+            }
         }
         for (name, value) in extra {
             line(name, value);

@@ -6,7 +6,7 @@ mod v1;
 
 use std::io::Read;
 
-use flate2::read::GzDecoder;
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,10 +18,12 @@ const MIB: usize = 1024 * 1024;
 const BATCH_LIMIT: usize = 20 * MIB;
 const SINGLE_LIMIT: usize = 2 * MIB;
 const UNPACKED_LIMIT: usize = 20 * MIB;
+const BODY_LIMIT_V1: usize = 10 * MIB;
 const UNPACKED_LIMIT_V1: usize = 50 * MIB;
 const DISTINCT_ID_CHARS: usize = 200;
 const TOKEN_BYTES: usize = 64;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+const ZLIB_MAGIC: u8 = 0x78;
 
 pub(super) const BODY_TOO_LONG: &str = "Failed to buffer the request body: length limit exceeded";
 const NO_SHAPE_FITS: &str =
@@ -81,28 +83,44 @@ pub(super) fn unpack(
 
 /// v1 goes by the header alone.
 fn unpack_v1(raw: Vec<u8>, encoding: Option<&str>) -> (Vec<u8>, Option<Reply>) {
-    fn all(from: impl Read) -> Option<Vec<u8>> {
+    fn all(from: impl Read) -> Result<Vec<u8>, Reply> {
         let mut unpacked = Vec::new();
         from.take(UNPACKED_LIMIT_V1 as u64 + 1)
             .read_to_end(&mut unpacked)
-            .ok()?;
-        (unpacked.len() <= UNPACKED_LIMIT_V1).then_some(unpacked)
+            .map_err(|_| v1::undecodable())?;
+        if unpacked.len() > UNPACKED_LIMIT_V1 {
+            return Err(v1::too_large());
+        }
+        Ok(unpacked)
+    }
+    if raw.len() > BODY_LIMIT_V1 {
+        return (raw, Some(v1::too_large()));
     }
     let name = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     let unpacked = match name.as_str() {
         "" | "identity" => return (raw, None),
         "gzip" => all(GzDecoder::new(raw.as_slice())),
-        "deflate" => all(flate2::read::ZlibDecoder::new(raw.as_slice())),
+        "deflate" if raw.first() == Some(&ZLIB_MAGIC) => all(ZlibDecoder::new(raw.as_slice())),
+        "deflate" => all(DeflateDecoder::new(raw.as_slice())),
         #[cfg(feature = "brotli")]
         "br" => all(brotli::Decompressor::new(raw.as_slice(), 4096)),
         #[cfg(feature = "zstd")]
-        "zstd" => zstd::Decoder::new(raw.as_slice()).ok().and_then(all),
-        _ => return (raw, Some(v1::unknown_encoding(&name))),
+        "zstd" => match zstd::Decoder::new(raw.as_slice()) {
+            Ok(decoder) => all(decoder),
+            Err(_) => Err(v1::undecodable()),
+        },
+        _ => Err(v1::unknown_encoding(&name)),
     };
     match unpacked {
-        Some(unpacked) => (unpacked, None),
-        None => (raw, Some(v1::undecodable())),
+        Ok(unpacked) => (unpacked, None),
+        Err(refusal) => (raw, Some(refusal)),
     }
+}
+
+/// What PostHog says with that status on that path.
+pub(super) fn of_status(status: u16, path: &str) -> Reply {
+    let by_v1 = v1::is_path(path).then(|| v1::of_status(status));
+    by_v1.flatten().unwrap_or_else(|| Reply::of_status(status))
 }
 
 /// Judges a request whose body went through [`unpack`].

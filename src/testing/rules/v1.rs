@@ -39,6 +39,7 @@ struct Body {
 #[serde(deny_unknown_fields)]
 struct RawEvent {
     event: String,
+    #[serde(default)]
     uuid: String,
     distinct_id: String,
     timestamp: String,
@@ -48,8 +49,8 @@ struct RawEvent {
     properties: Object,
 }
 
+/// Others are ignored: clients may know more of them than their host.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {
     cookieless_mode: Option<bool>,
     disable_skew_correction: Option<bool>,
@@ -59,7 +60,11 @@ struct Options {
 
 fn refusal(status: u16, tag: &str, description: impl Into<String>) -> Reply {
     let body = json!({"error": tag, "error_description": description.into(), "error_uri": null});
-    Reply::json(status, body.to_string())
+    let reply = Reply::json(status, body.to_string());
+    match status {
+        408 | 500 | 503 | 504 => reply.header("retry-after", "1"),
+        _ => reply,
+    }
 }
 
 pub(super) fn unknown_encoding(name: &str) -> Reply {
@@ -68,6 +73,29 @@ pub(super) fn unknown_encoding(name: &str) -> Reply {
 
 pub(super) fn undecodable() -> Reply {
     refusal(400, "request_decoding_error", "the body does not unpack")
+}
+
+pub(super) fn too_large() -> Reply {
+    refusal(413, "payload_too_large", "the body is too large")
+}
+
+/// What v1 says with that status; `None` for those that it does not give.
+pub(super) fn of_status(status: u16) -> Option<Reply> {
+    let (tag, description) = match status {
+        200..=299 => return Some(Reply::json(status, json!({"results": {}}).to_string())),
+        400 => ("request_parsing_error", "invalid request"),
+        401 => ("invalid_api_token", "malformed"),
+        402 => ("billing_limit_exceeded", "over the quota"),
+        408 => ("request_timeout", "the request took too long"),
+        413 => return Some(too_large()),
+        415 => ("unsupported_content_type", "not application/json"),
+        429 => ("rate_limited", "too many requests"),
+        500 => ("internal_error", "internal error"),
+        503 => ("service_unavailable", "transient error, please retry"),
+        504 => ("gateway_timeout", "timeout"),
+        _ => return None,
+    };
+    Some(refusal(status, tag, description))
 }
 
 pub(super) fn judge(
@@ -124,6 +152,9 @@ fn read(
     if let Some(refused) = unreadable {
         return Err(refused);
     }
+    if request.body.is_empty() {
+        return Err(refusal(400, "empty_body", "no body"));
+    }
     let body: Body = serde_json::from_slice(&request.body)
         .map_err(|e| refusal(400, "request_parsing_error", e.to_string()))?;
     if body.created_at.parse::<jiff::Timestamp>().is_err() {
@@ -134,6 +165,9 @@ fn read(
     }
     let mut uuids = HashSet::new();
     for event in &body.batch {
+        if event.uuid.trim().is_empty() {
+            return Err(refusal(400, "missing_event_uuid", &event.event));
+        }
         if uuid::Uuid::parse_str(event.uuid.trim()).is_err() {
             return Err(refusal(400, "invalid_event_uuid", &event.uuid));
         }
@@ -156,9 +190,10 @@ fn read(
             events.push(event.keep(token, sent_at, body.historical_migration));
         }
     }
-    let mut reply = Reply::json(200, json!({"results": results}).to_string());
+    let mut reply = Reply::json(200, json!({"results": results}).to_string())
+        .header("posthog-request-id", header("posthog-request-id"));
     if again {
-        reply.retry_after = Some(1);
+        reply = reply.header("retry-after", "1");
     }
     Ok((reply, events))
 }
@@ -204,6 +239,8 @@ impl RawEvent {
         let mut properties = self.properties.map;
         let flag = |flag: Option<bool>| flag.map(Value::Bool);
         let text = |text: Option<String>| text.map(Value::String);
+        let tour = self.options.product_tour_id;
+        let tour = tour.filter(|id| !id.trim().is_empty());
         for (name, value) in [
             ("$session_id", text(self.session_id)),
             ("$window_id", text(self.window_id)),
@@ -216,7 +253,7 @@ impl RawEvent {
                 "$process_person_profile",
                 flag(self.options.process_person_profile),
             ),
-            ("$product_tour_id", text(self.options.product_tour_id)),
+            ("$product_tour_id", text(tour)),
         ] {
             if let Some(value) = value {
                 properties.insert(name.to_owned(), value);

@@ -80,21 +80,20 @@ impl Connection {
         } else {
             (None, Vec::new(), 0)
         };
-        if !self.shared.remember(request, events, duplicate_keys)
-            || !self.shared.pause(answer.delay)
-        {
-            return Err(Broken::Gone);
-        }
-
         let mut reply = match (&answer.kind, reply) {
             (Kind::Accept, Some(reply)) => reply,
-            (Kind::Status(status), _) => Reply::of_status(*status),
+            (Kind::Status(status), _) => rules::of_status(*status, &request.path),
             _ => Reply::json(200, OK_BODY),
         };
         if let Some(body) = &answer.body
             && (answer.kind != Kind::Accept || reply.status < 300)
         {
             reply.body.clone_from(body);
+        }
+        if !self.shared.remember(request, events, duplicate_keys)
+            || !self.shared.pause(answer.delay)
+        {
+            return Err(Broken::Gone);
         }
         match &answer.kind {
             Kind::Accept | Kind::Status(_) => {

@@ -1,3 +1,5 @@
+mod v1;
+
 use std::io::{ErrorKind, Read, Write};
 use std::time::Instant;
 
