@@ -47,6 +47,16 @@ pub(super) enum Kind {
     Raw(Vec<u8>),
 }
 
+impl Kind {
+    /// Whether the client gets a status and a text, if not all of it.
+    pub(super) fn is_http(&self) -> bool {
+        matches!(
+            self,
+            Self::Accept | Self::Status(_) | Self::Half | Self::WrongLength(_)
+        )
+    }
+}
+
 impl Answer {
     fn new(kind: Kind) -> Self {
         Self {

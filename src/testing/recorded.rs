@@ -15,7 +15,7 @@ pub enum Recording {
     /// Requests with their bodies, and events.
     #[default]
     Everything,
-    /// Events, and requests without their bodies.
+    /// Events, and requests without their bodies and answers.
     EventsOnly,
     /// Neither: only the counters. For load runs.
     CountsOnly,
@@ -42,7 +42,17 @@ pub struct RecordedRequest {
     pub connection: usize,
     /// When the last byte had been read.
     pub received_at: Instant,
+    /// The status it was answered with. `None` where it got no answer that is
+    /// HTTP, and where [`answer_with`](super::PostHogServer::answer_with) asks
+    /// for one.
+    pub status: Option<u16>,
+    /// The text of that answer: where the status is no 2xx, why PostHog
+    /// refused the request.
+    pub answer: String,
 }
+
+/// Longer answers are no sentences any more.
+const REFUSAL_CHARS: usize = 500;
 
 impl RecordedRequest {
     /// The first header of that name; upper and lower case do not matter.
@@ -52,6 +62,14 @@ impl RecordedRequest {
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// What was refused, and why, in one line; `None` where it was not.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let status = self.status.filter(|status| *status >= 400)?;
+        let (method, path) = (&self.method, &self.path);
+        let answer: String = self.answer.chars().take(REFUSAL_CHARS).collect();
+        Some(format!("{method} {path}: {status} {answer}"))
     }
 
     /// The body as JSON; `None` where it is not JSON.

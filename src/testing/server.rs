@@ -201,6 +201,36 @@ impl PostHogServer {
 
     /// Waits until at least `n` events were accepted; false when the time is
     /// up or the server stopped before.
+    ///
+    /// Where events do not come, PostHog may have refused them. The server's
+    /// `Debug` names the last refusal, and each of the
+    /// [`requests`](Self::requests) has its answer:
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # use std::net::TcpStream;
+    /// # use std::time::Duration;
+    /// # use tracing_posthog::testing::PostHogServer;
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = PostHogServer::start()?;
+    /// // The code under test sends an event without a name.
+    /// # let body = r#"{"api_key":"phc_test","batch":[{"event":"","distinct_id":"d"}]}"#;
+    /// # let mut client = TcpStream::connect(server.addr())?;
+    /// # let head = "POST /batch/ HTTP/1.1\r\nconnection: close\r\ncontent-length: ";
+    /// # write!(client, "{head}{}\r\n\r\n{body}", body.len())?;
+    /// # client.read_to_string(&mut String::new())?;
+    ///
+    /// // In a test: `assert!(server.wait_for_events(1, …), "{server:?}")`.
+    /// assert!(!server.wait_for_events(1, Duration::from_millis(1)));
+    /// let says = format!("{server:?}");
+    /// assert!(says.contains("POST /batch/: 400 event submitted with an empty event name"));
+    ///
+    /// let refused = &server.requests()[0];
+    /// assert_eq!(refused.status, Some(400));
+    /// assert_eq!(refused.answer, "event submitted with an empty event name");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn wait_for_events(&self, n: usize, timeout: Duration) -> bool {
         self.shared
@@ -245,7 +275,7 @@ impl PostHogServer {
         self.shared.lock().recording = recording;
     }
 
-    /// Forgets requests, events, repeated keys and their counts. Waiting
+    /// Forgets requests, refusals, events, repeated keys and their counts. Waiting
     /// answers and the count of connections stay.
     pub fn clear(&self) {
         let mut state = self.shared.lock();
@@ -254,6 +284,7 @@ impl PostHogServer {
         state.events.clear();
         state.event_count = 0;
         state.duplicate_keys = 0;
+        state.last_refusal = None;
     }
 }
 
@@ -272,6 +303,7 @@ impl fmt::Debug for PostHogServer {
             .field("connections", &state.connection_count)
             .field("requests", &state.request_count)
             .field("events", &state.event_count)
+            .field("last_refusal", &state.last_refusal)
             .finish_non_exhaustive()
     }
 }

@@ -67,7 +67,7 @@ impl Connection {
         let received_at = Instant::now();
         let to_head_request = head.method == "HEAD";
         let keep_alive = head.keep_alive;
-        let (request, unreadable) = self.request(head, raw, raw_body_len, received_at);
+        let (mut request, unreadable) = self.request(head, raw, raw_body_len, received_at);
 
         let answer = self.shared.choose_answer(&request);
         let (reply, events, duplicate_keys) = if answer.keeps_events() {
@@ -89,6 +89,10 @@ impl Connection {
             && (answer.kind != Kind::Accept || reply.status < 300)
         {
             reply.body.clone_from(body);
+        }
+        if answer.kind.is_http() {
+            request.status = Some(reply.status);
+            request.answer = String::from_utf8_lossy(&reply.body).into_owned();
         }
         if !self.shared.remember(request, events, duplicate_keys)
             || !self.shared.pause(answer.delay)
@@ -149,6 +153,8 @@ impl Connection {
             raw_body_len,
             connection: self.id,
             received_at,
+            status: None,
+            answer: String::new(),
         };
         (request, unreadable)
     }

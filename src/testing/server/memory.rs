@@ -33,6 +33,7 @@ pub(super) struct State {
     pub(super) events: Vec<RecordedEvent>,
     pub(super) event_count: usize,
     pub(super) duplicate_keys: usize,
+    pub(super) last_refusal: Option<String>,
     pub(super) script: VecDeque<Answer>,
     pub(super) answerer: Option<Arc<Answerer>>,
 }
@@ -97,9 +98,13 @@ impl Shared {
         state.request_count += 1;
         state.event_count += events.len();
         state.duplicate_keys += duplicate_keys;
+        if let Some(refusal) = request.refusal() {
+            state.last_refusal = Some(refusal);
+        }
         if state.recording != Recording::CountsOnly {
             if state.recording == Recording::EventsOnly {
                 request.body = Vec::new();
+                request.answer = String::new();
             }
             state.requests.push(request);
             state.events.extend(events);

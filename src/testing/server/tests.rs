@@ -281,6 +281,58 @@ fn what_posthog_refuses() {
 }
 
 #[test]
+fn a_refusal_says_why() {
+    const NO_NAME: &str = "event submitted with an empty event name";
+    let server = server();
+    server.answer_with(|request| {
+        assert_eq!((request.status, request.answer.as_str()), (None, ""));
+        None
+    });
+    let mut client = Client::new(&server);
+    let nameless = batch(json!({"event": "", "distinct_id": "d"}));
+    client.post("/batch/", &good());
+    assert!(format!("{server:?}").contains("last_refusal: None"));
+    client.post("/batch/", &nameless);
+    server.answer_next(Answer::status(503).after_accepting());
+    client.post("/batch/", &good());
+    server.answer_next(Answer::accept().body("fine"));
+    client.post("/batch/", &good());
+    server.answer_next(Answer::half());
+    client.send("/batch/", "", &good());
+    client.rest().unwrap();
+    server.answer_next(Answer::close());
+    client = Client::new(&server);
+    client.send("/batch/", "", &good());
+    client.rest().unwrap();
+    let requests = server.requests();
+    let answers: Vec<_> = requests
+        .iter()
+        .map(|request| (request.status, request.answer.as_str()))
+        .collect();
+    let wanted = [
+        (Some(200), OK),
+        (Some(400), NO_NAME),
+        (Some(503), "transient error, please retry"),
+        (Some(200), "fine"),
+        (Some(200), OK),
+        (None, ""),
+    ];
+    assert_eq!(answers, wanted);
+    let said = format!("{server:?}");
+    assert!(said.contains("POST /batch/: 503 transient error"), "{said}");
+
+    server.clear();
+    assert!(format!("{server:?}").contains("last_refusal: None"));
+    server.record(Recording::CountsOnly);
+    Client::new(&server).post("/batch/", &nameless);
+    let said = format!("{server:?}");
+    assert!(
+        said.contains(&format!("POST /batch/: 400 {NO_NAME}")),
+        "{said}"
+    );
+}
+
+#[test]
 fn body_limits() {
     const TOO_LONG: &str = "Failed to buffer the request body: length limit exceeded";
     let server = server();
