@@ -83,11 +83,10 @@ pub(crate) fn merge(older: &[u8], newer: &[u8], site: Option<&'static Site>) -> 
             merged.extend_from_slice(bytes);
         }
     }
-    let mut rest = each(newer, site);
-    let mut from = newer;
-    while let Some((field, bytes)) = rest.next() {
-        from = &from[bytes.len().min(from.len())..];
-        if !each(from, site).any(|(later, _)| same(&later, &field)) {
+    let mut rest = newer;
+    for (field, bytes) in each(newer, site) {
+        rest = rest.get(bytes.len()..).unwrap_or_default();
+        if !each(rest, site).any(|(later, _)| same(&later, &field)) {
             merged.extend_from_slice(bytes);
         }
     }
