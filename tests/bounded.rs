@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -52,7 +51,7 @@ fn drop_newest_keeps_the_first_events() {
         .batch_events(1000)
         .start()
         .unwrap();
-    server.answer_with(|_| Some(Answer::accept().delay(ms(1_500))));
+    let held = Held::by(&server);
     for n in 0..50 {
         posthog.capture(event(n));
     }
@@ -60,6 +59,7 @@ fn drop_newest_keeps_the_first_events() {
     for n in 50..80 {
         posthog.capture(event(n));
     }
+    drop(held);
     posthog.shutdown_blocking(LONG);
     assert_eq!(numbers(&server), (0..50).collect::<Vec<_>>());
     assert_eq!(posthog.stats().dropped.by(FULL), 30);
@@ -69,7 +69,7 @@ fn drop_newest_keeps_the_first_events() {
 #[test]
 fn drop_oldest_keeps_the_last_events() {
     let server = server();
-    server.answer_next(Answer::accept().delay(ms(300)));
+    let held = Held::by(&server);
     let posthog = capture_to(&server)
         .queue_events(50)
         .queue_policy(QueuePolicy::DropOldest)
@@ -80,12 +80,13 @@ fn drop_oldest_keeps_the_last_events() {
     for n in 0..10 {
         posthog.capture(event(n));
     }
-    assert!(server.wait_for_requests(1, LONG));
+    held.wait();
     // Ten are under way; of these, forty stay.
     for n in 10..80 {
         posthog.capture(event(n));
     }
     assert_eq!(posthog.stats().dropped.by(FULL), 30);
+    drop(held);
     posthog.shutdown_blocking(LONG);
     let kept: Vec<u64> = (0..10).chain(40..80).collect();
     assert_eq!(numbers(&server), kept);
@@ -95,7 +96,7 @@ fn drop_oldest_keeps_the_last_events() {
 #[test]
 fn drop_oldest_drops_nothing_where_that_makes_no_room() {
     let server = server();
-    server.answer_next(Answer::accept().delay(ms(300)));
+    let held = Held::by(&server);
     let posthog = capture_to(&server)
         .queue_bytes(20_000)
         .queue_policy(QueuePolicy::DropOldest)
@@ -104,10 +105,11 @@ fn drop_oldest_drops_nothing_where_that_makes_no_room() {
         .start()
         .unwrap();
     posthog.capture(event(0).property("text", "x".repeat(15_000)));
-    assert!(server.wait_for_requests(1, LONG));
+    held.wait();
     posthog.capture(event(1));
     posthog.capture(event(2).property("text", "x".repeat(6_000)));
     posthog.capture(event(3).property("text", "x".repeat(30_000)));
+    drop(held);
     posthog.shutdown_blocking(LONG);
     assert_eq!(numbers(&server), [0, 1]);
     assert_eq!(posthog.stats().dropped.by(FULL), 2);
@@ -421,14 +423,7 @@ fn the_interval_ends_under_constant_traffic_too() {
 #[test]
 fn a_hundred_events_go_and_what_waits_for_a_request_goes_together() {
     let server = server();
-    let (arrived, has_arrived) = channel();
-    let (release, is_released) = channel::<()>();
-    let is_released = Mutex::new(is_released);
-    server.answer_with(move |_| {
-        let _ = arrived.send(());
-        let _ = is_released.lock().unwrap().recv();
-        None
-    });
+    let held = Held::by(&server);
     let posthog = capture_to(&server)
         .flush_interval(NEVER)
         .requests_in_flight(1)
@@ -437,11 +432,11 @@ fn a_hundred_events_go_and_what_waits_for_a_request_goes_together() {
     for n in 0..100 {
         posthog.capture(event(n));
     }
-    has_arrived.recv_timeout(LONG).unwrap();
+    held.wait();
     for n in 100..450 {
         posthog.capture(event(n));
     }
-    drop(release);
+    drop(held);
     assert!(server.wait_for_requests(3, LONG));
     let sizes: Vec<_> = server.requests().iter().map(|r| batch(r).len()).collect();
     assert_eq!(sizes, [100, 250, 100]);

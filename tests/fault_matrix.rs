@@ -370,8 +370,11 @@ impl<'a> Scene<'a> {
     fn begin(&mut self, posthog: &CaptureHandle) {
         if self.row.start == Start::Warm {
             self.capture(posthog, BEFORE);
-            let report = posthog.flush_blocking(LONG);
-            assert!(report.is_complete(), "{report}");
+            // On a busy machine some of its answers may come too late.
+            wait_until("the first are delivered", || {
+                posthog.flush_blocking(LONG);
+                posthog.stats().delivered == BEFORE
+            });
         }
         self.world.fall(self.row.fault);
         let before = self.look(posthog).batches;
@@ -651,7 +654,9 @@ fn a_runtime_dropped_within_a_fault_counts_or_leaves_everything() {
 fn a_name_that_nobody_knows_holds_up_nobody() {
     for keep in KEEPS {
         let directory = Directory::new();
-        let client = client_at("http://does-not-exist.invalid").retry(quick().attempts(2));
+        let client = client_at("http://posthog.invalid")
+            .reqwest_client(faults::without_names())
+            .retry(quick().attempts(2));
         let builder = capture_with(client);
         let posthog = match keep {
             Keep::Memory => builder,

@@ -5,7 +5,7 @@ pub mod spooling;
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -61,6 +61,35 @@ pub fn capture_with(client: PostHogClientBuilder) -> CaptureBuilder {
         .flush_interval(ms(20))
         .flush_timeout(LONG)
         .shutdown_timeout(LONG)
+}
+
+/// Answers of a server that come only when it is dropped.
+pub struct Held {
+    arrived: mpsc::Receiver<()>,
+    _release: mpsc::Sender<()>,
+}
+
+impl Held {
+    pub fn by(server: &PostHogServer) -> Self {
+        let (arrive, arrived) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        server.answer_with(move |_| {
+            let _ = arrive.send(());
+            let _ = released.lock().unwrap().recv();
+            None
+        });
+        Self {
+            arrived,
+            _release: release,
+        }
+    }
+
+    /// Waits for a request.
+    #[track_caller]
+    pub fn wait(&self) {
+        self.arrived.recv_timeout(LONG).unwrap();
+    }
 }
 
 /// Waits for a condition, and says which one never came true.
