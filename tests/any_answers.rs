@@ -114,8 +114,6 @@ impl Said {
             Self::OfEach { seed } => of_event(seed, event).1,
             // By v0, then.
             Self::Status(404) if protocol == CaptureProtocol::Auto => Verdict::Again,
-            // It comes with an answer that complains of none, but where a status has no body.
-            Self::Status(200..=203 | 205..=299) => Verdict::Delivered,
             said => match said.verdict(events) {
                 // A good status alone says nothing of the events.
                 Verdict::Delivered => Verdict::Refused,

@@ -82,7 +82,6 @@ pub(super) fn too_large() -> Reply {
 /// What v1 says with that status; `None` for those that it does not give.
 pub(super) fn of_status(status: u16) -> Option<Reply> {
     let (tag, description) = match status {
-        200..=299 => return Some(Reply::json(status, json!({"results": {}}).to_string())),
         400 => ("request_parsing_error", "invalid request"),
         401 => ("invalid_api_token", "malformed"),
         402 => ("billing_limit_exceeded", "over the quota"),
