@@ -68,6 +68,9 @@ impl From<Region> for Hosts {
     }
 }
 
+/// Ends of paths that are no prefix of PostHog's but one of its endpoints.
+const ENDPOINTS: [&str; 3] = ["/batch", "/i/v0/e", "/i/v1/analytics/events"];
+
 impl Hosts {
     /// Reads a host as people write it. Empty means PostHog Cloud US; the web addresses of PostHog
     /// Cloud become its ingestion hosts; anything else stays as it is, path prefix included.
@@ -92,6 +95,15 @@ impl Hosts {
         if url.query().is_some() || url.fragment().is_some() {
             return bad(format!(
                 "{host:?} has a query or fragment; give only scheme, host and path prefix"
+            ));
+        }
+        let cloud = url
+            .host_str()
+            .is_some_and(|host| host.ends_with(".posthog.com"));
+        let path = url.path().trim_end_matches('/');
+        if ENDPOINTS.iter().any(|end| path.ends_with(end)) || (cloud && !path.is_empty()) {
+            return bad(format!(
+                "{host:?} has a path to something; give the address without {path:?}, the crate adds the rest"
             ));
         }
         Ok(match url.host_str() {
@@ -259,6 +271,9 @@ mod tests {
             "https://",
             "https://x.com/?a=b",
             "https://x.com/#f",
+            "https://eu.i.posthog.com/batch/",
+            "https://eu.posthog.com/project/123",
+            "https://ph.example.com/ingest/i/v0/e",
             "https://me:hunter2@x.com",
             "me:hunter2@x.com",
         ] {

@@ -77,7 +77,7 @@ pub enum PostHogError {
     #[error("{operation}: the query failed: {message}")]
     #[non_exhaustive]
     QueryFailed {
-        /// What was being done, such as `hogql query`.
+        /// What was being done, such as `query`.
         operation: &'static str,
         /// PostHog's words.
         message: String,
@@ -91,7 +91,7 @@ pub enum PostHogError {
     )]
     #[non_exhaustive]
     QueryTimeLimit {
-        /// What was being done, such as `hogql query`.
+        /// What was being done, such as `query`.
         operation: &'static str,
         /// The limit.
         limit: Duration,
@@ -222,7 +222,25 @@ impl fmt::Display for RequestError {
             "{}: {} {} failed: {}",
             self.operation, self.method, self.path, self.kind
         )?;
+        if let Some(cause) = self.cause() {
+            write!(f, ": {cause}")?;
+        }
         after(f, self.attempts)
+    }
+}
+
+impl RequestError {
+    /// What is at the bottom of it, where that says more than the kind.
+    fn cause(&self) -> Option<&dyn std::error::Error> {
+        use RequestErrorKind::{Connect, Interrupted, Setup};
+        if !matches!(self.kind, Connect | Interrupted | Setup) {
+            return None;
+        }
+        let mut cause: &dyn std::error::Error = self.source.as_deref()?;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Some(cause)
     }
 }
 

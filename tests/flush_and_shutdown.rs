@@ -79,6 +79,32 @@ async fn concurrent_flushes_all_return_and_tell_the_truth() {
     assert_settled(&posthog.stats());
 }
 
+#[test]
+fn a_shutdown_that_loses_events_says_what_was_wrong() {
+    let (seen, _listening) = Diagnostics::listen();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let retry = RetryPolicy::default().first_delay(LONG).max_delay(LONG);
+    let client = client_at(url).retry(retry);
+    let posthog = capture_with(client)
+        .flush_at(1)
+        .shutdown_timeout(ms(100))
+        .spawn_on(runtime.handle())
+        .unwrap();
+    posthog.capture(Event::new("e"));
+    runtime.block_on(posthog.shutdown());
+    let said = seen.with(&["shut down before everything was delivered"]);
+    assert!(
+        said.len() == 1 && said[0].contains("no connection: "),
+        "{said:?}"
+    );
+}
+
 /// The actor cannot keep the time itself while a hook keeps it.
 #[tokio::test]
 async fn a_hook_that_takes_its_time_holds_up_no_flush_or_shutdown() {

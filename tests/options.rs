@@ -120,4 +120,7 @@ fn the_layer_tells_its_handle_and_whether_it_is_enabled() {
     assert!(layer.is_enabled());
     layer.handle().opt_out();
     assert!(!layer.is_enabled());
+    layer.handle().opt_in();
+    drop(layer.handle().clone().into_guard());
+    assert!(!layer.is_enabled(), "nobody delivers what comes now");
 }

@@ -27,19 +27,31 @@ fn a_panic_hook_that_captures_within_a_poisoned_span_ends_nothing() {
         .with_filter(filter_fn(|m| {
             m.is_span() || m.fields().field("posthog.event").is_none()
         }));
+    let second = CapturedEvents::new();
     tracing_subscriber::registry()
         .with(log)
         .with(captured.layer())
+        .with(second.layer())
         .init();
-    panic::set_hook(Box::new(|_| info!(posthog.event = "panicked")));
+    panic::set_hook(Box::new(|_| {
+        info!(posthog.event = "panicked");
+        let timed = info_span!("timed", posthog.event = "hook");
+        timed.in_scope(|| info!(posthog.event = "panicked"));
+    }));
 
-    let outer = info_span!("outer", posthog.distinct_id = "ada").entered();
-    let span = info_span!("s", posthog.distinct_id = "bob", x = Empty);
     // The log formats the value while it holds the span's lock.
-    let poisoned = catch_unwind(AssertUnwindSafe(|| span.record("x", debug(Panics))));
-    assert!(poisoned.is_err());
+    let poison = |span: &tracing::Span| {
+        let poisoned = catch_unwind(AssertUnwindSafe(|| span.record("x", debug(Panics))));
+        assert!(poisoned.is_err());
+    };
+    let outer = info_span!("outer", posthog.distinct_id = "ada").entered();
+    let around = info_span!("around", posthog.distinct_id = "eve", x = Empty);
+    let span = info_span!(parent: &around, "s", posthog.distinct_id = "bob", x = Empty);
+    poison(&around);
+    poison(&span);
+    let around = around.entered();
     span.in_scope(|| info!(posthog.event = "checkout"));
-    drop((span, outer));
+    drop((span, around, outer));
     let _ = panic::take_hook();
 
     let checkout = captured.find("checkout").unwrap();

@@ -371,9 +371,9 @@ async fn a_list_asked_for_by_a_body_goes_on_in_the_body() {
         .unwrap();
     let ids: Vec<_> = all
         .iter()
-        .map(|issue| issue["id"].as_u64().unwrap())
+        .map(|issue| issue.id.as_deref().unwrap().to_owned())
         .collect();
-    assert_eq!(ids, [10, 11, 12, 13, 14, 15]);
+    assert_eq!(ids, ["10", "11", "12", "13", "14", "15"]);
     let requests = server.requests();
     let offsets: Vec<_> = requests
         .iter()

@@ -332,6 +332,21 @@ fn an_id_that_is_too_long_is_cut_as_posthog_would_and_said_once() {
 }
 
 #[test]
+fn seconds_in_the_place_of_milliseconds_are_said_once() {
+    let emit = || {
+        for _ in 0..3 {
+            info!(posthog.event = "x", posthog.timestamp = 1_700_000_000_i64);
+        }
+    };
+    assert_eq!(captured(emit).len(), 3);
+    let said = diagnostics(emit);
+    assert!(
+        said.len() == 1 && said[0].contains("were seconds meant"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_timestamp_may_be_milliseconds_of_any_integer_type() {
     let captured = CapturedEvents::new();
     let subscriber = tracing_subscriber::registry().with(captured.layer());

@@ -325,4 +325,5 @@ fn a_flush_drops_nothing_that_came_back_to_memory() {
     assert_eq!((report.delivered, report.dropped), (10, 0), "{report}");
     let stats = posthog.stats();
     assert_eq!((stats.delivered, stats.dropped.total()), (10, 1), "{stats}");
+    assert_conserved(&stats);
 }

@@ -240,6 +240,7 @@ impl CaptureBuilder {
     }
 
     /// A property of every event that does not bring its own of that name, such as `app_version`.
+    /// An empty name, or one that begins with `posthog.`, is an error of [`start`](Self::start).
     pub fn default_property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.enrichment.defaults.insert(name.into(), value.into());
         self
@@ -363,6 +364,20 @@ impl CaptureBuilder {
                 return Err(PostHogError::config(setting, "must be at least 1"));
             }
         }
+        if let Some(name) = self
+            .enrichment
+            .defaults
+            .keys()
+            .find(|name| name.is_empty() || name.starts_with("posthog."))
+        {
+            return Err(PostHogError::config(
+                "default_property",
+                format!(
+                    "{name:?} is no name of a property; identity and the like of all events are set by the layer's \
+                     builder"
+                ),
+            ));
+        }
         if self.flush_interval.is_zero() {
             return Err(PostHogError::config(
                 "flush_interval",
@@ -482,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_or_interval_of_zero_is_an_error_that_names_it() {
+    fn a_setting_that_cannot_be_meant_is_an_error_that_names_it() {
         type Set = fn(CaptureBuilder) -> CaptureBuilder;
         let zero: [(&str, Set); 8] = [
             ("queue_events", |b| b.queue_events(0)),
@@ -494,7 +509,13 @@ mod tests {
             ("requests_in_flight", |b| b.requests_in_flight(0)),
             ("flush_interval", |b| b.flush_interval(Duration::ZERO)),
         ];
-        for (setting, set) in zero {
+        let named: Vec<(&str, Set)> = vec![
+            ("default_property", |b| b.default_property("", 1)),
+            ("default_property", |b| {
+                b.default_property("posthog.distinct_id", "x")
+            }),
+        ];
+        for (setting, set) in zero.into_iter().chain(named) {
             let client = PostHogClient::builder().project_api_key("phc_test");
             let started = set(CaptureBuilder::new(client.build().unwrap())).start();
             let error = started.map(drop).unwrap_err().to_string();

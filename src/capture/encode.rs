@@ -119,6 +119,9 @@ const ILLEGAL_IDS: [&str; 20] = [
     "user",
 ];
 
+/// A number of milliseconds below that is more likely one of seconds.
+const SECONDS_OF_5138: i64 = 100_000_000_000;
+
 /// Characters of an id by capture v0, where PostHog cuts longer ones, which would make two people one without a
 /// word; by v1 bytes, of names too, and it drops the events.
 const MAX_ID: usize = 200;
@@ -237,6 +240,11 @@ impl Encoder {
             Val::Str(text) => Stamp::read(text),
             _ => None,
         };
+        if let (Val::I64(_) | Val::U64(_), Some(early)) = (given, millis)
+            && (1..SECONDS_OF_5138).contains(&early)
+        {
+            self.notices.early_timestamp(early);
+        }
         millis.filter(|m| Stamp::writes(*m)).unwrap_or_else(|| {
             self.notices.bad_timestamp();
             at

@@ -125,10 +125,10 @@ impl CaptureHandle {
         Self { shared: None }
     }
 
-    /// Whether events are captured at all: not disabled and not opted out.
-    #[inline]
+    /// Whether events are captured at all: not disabled, not opted out and not shut down.
     pub fn is_enabled(&self) -> bool {
-        self.active().is_some()
+        self.active()
+            .is_some_and(|shared| !shared.queue.is_closed())
     }
 
     #[inline]

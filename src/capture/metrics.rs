@@ -43,6 +43,11 @@ impl Publisher {
             Some(last) => publish(last, &stats),
             None => {
                 describe();
+                // Those that nothing has happened to yet: a rate begins with two values.
+                counter!(RECOVERED).increment(0);
+                for reason in DropReason::ALL {
+                    counter!(DROPPED, "reason" => reason.as_str()).increment(0);
+                }
                 publish(&Stats::default(), &stats);
             }
         });

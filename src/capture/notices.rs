@@ -86,6 +86,16 @@ impl Notices {
         );
     }
 
+    pub(crate) fn early_timestamp(&self, millis: i64) {
+        if self.first("early timestamp") {
+            warn!(
+                target: "tracing_posthog::capture",
+                timestamp = millis,
+                "posthog.timestamp is in milliseconds, and this is before 1973; were seconds meant?",
+            );
+        }
+    }
+
     pub(crate) fn id_cut(&self) {
         self.say(
             "a distinct id is longer than PostHog takes, 200 characters by capture v0 and 200 bytes by v1; it is cut",

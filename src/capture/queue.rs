@@ -61,9 +61,11 @@ struct State {
     /// Oldest first; the last one is being filled.
     chunks: VecDeque<Chunk>,
     free: Vec<Chunk>,
-    /// The number of the next event: how many were ever taken.
+    /// The number of the next event.
     next: u64,
-    /// How many never were.
+    /// How many numbers went to what was here before.
+    renumbered: u64,
+    /// How many events were never taken.
     refused: u64,
     queued: usize,
     queued_bytes: usize,
@@ -155,6 +157,7 @@ impl Queue {
                 chunks: VecDeque::new(),
                 free: Vec::new(),
                 next: 0,
+                renumbered: 0,
                 refused: 0,
                 queued: 0,
                 queued_bytes: 0,
@@ -466,6 +469,10 @@ impl Queue {
     }
 
     /// Refuses everything from now on. What is there stays.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.closed = true;

@@ -260,6 +260,7 @@ impl PostHogClientBuilder {
                     headers,
                     retry: self.retry,
                     breaker: Breaker::new(self.breaker),
+                    trouble: Mutex::default(),
                     attempt_timeout: self.attempt_timeout,
                     connect_timeout: self.connect_timeout,
                 },

@@ -345,8 +345,11 @@ impl ApiCall {
                 call.query.into_iter().partition(|p| self.query.contains(p));
             call.query = old;
             for (name, value) in new {
-                let number = value.parse::<u64>().map(Value::from);
-                fields.insert(name, number.unwrap_or(Value::String(value)));
+                let number = match name.as_str() {
+                    "offset" | "page" | "limit" => value.parse::<u64>().ok(),
+                    _ => None,
+                };
+                fields.insert(name, number.map_or(Value::String(value), Value::from));
             }
             call.put_json(serde_json::to_vec(&fields));
         }

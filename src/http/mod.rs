@@ -151,6 +151,9 @@ pub(crate) struct Http {
     pub(crate) headers: HeaderMap,
     pub(crate) retry: RetryPolicy,
     pub(crate) breaker: Breaker,
+    /// Why the last attempt to send events failed, unless one succeeded since: what is given up in the middle
+    /// of its attempts has no error of its own.
+    pub(crate) trouble: Mutex<Option<String>>,
     pub(crate) attempt_timeout: Duration,
     pub(crate) connect_timeout: Duration,
 }
@@ -228,11 +231,13 @@ impl Http {
                 .await
             {
                 Ok(answer) => {
+                    self.note(&call, None);
                     permit.answered();
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
+            self.note(&call, Some(&error));
             let delay = delays.next().unwrap_or(self.retry.max_delay);
             let mut decision = self.retry.decide(attempt, call.idempotent, &outcome, delay);
             if matches!(call.body, Body::Once { .. }) {
@@ -447,6 +452,19 @@ impl Http {
                 }
             }
         })
+    }
+
+    fn note(&self, call: &Call<'_>, error: Option<&PostHogError>) {
+        if call.side == Side::Capture {
+            let text = error.map(PostHogError::to_string);
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        }
+    }
+
+    /// Why events cannot be sent, as far as is known.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// `text` without keys.

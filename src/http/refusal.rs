@@ -59,7 +59,7 @@ impl Http {
                 Some(message) => excerpt(&self.clean(&message), 500),
                 None => UNSAID.to_owned(),
             },
-            query_id: query_status.id,
+            query_id: excerpt(&self.clean(&query_status.id), 100),
         })
     }
 

@@ -26,8 +26,11 @@ struct InSpans;
 impl InSpans {
     #[inline]
     fn enter() -> Option<Self> {
-        let already = IN_SPANS.try_with(|it| it.replace(true)).unwrap_or(false);
-        (!already).then_some(Self)
+        // Made only where it is given: its drop is the end of it.
+        match IN_SPANS.try_with(|it| it.replace(true)) {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(Self),
+        }
     }
 }
 

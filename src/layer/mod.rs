@@ -150,7 +150,7 @@ impl PostHogLayer {
         Ok((Self::new(handle.clone()), handle.into_guard()))
     }
 
-    /// Whether events are captured: not disabled and not opted out.
+    /// Whether events are captured: not disabled, not opted out and not shut down.
     pub fn is_enabled(&self) -> bool {
         self.handle.is_enabled()
     }

@@ -183,6 +183,7 @@ impl EventCaptureBackend {
             warn!(
                 target: "tracing_posthog::capture",
                 events = left,
+                error = self.parts.client.inner.http.trouble(),
                 "shut down before everything was delivered; the rest is dropped",
             );
             self.parts.hooks.on_error(&CaptureError {

@@ -79,6 +79,7 @@ impl Queue {
         let mut state = self.state();
         let seq = state.next;
         state.next += 1;
+        state.renumbered += 1;
         *state.on_disk(home) -= events as u64;
         state.held += events;
         state.held_bytes += bytes;
@@ -151,7 +152,7 @@ impl Queue {
     pub(crate) fn counts(&self) -> Counts {
         let state = self.state();
         Counts {
-            captured: state.next + state.refused,
+            captured: state.next - state.renumbered + state.refused,
             delivered: state.delivered,
             dropped: state.dropped,
             queued: (state.queued + state.kept.min(state.held)) as u64,

@@ -72,10 +72,10 @@ pub(crate) fn merge(older: &[u8], newer: &[u8], site: Option<&'static Site>) -> 
     let mut merged = Vec::with_capacity(older.len() + newer.len());
     let same = |one: &Field<'_>, other: &Field<'_>| one.slot == other.slot && one.key == other.key;
     for (field, bytes) in each(older, site) {
-        let error = field
-            .key
-            .strip_suffix(CHAIN)
-            .filter(|_| field.name.is_none());
+        let error = match field.slot {
+            Slot::Property if field.name.is_none() => field.key.strip_suffix(CHAIN),
+            _ => None,
+        };
         let replaced = each(newer, site).any(|(n, _)| {
             same(&n, &field) || (n.slot == field.slot && error.is_some_and(|key| n.key == key))
         });
@@ -97,6 +97,15 @@ pub(crate) fn merge(older: &[u8], newer: &[u8], site: Option<&'static Site>) -> 
 mod tests {
     use super::super::{Key, Record};
     use super::*;
+
+    #[test]
+    fn a_chain_that_is_none_of_an_error_stays() {
+        let (mut older, mut newer) = (Record::over(vec![], 999), Record::over(vec![], 999));
+        older.str(Key::Named(Slot::Group, "a.chain"), "x");
+        newer.str(Key::Named(Slot::Group, "a"), "y");
+        let merged = merge(older.bytes(), newer.bytes(), None);
+        assert_eq!(fields(&merged).count(), 2);
+    }
 
     #[test]
     fn a_value_recorded_again_replaces_the_one_before() {

@@ -27,7 +27,7 @@ pub struct Operation {
 pub enum Mark {
     /// Behind a feature flag of PostHog's, a plan or AI consent.
     Preview,
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     SeenIn2025Only,
     /// PostHog calls it deprecated.
     Deprecated,

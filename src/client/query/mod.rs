@@ -327,8 +327,8 @@ impl Query {
         self
     }
 
-    /// Ends after that time, all attempts and waits included: PostHog is told to cancel the query, and
-    /// the result is [`PostHogError::QueryTimeLimit`], which says whether it did. Default: no limit but
+    /// Ends after that time, all attempts and waits included: PostHog is told to cancel the query, which may
+    /// take up to 5 s more, and the result is [`PostHogError::QueryTimeLimit`], which says whether it did. Default: no limit but
     /// those of each attempt.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);

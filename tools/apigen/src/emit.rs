@@ -340,7 +340,7 @@ fn document(
         notes.push(match mark.as_str() {
             "preview" => "A preview: behind a feature flag of PostHog's, a plan or AI consent.",
             "2025-10" => {
-                "In PostHog's API description of October 2025, and not seen since: it may answer 404."
+                "Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone."
             },
             "deprecated" => "PostHog calls it deprecated.",
             _ => "PostHog has been seen to refuse it (405).",

@@ -218,7 +218,7 @@ query LimitOffset limit:int offset:int
             "pub fn tags(self, value: impl IntoIterator<Item = impl Display>) -> Self",
             "pub fn type_(self, value: impl Display) -> Self { self.query(\"type\", value) }",
             ".raw_body(\"application/json\", r#\"{\"deleted\":true}\"#)",
-            "/// In PostHog's API description of October 2025, and not seen since: it may answer 404. \
+            "/// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone. \
              /// PostHog has been seen to refuse it (405). \
              pub fn hard_delete(&self, id: impl Display) -> Request<Done>",
             // Under one prefix, whatever the handle.

@@ -13,7 +13,7 @@ impl ActivityLog {
     ///
     /// `GET /api/projects/{project_id}/activity_log/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.call("activity_log.list", Method::GET, "/"))

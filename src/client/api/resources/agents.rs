@@ -14,7 +14,7 @@ impl Agents {
     ///
     /// `GET /api/projects/{project_id}/agents/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<Value>, LimitOffset> {
         Request::new(self.at.call("agents.list", Method::GET, "/"))
@@ -24,7 +24,7 @@ impl Agents {
     ///
     /// `GET /api/projects/{project_id}/agents/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call("agents.get", Method::GET, "/"))

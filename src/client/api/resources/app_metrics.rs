@@ -13,7 +13,7 @@ impl AppMetrics {
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -27,7 +27,7 @@ impl AppMetrics {
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn error_details(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -63,7 +63,7 @@ impl AppMetricsHistoricalExports {
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(
@@ -76,7 +76,7 @@ impl AppMetricsHistoricalExports {
     ///
     /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

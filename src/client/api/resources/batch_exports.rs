@@ -60,7 +60,7 @@ impl BatchExports {
     ///
     /// `PUT /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -92,7 +92,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/run_test_step_new/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -106,7 +106,7 @@ impl BatchExports {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn test(&self) -> Request<Value> {
         Request::new(self.at.call("batch_exports.test", Method::GET, "/test/"))
@@ -117,7 +117,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/backfill/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
@@ -132,7 +132,7 @@ impl BatchExports {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -147,7 +147,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -162,7 +162,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/run_test_step/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -177,7 +177,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -218,7 +218,7 @@ impl BatchExportsBackfills {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportBackfill>, CursorOrdering> {
         Request::new(
@@ -231,7 +231,7 @@ impl BatchExportsBackfills {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExportBackfill> {
         Request::new(
@@ -245,7 +245,7 @@ impl BatchExportsBackfills {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportBackfill> {
         Request::new(
@@ -260,7 +260,7 @@ impl BatchExportsBackfills {
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -282,7 +282,7 @@ impl BatchExportsRuns {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportRun>, CursorOrdering> {
         Request::new(self.at.call("batch_exports.runs.list", Method::GET, "/"))
@@ -292,7 +292,7 @@ impl BatchExportsRuns {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportRun> {
         Request::new(
@@ -306,7 +306,7 @@ impl BatchExportsRuns {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn cancel(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -321,7 +321,7 @@ impl BatchExportsRuns {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -335,7 +335,7 @@ impl BatchExportsRuns {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn retry(&self, id: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -57,7 +57,7 @@ impl Cohorts {
     ///
     /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -89,7 +89,7 @@ impl Cohorts {
     ///
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -102,7 +102,7 @@ impl Cohorts {
     ///
     /// `DELETE /api/projects/{project_id}/cohorts/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -117,7 +117,7 @@ impl Cohorts {
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -148,7 +148,7 @@ impl Cohorts {
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn calculation_history(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -162,7 +162,7 @@ impl Cohorts {
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -176,7 +176,7 @@ impl Cohorts {
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn persons(&self, id: impl Display) -> Request<Page<models::Person>, InTableFormat> {
         Request::new(

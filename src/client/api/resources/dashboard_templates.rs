@@ -21,7 +21,7 @@ impl DashboardTemplates {
     ///
     /// `POST /api/projects/{project_id}/dashboard_templates/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DashboardTemplate> {
         Request::new(
@@ -47,7 +47,7 @@ impl DashboardTemplates {
     ///
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -66,7 +66,7 @@ impl DashboardTemplates {
     ///
     /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -85,7 +85,7 @@ impl DashboardTemplates {
     ///
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
@@ -100,7 +100,7 @@ impl DashboardTemplates {
     ///
     /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn json_schema(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -114,7 +114,7 @@ impl DashboardTemplates {
     ///
     /// `DELETE /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {

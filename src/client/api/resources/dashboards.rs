@@ -65,7 +65,7 @@ impl Dashboards {
     ///
     /// `PUT /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -113,7 +113,7 @@ impl Dashboards {
     /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_from_template_json(&self) -> Request<Value, InTextFormat> {
         Request::new(self.at.call(
@@ -141,7 +141,7 @@ impl Dashboards {
     ///
     /// `DELETE /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTextFormat> {
@@ -274,7 +274,7 @@ impl Dashboards {
     ///
     /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn stream_tiles(&self, id: impl Display) -> Request<Value, InTextFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -528,7 +528,7 @@ impl DashboardsCollaborators {
     ///
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::DashboardCollaborator>> {
         Request::new(
@@ -541,7 +541,7 @@ impl DashboardsCollaborators {
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(
         &self,
@@ -558,7 +558,7 @@ impl DashboardsCollaborators {
     ///
     /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -580,7 +580,7 @@ impl DashboardsSharing {
     ///
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("dashboards.sharing.list", Method::GET, "/"))
@@ -591,7 +591,7 @@ impl DashboardsSharing {
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/refresh/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -620,7 +620,7 @@ impl DashboardsSharingPasswords {
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(
         &self,
@@ -637,7 +637,7 @@ impl DashboardsSharingPasswords {
     ///
     /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

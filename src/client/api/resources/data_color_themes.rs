@@ -14,7 +14,7 @@ impl DataColorThemes {
     ///
     /// `GET /api/{scope}/{project_id}/data_color_themes/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DataColorTheme>, LimitOffset> {
         Request::new(self.at.call("data_color_themes.list", Method::GET, "/"))
@@ -24,7 +24,7 @@ impl DataColorThemes {
     ///
     /// `POST /api/{scope}/{project_id}/data_color_themes/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::DataColorTheme> {
         Request::new(self.at.call("data_color_themes.create", Method::POST, "/")).body(body)
@@ -34,7 +34,7 @@ impl DataColorThemes {
     ///
     /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DataColorTheme> {
         Request::new(
@@ -48,7 +48,7 @@ impl DataColorThemes {
     ///
     /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -67,7 +67,7 @@ impl DataColorThemes {
     ///
     /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -86,7 +86,7 @@ impl DataColorThemes {
     ///
     /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

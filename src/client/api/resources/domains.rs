@@ -22,7 +22,7 @@ impl Domains {
     ///
     /// `POST /api/organizations/{organization_id}/domains/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationDomain> {
         Request::new(
@@ -36,7 +36,7 @@ impl Domains {
     ///
     /// `GET /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::OrganizationDomain> {
         Request::new(
@@ -50,7 +50,7 @@ impl Domains {
     ///
     /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -69,7 +69,7 @@ impl Domains {
     ///
     /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -88,7 +88,7 @@ impl Domains {
     ///
     /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -103,7 +103,7 @@ impl Domains {
     /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn verify(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -65,7 +65,7 @@ impl EarlyAccessFeature {
     ///
     /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,

@@ -57,7 +57,7 @@ impl Endpoints {
     ///
     /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(&self, name: impl Display, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(
@@ -98,7 +98,7 @@ impl Endpoints {
     ///
     /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn hard_delete(&self, name: impl Display) -> Request<Done> {
         Request::new(
@@ -186,7 +186,7 @@ impl Endpoints {
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn run(&self, name: impl Display) -> Request<Value> {
         Request::new(

@@ -14,7 +14,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn list(&self) -> Request<Page<models::TeamBasic>, LimitOffset> {
@@ -25,7 +25,7 @@ impl Environments {
     ///
     /// `POST /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Team> {
@@ -36,7 +36,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Team> {
         Request::new(
@@ -50,7 +50,7 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -69,7 +69,7 @@ impl Environments {
     ///
     /// `PUT /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -88,7 +88,7 @@ impl Environments {
     ///
     /// `DELETE /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -102,7 +102,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -116,7 +116,7 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn add_product_intent(
         &self,
@@ -135,7 +135,7 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn complete_product_onboarding(
         &self,
@@ -155,7 +155,7 @@ impl Environments {
     /// `POST /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -169,7 +169,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -183,7 +183,7 @@ impl Environments {
     ///
     /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -197,7 +197,7 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete_secret_token_backup(
         &self,
@@ -216,7 +216,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn event_ingestion_restrictions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -230,7 +230,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -244,7 +244,7 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn reset_token(
         &self,
@@ -263,7 +263,7 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn rotate_secret_token(
         &self,

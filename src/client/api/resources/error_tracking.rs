@@ -15,7 +15,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn git_provider_file_links_resolve_github(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -75,7 +75,10 @@ impl ErrorTracking {
     ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn query_issues(&self, body: &(impl Serialize + ?Sized)) -> Request<Page<Value>> {
+    pub fn query_issues(
+        &self,
+        body: &(impl Serialize + ?Sized),
+    ) -> Request<Page<models::ErrorTrackingIssue>> {
         Request::new(self.at.under("projects").call(
             "error_tracking.query_issues",
             Method::POST,
@@ -279,7 +282,7 @@ impl ErrorTrackingAssignmentRules {
     /// `GET /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -294,7 +297,7 @@ impl ErrorTrackingAssignmentRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -314,7 +317,7 @@ impl ErrorTrackingAssignmentRules {
     /// `PUT /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -334,7 +337,7 @@ impl ErrorTrackingAssignmentRules {
     /// `DELETE /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -349,7 +352,7 @@ impl ErrorTrackingAssignmentRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -488,7 +491,7 @@ impl ErrorTrackingFingerprints {
     /// `GET /api/environments/{project_id}/error_tracking/fingerprints/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingFingerprint>, LimitOffset> {
         Request::new(self.at.under("environments").call(
@@ -503,7 +506,7 @@ impl ErrorTrackingFingerprints {
     /// `GET /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingFingerprint> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -518,7 +521,7 @@ impl ErrorTrackingFingerprints {
     /// `DELETE /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -565,7 +568,7 @@ impl ErrorTrackingGroupingRules {
     /// `GET /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -580,7 +583,7 @@ impl ErrorTrackingGroupingRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -617,7 +620,7 @@ impl ErrorTrackingGroupingRules {
     /// `DELETE /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -632,7 +635,7 @@ impl ErrorTrackingGroupingRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -970,7 +973,7 @@ impl ErrorTrackingReleases {
     /// `GET /api/environments/{project_id}/error_tracking/releases/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRelease>, LimitOffset> {
         Request::new(self.at.under("environments").call(
@@ -985,7 +988,7 @@ impl ErrorTrackingReleases {
     /// `POST /api/environments/{project_id}/error_tracking/releases/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(
         &self,
@@ -1004,7 +1007,7 @@ impl ErrorTrackingReleases {
     /// `GET /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1019,7 +1022,7 @@ impl ErrorTrackingReleases {
     /// `PATCH /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -1039,7 +1042,7 @@ impl ErrorTrackingReleases {
     /// `PUT /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -1059,7 +1062,7 @@ impl ErrorTrackingReleases {
     /// `DELETE /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1074,7 +1077,7 @@ impl ErrorTrackingReleases {
     /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get_by_hash(&self, hash_id: impl Display) -> Request<Value> {
         Request::new(
@@ -1174,7 +1177,7 @@ impl ErrorTrackingSuppressionRules {
     /// `GET /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1189,7 +1192,7 @@ impl ErrorTrackingSuppressionRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -1226,7 +1229,7 @@ impl ErrorTrackingSuppressionRules {
     /// `DELETE /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1241,7 +1244,7 @@ impl ErrorTrackingSuppressionRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn reorder(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1278,7 +1281,7 @@ impl ErrorTrackingSymbolSets {
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
@@ -1306,7 +1309,7 @@ impl ErrorTrackingSymbolSets {
     /// `PATCH /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1322,7 +1325,7 @@ impl ErrorTrackingSymbolSets {
     /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1338,7 +1341,7 @@ impl ErrorTrackingSymbolSets {
     /// `DELETE /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1354,7 +1357,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn bulk_finish_upload(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1370,7 +1373,7 @@ impl ErrorTrackingSymbolSets {
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn bulk_start_upload(&self) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1385,7 +1388,7 @@ impl ErrorTrackingSymbolSets {
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn start_upload(&self, form: Form) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -1415,7 +1418,7 @@ impl ErrorTrackingSymbolSets {
     /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn finish_upload(
         &self,

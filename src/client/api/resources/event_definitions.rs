@@ -30,7 +30,7 @@ impl EventDefinitions {
     ///
     /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EventDefinition> {
         Request::new(
@@ -61,7 +61,7 @@ impl EventDefinitions {
     ///
     /// `PUT /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -80,7 +80,7 @@ impl EventDefinitions {
     ///
     /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -106,7 +106,7 @@ impl EventDefinitions {
     ///
     /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -14,7 +14,7 @@ impl Events {
     ///
     /// `GET /api/{scope}/{project_id}/events/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
@@ -25,7 +25,7 @@ impl Events {
     ///
     /// `GET /api/{scope}/{project_id}/events/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Event, InTableFormat> {
         Request::new(self.at.id("id", &id).call("events.get", Method::GET, "/"))
@@ -35,7 +35,7 @@ impl Events {
     ///
     /// `GET /api/{scope}/{project_id}/events/values/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn values(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("events.values", Method::GET, "/values/"))

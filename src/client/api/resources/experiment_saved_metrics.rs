@@ -68,7 +68,7 @@ impl ExperimentSavedMetrics {
     ///
     /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,

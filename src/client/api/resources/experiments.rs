@@ -61,7 +61,7 @@ impl Experiments {
     ///
     /// `PUT /api/projects/{project_id}/experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -132,7 +132,7 @@ impl Experiments {
     ///
     /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn eligible_feature_flags(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -158,7 +158,7 @@ impl Experiments {
     ///
     /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn requires_flag_implementation(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -194,7 +194,7 @@ impl Experiments {
     ///
     /// `DELETE /api/projects/{project_id}/experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -252,7 +252,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_exposure_cohort_for_experiment(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -361,7 +361,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/recalculate_timeseries/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn recalculate_timeseries(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -14,7 +14,7 @@ impl Exports {
     ///
     /// `GET /api/{scope}/{project_id}/exports/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExportedAsset>, LimitOffset> {
         Request::new(self.at.call("exports.list", Method::GET, "/"))
@@ -24,7 +24,7 @@ impl Exports {
     ///
     /// `POST /api/{scope}/{project_id}/exports/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::ExportedAsset> {
         Request::new(self.at.call("exports.create", Method::POST, "/")).body(body)
@@ -34,7 +34,7 @@ impl Exports {
     ///
     /// `GET /api/{scope}/{project_id}/exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExportedAsset> {
         Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
@@ -44,7 +44,7 @@ impl Exports {
     ///
     /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn content(&self, id: impl Display) -> Request<Value> {
         Request::new(

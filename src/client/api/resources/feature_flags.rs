@@ -64,7 +64,7 @@ impl FeatureFlags {
     ///
     /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -96,7 +96,7 @@ impl FeatureFlags {
     ///
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -159,7 +159,7 @@ impl FeatureFlags {
     ///
     /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
         Request::new(self.at.call(
@@ -200,7 +200,7 @@ impl FeatureFlags {
     ///
     /// `DELETE /api/projects/{project_id}/feature_flags/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -242,7 +242,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_static_cohort_for_flag(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -257,7 +257,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -298,7 +298,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -326,7 +326,7 @@ impl FeatureFlags {
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn remote_config(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -14,7 +14,7 @@ impl FileSystem {
     ///
     /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffsetSearch> {
         Request::new(self.at.call("file_system.list", Method::GET, "/"))
@@ -24,7 +24,7 @@ impl FileSystem {
     ///
     /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(self.at.call("file_system.create", Method::POST, "/")).body(body)
@@ -34,7 +34,7 @@ impl FileSystem {
     ///
     /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -48,7 +48,7 @@ impl FileSystem {
     ///
     /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -67,7 +67,7 @@ impl FileSystem {
     ///
     /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -86,7 +86,7 @@ impl FileSystem {
     ///
     /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -101,7 +101,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn count_by_path(&self) -> Request<Value> {
         Request::new(
@@ -115,7 +115,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/log_view/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn log_view(&self) -> Request<Value> {
         Request::new(
@@ -128,7 +128,7 @@ impl FileSystem {
     ///
     /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn unfiled(&self) -> Request<Value> {
         Request::new(
@@ -142,7 +142,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn count(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -157,7 +157,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn link(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -172,7 +172,7 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn move_to(&self, id: impl Display) -> Request<Value> {
         Request::new(

@@ -14,7 +14,7 @@ impl FileSystemShortcut {
     ///
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffset> {
         Request::new(self.at.call("file_system_shortcut.list", Method::GET, "/"))
@@ -24,7 +24,7 @@ impl FileSystemShortcut {
     ///
     /// `POST /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -38,7 +38,7 @@ impl FileSystemShortcut {
     ///
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -52,7 +52,7 @@ impl FileSystemShortcut {
     ///
     /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -71,7 +71,7 @@ impl FileSystemShortcut {
     ///
     /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -90,7 +90,7 @@ impl FileSystemShortcut {
     ///
     /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

@@ -13,7 +13,7 @@ impl FlagValue {
     ///
     /// `GET /api/projects/{project_id}/flag_value/values/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.call("flag_value.values", Method::GET, "/values/"))

@@ -13,7 +13,7 @@ impl Groups {
     ///
     /// `GET /api/{scope}/{project_id}/groups/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(
         &self,
@@ -30,7 +30,7 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/`. Key scope: PostHog states none.
     ///
     /// Makes such a body: [`NewGroup`](models::NewGroup).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/")).body(body)
@@ -40,7 +40,7 @@ impl Groups {
     ///
     /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(
         &self,
@@ -56,7 +56,7 @@ impl Groups {
     ///
     /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete_property(
         &self,
@@ -77,7 +77,7 @@ impl Groups {
     ///
     /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn find(&self, group_key: impl Display, group_type_index: i64) -> Request<models::Group> {
         Request::new(self.at.call("groups.find", Method::GET, "/find/"))
@@ -89,7 +89,7 @@ impl Groups {
     ///
     /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -103,7 +103,7 @@ impl Groups {
     ///
     /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn property_values(&self) -> Request<Value> {
         Request::new(
@@ -116,7 +116,7 @@ impl Groups {
     ///
     /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn related(&self, group_type_index: i64, id: impl Display) -> Request<Value> {
         Request::new(self.at.call("groups.related", Method::GET, "/related/"))
@@ -128,7 +128,7 @@ impl Groups {
     ///
     /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update_property(
         &self,

@@ -22,7 +22,7 @@ impl GroupsTypes {
     ///
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, group_type_index: impl Display) -> Request<Done> {
         Request::new(self.at.id("group_type_index", &group_type_index).call(
@@ -36,7 +36,7 @@ impl GroupsTypes {
     ///
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_detail_dashboard(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -51,7 +51,7 @@ impl GroupsTypes {
     ///
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn set_default_columns(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -66,7 +66,7 @@ impl GroupsTypes {
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update_metadata(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -149,7 +149,7 @@ impl GroupsTypesMetrics {
     ///
     /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,

@@ -61,7 +61,7 @@ impl HogFunctions {
     ///
     /// `PUT /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -93,7 +93,7 @@ impl HogFunctions {
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn icon(&self) -> Request<Value> {
         Request::new(self.at.call("hog_functions.icon", Method::GET, "/icon/"))
@@ -103,7 +103,7 @@ impl HogFunctions {
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn icons(&self) -> Request<Value> {
         Request::new(self.at.call("hog_functions.icons", Method::GET, "/icons/"))
@@ -125,7 +125,7 @@ impl HogFunctions {
     ///
     /// `DELETE /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
@@ -141,7 +141,7 @@ impl HogFunctions {
     /// `POST /api/{scope}/{project_id}/hog_functions/{id}/broadcast/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn broadcast(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -211,7 +211,7 @@ impl HogFunctions {
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn metrics_totals(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

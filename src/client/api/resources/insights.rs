@@ -61,7 +61,7 @@ impl Insights {
     ///
     /// `PUT /api/{scope}/{project_id}/insights/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -105,7 +105,7 @@ impl Insights {
     /// `POST /api/{scope}/{project_id}/insights/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn cancel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
@@ -130,7 +130,7 @@ impl Insights {
     ///
     /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn my_last_viewed(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -158,7 +158,7 @@ impl Insights {
     /// `POST /api/{scope}/{project_id}/insights/viewed/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn viewed(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
@@ -168,7 +168,7 @@ impl Insights {
     ///
     /// `DELETE /api/{scope}/{project_id}/insights/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
@@ -468,7 +468,7 @@ impl InsightsSharing {
     ///
     /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("insights.sharing.list", Method::GET, "/"))
@@ -479,7 +479,7 @@ impl InsightsSharing {
     /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/refresh/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -508,7 +508,7 @@ impl InsightsSharingPasswords {
     ///
     /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(
         &self,
@@ -525,7 +525,7 @@ impl InsightsSharingPasswords {
     ///
     /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

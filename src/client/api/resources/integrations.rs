@@ -21,7 +21,7 @@ impl Integrations {
     ///
     /// `POST /api/{scope}/{project_id}/integrations/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Integration> {
         Request::new(self.at.call("integrations.create", Method::POST, "/")).body(body)
@@ -55,7 +55,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn authorize(&self) -> Request<Value> {
         Request::new(
@@ -80,7 +80,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn clickup_lists(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -94,7 +94,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn clickup_spaces(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -108,7 +108,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn clickup_workspaces(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -164,7 +164,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn google_accessible_accounts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -178,7 +178,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn google_conversion_actions(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -218,7 +218,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -232,7 +232,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn linkedin_ads_conversion_rules(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -246,7 +246,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -14,7 +14,7 @@ impl Invites {
     ///
     /// `GET /api/organizations/{organization_id}/invites/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationInvite>, LimitOffset> {
         Request::new(self.at.call("organization.invites.list", Method::GET, "/"))
@@ -25,7 +25,7 @@ impl Invites {
     /// `POST /api/organizations/{organization_id}/invites/`. Key scope: PostHog states none.
     ///
     /// Makes such a body: [`NewInvite`](models::NewInvite).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::OrganizationInvite> {
         Request::new(
@@ -39,7 +39,7 @@ impl Invites {
     ///
     /// `DELETE /api/organizations/{organization_id}/invites/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -54,7 +54,7 @@ impl Invites {
     /// `POST /api/organizations/{organization_id}/invites/bulk/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn bulk(&self) -> Request<Value> {
         Request::new(

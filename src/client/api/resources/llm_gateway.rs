@@ -14,7 +14,7 @@ impl LlmGateway {
     ///
     /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn v1_chat_completions(
         &self,
@@ -32,7 +32,7 @@ impl LlmGateway {
     ///
     /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn v1_messages(&self, body: &(impl Serialize + ?Sized)) -> Request<Value, InTextFormat> {
         Request::new(

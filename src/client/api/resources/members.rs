@@ -21,7 +21,7 @@ impl Members {
     ///
     /// `PATCH /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -40,7 +40,7 @@ impl Members {
     ///
     /// `PUT /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -59,7 +59,7 @@ impl Members {
     ///
     /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -85,7 +85,7 @@ impl Members {
     ///
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<Value> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(

@@ -62,7 +62,7 @@ impl Notebooks {
     ///
     /// `PUT /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -94,7 +94,7 @@ impl Notebooks {
     ///
     /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -121,7 +121,7 @@ impl Notebooks {
     ///
     /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn recording_comments(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -135,7 +135,7 @@ impl Notebooks {
     ///
     /// `DELETE /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
@@ -150,7 +150,7 @@ impl Notebooks {
     ///
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(&self, short_id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("short_id", &short_id).call(

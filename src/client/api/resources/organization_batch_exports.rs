@@ -14,7 +14,7 @@ impl OrganizationBatchExports {
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
         Request::new(
@@ -27,7 +27,7 @@ impl OrganizationBatchExports {
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::BatchExport> {
         Request::new(
@@ -41,7 +41,7 @@ impl OrganizationBatchExports {
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
         Request::new(
@@ -55,7 +55,7 @@ impl OrganizationBatchExports {
     ///
     /// `PATCH /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -74,7 +74,7 @@ impl OrganizationBatchExports {
     ///
     /// `PUT /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -93,7 +93,7 @@ impl OrganizationBatchExports {
     ///
     /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -108,7 +108,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/run_test_step_new/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -122,7 +122,7 @@ impl OrganizationBatchExports {
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/test/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn test(&self) -> Request<Value> {
         Request::new(
@@ -136,7 +136,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/backfill/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog calls it deprecated.
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Value> {
@@ -151,7 +151,7 @@ impl OrganizationBatchExports {
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -166,7 +166,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -181,7 +181,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/run_test_step/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -196,7 +196,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

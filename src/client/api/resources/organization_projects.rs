@@ -63,7 +63,7 @@ impl OrganizationProjects {
     ///
     /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -82,7 +82,7 @@ impl OrganizationProjects {
     ///
     /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -305,7 +305,7 @@ impl OrganizationProjects {
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
@@ -319,7 +319,7 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn add_product_intent(
         &self,
@@ -339,7 +339,7 @@ impl OrganizationProjects {
     /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn change_organization(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -353,7 +353,7 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn complete_product_onboarding(
         &self,
@@ -372,7 +372,7 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete_secret_token_backup(
         &self,
@@ -391,7 +391,7 @@ impl OrganizationProjects {
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -405,7 +405,7 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn reset_token(
         &self,
@@ -424,7 +424,7 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn rotate_secret_token(
         &self,

@@ -22,7 +22,7 @@ impl Organizations {
     ///
     /// `POST /api/organizations/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organizations.create", Method::POST, "/")).body(body)

@@ -30,7 +30,7 @@ impl Persons {
     ///
     /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -49,7 +49,7 @@ impl Persons {
     ///
     /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -68,7 +68,7 @@ impl Persons {
     ///
     /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done, PersonsDelete> {
         Request::new(
@@ -82,7 +82,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
@@ -122,7 +122,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/funnel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -135,7 +135,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn funnel(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
@@ -146,7 +146,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
@@ -160,7 +160,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn funnel_correlation(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
@@ -174,7 +174,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn lifecycle(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -188,7 +188,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn reset_person_distinct_id(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call(
@@ -202,7 +202,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn stickiness(&self) -> Request<Value, InTableFormat> {
         Request::new(
@@ -215,7 +215,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn trends(&self) -> Request<Value, InTableFormat> {
         Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
@@ -233,7 +233,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(
         &self,
@@ -251,7 +251,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete_events(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -285,7 +285,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete_recordings(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -299,7 +299,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn properties_timeline(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -314,7 +314,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn split(&self, id: impl Display) -> Request<Value, InTableFormat> {
         Request::new(

@@ -33,7 +33,7 @@ impl PluginConfigsLogs {
     ///
     /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PluginLogEntry>, LimitOffset> {
         Request::new(self.at.call("plugin_configs.logs.list", Method::GET, "/"))

@@ -21,7 +21,7 @@ impl PropertyDefinitions {
     ///
     /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PropertyDefinition> {
         Request::new(
@@ -52,7 +52,7 @@ impl PropertyDefinitions {
     ///
     /// `PUT /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -71,7 +71,7 @@ impl PropertyDefinitions {
     ///
     /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -85,7 +85,7 @@ impl PropertyDefinitions {
     ///
     /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn seen_together(&self) -> Request<Value> {
         Request::new(self.at.call(

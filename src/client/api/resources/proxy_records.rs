@@ -49,7 +49,7 @@ impl ProxyRecords {
     ///
     /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -68,7 +68,7 @@ impl ProxyRecords {
     ///
     /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,

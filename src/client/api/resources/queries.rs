@@ -21,7 +21,7 @@ impl Queries {
     ///
     /// `GET /api/{scope}/{project_id}/query/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::QueryStatusResponse> {
         Request::new(self.at.id("id", &id).call("query.get", Method::GET, "/"))
@@ -31,7 +31,7 @@ impl Queries {
     ///
     /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Value> {
         Request::new(
@@ -46,7 +46,7 @@ impl Queries {
     /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn check_auth_for_async(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -60,7 +60,7 @@ impl Queries {
     ///
     /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn draft_sql(&self) -> Request<Value> {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
@@ -70,7 +70,7 @@ impl Queries {
     ///
     /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn upgrade(&self, body: &(impl Serialize + ?Sized)) -> Request<models::QueryUpgrade> {
         Request::new(self.at.call("query.upgrade", Method::POST, "/upgrade/")).body(body)
@@ -80,7 +80,7 @@ impl Queries {
     ///
     /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn log(&self, id: impl Display) -> Request<Value> {
         Request::new(

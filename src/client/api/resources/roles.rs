@@ -22,7 +22,7 @@ impl Roles {
     ///
     /// `POST /api/organizations/{organization_id}/roles/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Role> {
         Request::new(self.at.call("organization.roles.create", Method::POST, "/")).body(body)
@@ -44,7 +44,7 @@ impl Roles {
     ///
     /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -63,7 +63,7 @@ impl Roles {
     ///
     /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -82,7 +82,7 @@ impl Roles {
     ///
     /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -123,7 +123,7 @@ impl RolesRoleMemberships {
     ///
     /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::RoleMembership> {
         Request::new(self.at.call(
@@ -138,7 +138,7 @@ impl RolesRoleMemberships {
     ///
     /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(

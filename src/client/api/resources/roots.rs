@@ -1414,7 +1414,7 @@ impl Organization {
     ///
     /// `PUT /api/organizations/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(&self, body: &(impl Serialize + ?Sized)) -> Request<models::Organization> {
         Request::new(self.at.call("organization.replace", Method::PUT, "/")).body(body)
@@ -1424,7 +1424,7 @@ impl Organization {
     ///
     /// `DELETE /api/organizations/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("organization.delete", Method::DELETE, "/"))
@@ -1435,7 +1435,7 @@ impl Organization {
     /// `POST /api/organizations/{id}/environments_rollback/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn environments_rollback(&self) -> Request<models::Organization> {
         Request::new(self.at.call(
@@ -1563,7 +1563,7 @@ impl User {
     ///
     /// `PUT /api/users/{uuid}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(&self, body: &(impl Serialize + ?Sized)) -> Request<models::User> {
         Request::new(self.at.call("user.replace", Method::PUT, "/")).body(body)
@@ -1573,7 +1573,7 @@ impl User {
     ///
     /// `DELETE /api/users/{uuid}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("user.delete", Method::DELETE, "/"))
@@ -1583,7 +1583,7 @@ impl User {
     ///
     /// `GET /api/users/{uuid}/hedgehog_config/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn hedgehog_config(&self) -> Request<Value> {
         Request::new(
@@ -1596,7 +1596,7 @@ impl User {
     ///
     /// `PATCH /api/users/{uuid}/hedgehog_config/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update_hedgehog_config(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -1612,7 +1612,7 @@ impl User {
     /// `POST /api/users/{uuid}/scene_personalisation/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn scene_personalisation(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1626,7 +1626,7 @@ impl User {
     ///
     /// `GET /api/users/{uuid}/start_2fa_setup/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn start_2fa_setup(&self) -> Request<Value> {
         Request::new(
@@ -1640,7 +1640,7 @@ impl User {
     /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn two_factor_backup_codes(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1655,7 +1655,7 @@ impl User {
     /// `POST /api/users/{uuid}/two_factor_disable/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn two_factor_disable(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1669,7 +1669,7 @@ impl User {
     ///
     /// `GET /api/users/{uuid}/two_factor_start_setup/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn two_factor_start_setup(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1683,7 +1683,7 @@ impl User {
     ///
     /// `GET /api/users/{uuid}/two_factor_status/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn two_factor_status(&self) -> Request<Value> {
         Request::new(
@@ -1697,7 +1697,7 @@ impl User {
     /// `POST /api/users/{uuid}/two_factor_validate/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn two_factor_validate(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -1712,7 +1712,7 @@ impl User {
     /// `POST /api/users/{uuid}/validate_2fa/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn validate_2fa(&self) -> Request<Value> {
         Request::new(

@@ -70,7 +70,7 @@ impl SessionRecordingPlaylists {
     ///
     /// `PUT /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -102,7 +102,7 @@ impl SessionRecordingPlaylists {
     ///
     /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     /// PostHog has been seen to refuse it (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
@@ -163,7 +163,7 @@ impl SessionRecordingPlaylistsRecordings {
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -178,7 +178,7 @@ impl SessionRecordingPlaylistsRecordings {
     /// `POST /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, session_recording_id: impl Display) -> Request<Value> {
         Request::new(
@@ -196,7 +196,7 @@ impl SessionRecordingPlaylistsRecordings {
     ///
     /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, session_recording_id: impl Display) -> Request<Done> {
         Request::new(

@@ -14,7 +14,7 @@ impl SessionRecordings {
     ///
     /// `GET /api/{scope}/{project_id}/session_recordings/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SessionRecording>, LimitOffset> {
         Request::new(self.at.call("session_recordings.list", Method::GET, "/"))
@@ -36,7 +36,7 @@ impl SessionRecordings {
     ///
     /// `PATCH /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -55,7 +55,7 @@ impl SessionRecordings {
     ///
     /// `PUT /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -117,7 +117,7 @@ impl SessionRecordingsSharing {
     ///
     /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(
@@ -131,7 +131,7 @@ impl SessionRecordingsSharing {
     /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/refresh/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
@@ -161,7 +161,7 @@ impl SessionRecordingsSharingPasswords {
     ///
     /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(
         &self,
@@ -179,7 +179,7 @@ impl SessionRecordingsSharingPasswords {
     ///
     /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

@@ -14,7 +14,7 @@ impl SessionSummaries {
     /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_session_summaries(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.under("environments").call(
@@ -30,7 +30,7 @@ impl SessionSummaries {
     /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries_individually/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create_session_summaries_individually(
         &self,

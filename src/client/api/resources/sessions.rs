@@ -13,7 +13,7 @@ impl Sessions {
     ///
     /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn property_definitions(&self) -> Request<Value> {
         Request::new(self.at.call(
@@ -27,7 +27,7 @@ impl Sessions {
     ///
     /// `GET /api/{scope}/{project_id}/sessions/values/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn values(&self) -> Request<Value> {
         Request::new(self.at.call("sessions.values", Method::GET, "/values/"))

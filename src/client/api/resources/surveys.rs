@@ -56,7 +56,7 @@ impl Surveys {
     ///
     /// `PUT /api/projects/{project_id}/surveys/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -88,7 +88,7 @@ impl Surveys {
     ///
     /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -101,7 +101,7 @@ impl Surveys {
     ///
     /// `GET /api/projects/{project_id}/surveys/responses_count/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn responses_count(&self) -> Request<Value> {
         Request::new(
@@ -135,7 +135,7 @@ impl Surveys {
     ///
     /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -149,7 +149,7 @@ impl Surveys {
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -164,7 +164,7 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn duplicate_to_projects(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

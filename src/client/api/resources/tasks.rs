@@ -45,7 +45,7 @@ impl Tasks {
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -64,7 +64,7 @@ impl Tasks {
     ///
     /// `PUT /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -83,7 +83,7 @@ impl Tasks {
     ///
     /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -161,7 +161,7 @@ impl Tasks {
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update_position(
         &self,
@@ -481,7 +481,7 @@ impl TasksRuns {
     ///
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::TaskRun> {
         Request::new(self.at.call("tasks.runs.create", Method::POST, "/")).body(body)
@@ -505,7 +505,7 @@ impl TasksRuns {
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -524,7 +524,7 @@ impl TasksRuns {
     ///
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn append_log(
         &self,
@@ -557,7 +557,7 @@ impl TasksRuns {
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn set_output(
         &self,

@@ -15,7 +15,7 @@ impl UserInterviews {
     /// `GET /api/environments/{project_id}/user_interviews/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
         Request::new(
@@ -30,7 +30,7 @@ impl UserInterviews {
     /// `POST /api/environments/{project_id}/user_interviews/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").call(
@@ -46,7 +46,7 @@ impl UserInterviews {
     /// `GET /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -61,7 +61,7 @@ impl UserInterviews {
     /// `PATCH /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -77,7 +77,7 @@ impl UserInterviews {
     /// `PUT /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -93,7 +93,7 @@ impl UserInterviews {
     /// `DELETE /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(

@@ -13,7 +13,7 @@ impl Users {
     ///
     /// `GET /api/users/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::User>, UsersList> {
         Request::new(self.at.call("users.list", Method::GET, "/"))
@@ -23,7 +23,7 @@ impl Users {
     ///
     /// `PATCH /api/users/cancel_email_change_request/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn cancel_email_change_request(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -38,7 +38,7 @@ impl Users {
     ///
     /// `POST /api/users/request_email_verification/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn request_email_verification(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(self.at.call(
@@ -53,7 +53,7 @@ impl Users {
     ///
     /// `POST /api/users/verify_email/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn verify_email(&self, body: &(impl Serialize + ?Sized)) -> Request<Value> {
         Request::new(

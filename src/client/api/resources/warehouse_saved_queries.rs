@@ -65,7 +65,7 @@ impl WarehouseSavedQueries {
     ///
     /// `PUT /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -111,7 +111,7 @@ impl WarehouseSavedQueries {
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
@@ -126,7 +126,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn ancestors(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -141,7 +141,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(
@@ -156,7 +156,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn descendants(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

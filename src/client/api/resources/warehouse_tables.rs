@@ -30,7 +30,7 @@ impl WarehouseTables {
     ///
     /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WarehouseTable> {
         Request::new(
@@ -44,7 +44,7 @@ impl WarehouseTables {
     ///
     /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -63,7 +63,7 @@ impl WarehouseTables {
     ///
     /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -82,7 +82,7 @@ impl WarehouseTables {
     ///
     /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -96,7 +96,7 @@ impl WarehouseTables {
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn file(&self, form: Form) -> Request<Value> {
         Request::new(
@@ -125,7 +125,7 @@ impl WarehouseTables {
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Key scope: PostHog states none.
     ///
     /// May have a body: give it with [`body`](Request::body).
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update_schema(&self, id: impl Display) -> Request<Value> {
         Request::new(self.at.id("id", &id).call(

@@ -13,7 +13,7 @@ impl WebAnalytics {
     ///
     /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn breakdown(
         &self,
@@ -34,7 +34,7 @@ impl WebAnalytics {
     ///
     /// `GET /api/projects/{project_id}/web_analytics/overview/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn overview(
         &self,

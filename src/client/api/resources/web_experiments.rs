@@ -14,7 +14,7 @@ impl WebExperiments {
     ///
     /// `GET /api/projects/{project_id}/web_experiments/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WebExperiment>, LimitOffset> {
         Request::new(self.at.call("web_experiments.list", Method::GET, "/"))
@@ -24,7 +24,7 @@ impl WebExperiments {
     ///
     /// `POST /api/projects/{project_id}/web_experiments/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn create(&self, body: &(impl Serialize + ?Sized)) -> Request<models::WebExperiment> {
         Request::new(self.at.call("web_experiments.create", Method::POST, "/")).body(body)
@@ -34,7 +34,7 @@ impl WebExperiments {
     ///
     /// `GET /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WebExperiment> {
         Request::new(
@@ -48,7 +48,7 @@ impl WebExperiments {
     ///
     /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn update(
         &self,
@@ -67,7 +67,7 @@ impl WebExperiments {
     ///
     /// `PUT /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn replace(
         &self,
@@ -86,7 +86,7 @@ impl WebExperiments {
     ///
     /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
     ///
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

@@ -14,7 +14,7 @@ impl WebVitals {
     /// `GET /api/environments/{project_id}/web_vitals/`. Key scope: PostHog states none.
     ///
     /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// In PostHog's API description of October 2025, and not seen since: it may answer 404.
+    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
     #[inline]
     pub fn get(&self, pathname: impl Display) -> Request<Value> {
         Request::new(
