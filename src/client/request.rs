@@ -19,6 +19,13 @@ use std::marker::PhantomData;
 /// `A` is what the answer is read as; [`send_as`](Self::send_as) reads it as anything else. `Q` names
 /// the operation's query parameters: each is a method.
 ///
+/// - To send it: `.await`, [`send`](Self::send), [`send_as`](Self::send_as),
+///   [`send_for_text`](Self::send_for_text), [`send_for_bytes`](Self::send_for_bytes),
+///   [`send_for_stream`](Self::send_for_stream).
+/// - To give it more: [`query`](Self::query), [`query_repeated`](Self::query_repeated), [`body`](Self::body),
+///   [`raw_body`](Self::raw_body), [`form`](Self::form), [`answer_as`](Self::answer_as).
+/// - Of lists, with the feature `rest`: `stream`, `all`, `all_up_to`, `first`, `pages`.
+///
 /// ```no_run
 /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
 /// use tracing_posthog::{Method, PostHogClient};

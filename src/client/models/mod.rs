@@ -14,6 +14,9 @@
 //! only what was set. Where there is none, a model makes a body too (`let mut export =
 //! BatchExport::default();`), and so does any `Serialize`.
 //!
+//! [`Event`], [`QueryStatus`] and [`QueryProgress`] are also names at the crate's root, of other things: import
+//! the models that you use, not all of them beside `tracing_posthog::*`.
+//!
 //! Times are text, as PostHog sends them: RFC 3339, such as `2026-11-23T09:30:00.123456Z`; where only a
 //! day is meant, `2026-11-23`. Secrets, such as the tokens of shared dashboards, are [`Hidden`] from
 //! `{:?}`.
