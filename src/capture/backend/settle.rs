@@ -144,10 +144,8 @@ impl EventCaptureBackend {
         if self.trouble.end() {
             debug!(target: "tracing_posthog::capture", "PostHog takes events again");
         }
-        match batch.home == Home::Memory && batch.exhausted.is_none() {
-            true => self.pause.end_once(),
-            false => self.pause = Pause::default(),
-        }
+        // However often some of it failed: where PostHog fails at random, what waits would fill the queue.
+        self.pause = Pause::default();
     }
 
     fn too_large(&mut self, batch: Batch, error: &PostHogError) {
