@@ -232,8 +232,8 @@ impl fmt::Display for RequestError {
 impl RequestError {
     /// What is at the bottom of it, where that says more than the kind.
     fn cause(&self) -> Option<&dyn std::error::Error> {
-        use RequestErrorKind::{Connect, Interrupted, Setup};
-        if !matches!(self.kind, Connect | Interrupted | Setup) {
+        use RequestErrorKind::{Connect, Interrupted, Panicked, Setup};
+        if !matches!(self.kind, Connect | Interrupted | Panicked | Setup) {
             return None;
         }
         let mut cause: &dyn std::error::Error = self.source.as_deref()?;
@@ -271,6 +271,9 @@ pub enum RequestErrorKind {
     NotPersisted,
     /// The answer was larger than the client reads.
     AnswerTooLarge,
+    /// Code that runs within requests panicked: a resolver or a redirect policy of your own HTTP client, or a
+    /// tracing layer.
+    Panicked,
     /// The HTTP client could not be set up (TLS, certificates), or the request not be built.
     Setup,
 }
@@ -280,7 +283,7 @@ impl RequestErrorKind {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Timeout | Self::Interrupted | Self::NotPersisted
+            Self::Connect | Self::Timeout | Self::Interrupted | Self::NotPersisted | Self::Panicked
         )
     }
 }
@@ -293,6 +296,7 @@ impl fmt::Display for RequestErrorKind {
             Self::Interrupted => "the connection broke off",
             Self::NotPersisted => "PostHog could not keep all events yet",
             Self::AnswerTooLarge => "the answer is larger than is read at once",
+            Self::Panicked => "the attempt panicked",
             Self::Setup => "the request could not be set up",
         })
     }

@@ -179,13 +179,16 @@
 //! [`reqwest_client`](PostHogClientBuilder::reqwest_client).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backend;
 mod capture;
-mod caught;
 mod client;
 mod config;
 mod error;
+mod event;
 mod http;
 mod layer;
+mod panic;
+mod suppress;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -201,7 +204,7 @@ pub mod __fuzz {
 
     /// Reads what capture v1 answers.
     pub fn v1_answer(bytes: &[u8]) {
-        crate::capture::wire::v1::fuzz(bytes);
+        crate::capture::delivery::protocol::v1::fuzz(bytes);
     }
 
     /// Reads a spool file: how many events, and how many damaged lines.
@@ -211,10 +214,9 @@ pub mod __fuzz {
     }
 }
 
+pub use backend::*;
 pub use capture::*;
-pub use client::{
-    AnyQuery, BatchSummary, Chunks, Form, PostHogClient, PostHogClientBuilder, Request,
-};
+pub use client::{AnyQuery, Chunks, Form, PostHogClient, PostHogClientBuilder, Request};
 #[cfg(feature = "rest")]
 pub use client::{
     AsyncQuery, Items, Page, Pages, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress,
@@ -226,7 +228,9 @@ pub use client::{EndpointClass, RateLimit, RateLimits};
 pub use client::{api, models};
 pub use config::Region;
 pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
+pub use event::Event;
 pub use http::breaker::{CircuitBreaker, CircuitState};
+pub use http::request::Destination;
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
 pub use reqwest::Method;

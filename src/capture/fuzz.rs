@@ -1,8 +1,8 @@
 //! What the fuzzers feed, where it is not public.
 
+use super::diagnostics::Diagnostics;
 use super::encode::{Encoder, Enrichment};
-use super::notices::Notices;
-use super::record::{self, MAX_DEPTH, Val};
+use crate::event::record::{self, MAX_DEPTH, Val};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ thread_local! {
             max_event_bytes: 900 << 10,
             ..Enrichment::default()
         },
-        Arc::new(Notices::default()),
+        Arc::new(Diagnostics::default()),
     ));
 }
 

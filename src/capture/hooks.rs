@@ -1,23 +1,23 @@
-//! What users hang into the road of an event.
+//! User hooks: `before_send` and `on_error`.
 
-use super::event::Event;
-use super::stats::DropReason;
-use crate::caught::caught;
+use super::ledger::DropReason;
 use crate::error::PostHogError;
+use crate::event::Event;
+use crate::panic::catch;
 use std::fmt;
 use std::sync::Arc;
 
 type BeforeSend = dyn Fn(Event) -> Option<Event> + Send + Sync;
-type OnError = dyn Fn(&CaptureError) + Send + Sync;
+type OnError = dyn Fn(&DeliveryFailure) + Send + Sync;
 
-/// Events that could not be delivered, as an `on_error` hook sees it.
+/// Events that could not be delivered, as an `on_error` hook sees them.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct CaptureError<'a> {
+pub struct DeliveryFailure<'a> {
     /// How many events it is about.
     pub events: u64,
     /// What became of them.
-    pub fate: Fate,
+    pub disposition: Disposition,
     /// What PostHog answered, or the transport said. `None` where nothing was sent (a hook, the end, the disk
     /// dropped them), and where `detail` tells.
     pub error: Option<&'a PostHogError>,
@@ -29,7 +29,7 @@ pub struct CaptureError<'a> {
 /// What became of events that could not be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fate {
+pub enum Disposition {
     /// They stay in memory and are tried again later.
     Kept,
     /// They are on disk, and are delivered later, by this process or the next.
@@ -55,16 +55,16 @@ impl Hooks {
     /// remove must not be sent because it failed.
     pub(crate) fn before_send(&self, event: Event) -> Result<Event, DropReason> {
         self.before_send.iter().try_fold(event, |event, hook| {
-            caught(|| hook(event))
+            catch(|| hook(event))
                 .flatten()
                 .ok_or(DropReason::BeforeSend)
         })
     }
 
-    pub(crate) fn on_error(&self, error: &CaptureError<'_>) {
+    pub(crate) fn on_error(&self, error: &DeliveryFailure<'_>) {
         for hook in &self.on_error {
             // Its panic is its own affair; the actor goes on.
-            caught(|| hook(error));
+            catch(|| hook(error));
         }
     }
 }

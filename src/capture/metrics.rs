@@ -1,8 +1,8 @@
 //! The ledger, published through the facade of the `metrics` crate.
 
-use super::stats::{DropReason, Stats};
-use crate::caught::caught;
+use super::ledger::{DropReason, Stats};
 use crate::http::breaker::CircuitState;
+use crate::panic::catch;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,13 +39,13 @@ impl Publisher {
     pub(crate) fn now(&mut self, stats: Stats) {
         self.next = Some(Instant::now() + INTERVAL);
         // The recorder is the user's: its panic must not end the actor.
-        caught(|| match &self.last {
+        catch(|| match &self.last {
             Some(last) => publish(last, &stats),
             None => {
                 describe();
                 // Those that nothing has happened to yet: a rate begins with two values.
                 counter!(RECOVERED).increment(0);
-                for reason in DropReason::ALL {
+                for reason in DropReason::ALL.iter().copied() {
                     counter!(DROPPED, "reason" => reason.as_str()).increment(0);
                 }
                 publish(&Stats::default(), &stats);
@@ -64,7 +64,7 @@ fn publish(last: &Stats, now: &Stats) {
     }
     counter!(BATCHES).increment(now.batches.saturating_sub(last.batches));
     counter!(KEPT).increment(now.batches_kept.saturating_sub(last.batches_kept));
-    for reason in DropReason::ALL {
+    for reason in DropReason::ALL.iter().copied() {
         let more = now.dropped.by(reason) - last.dropped.by(reason);
         if more > 0 {
             counter!(DROPPED, "reason" => reason.as_str()).increment(more);

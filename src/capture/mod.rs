@@ -1,42 +1,52 @@
-//! Events from callers to PostHog: queue, actor, batches, encoding, accounting.
+//! Capturing: events from callers to PostHog.
+//!
+//! ```text
+//! CaptureHandle ──record──► queue ──segment──► encode ──batch──► delivery ──request──► http
+//!   (callers)                 │                                     │  ▲
+//!                             └────────────── ledger ◄──────────────┘  └── spool (disk)
+//! ```
+//!
+//! - [`handle`]: what callers hold: capture, flush, shutdown, stats. Writes a record and returns.
+//! - [`queue`]: bounded, one mutex; hands whole segments to the actor.
+//! - [`ledger`]: where every event is and what became of it; the public account ([`Stats`], [`DropReason`]).
+//! - [`encode`]: records into PostHog's JSON: identity resolved, hooks run, every key once.
+//! - [`delivery`]: the actor: batches, attempts, retries, flushes, the shutdown, capture protocols v0 and v1.
+//! - [`spool`]: batches as files, for what cannot be delivered now (feature `spool`).
+//! - [`hooks`], [`diagnostics`], [`metrics`]: what users are told.
+//!
+//! Each module knows those it is built on and nothing above: `event`, `http` → `ledger` → `queue` → `encode` →
+//! `spool` → `delivery` → `handle`. The settings and the start are above, in `backend`.
+//!
+//! Invariants: no event is lost without being counted; uuid, timestamp, distinct id and name of an event are the
+//! same in every attempt; whatever this crate logs itself is never captured.
 
-mod backend;
-pub(crate) mod batch;
-mod builder;
+pub(crate) mod clock;
+pub(crate) mod delivery;
+pub(crate) mod diagnostics;
 pub(crate) mod encode;
-mod event;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod handle;
-mod hooks;
-mod host;
+pub(crate) mod hooks;
+pub(crate) mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
-pub(crate) mod notices;
 pub(crate) mod queue;
-pub(crate) mod quiet;
-pub(crate) mod record;
-pub(crate) mod sites;
 #[cfg(feature = "spool")]
 pub(crate) mod spool;
 #[cfg(not(feature = "spool"))]
 #[path = "spool/off.rs"]
 pub(crate) mod spool;
-pub(crate) mod stamp;
-mod stats;
-pub(crate) mod wire;
 
-pub use backend::EventCaptureBackend;
-pub use builder::{CaptureBuilder, start_event_capture_backend};
+pub use clock::Clock;
+pub use delivery::FlushReport;
+pub use delivery::direct::BatchSummary;
+pub use delivery::protocol::{CaptureProtocol, Compression};
 pub use encode::GeoIp;
-pub use event::Event;
-pub use handle::{CaptureHandle, Clock, FlushReport, PostHogGuard, TryCaptureError};
-#[cfg(feature = "testing")]
-pub(crate) use handle::{Settler, Shared, SystemClock};
-pub(crate) use handle::{give_scratch, take_scratch};
-pub use hooks::{CaptureError, Fate};
+pub use handle::{CaptureHandle, PostHogGuard, TryCaptureError};
+pub(crate) use handle::{Home, Shared, Sink, give_scratch, take_scratch};
+pub use hooks::{DeliveryFailure, Disposition};
+pub use ledger::{DropReason, Dropped, SpoolStats, Stats};
 pub use queue::QueuePolicy;
 #[cfg(feature = "spool")]
 pub use spool::{Spool, SpoolMode, SpoolPolicy};
-pub use stats::{DropReason, Dropped, SpoolStats, Stats};
-pub use wire::{CaptureProtocol, Compression};

@@ -5,9 +5,9 @@ use super::{Inner, PostHogClient};
 use crate::config::host_name;
 use crate::config::{Hosts, Region, Secret, personal_key, project_key};
 use crate::error::PostHogError;
-use crate::http::Http;
-use crate::http::breaker::{Breaker, CircuitBreaker};
+use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
+use crate::http::{Breakers, Http};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::env;
 use std::fmt;
@@ -40,6 +40,8 @@ pub struct PostHogClientBuilder {
     aliases: Vec<String>,
     #[cfg(feature = "rate-limit")]
     rate_limits: Option<RateLimits>,
+    #[cfg(test)]
+    pub(crate) fake: Option<crate::http::fake::FakeNetwork>,
 }
 
 impl Default for PostHogClientBuilder {
@@ -59,6 +61,8 @@ impl Default for PostHogClientBuilder {
             aliases: Vec::new(),
             #[cfg(feature = "rate-limit")]
             rate_limits: None,
+            #[cfg(test)]
+            fake: None,
         }
     }
 }
@@ -133,6 +137,10 @@ impl PostHogClientBuilder {
 
     /// Your own `reqwest::Client`, with its TLS, proxies and pool. Default: one of its own, set up at
     /// the first request.
+    ///
+    /// Requests of this crate run on a thread of their own, whoever built the client. Connections that you opened
+    /// with the same client belong to your runtime, and may be reused here: where your runtime is not driven, such a
+    /// request waits for its attempt timeout. Give this crate a client that nothing else uses.
     ///
     /// Give it `redirect::Policy::none()`, or a policy that follows 307 and 308 only. By default reqwest
     /// follows all redirects and turns a `POST` that meets a 301, 302 or 303 into a `GET`, which carries no
@@ -243,6 +251,7 @@ impl PostHogClientBuilder {
         }
         Ok(PostHogClient {
             inner: Arc::new(Inner {
+                direct: Mutex::default(),
                 #[cfg(feature = "rest")]
                 aliases: self
                     .aliases
@@ -251,7 +260,7 @@ impl PostHogClientBuilder {
                     .collect::<Result<_, _>>()?,
                 #[cfg(feature = "rate-limit")]
                 limiter: self.rate_limits.as_ref().map(Limiter::new),
-                http: Http {
+                http: Arc::new(Http {
                     foreign_client: self.http.is_some(),
                     client: Mutex::new(self.http),
                     hosts,
@@ -259,11 +268,13 @@ impl PostHogClientBuilder {
                     personal_key: check(self.personal_api_key, personal_key)?,
                     headers,
                     retry: self.retry,
-                    breaker: Breaker::new(self.breaker),
-                    trouble: Mutex::default(),
+                    breakers: Breakers::new(&self.breaker),
                     attempt_timeout: self.attempt_timeout,
                     connect_timeout: self.connect_timeout,
-                },
+                    io: Default::default(),
+                    #[cfg(test)]
+                    fake: self.fake,
+                }),
             }),
         })
     }

@@ -1,15 +1,12 @@
 //! [`Chunks`]: the body of an answer as it comes.
 
-use crate::error::{PostHogError, RequestErrorKind};
-use crate::http::kind_of_body;
+use crate::error::PostHogError;
+use crate::http::{BodyStream, StreamError};
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
+use futures_util::stream::Stream;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// An answer's body, chunk by chunk: [`Request::send_for_stream`](crate::Request::send_for_stream).
 ///
@@ -28,32 +25,19 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// # }
 /// ```
 pub struct Chunks {
-    chunks: BoxStream<'static, Result<Bytes, PostHogError>>,
+    body: Option<BodyStream>,
+    failed: Box<dyn Fn(StreamError) -> PostHogError + Send + Sync>,
 }
 
 impl Chunks {
-    /// `failed` makes the error of this request, `idle` is how long a chunk may take.
+    /// `failed` makes the error of this request.
     pub(super) fn new(
-        answer: Option<reqwest::Response>,
-        idle: Duration,
-        failed: impl Fn(RequestErrorKind, Option<Source>) -> PostHogError + Clone + Send + 'static,
+        body: Option<BodyStream>,
+        failed: impl Fn(StreamError) -> PostHogError + Send + Sync + 'static,
     ) -> Self {
-        let chunks = try_unfold(answer, move |answer| {
-            let failed = failed.clone();
-            async move {
-                let Some(mut answer) = answer else {
-                    return Ok(None);
-                };
-                match tokio::time::timeout(idle, answer.chunk()).await {
-                    Ok(Ok(Some(chunk))) => Ok(Some((chunk, Some(answer)))),
-                    Ok(Ok(None)) => Ok(None),
-                    Ok(Err(e)) => Err(failed(kind_of_body(&e), Some(Box::new(e.without_url())))),
-                    Err(_) => Err(failed(RequestErrorKind::Timeout, None)),
-                }
-            }
-        });
         Self {
-            chunks: chunks.boxed(),
+            body,
+            failed: Box::new(failed),
         }
     }
 
@@ -62,7 +46,7 @@ impl Chunks {
     /// # Errors
     /// [`PostHogError::RequestError`], once.
     pub async fn next(&mut self) -> Option<Result<Bytes, PostHogError>> {
-        self.chunks.next().await
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
@@ -70,7 +54,12 @@ impl Stream for Chunks {
     type Item = Result<Bytes, PostHogError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.chunks.as_mut().poll_next(cx)
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        body.poll_chunk(cx)
+            .map(|chunk| chunk.map(|chunk| chunk.map_err(&this.failed)))
     }
 }
 

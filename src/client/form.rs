@@ -1,7 +1,7 @@
 //! [`Form`]: what is uploaded.
 
 use super::Request;
-use crate::capture::stamp::Ids;
+use crate::event::uuid_v7::UuidV7;
 use reqwest::header::HeaderValue;
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl Form {
     pub fn new() -> Self {
         Self {
             // Not to be guessed by who wrote the parts.
-            boundary: format!("form-{}", Ids::default().at(0).simple()),
+            boundary: format!("form-{}", UuidV7::default().at(0).simple()),
             parts: Vec::new(),
             malformed: None,
         }

@@ -5,6 +5,7 @@ pub mod api;
 mod batch;
 mod builder;
 mod chunks;
+pub(crate) mod failed_query;
 mod form;
 #[cfg(feature = "rate-limit")]
 mod limit;
@@ -18,7 +19,6 @@ mod path;
 mod query;
 mod request;
 
-pub use batch::BatchSummary;
 pub use builder::PostHogClientBuilder;
 pub use chunks::Chunks;
 pub use form::Form;
@@ -33,16 +33,20 @@ pub use query::{
 };
 pub use request::{AnyQuery, Request};
 
+use crate::capture::delivery::direct::DirectSettings;
 use crate::config::Secret;
 use crate::error::PostHogError;
-use crate::http::Http;
 use crate::http::breaker::CircuitState;
-use std::sync::Arc;
+use crate::http::{Destination, Http};
+use std::sync::{Arc, Mutex};
 
 /// A connection to one PostHog: its host, the keys, and one retrying HTTP core that everything shares.
 ///
-/// Cheap to clone: clones share the `reqwest::Client`, its connections and the circuit breaker. The
-/// client does no background work; [`EventCaptureBackend`](crate::EventCaptureBackend) does.
+/// Cheap to clone: clones share the `reqwest::Client`, its connections and the circuit breakers.
+///
+/// Its methods work on any executor, and without one: all requests of a client run on a thread of its own
+/// (`posthog-io`), which the first request starts and the last clone ends. Dropping the future of a call cancels the
+/// call. No runtime of yours can hold up another's requests, nor the delivery of events.
 ///
 /// ```
 /// # use tracing_posthog::{PostHogClient, Region};
@@ -62,7 +66,9 @@ pub struct PostHogClient {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) http: Http,
+    pub(crate) http: Arc<Http>,
+    /// How the backend of this client sends its events; see [`PostHogClient::capture_batch`].
+    direct: Mutex<Option<DirectSettings>>,
     #[cfg(feature = "rate-limit")]
     pub(crate) limiter: Option<limit::Limiter>,
     /// Other names of the same PostHog, as URLs have them.
@@ -110,14 +116,16 @@ impl PostHogClient {
         PostHogClientBuilder::from_env()?.build()
     }
 
-    /// What the circuit breaker is doing.
-    pub fn circuit_state(&self) -> CircuitState {
-        self.inner.http.breaker.current()
-    }
-
-    /// How long the circuit breaker refuses calls; `None`: it does not.
-    pub(crate) fn breaker_wait(&self) -> Option<std::time::Duration> {
-        self.inner.http.breaker.wait()
+    /// What the circuit breaker of a destination is doing.
+    ///
+    /// ```
+    /// # use tracing_posthog::{CircuitState, Destination, PostHogClient};
+    /// # fn f(client: &PostHogClient) {
+    /// let is_healthy = client.circuit_state(Destination::Api) == CircuitState::Closed;
+    /// # }
+    /// ```
+    pub fn circuit_state(&self, destination: Destination) -> CircuitState {
+        self.inner.http.breakers.of(destination).current()
     }
 
     pub(crate) fn require_project_key(&self) -> Result<&Secret, PostHogError> {

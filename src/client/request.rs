@@ -2,16 +2,24 @@
 
 use super::PostHogClient;
 use super::chunks::Chunks;
-use crate::error::{PostHogError, RequestError};
-use crate::http::{Answer, Body, Take};
+use super::failed_query::failed_query;
+use crate::error::PostHogError;
+use crate::http::request::{MAX_RESPONSE, content_type};
+use crate::http::{
+    Auth, Body, Destination, Endpoint, Request as HttpRequest, Response, ResponseMode,
+};
+use crate::suppress::SuppressGuard;
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
 
 /// One call of the REST API: made by the methods of the resources, or by
 /// [`PostHogClient::request`] for any path. Nothing happens until it is [sent](Self::send).
@@ -371,11 +379,14 @@ impl ApiCall {
     }
 
     pub(crate) async fn send_raw(self) -> Result<Bytes, PostHogError> {
-        Ok(self.send_for(Take::Whole).await?.body)
+        let mode = ResponseMode::Whole {
+            limit: MAX_RESPONSE,
+        };
+        Ok(self.send_for(mode).await?.body)
     }
 
     /// The one road on which every REST call goes, whatever its types.
-    async fn send_for(self, take: Take) -> Result<Answer, PostHogError> {
+    async fn send_for(self, mode: ResponseMode) -> Result<Response, PostHogError> {
         let http = &self.client.inner.http;
         if http.personal_key.is_none() {
             return Err(PostHogError::config(
@@ -383,10 +394,19 @@ impl ApiCall {
                 "the REST API needs a personal API key (phx_…); give it with `personal_api_key` or POSTHOG_PERSONAL_API_KEY",
             ));
         }
-        let body = match self.body {
-            Content::None => Body::Empty,
-            Content::Json(json) => Body::json(json),
-            Content::Raw(kind, body) => Body::raw(kind, body),
+        let (headers, body) = match self.body {
+            Content::None => (HeaderMap::new(), Body::Empty),
+            Content::Json(json) => {
+                let json_type = HeaderValue::from_static("application/json");
+                (content_type(json_type), Body::Bytes(json))
+            }
+            Content::Raw(kind, body) => (
+                content_type(kind),
+                match body.as_bytes() {
+                    Some(bytes) => Body::Bytes(Bytes::copy_from_slice(bytes)),
+                    None => Body::Once(Mutex::new(Some(reqwest::Body::wrap(OfUser(body))))),
+                },
+            ),
             Content::Bad(problem) => return Err(problem.into()),
             Content::Unwritable(source) => {
                 return Err(PostHogError::SerializationError {
@@ -396,31 +416,75 @@ impl ApiCall {
                 });
             }
         };
-        let path = self.path?;
+        let endpoint = Endpoint {
+            operation: self.operation,
+            destination: Destination::Api,
+            method: self.method,
+            path: self.path?.into(),
+        };
         #[cfg(feature = "rate-limit")]
-        if let Some(limiter) = &self.client.inner.limiter {
-            limiter.wait(&self.method, &path).await;
+        if self.client.inner.limiter.is_some() {
+            let inner = self.client.inner.clone();
+            let (method, path) = (endpoint.method.clone(), endpoint.path.clone());
+            http.on_io(&endpoint, async move {
+                if let Some(limiter) = &inner.limiter {
+                    limiter.wait(&method, &path).await;
+                }
+                Ok(())
+            })
+            .await?;
         }
-        http.api_request(self.operation, self.method, &path, &self.query, body, take)
-            .await
+        http.api_request_raw(HttpRequest {
+            idempotent: endpoint.method.is_idempotent(),
+            endpoint,
+            auth: Auth::PersonalKey,
+            query: self.query,
+            headers,
+            body,
+            mode,
+            final_error: Some(failed_query),
+            events: None,
+        })
+        .await
     }
 
     /// Sends it, and leaves the answer's body to be read.
     pub(crate) async fn send_for_chunks(self) -> Result<Chunks, PostHogError> {
-        let (operation, method) = (self.operation, self.method.to_string());
-        let (idle, path) = (self.client.inner.http.attempt_timeout, self.shown_path());
-        let answer = self.send_for(Take::AsItComes).await?;
-        let attempts = answer.attempts;
-        Ok(Chunks::new(answer.rest, idle, move |kind, source| {
-            PostHogError::RequestError(Box::new(RequestError {
-                operation,
-                method: method.clone(),
-                path: path.clone(),
-                kind,
-                attempts,
-                retry_after: std::time::Duration::ZERO,
-                source,
-            }))
+        let http = self.client.inner.http.clone();
+        let endpoint = Endpoint {
+            operation: self.operation,
+            destination: Destination::Api,
+            method: self.method.clone(),
+            path: self.path.clone().unwrap_or_default().into(),
+        };
+        let response = self.send_for(ResponseMode::Stream).await?;
+        let attempts = response.attempts;
+        Ok(Chunks::new(response.stream, move |error| {
+            endpoint.failed(&http, error.kind, error.source, attempts)
         }))
+    }
+}
+
+/// A stream of the caller's: what it captures while it is read is captured, although a thread of this crate reads it.
+struct OfUser(reqwest::Body);
+
+impl http_body::Body for OfUser {
+    type Data = Bytes;
+    type Error = reqwest::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, reqwest::Error>>> {
+        let _lifted = SuppressGuard::lift();
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
     }
 }

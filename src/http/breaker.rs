@@ -2,14 +2,15 @@
 
 use super::retry::jittered;
 use backon::BackoffBuilder;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// When a client stops asking a PostHog that does not answer.
 ///
-/// The breaker counts calls, not attempts: a call fails when its last attempt ended in an error that
-/// another might not have. It is shared by everything that uses one client.
+/// Each client has one breaker for capture and one for the REST API ([`Destination`](crate::Destination)): a failing
+/// query API stops no events. A breaker counts failures in a row: calls whose attempts are exhausted, and attempts
+/// that timed out.
 ///
 /// ```
 /// # use tracing_posthog::CircuitBreaker;
@@ -25,14 +26,14 @@ pub struct CircuitBreaker {
 }
 
 impl Default for CircuitBreaker {
-    /// Opens after 5 failed calls in a row, for 30 s.
+    /// Opens after 5 failures in a row, for 30 s.
     fn default() -> Self {
         Self::after_failures(5)
     }
 }
 
 impl CircuitBreaker {
-    /// Opens after so many failed calls in a row (at least 1).
+    /// Opens after this many failures in a row (at least 1).
     pub fn after_failures(failures: u32) -> Self {
         Self {
             failures: Some(failures.max(1)),
@@ -48,10 +49,10 @@ impl CircuitBreaker {
         }
     }
 
-    /// How long it stays open before one probe is let through, at least; a random share of up to a
-    /// quarter comes on top, so that many processes do not return in step. Default 30 s.
+    /// For how long it stays open, at least, before it lets one probe through. A random share of up to a quarter is
+    /// added, so that many processes do not return in step. Default 30 s.
     pub fn cool_down(mut self, cool_down: Duration) -> Self {
-        self.cool_down = cool_down.min(super::ENDLESS);
+        self.cool_down = cool_down.min(super::FOREVER);
         self
     }
 }
@@ -68,6 +69,18 @@ pub enum CircuitState {
     HalfOpen,
 }
 
+/// What a breaker lets through, for who schedules attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Circuit {
+    Closed,
+    /// Nothing, until then.
+    Open(Instant),
+    /// One request, to see whether PostHog is back.
+    HalfOpen,
+    /// That request is on its way.
+    Probing,
+}
+
 #[derive(Debug)]
 pub(crate) struct Breaker {
     config: CircuitBreaker,
@@ -81,10 +94,10 @@ enum State {
     Probing,
 }
 
-/// Leave to make one call. Dropped without a verdict (the call was cancelled), it takes a probe back.
+/// Permission for one call. Dropping it without a result (the call was cancelled) releases the probe slot.
 #[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    breaker: &'a Breaker,
+pub(crate) struct Permit {
+    breaker: Arc<Breaker>,
     probe: bool,
     settled: bool,
 }
@@ -102,7 +115,7 @@ impl Breaker {
     }
 
     /// Asks to make a call. Refused, says how long to wait (zero: until the running probe ends).
-    pub(crate) fn admit(&self) -> Result<Permit<'_>, Duration> {
+    pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Duration> {
         let mut state = self.state();
         let probe = match *state {
             State::Closed { .. } => false,
@@ -117,16 +130,16 @@ impl Breaker {
             State::Probing => return Err(Duration::ZERO),
         };
         Ok(Permit {
-            breaker: self,
+            breaker: self.clone(),
             probe,
             settled: false,
         })
     }
 
     /// Lets a call through whatever the state, for the last try before a shutdown.
-    pub(crate) fn admit_always(&self) -> Permit<'_> {
+    pub(crate) fn admit_always(self: &Arc<Self>) -> Permit {
         Permit {
-            breaker: self,
+            breaker: self.clone(),
             probe: false,
             settled: false,
         }
@@ -140,15 +153,13 @@ impl Breaker {
         }
     }
 
-    /// When the next call may go: `None` for now, else the wait (zero while a probe is under way).
-    pub(crate) fn wait(&self) -> Option<Duration> {
+    /// The same, for who schedules attempts.
+    pub(crate) fn circuit(&self) -> Circuit {
         match *self.state() {
-            State::Closed { .. } => None,
-            State::Open { until } => {
-                let wait = until.saturating_duration_since(Instant::now());
-                (!wait.is_zero()).then_some(wait)
-            }
-            State::Probing => Some(Duration::ZERO),
+            State::Closed { .. } => Circuit::Closed,
+            State::Open { until } if until > Instant::now() => Circuit::Open(until),
+            State::Open { .. } => Circuit::HalfOpen,
+            State::Probing => Circuit::Probing,
         }
     }
 
@@ -163,6 +174,27 @@ impl Breaker {
         jittered.unwrap_or_default().saturating_sub(quarter)
     }
 
+    /// An attempt timed out, and its call goes on.
+    pub(crate) fn count_timeout(&self) {
+        self.count_failure(false);
+    }
+
+    fn count_failure(&self, probe: bool) {
+        let Some(limit) = self.config.failures else {
+            return;
+        };
+        let mut state = self.state();
+        *state = match *state {
+            State::Closed { failures } if failures + 1 < limit => State::Closed {
+                failures: failures + 1,
+            },
+            // A call that began before the breaker opened does not lengthen the cool-down.
+            State::Open { until } if !probe => State::Open { until },
+            State::Probing if !probe => State::Probing,
+            _ => self.open(),
+        };
+    }
+
     fn open(&self) -> State {
         State::Open {
             until: Instant::now() + self.config.cool_down + self.spread(),
@@ -170,33 +202,28 @@ impl Breaker {
     }
 }
 
-impl Permit<'_> {
-    /// PostHog answered, be it with a refusal.
-    pub(crate) fn answered(mut self) {
+impl Permit {
+    /// PostHog responded, be it with a refusal.
+    pub(crate) fn success(mut self) {
         self.settled = true;
         *self.breaker.state() = State::Closed { failures: 0 };
     }
 
-    /// The attempts are exhausted or the transport failed.
-    pub(crate) fn failed(mut self) {
+    /// The attempts are exhausted, or the attempt timed out.
+    pub(crate) fn failure(mut self) {
         self.settled = true;
-        let Some(limit) = self.breaker.config.failures else {
-            return;
-        };
-        let mut state = self.breaker.state();
-        *state = match *state {
-            State::Closed { failures } if failures + 1 < limit => State::Closed {
-                failures: failures + 1,
-            },
-            // A call that began before the breaker opened does not lengthen the cool-down.
-            State::Open { until } if !self.probe => State::Open { until },
-            State::Probing if !self.probe => State::Probing,
-            _ => self.breaker.open(),
-        };
+        self.breaker.count_failure(self.probe);
+    }
+
+    /// The attempt failed and another follows: a failure of the probe, else nothing.
+    pub(crate) fn retried(self) {
+        if self.probe {
+            self.failure();
+        }
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         if self.probe && !self.settled {
             *self.breaker.state() = State::Open {
@@ -210,16 +237,17 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::*;
 
-    fn breaker() -> Breaker {
-        Breaker::new(CircuitBreaker::after_failures(2).cool_down(Duration::from_secs(30)))
+    fn breaker() -> Arc<Breaker> {
+        let config = CircuitBreaker::after_failures(2).cool_down(Duration::from_secs(30));
+        Arc::new(Breaker::new(config))
     }
 
     #[tokio::test(start_paused = true)]
     async fn opens_after_the_limit_probes_once_and_closes_on_success() {
         let b = breaker();
-        b.admit().unwrap().failed();
+        b.admit().unwrap().failure();
         assert_eq!(b.current(), CircuitState::Closed);
-        b.admit().unwrap().failed();
+        b.admit().unwrap().failure();
         assert_eq!(b.current(), CircuitState::Open);
         let wait = b.admit().unwrap_err();
         assert!((30_000..=37_500).contains(&wait.as_millis()), "{wait:?}");
@@ -234,9 +262,9 @@ mod tests {
             Duration::ZERO,
             "one probe at a time"
         );
-        probe.answered();
+        probe.success();
         assert_eq!(b.current(), CircuitState::Closed);
-        b.admit().unwrap().failed();
+        b.admit().unwrap().failure();
         assert_eq!(b.current(), CircuitState::Closed, "the count starts anew");
     }
 
@@ -245,8 +273,8 @@ mod tests {
         let mut probes = std::collections::BTreeMap::new();
         for _ in 0..1_000 {
             let b = breaker();
-            b.admit().unwrap().failed();
-            b.admit().unwrap().failed();
+            b.admit().unwrap().failure();
+            b.admit().unwrap().failure();
             let wait = b.admit().unwrap_err();
             *probes.entry(wait.as_millis() / 500).or_insert(0) += 1;
         }
@@ -258,29 +286,44 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failed_probe_opens_again_and_a_cancelled_one_is_given_back() {
         let b = breaker();
-        b.admit().unwrap().failed();
-        b.admit().unwrap().failed();
+        b.admit().unwrap().failure();
+        b.admit().unwrap().failure();
         tokio::time::advance(Duration::from_secs(38)).await;
-        b.admit().unwrap().failed();
+        b.admit().unwrap().failure();
         assert_eq!(b.current(), CircuitState::Open);
         tokio::time::advance(Duration::from_secs(38)).await;
         drop(b.admit().unwrap());
         assert_eq!(b.current(), CircuitState::HalfOpen);
-        b.admit().unwrap().answered();
+        b.admit().unwrap().success();
         assert_eq!(b.current(), CircuitState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_time_out_count_and_other_retries_do_not() {
+        let b = breaker();
+        for _ in 0..5 {
+            b.admit().unwrap().retried();
+        }
+        assert_eq!(b.current(), CircuitState::Closed);
+        b.count_timeout();
+        b.count_timeout();
+        assert_eq!(b.current(), CircuitState::Open);
+        tokio::time::advance(Duration::from_secs(38)).await;
+        b.admit().unwrap().retried();
+        assert_eq!(b.current(), CircuitState::Open, "a probe has one attempt");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_success_between_failures_resets_the_count_and_off_never_opens() {
         let b = breaker();
         for _ in 0..5 {
-            b.admit().unwrap().failed();
-            b.admit().unwrap().answered();
+            b.admit().unwrap().failure();
+            b.admit().unwrap().success();
         }
         assert_eq!(b.current(), CircuitState::Closed);
-        let off = Breaker::new(CircuitBreaker::off());
+        let off = Arc::new(Breaker::new(CircuitBreaker::off()));
         for _ in 0..50 {
-            off.admit().unwrap().failed();
+            off.admit().unwrap().failure();
         }
         assert_eq!(off.current(), CircuitState::Closed);
     }

@@ -2,7 +2,6 @@
 
 use crate::error::RequestErrorKind;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use reqwest::Method;
 use std::time::{Duration, SystemTime};
 
 /// How often and how patiently a request is tried.
@@ -85,6 +84,13 @@ impl RetryPolicy {
             .map(move |delay| delay.min(cap))
     }
 
+    /// The wait after attempt number `attempt` (from 1), jitter included, `Retry-After` not.
+    pub(crate) fn delay_after(&self, attempt: u32) -> Duration {
+        // Waits stop growing long before this one.
+        let nth = attempt.clamp(1, 64) as usize - 1;
+        self.delays().nth(nth).unwrap_or(self.max_delay)
+    }
+
     /// What to do after attempt number `attempt` (from 1) ended in `outcome`; `delay` is the
     /// backoff's wait for it.
     pub(crate) fn decide(
@@ -97,27 +103,43 @@ impl RetryPolicy {
         let (transient, unsent) = match *outcome {
             Outcome::Status { status, .. } => (is_retryable_status(status), status == 429),
             Outcome::Transport(kind) => (kind.is_transient(), kind == RequestErrorKind::Connect),
-            Outcome::Partial { .. } => (true, true),
             Outcome::Final => (false, false),
         };
         let safe = idempotent || unsent || self.methods == RetryMethods::All;
         if !transient || !safe || attempt >= self.attempts {
             return Decision::Stop;
         }
-        // The server's wish is a floor and the backoff comes on top of it, so that clients which
-        // were all told the same second do not come back in the same instant.
-        let wait = outcome
-            .retry_after()
-            .min(self.max_delay)
-            .saturating_add(delay);
-        Decision::RetryIn(wait.min(self.max_delay))
+        Decision::RetryIn(self.lengthened(delay, outcome.retry_after()))
     }
+
+    /// The wait after attempt number `attempt` (from 1), which may be repeated. `None`: it was the last.
+    pub(crate) fn wait_after(
+        &self,
+        attempt: u32,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
+        (attempt < self.attempts)
+            .then(|| self.lengthened(self.delay_after(attempt), retry_after.unwrap_or_default()))
+    }
+
+    /// The server's wish is a floor and the backoff is added to it, so that clients which were all told the same
+    /// second do not come back in the same instant.
+    fn lengthened(&self, delay: Duration, retry_after: Duration) -> Duration {
+        let floor = retry_after.min(self.max_delay);
+        floor.saturating_add(delay).min(self.max_delay)
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Whether waits are random on this thread, for tests that show what they would be without.
+    pub(crate) static JITTERS: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
 }
 
 /// Waits that a random share of themselves lengthens, unlike in each process.
 pub(super) fn jittered() -> ExponentialBuilder {
     #[cfg(test)]
-    if !super::outage::jitters() {
+    if !JITTERS.get() {
         return ExponentialBuilder::new();
     }
     ExponentialBuilder::new().with_jitter()
@@ -143,11 +165,7 @@ pub(crate) enum Outcome {
         retry_after: Option<Duration>,
     },
     Transport(RequestErrorKind),
-    /// A 2xx that asks for a part again.
-    Partial {
-        retry_after: Option<Duration>,
-    },
-    /// Whatever its status, it will be the same again.
+    /// Whatever its status, the next response will be the same.
     Final,
 }
 
@@ -155,9 +173,7 @@ impl Outcome {
     /// How long the answer asks to be left alone.
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
-            Self::Status { retry_after, .. } | Self::Partial { retry_after } => {
-                retry_after.unwrap_or_default()
-            }
+            Self::Status { retry_after, .. } => retry_after.unwrap_or_default(),
             Self::Transport(_) | Self::Final => Duration::ZERO,
         }
     }
@@ -171,10 +187,6 @@ pub(crate) enum Decision {
 
 pub(crate) fn is_retryable_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
-}
-
-pub(crate) fn is_idempotent(method: &Method) -> bool {
-    method.is_idempotent()
 }
 
 /// Reads a `Retry-After` header: whole seconds, or an HTTP date in any of its three forms. Zero,

@@ -2,7 +2,7 @@
 
 use super::PostHogLayer;
 use crate::capture::CaptureHandle;
-use crate::capture::record::{Key, Record, Slot};
+use crate::event::record::{Key, Record, Slot};
 use tracing::level_filters::LevelFilter;
 
 /// Which plain fields of enclosing spans become properties of the events within.

@@ -4,9 +4,9 @@ use super::builder::Extras;
 use super::span::{Encoded, SpanData, SpanSlots, TimedSpan, context_of};
 use super::visit::{Names, Numbers, SpanNumbers, Visitor};
 use super::{MAX_SPAN_BYTES, PostHogLayer, SpanFields, fields};
-use crate::capture::record::{Key, Record, Slot, merge, millis};
-use crate::capture::sites::{self, Site};
-use crate::caught::caught;
+use crate::event::callsite::{self, CallsiteSchema};
+use crate::event::record::{Key, Record, Slot, merge, millis};
+use crate::panic::catch;
 use std::cell::Cell;
 use tracing::field::Visit;
 use tracing::span::{Attributes, Id};
@@ -46,7 +46,7 @@ impl PostHogLayer {
     fn add_fields(&self, event: &Event<'_>, record: &mut Record) {
         let metadata = event.metadata();
         let message = self.extras.message;
-        match sites::of(metadata, fields::meaning) {
+        match callsite::of(metadata, fields::meaning) {
             Some(site) => {
                 record.site(site);
                 let but = match message {
@@ -101,7 +101,7 @@ impl PostHogLayer {
         let mut next = Some(span);
         while let Some(span) = next {
             // Each by itself: a span that cannot be read costs what it says, not the event.
-            caught(|| {
+            catch(|| {
                 if let Some(slots) = span.extensions().get::<SpanSlots>()
                     && let Some(data) = slots.get(self.id)
                     && !data.context.is_empty()
@@ -147,7 +147,7 @@ impl PostHogLayer {
     /// Encodes a span's fields, outside any lock: their `Debug` may log, lock, or panic.
     fn encode_span(
         &self,
-        site: Option<&'static Site>,
+        site: Option<&'static CallsiteSchema>,
         becomes_event: bool,
         visit: impl FnOnce(&mut dyn Visit),
     ) -> Encoded {
@@ -181,7 +181,7 @@ impl PostHogLayer {
 
     fn span_data(
         &self,
-        site: Option<&'static Site>,
+        site: Option<&'static CallsiteSchema>,
         becomes_event: bool,
         fields: Encoded,
     ) -> SpanData {
@@ -206,7 +206,7 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        caught(|| {
+        catch(|| {
             if let Some(_in_spans) = InSpans::enter()
                 && let Some(span) = ctx.span(id)
                 && let Some(slots) = span.extensions_mut().get_mut::<SpanSlots>()
@@ -223,9 +223,9 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        caught(|| {
+        catch(|| {
             let metadata = attributes.metadata();
-            let site = sites::of(metadata, fields::meaning);
+            let site = callsite::of(metadata, fields::meaning);
             let becomes_event = self.becomes_event(metadata, site);
             let fields = self.encode_span(site, becomes_event, |v| attributes.record(v));
             let Some(span) = ctx.span(id) else { return };
@@ -254,13 +254,13 @@ impl PostHogLayer {
     ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        caught(|| {
+        catch(|| {
             let Some(span) = ctx.span(id) else { return };
             let metadata = span.metadata();
             if !self.wants(metadata) {
                 return;
             }
-            let site = sites::of(metadata, fields::meaning);
+            let site = callsite::of(metadata, fields::meaning);
             let becomes_event = self.becomes_event(metadata, site);
             let newer = self.encode_span(site, becomes_event, |v| values.record(v));
             if newer.is_empty() {
@@ -323,7 +323,7 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        caught(|| {
+        catch(|| {
             let Some(span) = ctx.span(&id) else { return };
             let ours = {
                 let Some(_in_spans) = InSpans::enter() else {
@@ -341,7 +341,7 @@ impl PostHogLayer {
                 return;
             };
             let times = timed.times();
-            let ended = shared.now().checked_sub(times.since_end);
+            let ended = shared.clock.now().checked_sub(times.since_end);
             shared.record(|record| {
                 if let Some(site) = site {
                     record.site(site);

@@ -1,6 +1,6 @@
 //! The `posthog.*` grammar: what a field's name means.
 
-use crate::capture::record::Slot;
+use crate::event::record::Slot;
 
 /// Marks an event, or a span, as an analytics event.
 pub(crate) const EVENT: &str = "posthog.event";

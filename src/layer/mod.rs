@@ -9,10 +9,11 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
-use crate::capture::sites::Site;
-use crate::capture::{CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogGuard};
+use crate::backend::{CaptureBuilder, EventCaptureBackend};
+use crate::capture::{CaptureHandle, PostHogGuard};
 use crate::client::PostHogClientBuilder;
 use crate::error::PostHogError;
+use crate::event::callsite::CallsiteSchema;
 use builder::Extras;
 use callsites::{Known, Timed};
 use span::TimedSpan;
@@ -200,7 +201,7 @@ impl PostHogLayer {
         wanted
     }
 
-    fn becomes_event(&self, metadata: &Metadata<'_>, site: Option<&Site>) -> bool {
+    fn becomes_event(&self, metadata: &Metadata<'_>, site: Option<&CallsiteSchema>) -> bool {
         *metadata.level() <= self.max_level
             && match site {
                 Some(site) => site.names_event(),

@@ -1,7 +1,7 @@
 //! What the layer keeps in a span.
 
-use crate::capture::record::{self, Slot};
-use crate::capture::sites::Site;
+use crate::event::callsite::CallsiteSchema;
+use crate::event::record::{self, Slot};
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ pub(crate) type Encoded = SmallVec<[u8; 48]>;
 #[derive(Debug)]
 pub(crate) struct SpanData {
     /// What the numbers of its fields refer to.
-    pub(crate) site: Option<&'static Site>,
+    pub(crate) site: Option<&'static CallsiteSchema>,
     /// Encoded fields for the events within, and the spans.
     pub(crate) context: Encoded,
     /// For a span that becomes an event itself.
@@ -122,7 +122,7 @@ impl SpanSlots {
 /// The part of a span's fields that reaches the events within: identity, and what `allows` lets through.
 pub(crate) fn context_of(
     fields: &[u8],
-    site: Option<&'static Site>,
+    site: Option<&'static CallsiteSchema>,
     allows: impl Fn(&str) -> bool,
 ) -> Encoded {
     let mut context = Encoded::new();

@@ -2,9 +2,9 @@
 
 use super::builder::SpanFields;
 use super::fields::{is_ours, meaning};
-use crate::capture::record::{CHAIN, Key, Record, Slot, Text};
-use crate::capture::sites::Site;
-use crate::caught::caught;
+use crate::event::callsite::CallsiteSchema;
+use crate::event::record::{CHAIN, Key, Record, Slot, Text};
+use crate::panic::catch;
 use std::error::Error;
 use std::fmt::{self, Debug};
 use tracing::field::{Field, Visit};
@@ -22,7 +22,10 @@ pub(crate) struct Numbers {
 
 /// Those fields of a span that count, by their numbers in its callsite.
 #[derive(Clone, Copy)]
-pub(crate) struct SpanNumbers<'a>(pub(crate) &'static Site, pub(crate) &'a SpanFields);
+pub(crate) struct SpanNumbers<'a>(
+    pub(crate) &'static CallsiteSchema,
+    pub(crate) &'a SpanFields,
+);
 
 /// Those fields that count, by name.
 #[derive(Clone, Copy)]
@@ -82,7 +85,7 @@ impl<N: Naming> Visitor<'_, N> {
             return;
         };
         let mut text = Text(self.record);
-        match caught(|| write(&mut text)) {
+        match catch(|| write(&mut text)) {
             Some(_) => self.record.close(open),
             None => self.record.rewind(open),
         }
@@ -157,7 +160,7 @@ impl<N: Naming> Visit for Visitor<'_, N> {
         if slot != Slot::Property {
             return;
         }
-        let chain = caught(|| {
+        let chain = catch(|| {
             let mut texts: Vec<serde_json::Value> = Vec::new();
             let mut link = value.source();
             while let Some(error) = link

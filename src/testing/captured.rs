@@ -2,11 +2,11 @@
 mod tests;
 
 use super::RecordedEvent;
-use crate::capture::batch::encode;
+use crate::capture::delivery::pipeline::Pipeline;
+use crate::capture::diagnostics::Diagnostics;
 use crate::capture::encode::{Encoder, Enrichment};
-use crate::capture::notices::Notices;
-use crate::capture::queue::{Limits, Queue, QueuePolicy, Sealed};
-use crate::capture::{CaptureHandle, DropReason, FlushReport, Settler, Shared, SystemClock};
+use crate::capture::queue::{Limits, Queue, QueuePolicy, Watermark};
+use crate::capture::{CaptureHandle, DropReason, FlushReport, Home, Shared, Sink};
 use crate::layer::PostHogLayer;
 use serde_json::{Map, Value};
 use std::sync::atomic::AtomicBool;
@@ -60,19 +60,19 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct CapturedEvents {
     handle: CaptureHandle,
-    sink: Arc<Sink>,
+    store: Arc<Memory>,
 }
 
 /// What stands in for the actor and PostHog.
 #[derive(Debug)]
-struct Sink {
+struct Memory {
     queue: Arc<Queue>,
     kept: Mutex<Kept>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    encoder: Encoder,
+    pipeline: Pipeline,
     events: Vec<RecordedEvent>,
     /// The first event that could not be read back, and why.
     unreadable: Option<String>,
@@ -102,29 +102,34 @@ impl CapturedEvents {
                 max_event_bytes: EVENT_BYTES,
                 ..Enrichment::default()
             },
-            Arc::new(Notices::default()),
+            Arc::new(Diagnostics::default()),
         );
-        let sink = Arc::new(Sink {
+        let store = Arc::new(Memory {
             queue: queue.clone(),
             kept: Mutex::new(Kept {
-                encoder,
+                pipeline: Pipeline {
+                    encoder,
+                    batch_bytes: usize::MAX,
+                },
                 events: Vec::new(),
                 unreadable: None,
             }),
         });
-        let settling = sink.clone();
+        let settling = store.clone();
         let handle = CaptureHandle::new(Shared {
             queue,
-            settler: Settler::Asker(Box::new(move |line| settling.settle(line))),
+            sink: Sink::InMemory(Box::new(move |watermark| settling.settle(watermark))),
             counters: Arc::default(),
             opted_out: AtomicBool::new(false),
-            client: None,
-            clock: Arc::new(SystemClock),
+            status: Arc::default(),
+            home: Home::OwnThread,
+            http: None,
+            clock: Default::default(),
             max_event_bytes: EVENT_BYTES,
             flush_timeout: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
         });
-        Self { handle, sink }
+        Self { handle, store }
     }
 
     /// A handle whose events land here.
@@ -165,7 +170,7 @@ impl CapturedEvents {
 
     #[allow(clippy::panic)] // A test that goes on would pass or fail for the wrong reason.
     fn read(&self) -> MutexGuard<'_, Kept> {
-        let kept = self.sink.keep(u64::MAX);
+        let kept = self.store.keep(u64::MAX);
         if let Some(unreadable) = &kept.unreadable {
             panic!("tracing-posthog cannot read back an event that it wrote: {unreadable}");
         }
@@ -175,19 +180,17 @@ impl CapturedEvents {
     /// For this crate's benchmarks: the JSON of the events so far, joined by commas; they are forgotten.
     #[doc(hidden)]
     pub fn encode(&self) -> Vec<u8> {
-        let Sink { queue, .. } = &*self.sink;
-        let mut kept = self.sink.kept();
+        let Memory { queue, .. } = &*self.store;
+        let mut kept = self.store.kept();
         let mut json = Vec::new();
-        while let Some(chunk) = queue.take(u64::MAX) {
-            let events = chunk.len();
-            for batch in encode(&mut kept.encoder, &chunk, usize::MAX, drop) {
+        while let Some(encoded) = kept.pipeline.next(queue, u64::MAX) {
+            for batch in encoded.batches {
+                queue.settle(batch.len(), batch.json.len(), Ok(()));
                 json = match json.len() {
                     0 => batch.json,
                     _ => [&json[..], b",", &batch.json].concat(),
                 };
             }
-            queue.encoded(chunk, 0);
-            queue.settle(events, 0, Ok(()));
         }
         json
     }
@@ -195,7 +198,7 @@ impl CapturedEvents {
     /// For this crate's benchmarks: takes the events out of the queue and forgets them.
     #[doc(hidden)]
     pub fn forget(&self) {
-        let Sink { queue, .. } = &*self.sink;
+        let Memory { queue, .. } = &*self.store;
         while let Some(chunk) = queue.take(u64::MAX) {
             let events = chunk.len();
             queue.encoded(chunk, 0);
@@ -204,7 +207,7 @@ impl CapturedEvents {
     }
 }
 
-impl Sink {
+impl Memory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,35 +216,27 @@ impl Sink {
     fn keep(&self, until: u64) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept();
         while self.queue.front_seq().is_some_and(|seq| seq < until)
-            && let Some(chunk) = self.queue.take(until)
+            && let Some(encoded) = kept.pipeline.next(&self.queue, until)
         {
-            let mut dropped = Vec::new();
-            let batches = encode(&mut kept.encoder, &chunk, usize::MAX, |reason| {
-                dropped.push(reason);
-            });
-            let bytes = batches.iter().map(|b| b.json.len()).sum();
-            self.queue.encoded(chunk, bytes);
-            for batch in batches {
+            for batch in encoded.batches {
                 let readable = batch.events().filter(|json| kept.add(json)).count();
                 self.queue.settle(readable, batch.json.len(), Ok(()));
-                dropped.extend((readable..batch.len()).map(|_| DropReason::Invalid));
-            }
-            for reason in dropped {
-                self.queue.settle(1, 0, Err(reason));
+                let unreadable = batch.len() - readable;
+                self.queue.settle(unreadable, 0, Err(DropReason::Invalid));
             }
         }
         kept
     }
 
     /// What a flush or a shutdown reports of the events before its line.
-    fn settle(&self, line: Sealed) -> FlushReport {
-        let _kept = self.keep(line.until);
+    fn settle(&self, watermark: Watermark) -> FlushReport {
+        let _kept = self.keep(watermark.until);
         // What others looked at since it was asked counts too.
-        let delivered = self.queue.counts().delivered_here - line.delivered;
-        let delivered = delivered.min(line.open);
+        let delivered = self.queue.counts().delivered_here - watermark.delivered;
+        let delivered = delivered.min(watermark.open);
         FlushReport {
             delivered,
-            dropped: line.open - delivered,
+            dropped: watermark.open - delivered,
             ..FlushReport::default()
         }
     }

@@ -1,7 +1,7 @@
 //! PostHog's own events: who is whom, and what a group is.
 
-use crate::capture::event::Event;
-use crate::capture::stats::DropReason;
+use crate::capture::ledger::DropReason;
+use crate::event::Event;
 use serde_json::{Map, Value};
 
 /// What PostHog's own events about people and groups need. It ignores them without that, and where they say that

@@ -1,8 +1,8 @@
 //! What a record says: the nearest value of each name.
 
 use super::identity::{PROCESS, needs};
-use crate::capture::notices::Notices;
-use crate::capture::record::{self, Field, Slot, Val};
+use crate::capture::diagnostics::Diagnostics;
+use crate::event::record::{self, Field, Slot, Val};
 use smallvec::SmallVec;
 
 /// What a record says, once the nearest value of each name has won.
@@ -26,7 +26,7 @@ pub(super) struct Resolved<'a> {
 
 impl<'a> Resolved<'a> {
     /// Reads a record; what is wrong in it is noticed.
-    pub(super) fn of(record: &'a [u8], notices: &Notices) -> Self {
+    pub(super) fn of(record: &'a [u8], diagnostics: &Diagnostics) -> Self {
         let mut r = Self::default();
         let (mut segment, mut first_of_segment) = (0, 0);
         for field in record::fields(record) {
@@ -42,7 +42,7 @@ impl<'a> Resolved<'a> {
                 // What only an event itself can say, a span further out does not say for it.
                 Slot::Name if segment > 0 => {}
                 Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
-                    notices.not_inherited(field.slot);
+                    diagnostics.not_inherited(field.slot);
                 }
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
@@ -75,7 +75,7 @@ impl<'a> Resolved<'a> {
                 }
                 Slot::DistinctId | Slot::SessionId => {}
                 Slot::ProcessPersonProfile | Slot::GeoipDisable => match as_bool(field.value) {
-                    None => notices.not_a_bool(field.slot),
+                    None => diagnostics.not_a_bool(field.slot),
                     Some(value) if field.slot == Slot::GeoipDisable => {
                         r.geoip_disable.offer(segment, value);
                     }
@@ -83,12 +83,12 @@ impl<'a> Resolved<'a> {
                 },
                 Slot::Properties => match field.value {
                     Val::Str(text) | Val::Json(text) => r.objects.push((segment, text)),
-                    _ => notices.not_an_object(),
+                    _ => diagnostics.not_an_object(),
                 },
-                Slot::Unknown => notices.unknown_field(field.key),
-                Slot::Cut => notices.span_too_large(),
+                Slot::Unknown => diagnostics.unknown_field(field.key),
+                Slot::Cut => diagnostics.span_too_large(),
                 // These are for the reader of the record, which has seen to them.
-                Slot::Site | Slot::Numbered => {}
+                Slot::CallsiteSchema | Slot::Numbered => {}
             }
         }
         r

@@ -1,6 +1,6 @@
 //! What stands in a spool file, and in its name. Pure: no disk here.
 
-use crate::capture::batch::Batch;
+use crate::capture::delivery::batch::Batch;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;

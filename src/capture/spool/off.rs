@@ -1,9 +1,9 @@
 //! Without the feature `spool` there is no disk: a store that cannot exist, so that the actor needs no
 //! cases and the compiler leaves them out.
 
-use super::batch::Batch;
-use super::queue::Home;
-use super::stats::DropReason;
+use super::delivery::batch::Batch;
+use super::ledger::DropReason;
+use super::ledger::Residence;
 use std::io;
 
 pub(crate) type FileId = std::convert::Infallible;
@@ -15,7 +15,7 @@ pub(crate) enum Durability {
 }
 
 pub(crate) struct Lost {
-    pub(crate) home: Home,
+    pub(crate) residence: Residence,
     pub(crate) events: u64,
     pub(crate) reason: DropReason,
 }
@@ -40,7 +40,7 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) fn look_around(&mut self, _: std::time::Duration) -> u64 {
+    pub(crate) fn adopt_orphans(&mut self, _: std::time::Duration) -> u64 {
         match *self {}
     }
 
@@ -64,7 +64,7 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) fn put_off(&mut self, _: FileId) {
+    pub(crate) fn defer(&mut self, _: FileId) {
         match *self {}
     }
 

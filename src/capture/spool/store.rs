@@ -17,10 +17,10 @@ pub(crate) use disk::Durability;
 
 use super::file::{self, Name};
 use super::{Spool, SpoolMode, SpoolPolicy};
-use crate::capture::batch::Batch;
-use crate::capture::handle::Counters;
-use crate::capture::queue::Home;
-use crate::capture::stats::DropReason;
+use crate::capture::delivery::batch::Batch;
+use crate::capture::ledger::Counters;
+use crate::capture::ledger::DropReason;
+use crate::capture::ledger::Residence;
 use books::{Entry, Use};
 use damage::MAX_FILE;
 use disk::write_file;
@@ -45,7 +45,7 @@ const UNREADABLE: u32 = 4;
 /// Events that left the disk undelivered.
 #[derive(Debug)]
 pub(crate) struct Lost {
-    pub(crate) home: Home,
+    pub(crate) residence: Residence,
     pub(crate) events: u64,
     pub(crate) reason: DropReason,
 }
@@ -129,12 +129,12 @@ impl Store {
         if let Err(error) = self.own() {
             self.failed(&error);
         }
-        self.look_around(Duration::ZERO)
+        self.adopt_orphans(Duration::ZERO)
     }
 
     /// Takes over what has been left since, and drops what is too old; at most so often. Returns how many
     /// events were taken over.
-    pub(crate) fn look_around(&mut self, at_most_every: Duration) -> u64 {
+    pub(crate) fn adopt_orphans(&mut self, at_most_every: Duration) -> u64 {
         let now = Instant::now();
         let since = at_most_every.min(EVERY);
         if self
@@ -229,7 +229,7 @@ impl Store {
                 Err(error) => {
                     // It waits on. Others may be better off, or it is the same with all.
                     self.cannot_read(&error);
-                    self.put_off(id);
+                    self.defer(id);
                     unreadable += 1;
                     if unreadable == UNREADABLE {
                         return None;
@@ -241,7 +241,7 @@ impl Store {
     }
 
     /// That file failed: before its next turn all others have theirs.
-    pub(crate) fn put_off(&mut self, id: FileId) {
+    pub(crate) fn defer(&mut self, id: FileId) {
         self.put_off = Some(id);
     }
 

@@ -2,8 +2,8 @@
 
 use super::rows::Row;
 use super::{Handle, OPERATION};
+use crate::client::failed_query::NO_REASON;
 use crate::error::{PostHogError, excerpt, without_keys};
-use crate::http::refusal::UNSAID;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 
@@ -198,7 +198,10 @@ impl QueryStatus {
     }
 
     fn words(&self) -> String {
-        self.error_message.as_deref().unwrap_or(UNSAID).to_owned()
+        self.error_message
+            .as_deref()
+            .unwrap_or(NO_REASON)
+            .to_owned()
     }
 
     /// The answer of a query that is complete.

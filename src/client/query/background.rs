@@ -3,7 +3,7 @@
 use super::answer::{QueryAnswer, QueryStatus};
 use super::{Handle, Query, Refresh};
 use crate::error::PostHogError;
-use crate::http::ENDLESS;
+use crate::http::FOREVER;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use std::time::Instant;
 
 /// However soon an answer is wanted: the budget of a team is for all its queries.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -120,7 +120,7 @@ impl AsyncQuery {
             armed: self.on_drop == OnDrop::Cancel,
             handle: handle.clone(),
             done: None,
-            deadline: limit.map(|limit| (limit, Instant::now() + limit.min(ENDLESS))),
+            deadline: limit.map(|limit| (limit, Instant::now() + limit.min(FOREVER))),
             first: self.first,
             longest: self.longest,
             progress: self.progress.map(Mutex::new),
@@ -215,9 +215,11 @@ impl RunningQuery {
         let Some((limit, deadline)) = self.deadline else {
             return self.poll().await;
         };
-        match tokio::time::timeout_at(deadline, self.poll()).await {
-            Ok(done) => done,
-            Err(_) => {
+        let handle = self.handle.clone();
+        let left = deadline.saturating_duration_since(Instant::now());
+        match handle.io().timeout(left, self.poll()).await {
+            Some(done) => done,
+            None => {
                 let given_up = self.handle.give_up(limit).await;
                 // Only now: dropped before, it has not been cancelled yet.
                 self.armed = false;
@@ -236,7 +238,9 @@ impl RunningQuery {
             .without_max_times()
             .build();
         while self.done.is_none() {
-            tokio::time::sleep(delays.next().unwrap_or(longest).min(longest)).await;
+            let delay = delays.next().unwrap_or(longest).min(longest);
+            // Where there is no thread to wait on, the request below says so.
+            let _ = self.handle.io().sleep(delay).await;
             let status = match self.status().await {
                 Ok(status) => status,
                 Err(error) => {
@@ -279,11 +283,10 @@ fn may_run(error: &PostHogError) -> bool {
 
 impl Drop for RunningQuery {
     fn drop(&mut self) {
-        if self.armed
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if self.armed {
             let handle = self.handle.clone();
-            runtime.spawn(async move { handle.cancel().await });
+            let cancel = async move { handle.cancel().await };
+            self.handle.io().spawn(cancel).detach();
         }
     }
 }

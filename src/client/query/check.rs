@@ -18,7 +18,7 @@ pub struct QueryCheck {
     /// What may not be meant.
     pub warnings: Vec<QueryNotice>,
     /// What is worth knowing.
-    pub notices: Vec<QueryNotice>,
+    pub diagnostics: Vec<QueryNotice>,
     /// The tables it reads.
     pub tables: Vec<String>,
     /// Everything else.
@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for QueryCheck {
             },
             errors,
             warnings: list(&mut map, "warnings", QueryNotice::read),
-            notices: list(&mut map, "notices", QueryNotice::read),
+            diagnostics: list(&mut map, "diagnostics", QueryNotice::read),
             tables: list(&mut map, "table_names", text_of),
             extra: map,
         })

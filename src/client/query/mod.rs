@@ -14,8 +14,9 @@ use super::PostHogClient;
 use super::api::{Environment, Project};
 use super::path::At;
 use super::request::Problem;
-use crate::capture::stamp::Ids;
 use crate::error::PostHogError;
+use crate::event::uuid_v7::UuidV7;
+use crate::http::io::Io;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -253,7 +254,7 @@ impl Query {
         Self {
             handle: Handle {
                 at: scope.down("query"),
-                id: Ids::default().at(millis).to_string(),
+                id: UuidV7::default().at(millis).to_string(),
             },
             node,
             options: Map::new(),
@@ -467,6 +468,10 @@ impl Handle {
         call.send_raw().await.map(drop)
     }
 
+    fn io(&self) -> &Io {
+        &self.at.client().inner.http.io
+    }
+
     /// Works until the limit, then cancels the query.
     async fn within<T>(
         &self,
@@ -476,19 +481,19 @@ impl Handle {
         let Some(limit) = limit else {
             return work.await;
         };
-        match tokio::time::timeout(limit, work).await {
-            Ok(done) => done,
-            Err(_) => Err(self.give_up(limit).await),
+        match self.io().timeout(limit, work).await {
+            Some(done) => done,
+            None => Err(self.give_up(limit).await),
         }
     }
 
     async fn give_up(&self, limit: Duration) -> PostHogError {
-        let cancelled = tokio::time::timeout(CANCEL_WITHIN, self.cancel()).await;
+        let cancelled = self.io().timeout(CANCEL_WITHIN, self.cancel()).await;
         PostHogError::QueryTimeLimit {
             operation: OPERATION,
             limit,
             query_id: self.id.clone(),
-            cancelled: matches!(cancelled, Ok(Ok(()))),
+            cancelled: matches!(cancelled, Some(Ok(()))),
         }
     }
 }

@@ -121,7 +121,7 @@ fn every_event_is_taken_once() {
 fn an_event_that_cannot_be_read_back_is_loud() {
     let captured = CapturedEvents::new();
     captured.handle().capture(event("good"));
-    assert!(!captured.sink.kept().add(br#"{"uuid": 5"#));
+    assert!(!captured.store.kept().add(br#"{"uuid": 5"#));
     for read in [
         |c: &CapturedEvents| drop(c.events()),
         |c: &CapturedEvents| drop(c.find("good")),

@@ -1,9 +1,9 @@
 //! Which files there are, by age, and which of them go for what reason.
 
 use super::{Lost, Store, clock};
-use crate::capture::queue::Home;
+use crate::capture::ledger::DropReason;
+use crate::capture::ledger::Residence;
 use crate::capture::spool::SpoolPolicy;
-use crate::capture::stats::DropReason;
 use std::fs;
 use std::ops::Bound;
 
@@ -26,10 +26,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn home(&self) -> Home {
+    pub(super) fn residence(&self) -> Residence {
         match self.first {
-            Some(_) => Home::Disk,
-            None => Home::Recovered,
+            Some(_) => Residence::Disk,
+            None => Residence::Recovered,
         }
     }
 }
@@ -77,7 +77,7 @@ impl Store {
         }
         if let Some(entry) = self.forget(id) {
             self.lost.push(Lost {
-                home: entry.home(),
+                residence: entry.residence(),
                 events: entry.events,
                 reason,
             });

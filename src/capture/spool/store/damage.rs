@@ -3,9 +3,9 @@
 use super::books::{FileId, Use};
 use super::disk::{Durability, private_directory, write_file};
 use super::{BLOCK, Lost, Store};
-use crate::capture::batch::Batch;
+use crate::capture::delivery::batch::Batch;
+use crate::capture::ledger::DropReason;
 use crate::capture::spool::file;
-use crate::capture::stats::DropReason;
 use std::sync::atomic::Ordering::Relaxed;
 use std::{fs, io};
 use tracing::warn;
@@ -56,7 +56,7 @@ impl Store {
             // Somebody added lines that nobody captured.
             lines.damaged.extend(lines.events.drain(most..));
         }
-        let (home, first) = (entry.home(), entry.first);
+        let (residence, first) = (entry.residence(), entry.first);
         let intact = lines.damaged.is_empty() && lines.events.len() as u64 == entry.events;
         if lines.events.is_empty() {
             self.set_aside(id, Some(&bytes));
@@ -64,7 +64,7 @@ impl Store {
             return Ok(None);
         }
         let mut batch = Batch::of_events(first.unwrap_or(u64::MAX), lines.events);
-        batch.home = home;
+        batch.residence = residence;
         batch.file = Some(id);
         // From here on it is not the oldest that waits, which could go for the room of its own repair.
         entry.state = Use::Sending;
@@ -79,7 +79,7 @@ impl Store {
     /// Puts a file of what could be read in the place of a damaged one. Where the disk takes none, the
     /// batch comes without.
     fn repair(&mut self, id: FileId, mut batch: Batch) -> Option<Batch> {
-        let (home, read) = (batch.home, batch.len() as u64);
+        let (residence, read) = (batch.residence, batch.len() as u64);
         batch.file = self.rewrite(&batch, id).ok();
         if let Some(file) = batch.file
             && let Some(entry) = self.files.get_mut(&file)
@@ -92,7 +92,7 @@ impl Store {
         let said = self.forget(id)?.events;
         if said > read {
             self.lost.push(Lost {
-                home,
+                residence,
                 events: said - read,
                 reason: DropReason::Damaged,
             });

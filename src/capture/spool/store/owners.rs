@@ -4,7 +4,7 @@ use super::books::{Entry, FileId, Use};
 use super::disk::{private_directory, private_file};
 use super::{BLOCK, Store};
 use crate::capture::spool::file::Name;
-use crate::capture::stamp::Ids;
+use crate::event::uuid_v7::UuidV7;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ impl Store {
             }
         }
         private_directory(&self.project)?;
-        let mut ids = Ids::default();
+        let mut ids = UuidV7::default();
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
         // Somebody who tidies up may have taken a lock file between its making and its locking.
         for _ in 0..3 {

@@ -83,7 +83,7 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
     assert_eq!(store.open(), 4);
     let whole = store.next().unwrap();
     let of = whole.file.unwrap();
-    let (first, second) = whole.split().unwrap();
+    let [first, second] = whole.split().unwrap();
     for part in [first, second] {
         let id = store.rewrite(&part, of).unwrap();
         let path = store.path(id).unwrap();
@@ -167,7 +167,7 @@ fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 6);
 
-    first.look_around(Duration::ZERO);
+    first.adopt_orphans(Duration::ZERO);
     assert!(!first.has_waiting() && first.take_lost().is_empty());
     assert_eq!((first.events_before(1), first.bytes), (6, 0));
     // The one under way comes back: it is not tried again from here.
@@ -197,7 +197,7 @@ fn a_full_spool_that_somebody_else_took_over_is_full_no_more() {
     abandon(first.path(id).unwrap().parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 1);
-    first.look_around(Duration::ZERO);
+    first.adopt_orphans(Duration::ZERO);
     assert!(first.is_usable(), "all of its room is free");
 }
 

@@ -1,0 +1,104 @@
+//! What handles ask of the actor, in a channel of its own: never stuck behind events.
+
+use crate::capture::queue::Watermark;
+use std::fmt;
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What became of the events that were captured before a flush or shutdown and not delivered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Delivered since.
+    pub delivered: u64,
+    /// Dropped since; [`Stats::dropped`](crate::Stats::dropped) says why.
+    pub dropped: u64,
+    /// Not settled: the time was over, or PostHog failed and they are kept to be tried again.
+    pub pending: u64,
+    /// Left on disk by the feature `spool`, to be delivered later, by this process or the next.
+    pub spooled: u64,
+}
+
+impl FlushReport {
+    /// Whether everything was delivered.
+    pub fn is_complete(&self) -> bool {
+        self.dropped == 0 && self.pending == 0 && self.spooled == 0
+    }
+
+    /// Of `open` events this many were delivered, and these are left; the others were dropped.
+    pub(crate) fn of(open: u64, delivered: u64, pending: u64, spooled: u64) -> Self {
+        Self {
+            delivered,
+            dropped: open.saturating_sub(delivered + pending + spooled),
+            pending,
+            spooled,
+        }
+    }
+}
+
+impl fmt::Display for FlushReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} delivered, {} dropped, {} pending",
+            self.delivered, self.dropped, self.pending
+        )?;
+        match self.spooled {
+            0 => Ok(()),
+            spooled => write!(f, ", {spooled} left on disk"),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Flush {
+        /// Which events are meant, and where they were when it was asked.
+        watermark: Watermark,
+        timeout: Duration,
+        reply: Reply,
+    },
+    Shutdown {
+        timeout: Duration,
+        reply: Reply,
+    },
+}
+
+/// Where a report goes: to a future, or to a thread that waits.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Future(oneshot::Sender<FlushReport>),
+    Thread(blocking::SyncSender<Progress>),
+}
+
+/// What a thread that waits is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Progress {
+    /// The actor runs and works on it.
+    Started,
+    Done(FlushReport),
+}
+
+impl Reply {
+    /// Tells a waiting thread that the actor runs.
+    pub(super) fn started(&self) {
+        if let Self::Thread(to) = self {
+            // Its channel has room for both messages.
+            let _ = to.try_send(Progress::Started);
+        }
+    }
+
+    /// Whether the future that asked was dropped. A thread that asked stays until it is answered.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Future(to) if to.is_closed())
+    }
+
+    pub(super) fn send(self, report: FlushReport) {
+        // Who asked may have gone.
+        match self {
+            Self::Future(to) => drop(to.send(report)),
+            Self::Thread(to) => drop(to.try_send(Progress::Done(report))),
+        }
+    }
+}

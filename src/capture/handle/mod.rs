@@ -1,0 +1,265 @@
+//! [`CaptureHandle`]: what callers hold of the actor.
+
+mod guard;
+mod shared;
+mod wait;
+
+pub use guard::PostHogGuard;
+pub(crate) use shared::{Shared, Sink, give_scratch, take_scratch};
+pub(crate) use wait::Home;
+
+use super::delivery::{FlushReport, Reply};
+use super::ledger::{DropReason, Stats};
+use crate::event::Event;
+use crate::event::record::Record;
+use crate::http::Destination;
+use crate::suppress::is_suppressed;
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Hands events to the actor, and asks it to flush or stop. Cheap to clone, `Send + Sync`.
+///
+/// Capturing never blocks (unless [`QueuePolicy::Block`](crate::QueuePolicy::Block) is chosen), never
+/// fails and never panics: what becomes of an event is in [`stats`](Self::stats).
+///
+/// When the last handle and layer are gone, the actor delivers what is left, within its shutdown
+/// timeout, and ends.
+#[derive(Clone)]
+pub struct CaptureHandle {
+    /// `None`: disabled. Then nothing is captured, and nothing runs.
+    shared: Option<Arc<Shared>>,
+}
+
+/// Why [`CaptureHandle::try_capture`] did not take an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryCaptureError {
+    /// As many events wait as the queue may hold. There will be room once some are delivered.
+    #[error("the queue is full; try again later, or raise `queue_events` or `queue_bytes`")]
+    QueueFull,
+    /// It would never be sent: see [`event_bytes`](crate::CaptureBuilder::event_bytes).
+    #[error("the event is larger than `event_bytes` allows")]
+    TooLarge,
+    /// After [`shutdown`](CaptureHandle::shutdown) nothing is taken.
+    #[error("capturing was shut down")]
+    Shutdown,
+    /// Until [`opt_in`](CaptureHandle::opt_in) nothing is taken.
+    #[error("capturing is opted out")]
+    OptedOut,
+    /// The handle never captures: no key, or [`disabled`](CaptureHandle::disabled).
+    #[error("capturing is disabled")]
+    Disabled,
+    /// Called by a `before_send` or `on_error` hook, or under the actor's own runtime: hooks could feed
+    /// themselves forever.
+    #[error("a hook cannot capture events")]
+    WithinHook,
+}
+
+impl CaptureHandle {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Some(Arc::new(shared)),
+        }
+    }
+
+    /// A handle that captures nothing and costs nothing.
+    pub fn disabled() -> Self {
+        Self { shared: None }
+    }
+
+    /// Whether events are captured at all: not disabled, not opted out and not shut down.
+    pub fn is_enabled(&self) -> bool {
+        self.active()
+            .is_some_and(|shared| !shared.queue.is_closed())
+    }
+
+    #[inline]
+    pub(crate) fn active(&self) -> Option<&Shared> {
+        self.shared
+            .as_deref()
+            .filter(|s| !s.opted_out.load(Relaxed))
+    }
+
+    /// Whether it was disabled when it was made.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.shared.is_none()
+    }
+
+    /// Captures an event. Returns at once; the actor sends it with the next batch.
+    ///
+    /// Called from within a `before_send` or `on_error` hook it does nothing, or hooks could feed
+    /// themselves forever.
+    ///
+    /// ```
+    /// # use tracing_posthog::{CaptureHandle, Event};
+    /// # fn f(handle: &CaptureHandle) {
+    /// handle.capture(Event::new("invoice paid").distinct_id("user_42").property("amount", 12.5));
+    /// handle.capture(Event::identify("user_42").set("plan", "pro"));
+    /// handle.capture(Event::group_identify("company", "acme").set("seats", 40));
+    /// handle.capture(Event::alias("user_42", "old_id_42"));
+    /// # }
+    /// ```
+    pub fn capture(&self, event: Event) {
+        let Some(shared) = self.active() else { return };
+        shared.record_or(|record| record.event(&event), Shared::warn_late);
+    }
+
+    /// Like [`capture`](Self::capture), for a caller who can do something about a refusal: hold back,
+    /// try again, or keep the event elsewhere. Never waits, also under
+    /// [`QueuePolicy::Block`](crate::QueuePolicy::Block). `Ok` says that the event is in the queue; what
+    /// becomes of it there is in [`stats`](Self::stats), where a refusal counts as one captured event and
+    /// one dropped.
+    ///
+    /// # Errors
+    /// [`TryCaptureError`], by reason.
+    ///
+    /// ```
+    /// # use tracing_posthog::{CaptureHandle, Event, TryCaptureError};
+    /// # async fn import(handle: &CaptureHandle, history: Vec<Event>) -> Result<(), TryCaptureError> {
+    /// for event in history {
+    ///     while let Err(refused) = handle.try_capture(&event) {
+    ///         if refused != TryCaptureError::QueueFull {
+    ///             return Err(refused);
+    ///         }
+    ///         handle.flush().await; // makes room
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_capture(&self, event: &Event) -> Result<(), TryCaptureError> {
+        let shared = self.shared.as_deref().ok_or(TryCaptureError::Disabled)?;
+        if shared.opted_out.load(Relaxed) {
+            return Err(TryCaptureError::OptedOut);
+        }
+        if is_suppressed() {
+            return Err(TryCaptureError::WithinHook);
+        }
+        let at = shared.clock.now();
+        let mut record = Record::over(take_scratch(), shared.max_event_bytes);
+        record.event(event);
+        let taken = if record.overflowed() {
+            shared.queue.refuse(DropReason::TooLarge);
+            Err(DropReason::TooLarge)
+        } else {
+            shared.queue.push_without_waiting(record.bytes(), at)
+        };
+        give_scratch(record.into_bytes());
+        taken.map_err(|reason| match reason {
+            DropReason::TooLarge => TryCaptureError::TooLarge,
+            DropReason::Shutdown => TryCaptureError::Shutdown,
+            _ => TryCaptureError::QueueFull,
+        })
+    }
+
+    /// Waits until everything captured so far is delivered or dropped, or until the flush timeout
+    /// (default 10 s) is over; says which. Returns early where PostHog failed in all attempts and events
+    /// are kept to be tried again. What a disk spool took over from ended processes is not waited for.
+    pub async fn flush(&self) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = oneshot::channel();
+        match shared.ask_flush(shared.flush_timeout, Reply::Future(reply)) {
+            Ok(watermark) => {
+                shared
+                    .answered(answer, shared.flush_timeout, watermark)
+                    .await
+            }
+            Err(report) => report,
+        }
+    }
+
+    /// Like [`flush`](Self::flush), for code that is not async: blocks this thread for `timeout` at most.
+    /// Called from within a hook it returns at once, with what is pending.
+    pub fn flush_blocking(&self, timeout: Duration) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = blocking::sync_channel(2);
+        match shared.ask_flush(timeout, Reply::Thread(reply)) {
+            Ok(watermark) => shared.wait(&answer, timeout, watermark),
+            Err(report) => report,
+        }
+    }
+
+    /// Refuses further events, delivers what is there, within the shutdown timeout (default 5 s), and
+    /// ends the actor. What is left then is left on disk where there is a spool, else dropped, and
+    /// counted. Any number of calls do the same as one.
+    pub async fn shutdown(&self) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = oneshot::channel();
+        match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply)) {
+            Ok(watermark) => {
+                shared
+                    .answered(answer, shared.shutdown_timeout, watermark)
+                    .await
+            }
+            Err(report) => report,
+        }
+    }
+
+    /// Like [`shutdown`](Self::shutdown), for code that is not async: blocks this thread for `timeout`
+    /// at most.
+    pub fn shutdown_blocking(&self, timeout: Duration) -> FlushReport {
+        let Some(shared) = &self.shared else {
+            return FlushReport::default();
+        };
+        let (reply, answer) = blocking::sync_channel(2);
+        match shared.ask_shutdown(timeout, Reply::Thread(reply)) {
+            Ok(watermark) => shared.wait(&answer, timeout, watermark),
+            Err(report) => report,
+        }
+    }
+
+    /// A guard that shuts down when it is dropped, within the shutdown timeout. Keep it in `main`.
+    pub fn into_guard(self) -> PostHogGuard {
+        PostHogGuard { handle: self }
+    }
+
+    /// What became of every event so far.
+    pub fn stats(&self) -> Stats {
+        let Some(shared) = &self.shared else {
+            return Stats {
+                disabled: true,
+                ..Stats::default()
+            };
+        };
+        Stats {
+            circuit: shared
+                .http
+                .as_ref()
+                .map(|http| http.breakers.of(Destination::Capture).current()),
+            disabled: shared.opted_out.load(Relaxed),
+            ..Stats::of(&shared.queue.counts(), &shared.counters)
+        }
+    }
+
+    /// Stops capturing, in every handle and layer of this actor, until [`opt_in`](Self::opt_in). Events
+    /// that were captured before are still delivered.
+    pub fn opt_out(&self) {
+        if let Some(shared) = &self.shared {
+            shared.opted_out.store(true, Relaxed);
+        }
+    }
+
+    /// Captures again.
+    pub fn opt_in(&self) {
+        if let Some(shared) = &self.shared {
+            shared.opted_out.store(false, Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for CaptureHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureHandle")
+            .field("enabled", &self.is_enabled())
+            .finish_non_exhaustive()
+    }
+}

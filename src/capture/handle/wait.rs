@@ -1,0 +1,157 @@
+//! Waiting for the actor: how long, and what is said meanwhile.
+
+use super::shared::Shared;
+use crate::capture::delivery::{FlushReport, Progress, Reply};
+use crate::capture::diagnostics::log;
+use crate::capture::queue::Watermark;
+use crate::suppress::SuppressGuard;
+use std::sync::mpsc as blocking;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
+
+/// The actor keeps the time itself; this is for its answer to arrive.
+const GRACE: Duration = Duration::from_millis(500);
+/// After this time a dropped guard says what it waits for.
+const SILENCE: Duration = Duration::from_millis(500);
+/// A runtime that is driven looks at its tasks sooner than that, unless a hook holds it up.
+const DRIVEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// Where the actor runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    /// On a thread of its own, or nowhere.
+    OwnThread,
+    /// As a task of the program's runtime.
+    Runtime(Handle),
+}
+
+impl Home {
+    /// Whether the actor cannot run while this thread waits: it is the only thread of the actor's runtime.
+    fn is_blocked_by_this_thread(&self) -> bool {
+        match self {
+            Self::OwnThread => false,
+            Self::Runtime(home) => {
+                home.runtime_flavor() == RuntimeFlavor::CurrentThread
+                    && Handle::try_current().is_ok_and(|here| here.id() == home.id())
+            }
+        }
+    }
+
+    /// Whether the actor runs only while somebody drives its runtime.
+    fn needs_driving(&self) -> bool {
+        match self {
+            Self::OwnThread => false,
+            Self::Runtime(home) => home.runtime_flavor() == RuntimeFlavor::CurrentThread,
+        }
+    }
+}
+
+impl Shared {
+    /// Waits on this thread.
+    pub(super) fn wait(
+        &self,
+        answer: &blocking::Receiver<Progress>,
+        timeout: Duration,
+        watermark: Watermark,
+    ) -> FlushReport {
+        self.wait_until(answer, timeout, |_| {})
+            .unwrap_or_else(|| self.report_after_close(watermark))
+    }
+
+    /// Waits within a future, on any executor.
+    pub(super) async fn answered(
+        &self,
+        answer: oneshot::Receiver<FlushReport>,
+        timeout: Duration,
+        watermark: Watermark,
+    ) -> FlushReport {
+        let report = match &self.http {
+            Some(http) => {
+                let answered = http.io.timeout(timeout.saturating_add(GRACE), answer).await;
+                answered.and_then(Result::ok)
+            }
+            None => answer.await.ok(),
+        };
+        report.unwrap_or_else(|| self.report_after_close(watermark))
+    }
+
+    /// A shutdown that says what it waits for.
+    pub(super) fn shut_down_aloud(&self) -> FlushReport {
+        let timeout = self.shutdown_timeout;
+        let (reply, answer) = blocking::sync_channel(2);
+        let watermark = match self.ask_shutdown(timeout, Reply::Thread(reply)) {
+            Ok(watermark) => watermark,
+            Err(report) => return report,
+        };
+        self.wait_until(&answer, timeout, |left| {
+            let counts = self.queue.counts();
+            // Whoever hears of it may capture events too.
+            let _suppressed = SuppressGuard::enter();
+            log!(
+                warn,
+                events = counts.queued + counts.in_flight,
+                error = self.status.last_error(),
+                "waiting up to {:.1} s more for PostHog to accept the last events",
+                left.as_secs_f64(),
+            );
+        })
+        .unwrap_or_else(|| self.report_after_close(watermark))
+    }
+
+    /// Waits for the report; `None` where none comes in time. After a while `still_waiting` is told how long it may
+    /// take.
+    fn wait_until(
+        &self,
+        answer: &blocking::Receiver<Progress>,
+        timeout: Duration,
+        still_waiting: impl FnOnce(Duration),
+    ) -> Option<FlushReport> {
+        let since = Instant::now();
+        let longest = timeout.saturating_add(GRACE);
+        if self.home.is_blocked_by_this_thread() {
+            self.warn_not_driven();
+            return None;
+        }
+        let mut started = !self.home.needs_driving();
+        let mut still_waiting = Some(still_waiting);
+        loop {
+            let elapsed = since.elapsed();
+            let mut wait = longest.checked_sub(elapsed)?;
+            if !started {
+                wait = wait.min(DRIVEN_WITHIN.saturating_sub(elapsed));
+            } else if still_waiting.is_some() {
+                wait = wait.min(SILENCE.saturating_sub(elapsed));
+            }
+            match answer.recv_timeout(wait) {
+                Ok(Progress::Done(report)) => return Some(report),
+                Ok(Progress::Started) => started = true,
+                Err(blocking::RecvTimeoutError::Disconnected) => return None,
+                Err(blocking::RecvTimeoutError::Timeout) => {
+                    let elapsed = since.elapsed();
+                    if !started && elapsed >= DRIVEN_WITHIN {
+                        self.warn_not_driven();
+                        return None;
+                    }
+                    if elapsed >= SILENCE
+                        && let Some(say) = still_waiting.take()
+                    {
+                        say(timeout.saturating_sub(elapsed));
+                    }
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn warn_not_driven(&self) {
+        let counts = self.queue.counts();
+        let _suppressed = SuppressGuard::enter();
+        log!(
+            warn,
+            events = counts.queued + counts.in_flight,
+            "not waiting for these events: the runtime that `spawn_on` was given is not driven while this thread \
+             waits; call `shutdown().await` on that runtime, or start with `start()`",
+        );
+    }
+}

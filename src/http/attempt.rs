@@ -1,0 +1,255 @@
+//! Sends once.
+
+use super::io::{Task, TaskError};
+use super::redirect::Redirect;
+use super::request::{Auth, Body, Destination, MAX_REFUSAL, Request, Response, ResponseMode};
+use super::stream::BodyStream;
+use super::{Http, USER_AGENT_VALUE};
+use crate::error::{PostHogError, RequestErrorKind};
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use std::sync::{Arc, PoisonError};
+use tracing::field::Empty;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Instrument, Span, debug_span};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether a request may be seen by the program's tracing layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    Traced,
+    /// For a retry after a panic, which may have come from such a layer.
+    Untraced,
+}
+
+/// An attempt that got no usable response.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) kind: RequestErrorKind,
+    pub(super) source: Option<Source>,
+}
+
+impl Failed {
+    fn new(kind: RequestErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(super) fn panicked() -> Self {
+        Self {
+            kind: RequestErrorKind::Panicked,
+            source: Some(Box::new(TaskError::Panicked)),
+        }
+    }
+
+    fn setup(source: impl Into<Source>) -> Self {
+        Self {
+            kind: RequestErrorKind::Setup,
+            source: Some(source.into()),
+        }
+    }
+}
+
+impl From<reqwest::Error> for Failed {
+    fn from(error: reqwest::Error) -> Self {
+        Self {
+            kind: kind_of(&error),
+            source: Some(Box::new(error.without_url())),
+        }
+    }
+}
+
+impl Http {
+    /// Sends a request once, as attempt number `attempt`. Who schedules attempts uses this; others use
+    /// [`api_request_raw`](Self::api_request_raw). A panic within the attempt is an error of it.
+    pub(crate) fn send_once(
+        self: &Arc<Self>,
+        request: Request,
+        attempt: u32,
+        visibility: Visibility,
+    ) -> Task<Result<Response, PostHogError>> {
+        #[cfg(test)]
+        if let Some(fake) = &self.fake {
+            return Task::local(fake.send(self, &request, attempt));
+        }
+        let http = self.clone();
+        let send = async move {
+            let span = http.call_span(&request);
+            let sent = http.attempt(&request, attempt).instrument(span).await;
+            sent.map_err(|f| request.endpoint.failed(&http, f.kind, f.source, attempt))
+        };
+        match visibility {
+            Visibility::Traced => self.io.spawn(send),
+            Visibility::Untraced => self.io.spawn(send.with_subscriber(NoSubscriber::new())),
+        }
+    }
+
+    pub(super) fn call_span(&self, request: &Request) -> Span {
+        debug_span!(
+            target: "tracing_posthog::http",
+            "posthog_call",
+            operation = request.endpoint.operation,
+            method = %request.endpoint.method,
+            path = self.clean(&request.endpoint.path),
+        )
+    }
+
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        request: &Request,
+        attempt: u32,
+    ) -> Result<Response, Failed> {
+        let span = debug_span!(
+            target: "tracing_posthog::http",
+            "posthog_attempt",
+            attempt,
+            events = request.events,
+            status = Empty,
+        );
+        let timeout = self.attempt_timeout;
+        let exchange = self.exchange(request, attempt, &span);
+        let exchange = exchange.instrument(span.clone());
+        match tokio::time::timeout(timeout, exchange).await {
+            Ok(done) => done,
+            Err(_) => Err(Failed::new(RequestErrorKind::Timeout)),
+        }
+    }
+
+    /// Sends the request, and reads the response as its mode asks for.
+    async fn exchange(
+        self: &Arc<Self>,
+        request: &Request,
+        attempt: u32,
+        span: &Span,
+    ) -> Result<Response, Failed> {
+        let (client, built) = self.build(request)?.build_split();
+        let built = built?;
+        let sent_to = built.url().clone();
+        let mut answer = client.execute(built).await?;
+        let status = answer.status();
+        // Not `Span::current()`: where nobody wants this span, that is one of the caller's.
+        span.record("status", status.as_u16());
+        let redirect = Redirect::of(self, request, &sent_to, &answer);
+        let mut response = Response {
+            status,
+            headers: std::mem::take(answer.headers_mut()),
+            body: Bytes::new(),
+            stream: None,
+            redirect,
+            attempts: attempt,
+        };
+        if !status.is_success() {
+            let limit = match request.mode {
+                ResponseMode::Start { limit } => limit.min(MAX_REFUSAL),
+                ResponseMode::Whole { .. } | ResponseMode::Stream => MAX_REFUSAL,
+            };
+            let mut body = BytesMut::new();
+            // A refusal is in its status, however much of its text arrives.
+            let _ = read(&mut answer, &mut body, limit).await;
+            response.body = body.freeze();
+            return Ok(response);
+        }
+        match request.mode {
+            ResponseMode::Stream => {
+                response.stream = Some(BodyStream::new(self.clone(), answer));
+            }
+            ResponseMode::Whole { limit } => {
+                let mut body = BytesMut::new();
+                if !read(&mut answer, &mut body, limit).await? {
+                    return Err(Failed::new(RequestErrorKind::AnswerTooLarge));
+                }
+                response.body = body.freeze();
+            }
+            ResponseMode::Start { limit } => {
+                let mut body = BytesMut::new();
+                read(&mut answer, &mut body, limit).await?;
+                response.body = body.freeze();
+            }
+        }
+        Ok(response)
+    }
+
+    fn build(&self, request: &Request) -> Result<reqwest::RequestBuilder, Failed> {
+        let base = match request.endpoint.destination {
+            Destination::Capture => &self.hosts.capture,
+            Destination::Api => &self.hosts.api,
+        };
+        let mut url = base.join(&request.endpoint.path).map_err(Failed::setup)?;
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let mut builder = self
+            .client()?
+            .request(request.endpoint.method.clone(), url)
+            .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
+            .headers(self.headers.clone());
+        if let (Auth::PersonalKey, Some(key)) = (request.auth, &self.personal_key) {
+            let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
+                .map_err(Failed::setup)?;
+            bearer.set_sensitive(true);
+            // This replaces a header of that name instead of adding one.
+            builder = builder.headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]));
+        }
+        builder = builder.headers(request.headers.clone());
+        Ok(match &request.body {
+            Body::Empty => builder,
+            Body::Bytes(bytes) => builder.body(bytes.clone()),
+            Body::Once(body) => match body.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(body) => builder.body(body),
+                None => return Err(Failed::setup("the body was already sent")),
+            },
+        })
+    }
+}
+
+/// Reads a body up to a limit in bytes. False: there is more.
+async fn read(
+    answer: &mut reqwest::Response,
+    body: &mut BytesMut,
+    limit: usize,
+) -> Result<bool, Failed> {
+    while let Some(chunk) = answer.chunk().await.map_err(|e| Failed {
+        // Whatever stops a response half-way, the next attempt may get it whole.
+        kind: kind_of_body(&e),
+        source: Some(Box::new(e.without_url())),
+    })? {
+        if body.len() + chunk.len() > limit {
+            body.extend_from_slice(&chunk[..limit - body.len()]);
+            return Ok(false);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(true)
+}
+
+impl TaskError {
+    /// The error of a request whose task had no result.
+    pub(crate) fn kind(&self) -> RequestErrorKind {
+        match self {
+            Self::NotStarted(_) => RequestErrorKind::Setup,
+            Self::Panicked => RequestErrorKind::Panicked,
+            Self::Cancelled => RequestErrorKind::Interrupted,
+        }
+    }
+}
+
+fn kind_of(e: &reqwest::Error) -> RequestErrorKind {
+    if e.is_connect() {
+        RequestErrorKind::Connect
+    } else if e.is_timeout() {
+        RequestErrorKind::Timeout
+    } else if e.is_builder() || e.is_redirect() {
+        RequestErrorKind::Setup
+    } else {
+        RequestErrorKind::Interrupted
+    }
+}
+
+/// The same, after the head of a response.
+pub(crate) fn kind_of_body(e: &reqwest::Error) -> RequestErrorKind {
+    match kind_of(e) {
+        RequestErrorKind::Setup => RequestErrorKind::Interrupted,
+        kind => kind,
+    }
+}

@@ -1,0 +1,137 @@
+//! What is sent, and what comes back.
+
+use super::redirect::Redirect;
+use super::stream::BodyStream;
+use crate::error::{PostHogError, RequestError, RequestErrorKind};
+use crate::http::Http;
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use std::borrow::Cow;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+/// Responses larger than this are not read as a whole.
+pub(crate) const MAX_RESPONSE: usize = 64 << 20;
+/// Of a response that refuses, no more than this is read: enough to say what is wrong.
+pub(super) const MAX_REFUSAL: usize = 1 << 20;
+
+/// Which of PostHog's two base addresses a request goes to. Each has a circuit breaker of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Destination {
+    /// Where events are sent, such as `https://us.i.posthog.com`.
+    Capture,
+    /// The REST API, such as `https://us.posthog.com`.
+    Api,
+}
+
+/// How a request says who sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// By its own body or headers.
+    Own,
+    /// `Authorization: Bearer` with the personal API key.
+    PersonalKey,
+}
+
+/// What a request carries.
+pub(crate) enum Body {
+    Empty,
+    /// The same bytes in each attempt. The headers describe them.
+    Bytes(Bytes),
+    /// A stream that cannot be sent twice: one attempt, whatever the policy says.
+    Once(Mutex<Option<reqwest::Body>>),
+}
+
+/// How the body of a 2xx response is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponseMode {
+    /// Read within the attempt and its time. A larger body is an error.
+    Whole {
+        /// In bytes.
+        limit: usize,
+    },
+    /// Read within the attempt and its time, up to a limit in bytes; the rest is ignored.
+    Start { limit: usize },
+    /// An attempt ends with the head; the body is read as it comes.
+    Stream,
+}
+
+/// What a request is called, in errors and spans, and where it goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// What is being done, such as `capture batch`.
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    pub(crate) destination: Destination,
+    /// Starts with a slash; percent-encoded.
+    pub(crate) path: Cow<'static, str>,
+}
+
+/// Reads a response of any status and says that it is final although its status would be retried.
+pub(crate) type FinalError = fn(&Http, &Endpoint, StatusCode, &[u8]) -> Option<PostHogError>;
+
+/// One request, to be sent once or several times.
+pub(crate) struct Request {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) auth: Auth,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    /// Set where repeating is harmless although the method does not say so.
+    pub(crate) idempotent: bool,
+    pub(crate) mode: ResponseMode,
+    pub(crate) final_error: Option<FinalError>,
+    /// How many events it carries, for the attempt's span.
+    pub(crate) events: Option<usize>,
+}
+
+/// A response, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// As far as it was read; empty for a stream.
+    pub(crate) body: Bytes,
+    /// The body of a 2xx response in [`ResponseMode::Stream`].
+    pub(crate) stream: Option<BodyStream>,
+    /// Where a redirect leads that was not followed, or that a foreign client did follow.
+    pub(crate) redirect: Option<Redirect>,
+    /// How many attempts were made, this one included.
+    pub(crate) attempts: u32,
+}
+
+impl Response {
+    /// For how long PostHog asks to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        super::retry::retry_after(value, SystemTime::now())
+    }
+}
+
+impl Endpoint {
+    /// The error of an attempt without a usable response.
+    pub(crate) fn failed(
+        &self,
+        http: &Http,
+        kind: RequestErrorKind,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        attempts: u32,
+    ) -> PostHogError {
+        PostHogError::RequestError(Box::new(RequestError {
+            operation: self.operation,
+            method: self.method.to_string(),
+            path: http.clean(&self.path),
+            kind,
+            attempts,
+            retry_after: Duration::ZERO,
+            source,
+        }))
+    }
+}
+
+/// A header that says of what kind a body is.
+pub(crate) fn content_type(value: HeaderValue) -> HeaderMap {
+    HeaderMap::from_iter([(reqwest::header::CONTENT_TYPE, value)])
+}
