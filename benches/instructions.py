@@ -112,7 +112,7 @@ def main():
         if counts[without][1] <= 0:
             sys.exit(f"{without}: no instructions of {program} were found")
         # Without the allocator, whose cost depends on what lies about: the layer allocates nothing here, as
-        # tests/the_callers_thread.rs shows.
+        # tests/allocations/the_callers_thread.rs shows.
         row(f"{setup} {what}", counts[ours][1] - counts[without][1], UNCONCERNED[what])
     print("\nSystem calls of a caller under steady load")
     calls, batches = system_calls(program)

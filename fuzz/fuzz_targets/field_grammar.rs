@@ -1,7 +1,7 @@
 #![no_main]
 //! Fields of any names and values make one event, in valid JSON.
 
-#[path = "../../tests/callsites/mod.rs"]
+#[path = "../../tests/shared/callsites/mod.rs"]
 mod callsites;
 
 use arbitrary::Arbitrary;

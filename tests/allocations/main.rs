@@ -1,0 +1,6 @@
+//! How much the caller's thread allocates. A binary of its own, as it counts in the global allocator, of
+//! which a binary has one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod memory_stays_flat;
+mod the_callers_thread;

@@ -1,0 +1,109 @@
+//! An event whose interval is over goes with the next free request, whatever else waits.
+
+use crate::support::*;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+use tracing_posthog::testing::Answer;
+use tracing_posthog::{CaptureHandle, CircuitBreaker, Event};
+
+fn capture(posthog: &CaptureHandle, name: &str) {
+    posthog.capture(Event::new(name).distinct_id("user_1"));
+}
+
+/// One request at a time, and a backlog that would keep it busy. Captured while the first of the backlog is
+/// under way, so long after the last fresh event, an event is not last.
+fn goes_before_the_backlog(idle: bool) {
+    let interval = ms(100);
+    let server = server();
+    server.answer_with(|_| Some(Answer::status(503)));
+    let client = client_of(&server)
+        .retry(quick().attempts(1))
+        .circuit_breaker(CircuitBreaker::off());
+    let posthog = capture_with(client)
+        .flush_interval(interval)
+        .requests_in_flight(1)
+        .start()
+        .unwrap();
+    for n in 1..=6 {
+        capture(&posthog, "old");
+        wait_until("it is kept", || posthog.stats().batches_kept >= n);
+    }
+    server.clear();
+    let (arrived, has_arrived) = channel();
+    let (release, is_released) = channel::<()>();
+    let is_released = Mutex::new(is_released);
+    server.answer_with(move |request| {
+        if batch(request)[0]["event"] != "old" {
+            return None;
+        }
+        // Held until it is released, the others for longer than an interval.
+        let _ = arrived.send(());
+        let _ = is_released.lock().unwrap().recv();
+        Some(Answer::accept().delay(2 * interval))
+    });
+    // Its success ends the pause of the others.
+    capture(&posthog, "first");
+    has_arrived.recv().unwrap();
+    if idle {
+        // The interval ends, and is noticed, while nothing waits.
+        release.send(()).unwrap();
+        has_arrived.recv().unwrap();
+    }
+    let before = server.request_count();
+    let captured = Instant::now();
+    capture(&posthog, "late");
+    wait_until("it is overdue", || captured.elapsed() > interval);
+    drop(release);
+    assert!(server.wait_for_events(8, LONG));
+    let place = server.requests().iter().position(|request| {
+        let events = batch(request);
+        events.iter().any(|event| event["event"] == "late")
+    });
+    // After the one that was held.
+    assert!(place.unwrap() <= before + 1, "{place:?}, {before} before");
+}
+
+#[test]
+fn an_overdue_event_goes_with_the_next_free_request() {
+    goes_before_the_backlog(false);
+}
+
+#[test]
+fn an_event_that_comes_while_all_requests_are_busy_waits_no_longer_than_an_interval() {
+    goes_before_the_backlog(true);
+}
+
+#[test]
+fn a_full_batch_does_not_put_off_what_came_behind_it() {
+    let interval = ms(4_000);
+    let server = server();
+    let (arrived, has_arrived) = channel();
+    let (release, is_released) = channel::<()>();
+    let is_released = Mutex::new(is_released);
+    server.answer_with(move |_| {
+        let _ = arrived.send(());
+        let _ = is_released.lock().unwrap().recv();
+        None
+    });
+    let posthog = capture_to(&server)
+        .flush_interval(interval)
+        .batch_events(10)
+        .requests_in_flight(1)
+        .start()
+        .unwrap();
+    capture(&posthog, "first");
+    posthog.flush_blocking(ms(1));
+    has_arrived.recv().unwrap();
+    let captured = Instant::now();
+    for _ in 0..11 {
+        capture(&posthog, "late");
+    }
+    wait_until("held for half of the interval", || {
+        captured.elapsed() > interval / 2
+    });
+    drop(release);
+    wait_until("all are delivered", || posthog.stats().delivered == 12);
+    let late = captured.elapsed();
+    assert!(late < interval * 11 / 8, "{late:?}");
+}

@@ -1,0 +1,53 @@
+//! Layer, handle, guard and subscriber can be made and dropped anywhere: a layer that logs when it is
+//! dropped would lock up the registry of callsites.
+
+use crate::layers::Seen;
+use std::time::Duration;
+use tracing::info;
+use tracing_posthog::testing::PostHogServer;
+use tracing_posthog::{CaptureBuilder, Event, EventCaptureBackend, PostHogClient, PostHogLayer};
+use tracing_subscriber::prelude::*;
+
+fn backend() -> (PostHogServer, CaptureBuilder) {
+    let server = PostHogServer::start().unwrap();
+    let client = PostHogClient::builder()
+        .project_api_key("phc_test")
+        .host(server.url())
+        .build()
+        .unwrap();
+    (server, EventCaptureBackend::builder(client))
+}
+
+#[test]
+fn making_and_dropping_layer_handle_and_guard_emits_nothing_on_this_thread() {
+    let (_server, settings) = backend();
+    let seen = Seen::default();
+    let subscriber = tracing_subscriber::registry().with(seen.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        let handle = settings.start().unwrap();
+        let layer = PostHogLayer::new(handle.clone());
+        let guard = handle.clone().into_guard();
+        handle.capture(Event::new("x"));
+        drop(layer);
+        drop(guard);
+        assert_eq!(handle.stats().delivered, 1);
+        drop(handle);
+        drop(PostHogLayer::disabled());
+    });
+    assert_eq!(seen.lines(), [""; 0]);
+}
+
+#[test]
+fn a_subscriber_with_the_layer_can_be_dropped_while_it_is_the_default() {
+    let (_server, settings) = backend();
+    let handle = settings.start().unwrap();
+    let layer = PostHogLayer::new(handle.clone());
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let default = tracing::subscriber::set_default(subscriber);
+    info!(posthog.event = "x");
+    drop(default);
+    info!(posthog.event = "nobody hears it");
+    let report = handle.shutdown_blocking(Duration::from_secs(20));
+    assert!(report.is_complete(), "{report}");
+    assert_eq!(handle.stats().delivered, 1);
+}

@@ -1,0 +1,17 @@
+//! The layer: which spans and events of `tracing` become events of PostHog, and with which properties. Each
+//! test has a subscriber of its own, for its own thread.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../shared/layers/mod.rs"]
+mod layers;
+
+mod dropping_is_silent;
+mod fields;
+mod identity;
+mod macro_forms;
+mod options;
+mod panicking_and_reentrant_values;
+mod selection;
+mod span_events;
+mod special_events;
+mod two_layers;

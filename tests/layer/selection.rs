@@ -1,0 +1,257 @@
+//! The field `posthog.event`, and nothing else, makes an event an analytics event.
+
+use crate::layers::{captured, captured_with};
+use tracing::level_filters::LevelFilter;
+use tracing::{debug, error, info, info_span, trace, warn};
+use tracing_posthog::PostHogLayer;
+use tracing_posthog::testing::{CapturedEvents, RecordedEvent};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{registry, reload};
+
+fn names(events: &[RecordedEvent]) -> Vec<&str> {
+    events.iter().map(|e| e.event.as_str()).collect()
+}
+
+#[test]
+fn events_without_the_field_are_not_captured() {
+    let captured = CapturedEvents::new();
+    tracing::subscriber::with_default(registry().with(captured.layer()), || {
+        info!("a log line");
+        info!(plan = "pro", event = "signup", "posthog.event");
+        info!(posthog.distinct_id = "ada", posthog.set.plan = "pro");
+        info!(
+            posthog.events = "x",
+            posthog.event.name = "x",
+            posthog_event = "x"
+        );
+        info_span!("a span", posthog.distinct_id = "ada").in_scope(|| error!("in it"));
+    });
+    assert_eq!(
+        captured.handle().stats().captured,
+        0,
+        "not even to be dropped"
+    );
+}
+
+#[test]
+fn an_event_with_the_field_is_captured_once() {
+    let events = captured(|| info!(posthog.event = "signup", plan = "pro"));
+    assert_eq!(names(&events), ["signup"]);
+    assert_eq!(events[0].properties["plan"], "pro");
+}
+
+#[test]
+fn questions_about_levels_between_events_lose_none() {
+    let events = captured(|| {
+        for _ in 0..100 {
+            let _ = log::log_enabled!(log::Level::Info);
+            let _ = tracing::enabled!(tracing::Level::INFO);
+            let _ = tracing::event_enabled!(tracing::Level::INFO, posthog.event);
+            let _ = tracing::span_enabled!(tracing::Level::INFO, posthog.event);
+            info!(posthog.event = "asked");
+        }
+    });
+    assert_eq!(events.len(), 100);
+}
+
+#[test]
+fn events_at_the_level_or_above_it_are_captured() {
+    let all = || {
+        error!(posthog.event = "error");
+        warn!(posthog.event = "warn");
+        info!(posthog.event = "info");
+        debug!(posthog.event = "debug");
+        trace!(posthog.event = "trace");
+    };
+    assert_eq!(names(&captured(all)), ["error", "warn", "info"]);
+    for (level, count) in [
+        (LevelFilter::OFF, 0),
+        (LevelFilter::ERROR, 1),
+        (LevelFilter::DEBUG, 4),
+        (LevelFilter::TRACE, 5),
+    ] {
+        assert_eq!(
+            captured_with(|o| o.max_level(level), all).len(),
+            count,
+            "{level}"
+        );
+    }
+}
+
+#[test]
+fn spans_below_the_level_are_no_events() {
+    let spans = || {
+        tracing::debug_span!("s", posthog.event = "debug").in_scope(|| {});
+        info_span!("s", posthog.event = "info").in_scope(|| {});
+    };
+    assert_eq!(names(&captured(spans)), ["info"]);
+}
+
+#[test]
+fn a_disabled_layer_captures_nothing() {
+    let layer = PostHogLayer::disabled();
+    assert!(!layer.is_enabled());
+    let handle = layer.handle().clone();
+    tracing::subscriber::with_default(registry().with(layer), || {
+        info_span!("s", posthog.event = "a span").in_scope(|| info!(posthog.event = "x"));
+    });
+    let stats = handle.stats();
+    assert!(stats.disabled);
+    assert_eq!(stats.captured, 0);
+}
+
+#[test]
+fn opting_out_stops_capturing_and_opting_in_goes_on_with_open_spans() {
+    let captured = CapturedEvents::new();
+    let handle = captured.handle();
+    tracing::subscriber::with_default(registry().with(captured.layer()), || {
+        info!(posthog.event = "before");
+        handle.opt_out();
+        assert!(!handle.is_enabled());
+        let span = info_span!("s", posthog.distinct_id = "ada", posthog.event = "a span");
+        let _entered = span.enter();
+        info!(posthog.event = "opted out");
+        info_span!("s", posthog.event = "a span opted out").in_scope(|| {});
+        handle.opt_in();
+        info!(posthog.event = "after");
+    });
+    let events = captured.events();
+    assert_eq!(names(&events), ["before", "after", "a span"]);
+    assert_eq!(events[1].distinct_id, "ada");
+    assert_eq!(handle.stats().captured, 3, "refused ones are not counted");
+}
+
+#[test]
+fn a_reloadable_layer_is_taken_out_and_put_back_and_open_spans_survive() {
+    let captured = CapturedEvents::new();
+    let (layer, reload) = reload::Layer::new(Some(captured.layer()));
+    tracing::subscriber::with_default(registry().with(layer), || {
+        let open = info_span!("s", posthog.distinct_id = "ada", posthog.event = "a span");
+        let _entered = open.enter();
+        info!(posthog.event = "in");
+        let mut out = None;
+        reload.modify(|layer| out = layer.take()).unwrap();
+        info!(posthog.event = "out");
+        reload.modify(|layer| *layer = out).unwrap();
+        info!(posthog.event = "in again");
+    });
+    let events = captured.events();
+    assert_eq!(names(&events), ["in", "in again", "a span"]);
+    assert!(events.iter().all(|e| e.distinct_id == "ada"));
+}
+
+#[test]
+fn a_layer_put_in_later_minds_no_spans_from_before() {
+    let captured = CapturedEvents::new();
+    let (layer, reload) = reload::Layer::new(None);
+    tracing::subscriber::with_default(registry().with(layer), || {
+        let before = info_span!(
+            "before",
+            posthog.event = "unseen",
+            late = tracing::field::Empty
+        );
+        let _entered = before.enter();
+        reload
+            .modify(|layer| *layer = Some(captured.layer()))
+            .unwrap();
+        before.record("late", 1);
+        info!(posthog.event = "after");
+    });
+    assert_eq!(names(&captured.events()), ["after"]);
+}
+
+#[test]
+fn a_filter_of_the_user_selects_among_analytics_events() {
+    let captured = CapturedEvents::new();
+    let mine = filter_fn(|metadata| metadata.target() != "theirs");
+    let subscriber = registry().with(captured.layer().with_filter(mine));
+    tracing::subscriber::with_default(subscriber, || {
+        info!(posthog.event = "mine");
+        info!(target: "theirs", { posthog.event = "theirs" }, "message");
+    });
+    assert_eq!(names(&captured.events()), ["mine"]);
+}
+
+#[test]
+fn two_subscribers_on_two_threads_do_not_mix() {
+    let threads = ["one", "two"].map(|name| {
+        std::thread::spawn(move || {
+            let events = captured(|| {
+                info_span!("s", posthog.distinct_id = name).in_scope(|| {
+                    for _ in 0..1_000 {
+                        info!(posthog.event = name);
+                    }
+                });
+            });
+            assert_eq!(events.len(), 1_000);
+            assert!(
+                events
+                    .iter()
+                    .all(|e| e.event == name && e.distinct_id == name)
+            );
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn events_have_no_other_field_or_many() {
+    let [none, many] = captured(|| {
+        info!(posthog.event = "none");
+        info!(
+            posthog.event = "many",
+            a1 = 1,
+            a2 = 2,
+            a3 = 3,
+            a4 = 4,
+            a5 = 5,
+            a6 = 6,
+            a7 = 7,
+            a8 = 8,
+            a9 = 9,
+            a10 = 10,
+            a11 = 1,
+            a12 = 2,
+            a13 = 3,
+            a14 = 4,
+            a15 = 5,
+            a16 = 6,
+            a17 = 7,
+            a18 = 8,
+            a19 = 9,
+            a20 = 10,
+            a21 = 1,
+            a22 = 2,
+            a23 = 3,
+            a24 = 4,
+            a25 = 5,
+            a26 = 6,
+            a27 = 7,
+            a28 = 8,
+            a29 = 9,
+            a30 = 10,
+            a31 = 1,
+            a32 = 2,
+            a33 = 3,
+            a34 = 4,
+            a35 = 5,
+            a36 = 6,
+            a37 = 7,
+            a38 = 8,
+            a39 = 9,
+            a40 = 40,
+        );
+    })
+    .try_into()
+    .unwrap();
+    assert!(
+        none.properties.keys().all(|key| key.starts_with('$')),
+        "{none:?}"
+    );
+    let own = many.properties.keys().filter(|key| !key.starts_with('$'));
+    assert_eq!(own.count(), 40);
+    assert_eq!(many.properties["a40"], 40);
+}

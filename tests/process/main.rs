@@ -1,0 +1,24 @@
+//! What belongs to a whole process: its global subscriber, panic hook and metrics recorder, its environment
+//! and working directory, the memory it uses. Each test here runs in a process of its own, which this binary
+//! starts: see `own_process!`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../shared/layers/mod.rs"]
+mod layers;
+#[path = "../shared/own_process.rs"]
+mod own_process;
+#[path = "../shared/support/mod.rs"]
+mod support;
+
+mod conservation;
+mod dropping_the_oldest_is_bounded;
+mod from_env;
+mod identity_global;
+mod log_bridge;
+mod no_echo;
+mod poisoned_spans;
+mod published_metrics;
+mod reentrancy_global;
+mod soak;
+mod spool_directory;
+mod unconcerned_code_is_untouched;

@@ -1,0 +1,953 @@
+//! Recorded shapes of PostHog's answers, and what is not in any of them, read as the models.
+
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use tracing_posthog::models::*;
+
+/// A model, whichever it is: what it reads is written again.
+type Reread = fn(Value) -> Result<Value, serde_json::Error>;
+
+fn reread<M: DeserializeOwned + Serialize>(sent: Value) -> Result<Value, serde_json::Error> {
+    serde_json::to_value(serde_json::from_value::<M>(sent)?)
+}
+
+macro_rules! all_models {
+    ($($name:ident)*) => {
+        const ALL: &[(&str, Reread)] = &[$( (stringify!($name), reread::<$name>), )*];
+    };
+}
+
+all_models! {
+    Action ActionStep ActivityChange ActivityDetail ActivityLogEntry Annotation Assignee
+    BatchExport BatchExportBackfill BatchExportDestination BatchExportRun BlastRadius Cohort
+    Comment Dashboard DashboardBasic DashboardCollaborator DashboardTemplate DashboardText
+    DashboardTile DashboardTileBasic DataColorTheme Dataset DatasetItem DateRange
+    EarlyAccessFeature ErrorTrackingFingerprint ErrorTrackingIssue ErrorTrackingRelease
+    ErrorTrackingRule ErrorTrackingSymbolSet Evaluation Event EventDefinition EventElement
+    Experiment ExperimentHoldout ExperimentSavedMetric ExperimentToSavedMetric ExportedAsset
+    ExternalReference FeatureFlag FeatureFlagFilters FileSystemEntry FlagCondition FlagStatus
+    FlagVariant FlagVariants Group GroupType GroupUsageMetric HogFunction HogFunctionFilters
+    HogFunctionInput HogFunctionInputSchema HogFunctionMapping HogFunctionMappingTemplate
+    HogFunctionMasking HogFunctionMinimal HogFunctionStatus HogFunctionTemplate HogQlAnswer
+    HogQlMetadata HogQlNotice Insight Integration IssueAggregations IssueCohort LocalEvaluation
+    MinimalFeatureFlag Notebook NotebookMinimal Organization OrganizationBasic
+    OrganizationDomain OrganizationInvite OrganizationMember PersistedFolder Person
+    PersonalApiKey PluginLogEntry Project ProjectBasic PropertyDefinition PropertyFilter
+    ProxyRecord QueryProgress QueryStatus QueryStatusResponse QueryTiming QueryUpgrade Role
+    RoleMembership SavedQuery ScenePersonalisation SessionRecording SessionRecordingPlaylist
+    SharingConfiguration Subscription Survey SurveyQuestion Task TaskRun Team TeamBasic User
+    UserBasic UserInterview VolumeBucket WarehouseCredential WarehouseSource WarehouseTable
+    WebExperiment
+}
+
+fn read<M: DeserializeOwned>(sent: Value) -> M {
+    serde_json::from_value(sent).unwrap()
+}
+
+fn write(model: impl Serialize) -> Value {
+    serde_json::to_value(model).unwrap()
+}
+
+fn ada() -> Value {
+    json!({
+        "id": 31, "uuid": "018f2c5e-0000-7000-8000-000000000031", "distinct_id": "d1s71nc7",
+        "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
+        "is_email_verified": true, "hedgehog_config": {"color": "red"}, "role_at_organization": "engineering"
+    })
+}
+
+fn full_flag() -> Value {
+    json!({
+        "id": 7, "name": "The new UI", "key": "beta-ui",
+        "filters": {
+            "groups": [{
+                "properties": [{"key": "plan", "value": ["pro", "team"], "operator": "exact", "type": "person"}],
+                "rollout_percentage": 12.5, "variant": null
+            }],
+            "multivariate": {"variants": [
+                {"key": "a", "name": "A", "rollout_percentage": 50.0},
+                {"key": "b", "rollout_percentage": 50.0}
+            ]},
+            "payloads": {"a": "{\"colour\": \"blue\"}"},
+            "aggregation_group_type_index": 0
+        },
+        "deleted": false, "active": true, "created_by": ada(), "created_at": "2026-11-01T10:00:00Z",
+        "updated_at": "2026-11-02T10:00:00Z", "version": 3, "last_modified_by": ada(),
+        "is_simple_flag": false, "rollout_percentage": 12.5, "ensure_experience_continuity": false,
+        "experiment_set": [4, 5], "surveys": [{"id": "s"}], "features": [], "can_edit": true,
+        "tags": ["ui", "beta"], "evaluation_tags": ["web"], "usage_dashboard": 77,
+        "analytics_dashboards": [1, 2], "has_enriched_analytics": true, "user_access_level": "editor",
+        "creation_context": "feature_flags", "is_remote_configuration": false,
+        "has_encrypted_payloads": false, "status": "ACTIVE", "evaluation_runtime": "all",
+        "last_called_at": "2026-11-03T10:00:00Z"
+    })
+}
+
+fn full_recording() -> Value {
+    json!({
+        "id": "018f2c5e-1111-7000-8000-000000000001", "distinct_id": "u1", "viewed": false,
+        "viewers": ["ada@example.com"], "recording_duration": 93.0, "active_seconds": 40.5,
+        "inactive_seconds": 52.5, "start_time": "2026-11-01T10:00:00Z", "end_time": "2026-11-01T10:01:33Z",
+        "click_count": 12, "keypress_count": 30, "mouse_activity_count": 200, "console_log_count": 3,
+        "console_warn_count": 1, "console_error_count": 2, "start_url": "https://example.com/",
+        "person": {"id": "90", "name": "u1", "distinct_ids": ["u1", "anon"], "properties": {"plan": "pro"},
+                   "created_at": "2026-10-01T10:00:00Z", "uuid": "018f2c5e-2222-7000-8000-000000000001"},
+        "storage": "object_storage_v2", "retention_period_days": 90, "recording_ttl": 80,
+        "expiry_time": "2027-01-30T10:00:00Z", "snapshot_source": "web", "ongoing": false, "activity_score": 61.2
+    })
+}
+
+fn full_hog_function() -> Value {
+    json!({
+        "id": "018f2c5e-3333-7000-8000-000000000001", "type": "destination", "name": "To Slack",
+        "description": "Tells", "created_at": "2026-11-01T10:00:00Z", "created_by": ada(), "enabled": true,
+        "hog": "print(1)", "bytecode": ["_H", 1, 32],
+        "inputs_schema": [{"key": "text", "type": "string", "label": "Text", "required": true, "requiredScopes": "chat"}],
+        "inputs": {"text": {"value": "Hello {event.event}", "templating": "hog", "order": 0, "bytecode": ["_H"]}},
+        "filters": {"source": "events", "events": [{"id": "signed up"}], "filter_test_accounts": true},
+        "masking": {"ttl": 60, "threshold": 5, "hash": "{event.uuid}"},
+        "mappings": [{"name": "m", "inputs": {"x": {"value": {"deep": 1}}}}],
+        "template": {"id": "template-slack", "name": "Slack", "status": "stable", "category": ["Chat"], "free": true},
+        "template_id": "template-slack", "status": {"state": 1, "tokens": 9999.5}, "execution_order": 2
+    })
+}
+
+fn full_query() -> Value {
+    json!({
+        "results": [["signed up", 3], ["left", 1]], "columns": ["event", "count()"],
+        "types": [["event", "String"], ["count()", "UInt64"]], "hasMore": false, "limit": 100, "offset": 0,
+        "query": "select 1", "hogql": "SELECT 1 LIMIT 100", "clickhouse": "SELECT 1",
+        "timings": [{"k": "./execute", "t": 0.25}], "modifiers": {"personsOnEventsMode": "disabled"},
+        "metadata": {"isValid": true, "isUsingIndices": "yes", "warnings": [{"message": "slow", "start": 0, "end": 6}]},
+        "resolved_date_range": {"date_from": "2026-11-01T00:00:00Z", "date_to": "2026-11-02T00:00:00Z"},
+        "query_status": {"id": "q1", "complete": false, "query_async": true, "team_id": 1,
+            "query_progress": {"rows_read": 10, "bytes_read": 99, "estimated_rows_total": 100, "time_elapsed": 0.5, "active_cpu_time": 7.0}},
+        "is_cached": true, "cache_key": "k"
+    })
+}
+
+fn full_dashboard() -> Value {
+    json!({
+        "id": 5, "name": "Growth", "pinned": true, "created_by": ada(), "is_shared": true, "creation_mode": "default",
+        "filters": {"date_from": "-7d"}, "variables": {"v": {"value": 1}}, "tags": ["team"],
+        "restriction_level": 21, "effective_restriction_level": 37, "effective_privilege_level": 37, "team_id": 2,
+        "tiles": [
+            {"id": 1, "order": 0, "color": "blue", "layouts": {"sm": {"x": 0, "y": 0, "w": 6, "h": 5}},
+             "insight": {"id": 9, "short_id": "aBcD", "query": {"kind": "InsightVizNode"}, "result": [{"data": [1, 2]}],
+                "hasMore": false, "columns": ["a"], "dashboards": [5], "dashboard_tiles": [{"id": 1, "dashboard_id": 5}],
+                "effective_restriction_level": 21}},
+            {"id": 2, "text": {"id": 3, "body": "# Hello", "team": 2, "created_by": ada()}}
+        ]
+    })
+}
+
+fn full_samples() -> Vec<(&'static str, Value)> {
+    vec![
+        ("FeatureFlag", full_flag()),
+        ("SessionRecording", full_recording()),
+        ("HogFunction", full_hog_function()),
+        ("HogQlAnswer", full_query()),
+        ("Dashboard", full_dashboard()),
+        ("UserBasic", ada()),
+        (
+            "Person",
+            json!({"id": "12", "name": "Ada", "distinct_ids": ["a", "b"], "properties": {"n": null, "x": [1]},
+                   "created_at": "2026-11-01T10:00:00Z", "uuid": "018f2c5e-0000-7000-8000-000000000001"}),
+        ),
+        (
+            "Event",
+            json!({"id": "e1", "distinct_id": "a", "properties": {"$lib": "rust"}, "event": "$autocapture",
+                   "timestamp": "2026-11-01T10:00:00Z", "person": {"is_identified": true, "distinct_ids": ["a"], "properties": {"p": 1}},
+                   "elements": [{"tag_name": "a", "attr_class": ["btn"], "nth_child": 1, "order": 0, "attributes": {"attr__x": "y"}}],
+                   "elements_chain": "a.btn"}),
+        ),
+        (
+            "Group",
+            json!({"group_type_index": 0, "group_key": "acme", "group_properties": {"seats": 4}, "created_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "Cohort",
+            json!({"id": 3, "name": "Payers", "filters": {"properties": {"type": "AND", "values": []}}, "is_calculating": false,
+                   "errors_calculating": 0, "count": 120, "is_static": false, "cohort_type": "behavioral", "experiment_set": [1]}),
+        ),
+        (
+            "Action",
+            json!({"id": 1, "name": "Bought", "steps": [{"event": "$pageview", "url": "/thanks", "url_matching": "contains",
+                   "properties": [{"key": "plan", "value": "pro", "operator": "icontains", "type": "event"}]}], "team_id": 1, "tags": ["x"]}),
+        ),
+        (
+            "Annotation",
+            json!({"id": 1, "content": "v2 deployed", "date_marker": "2026-11-01T10:00:00Z", "creation_type": "GIT", "scope": "project", "created_by": ada()}),
+        ),
+        (
+            "Survey",
+            json!({"id": "s", "name": "NPS", "type": "popover", "linked_flag": {"id": 1, "key": "f"}, "questions": [
+                   {"id": "q", "type": "rating", "question": "How likely?", "scale": 10, "display": "number", "lowerBoundLabel": "no", "buttonText": "Send"}],
+                   "response_sampling_interval_type": "week", "iteration_start_dates": ["2026-11-01T10:00:00Z"], "conditions": {"url": "x"}}),
+        ),
+        (
+            "Experiment",
+            json!({"id": 1, "name": "Colours", "feature_flag_key": "colours", "feature_flag": {"id": 1, "key": "colours", "active": true},
+                   "holdout": {"id": 2, "name": "H", "filters": [{"rollout_percentage": 10}]}, "parameters": {"feature_flag_variants": []},
+                   "metrics": [{"kind": "ExperimentMetric"}], "type": "product", "conclusion": "stopped_early",
+                   "saved_metrics": [{"id": 1, "experiment": 1, "saved_metric": 3, "metadata": {"type": "primary"}}]}),
+        ),
+        (
+            "BatchExport",
+            json!({"id": "b", "team_id": 1, "name": "To S3", "model": "events", "interval": "hour", "paused": false,
+                   "destination": {"type": "S3", "config": {"bucket_name": "b"}, "integration": 3},
+                   "latest_runs": [{"id": "r", "status": "FailedBilling", "records_completed": 10, "bytes_exported": 1000}]}),
+        ),
+        (
+            "EarlyAccessFeature",
+            json!({"id": "e", "name": "Beta", "stage": "general-availability", "feature_flag": {"id": 1, "key": "beta"}, "documentation_url": ""}),
+        ),
+        (
+            "Organization",
+            json!({"id": "o", "name": "Acme", "slug": "acme", "membership_level": 15, "teams": [{"id": 1, "name": "Web"}],
+                   "projects": [{"id": 1, "name": "Web"}], "metadata": {"instance_tag": "none"}, "member_count": 4}),
+        ),
+        (
+            "OrganizationMember",
+            json!({"id": "m", "user": ada(), "level": 8, "joined_at": "2026-11-01T10:00:00Z", "is_2fa_enabled": true, "last_login": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "Project",
+            json!({"id": 1, "uuid": "p", "organization": "o", "name": "Web", "api_token": "phc_abc", "secret_api_token": "phs_abc",
+                   "timezone": "UTC", "app_urls": ["https://example.com"], "session_recording_opt_in": true, "week_start_day": 1,
+                   "test_account_filters": [{"key": "email", "value": "@example.com", "operator": "not_icontains", "type": "person"}],
+                   "group_types": [{"group_type": "company", "group_type_index": 0}], "effective_membership_level": 8}),
+        ),
+        (
+            "User",
+            json!({"id": 31, "uuid": "u", "email": "ada@example.com", "notification_settings": {"plugin_disabled": true},
+                   "team": {"id": 1, "name": "Web"}, "organization": {"id": "o", "membership_level": 8},
+                   "organizations": [{"id": "o", "name": "Acme"}], "scene_personalisation": [{"scene": "Person", "dashboard": 2}]}),
+        ),
+        (
+            "ActivityLogEntry",
+            json!({"id": "l", "user": ada(), "unread": false, "activity": "updated", "item_id": "7", "scope": "FeatureFlag",
+                   "detail": {"name": "beta-ui", "changes": [{"type": "FeatureFlag", "action": "changed", "field": "active", "before": false, "after": true}]},
+                   "created_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "ErrorTrackingIssue",
+            json!({"id": "i", "status": "pending_release", "severity": "high", "name": "TypeError", "description": "x is undefined",
+                   "first_seen": "2026-11-01T10:00:00Z", "assignee": {"id": "31", "type": "user"},
+                   "aggregations": {"occurrences": 9.0, "sessions": 3.0, "users": 2.0, "volumeRange": [1.0, 2.0], "volume_buckets": [{"label": "a", "value": 1.0}]},
+                   "external_issues": [{"id": "x", "external_url": "https://example.com/1", "integration": {"id": 1, "kind": "github", "display_name": "acme"}}]}),
+        ),
+        (
+            "SavedQuery",
+            json!({"id": "v", "name": "orders", "query": {"kind": "HogQLQuery", "query": "select 1"}, "columns": [{"name": "a", "type": "string"}],
+                   "status": "Completed", "is_materialized": true, "sync_frequency": "24hour"}),
+        ),
+        (
+            "QueryStatusResponse",
+            json!({"query_status": {"id": "q", "complete": true, "error": true, "error_message": "Unknown table", "results": {"a": 1}, "labels": ["x"]}}),
+        ),
+        (
+            "EventDefinition",
+            json!({"id": "d", "name": "signed up", "owner": ada(), "tags": ["core"], "verified": true, "last_seen_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "PropertyDefinition",
+            json!({"id": "d", "name": "seats", "is_numerical": true, "property_type": "Numeric", "is_seen_on_filtered_events": true}),
+        ),
+        (
+            "Insight",
+            json!({"id": 9, "short_id": "aBcD", "name": null, "derived_name": "Sign-ups", "order": 1, "deleted": false,
+                   "query": {"kind": "InsightVizNode", "source": {"kind": "TrendsQuery"}}, "dashboards": [5],
+                   "dashboard_tiles": [{"id": 1, "dashboard_id": 5, "deleted": null}], "last_refresh": "2026-11-01T10:00:00Z",
+                   "cache_target_age": "2026-11-01T11:00:00Z", "next_allowed_client_refresh": "2026-11-01T10:03:00Z",
+                   "result": [{"data": [1, 2]}], "hasMore": false, "columns": ["a"], "created_at": "2026-11-01T10:00:00Z",
+                   "created_by": ada(), "description": "", "updated_at": "2026-11-01T10:00:00Z", "tags": ["x"], "favorited": true,
+                   "last_modified_at": "2026-11-01T10:00:00Z", "last_modified_by": ada(), "is_sample": false,
+                   "effective_restriction_level": 21, "effective_privilege_level": 37, "user_access_level": "editor",
+                   "timezone": "UTC", "is_cached": true, "query_status": {"id": "q", "complete": true}, "hogql": "SELECT 1",
+                   "types": [["a", "String"]], "alerts": [{"id": "x"}], "last_viewed_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "DashboardBasic",
+            json!({"id": 5, "name": "Growth", "description": "", "pinned": false, "created_at": "2026-11-01T10:00:00Z",
+                   "created_by": ada(), "last_accessed_at": null, "last_viewed_at": null, "is_shared": false, "deleted": false,
+                   "creation_mode": "template", "tags": [], "restriction_level": 37, "effective_restriction_level": 37,
+                   "effective_privilege_level": 37, "user_access_level": "manager", "access_control_version": "v2",
+                   "last_refresh": null, "team_id": 1}),
+        ),
+        (
+            "HogFunctionMinimal",
+            json!({"id": "h", "type": "transformation", "name": "GeoIP", "description": "", "created_at": "2026-11-01T10:00:00Z",
+                   "created_by": ada(), "updated_at": "2026-11-01T10:00:00Z", "enabled": true, "hog": "return event",
+                   "filters": {"source": "events"}, "icon_url": "/i.svg", "template": {"id": "t"},
+                   "status": {"state": 3, "tokens": 0.0}, "execution_order": 1}),
+        ),
+        (
+            "BatchExportRun",
+            json!({"id": "r", "status": "Completed", "records_completed": 10, "latest_error": null, "data_interval_start": "2026-11-01T10:00:00Z",
+                   "data_interval_end": "2026-11-01T11:00:00Z", "cursor": null, "created_at": "2026-11-01T11:00:00Z",
+                   "finished_at": "2026-11-01T11:01:00Z", "last_updated_at": "2026-11-01T11:01:00Z", "records_total_count": 10,
+                   "bytes_exported": 1000, "batch_export": "b", "backfill": null}),
+        ),
+        (
+            "BatchExportBackfill",
+            json!({"id": "f", "progress": {"total_runs": 4, "finished_runs": 1}, "start_at": "2026-11-01T10:00:00Z", "end_at": null,
+                   "status": "Running", "created_at": "2026-11-01T10:00:00Z", "finished_at": null, "last_updated_at": null, "team": 1,
+                   "batch_export": "b"}),
+        ),
+        (
+            "TeamBasic",
+            json!({"id": 1, "uuid": "t", "organization": "o", "project_id": 1, "api_token": "phc_abc", "name": "Web",
+                   "completed_snippet_onboarding": true, "has_completed_onboarding_for": {"analytics": true}, "ingested_event": true,
+                   "is_demo": false, "timezone": "UTC", "access_control": false}),
+        ),
+        (
+            "OrganizationInvite",
+            json!({"id": "i", "target_email": "grace@example.com", "first_name": "Grace", "emailing_attempt_made": true, "level": 1,
+                   "is_expired": false, "created_by": ada(), "created_at": "2026-11-01T10:00:00Z", "updated_at": "2026-11-01T10:00:00Z",
+                   "message": "Come in", "private_project_access": [{"id": 1, "level": "member"}]}),
+        ),
+        (
+            "GroupType",
+            json!({"group_type": "company", "group_type_index": 0, "name_singular": "Company", "name_plural": "Companies",
+                   "detail_dashboard": 5, "default_columns": ["name"], "created_at": "2026-11-01T10:00:00Z"}),
+        ),
+        (
+            "LocalEvaluation",
+            json!({"flags": [{"id": 1, "team_id": 1, "key": "f", "active": true, "filters": {"groups": []}}],
+                   "group_type_mapping": {"0": "company"}, "cohorts": {"1": {"type": "OR", "values": []}}}),
+        ),
+    ]
+}
+
+fn model(name: &str) -> Reread {
+    ALL.iter().find(|(n, _)| *n == name).unwrap().1
+}
+
+/// What models do not write: `null`, and lists and maps without anything. The rest must be there.
+fn same(sent: &Value, written: &Value, at: &str) -> Result<(), String> {
+    match (sent, written) {
+        (Value::Object(sent), Value::Object(written)) => {
+            for (key, value) in sent {
+                let at = format!("{at}.{key}");
+                match written.get(key) {
+                    Some(now) => same(value, now, &at)?,
+                    None if is_nothing(value) => {}
+                    None => return Err(format!("{at} is lost")),
+                }
+            }
+            match written.keys().find(|key| !sent.contains_key(*key)) {
+                Some(key) => Err(format!("{at}.{key} is new")),
+                None => Ok(()),
+            }
+        }
+        (Value::Array(sent), Value::Array(written)) if sent.len() == written.len() => sent
+            .iter()
+            .zip(written)
+            .enumerate()
+            .try_for_each(|(i, (sent, written))| same(sent, written, &format!("{at}[{i}]"))),
+        (sent, written) if sent == written => Ok(()),
+        (sent, written) if as_number(sent).is_some() && as_number(sent) == as_number(written) => {
+            Ok(())
+        }
+        _ => Err(format!("{at} was {sent}, is {written}")),
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// A number, or text that is one.
+fn as_number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Every name that a model gives its fields: those that it does not leave in `extra` as text.
+fn field_names(read: Reread) -> Vec<String> {
+    let all: Map<String, Value> = KNOWN_NAMES
+        .split_whitespace()
+        .map(|name| (name.to_owned(), Value::Null))
+        .collect();
+    // A `null` is dropped where the field is known, and kept where it is not.
+    let left = read(Value::Object(all.clone())).unwrap();
+    all.into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| left.get(name).is_none())
+        .collect()
+}
+
+const KNOWN_NAMES: &str = "
+    access_control access_control_version access_key access_secret access_token action
+    action_id actions active active_cpu_time active_seconds activity activity_score added_at
+    adjusted_start_at affected after aggregation_group_type_index aggregations alerts
+    allow_publicly_shared_resources analytics_dashboards anonymize_data anonymize_ips api_token
+    app_urls appearance archived assignee attr_class attr_id attributes
+    autocapture_exceptions_errors_to_ignore autocapture_exceptions_opt_in autocapture_opt_out
+    autocapture_web_vitals_allowed_metrics autocapture_web_vitals_opt_in availability_contexts
+    available_product_features backfill base_currency base_language batch_export before body
+    branch branching breakdown_colors bucketing_identifier buttonText bysetpos bytecode
+    bytecode_error bytes_exported bytes_read byweekday cache_key cache_target_age can_edit
+    capture_console_log_opt_in capture_dead_clicks capture_performance_opt_in category
+    ch_table_names changes choices click_count clickhouse code code_language cohort cohort_type
+    cohorts color colors columns complete completed_at completed_snippet_onboarding conclusion
+    conclusion_comment conditions config console_error_count console_log_count
+    console_warn_count content context cookieless_server_hash_mode correlation_config count
+    created_at created_by creation_context creation_mode creation_type credential
+    current_iteration current_iteration_start_date cursor customer_id dashboard
+    dashboard_description dashboard_filters dashboard_id dashboard_item dashboard_name
+    dashboard_tiles dashboards data_attributes data_color_theme_id data_interval_end
+    data_interval_start dataset date_from date_joined date_marker date_to default
+    default_anonymize_ips default_columns default_data_theme
+    default_evaluation_environments_enabled default_experiment_stats_method default_modifiers
+    default_role_id deleted depth derived_name description descriptionContentType destination
+    detail detail_dashboard disabled_data display display_name distinct_id distinct_ids
+    documentation_url domain early_exit edited_history_id effective_membership_level
+    effective_privilege_level effective_restriction_level elements elements_chain email
+    emailing_attempt_made emoji enable_iframe_embedding enable_partial_responses enabled end
+    end_at end_date end_time enforce_2fa enforcement_mode ensure_experience_continuity error
+    error_message errors errors_calculating estimated_rows_total evaluation_config
+    evaluation_contexts evaluation_runtime evaluation_tags evaluation_type event events
+    events_column_config exception execution_order experiment experiment_recalculation_time
+    experiment_set expiration_time expires_after expiry_time explain export_context
+    export_format exposure_cohort exposure_criteria external_data_source external_issues
+    external_schema external_url extra_settings failure_reason favorited feature_enrollment
+    feature_flag feature_flag_confirmation_enabled feature_flag_confirmation_message
+    feature_flag_id feature_flag_key feature_flag_keys features field filename
+    filter_test_accounts filters filters_overrides fingerprint finished_at first_event
+    first_name first_seen fix flags flags_persistence_default folder_id form_content format
+    free frequency github_integration group_key group_properties group_type group_type_index
+    group_type_mapping group_types groups hasMore hasOpenChoice has_completed_onboarding_for
+    has_content has_encrypted_payloads has_enriched_analytics has_group_types has_password
+    has_saml has_seen_product_intro_for has_social_auth has_sso_enforcement hash hash_id
+    heatmaps_opt_in hedgehog_config hidden hidden_in_user_interface hog hogql hogql_query
+    holdout holdout_groups holdout_id href href_matching human_friendly_comparison_periods
+    icon_url id image_url inactive_seconds include_by_default ingested_event inject_web_apps
+    input inputs inputs_schema insight insight_derived_name insight_id insight_name
+    insight_short_id instance_id integration integration_field integration_id integration_key
+    internal_targeting_flag interval interviewee_emails invite_message isUsingIndices isValid
+    is_2fa_enabled is_action is_ai_data_processing_approved is_cached is_calculating is_default
+    is_demo is_email_verified is_expired is_global is_identified is_impersonated
+    is_impersonated_until is_materialized is_member_join_email_enabled is_numerical
+    is_remote_configuration is_sample is_seen_on_filtered_events is_shared is_simple_flag
+    is_staff is_static is_synthetic is_system is_task is_verified issue issue_id item_context
+    item_id iteration_count iteration_frequency_days iteration_start_dates
+    jit_provisioning_enabled joined_at k key keypress_count kind label labels last_accessed_at
+    last_calculated_at last_calculation last_calculation_error last_called_at last_event
+    last_login last_modified_at last_modified_by last_name last_paused_at last_refresh
+    last_rolled_at last_run_at last_seen last_seen_at last_updated_at last_used last_used_at
+    last_viewed_at latest_error latest_history_id latest_run latest_runs layouts level library
+    limit link linked_flag linked_flag_id linked_insight_id live_events_columns
+    live_events_token log logo_media_id lowerBoundLabel managed_viewset_kind managed_viewsets
+    mapping_templates mappings marketing_analytics_config mask_value masking media_preview_urls
+    member_count members members_can_invite members_can_use_personal_api_keys membership_level
+    message meta metadata metrics metrics_secondary model modifiers mouse_activity_count
+    multivariate name name_plural name_singular negation next_allowed_client_refresh
+    next_delivery_date notices notification_settings nth_child nth_of_type occurrences offset
+    onboarding_tasks ongoing operator optional order order_key organization organization_id
+    organization_member organizations origin_product output output_config output_type owner
+    parameters password_required path path_cleaning_filters paused payload payloads
+    pending_email performed_rollback persisted_filters persisted_variables person
+    person_display_name_properties person_on_events_querying_enabled pickup_time pinned
+    pinned_at plugin_config_id plugin_id plugins_access_level position post_to_slack
+    primary_dashboard primary_metrics_ordered_uuids primary_repository private_project_access
+    product_description product_intents progress project project_id projects properties
+    property_type protocol query query_async query_progress query_status question questions
+    reason recording_domains recording_duration recording_id recording_ttl recordings_counts
+    records_completed records_failed records_total_count ref ref_source_id ref_timestamp
+    ref_trace_id release repository_config repository_list required requiredScopes
+    requires_field resolved_date_range response_sampling_daily_limits
+    response_sampling_interval response_sampling_interval_type response_sampling_limit
+    response_sampling_start_date responses_limit restriction_level result results
+    retention_period_days revenue revenue_analytics_config rich_content role_at_organization
+    role_id rollback_conditions rollout_percentage rows_read saml_acs_url saml_entity_id
+    saml_x509_cert saved_metric saved_metrics saved_metrics_ids scale scene
+    scene_personalisation schedule schema scope scoped_organizations scoped_teams scopes
+    secondary_metrics secondary_metrics_ordered_uuids secret secret_api_token
+    secret_api_token_backup selector selector_regex sensitive_session_expires_at
+    session_recording_event_trigger_config session_recording_linked_flag
+    session_recording_masking_config session_recording_minimum_duration_milliseconds
+    session_recording_network_payload_capture_config session_recording_opt_in
+    session_recording_retention_period session_recording_sample_rate
+    session_recording_trigger_match_type_config session_recording_url_blocklist_config
+    session_recording_url_trigger_config session_replay_config sessions settings severity
+    share_passwords short_id shortcut show_description shuffleOptions slack_incoming_webhook
+    slack_message_format slug snapshot_source soft_update sort_key source source_comment
+    source_type sso_enforcement stage start start_at start_date start_time start_url state
+    stats_config status steps storage storage_ptr summary super_groups survey_config surveys
+    surveys_opt_in sync_frequency t table_names tag_name tags target_cname target_email
+    target_type target_value targeting_flag targeting_flag_filters targeting_flag_id task
+    task_id task_number team team_id teams template template_id template_name templating
+    test_account_filters test_account_filters_default_checked text text_content text_matching
+    theme_mode threshold tiles time_elapsed timestamp timezone timings title tokens
+    toolbar_mode total total_records_count total_users transcript translations transpiled
+    trigger ttl type types unread until_date updated_at updated_by upperBoundLabel url
+    url_matching url_pattern usage_dashboard user user_access_level user_id user_uuid users
+    users_affected uuid value variables variant variants verification_challenge verified
+    verified_at verified_by version viewed viewers virtual_property volumeRange volume_buckets
+    warnings was_impersonated web_analytics_pre_aggregated_tables_enabled week_start_day
+";
+
+#[test]
+fn empty_objects_are_read_as_all_models_and_written_empty() {
+    assert!(ALL.len() > 100, "{}", ALL.len());
+    for (name, read) in ALL {
+        assert_eq!(read(json!({})).unwrap(), json!({}), "{name}");
+    }
+}
+
+#[test]
+fn full_answers_are_read_and_written_as_they_are() {
+    for (name, sent) in full_samples() {
+        let written = model(name)(sent.clone()).unwrap();
+        same(&sent, &written, name).unwrap();
+    }
+}
+
+#[test]
+fn full_answers_leave_nothing_in_extra() {
+    for (name, sent) in full_samples() {
+        let known = field_names(model(name));
+        for field in sent.as_object().unwrap().keys() {
+            assert!(known.contains(field), "{name} does not know {field}");
+        }
+    }
+    assert!(read::<FeatureFlag>(full_flag()).extra.is_empty());
+    assert!(read::<SessionRecording>(full_recording()).extra.is_empty());
+    assert!(read::<HogFunction>(full_hog_function()).extra.is_empty());
+    assert!(read::<HogQlAnswer>(full_query()).extra.is_empty());
+    assert!(read::<Dashboard>(full_dashboard()).extra.is_empty());
+}
+
+#[test]
+fn fields_are_read_where_they_belong() {
+    let flag: FeatureFlag = read(full_flag());
+    assert_eq!(flag.id, Some(7));
+    assert_eq!(flag.evaluation_runtime, Some(EvaluationRuntime::All));
+    assert_eq!(flag.created_by.unwrap().first_name.as_deref(), Some("Ada"));
+    let filters = flag.filters.unwrap();
+    assert_eq!(filters.groups[0].rollout_percentage, Some(12.5));
+    let plan = &filters.groups[0].properties[0];
+    assert_eq!(plan.operator, Some(PropertyOperator::Exact));
+    assert_eq!(plan.kind.as_deref(), Some("person"));
+    assert_eq!(
+        filters.multivariate.unwrap().variants[1].key.as_deref(),
+        Some("b")
+    );
+
+    let function: HogFunction = read(full_hog_function());
+    assert_eq!(function.kind, Some(HogFunctionType::Destination));
+    assert_eq!(function.inputs["text"].order, Some(0));
+    assert_eq!(
+        function.status.unwrap().state,
+        Some(HogFunctionState::Healthy)
+    );
+
+    let dashboard: Dashboard = read(full_dashboard());
+    assert_eq!(
+        dashboard.effective_restriction_level,
+        Some(RestrictionLevel::OnlyCollaboratorsCanEdit)
+    );
+    let insight = dashboard.tiles[0].insight.as_ref().unwrap();
+    assert_eq!(insight.has_more, Some(false));
+    assert_eq!(
+        dashboard.tiles[1].text.as_ref().unwrap().body.as_deref(),
+        Some("# Hello")
+    );
+}
+
+#[test]
+fn unknown_fields_are_kept_and_written_back() {
+    let unknown =
+        json!({"brand_new": {"a": [1, null, "x"]}, "extra": {"extra": 1}, "": "empty", "😀": null});
+    for (name, sent) in full_samples() {
+        let mut sent = sent;
+        sent.as_object_mut()
+            .unwrap()
+            .extend(unknown.as_object().unwrap().clone());
+        let written = model(name)(sent.clone()).unwrap();
+        same(&sent, &written, name).unwrap();
+        for (key, value) in unknown.as_object().unwrap() {
+            assert_eq!(&written[key], value, "{name}.{key}");
+        }
+    }
+    let flag: FeatureFlag = read(json!({"key": "k", "extra": 1, "filters": {"newer": true}}));
+    assert_eq!(flag.extra, *json!({"extra": 1}).as_object().unwrap());
+    assert_eq!(flag.filters.unwrap().extra["newer"], true);
+}
+
+#[test]
+fn nulls_everywhere_are_nothing() {
+    for (name, read) in ALL {
+        let names = field_names(*read);
+        assert!(!names.is_empty(), "{name} knows no field");
+        let nulls: Map<String, Value> = names.into_iter().map(|n| (n, Value::Null)).collect();
+        assert_eq!(read(Value::Object(nulls)).unwrap(), json!({}), "{name}");
+    }
+    let mut flag = full_flag();
+    flag.as_object_mut()
+        .unwrap()
+        .values_mut()
+        .for_each(|value| *value = Value::Null);
+    assert_eq!(read::<FeatureFlag>(flag), FeatureFlag::default());
+}
+
+#[test]
+fn a_null_among_the_items_of_a_list_hides_no_other() {
+    let read: Project = read(json!({"app_urls": ["https://a.example", null]}));
+    assert_eq!(read.app_urls, [Some("https://a.example".to_owned()), None]);
+    assert!(read.extra.is_empty());
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(written, json!({"app_urls": ["https://a.example", null]}));
+}
+
+#[test]
+fn any_value_under_any_known_name_survives() {
+    let values = [
+        json!("text"),
+        json!(""),
+        json!("12"),
+        json!("0.5"),
+        json!("NaN"),
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(true),
+        json!([1]),
+        json!([null]),
+        json!([{}]),
+        json!(["a", 1, {}]),
+        json!([[["x"]]]),
+        json!({"a": 1}),
+        json!({"a": null}),
+        json!({"id": "x"}),
+        json!([{"id": {"a": 1}}]),
+        json!({"a": {"value": 1}}),
+    ];
+    for (name, read) in ALL {
+        let names = field_names(*read);
+        for value in &values {
+            let sent: Map<String, Value> =
+                names.iter().map(|n| (n.clone(), value.clone())).collect();
+            let sent = Value::Object(sent);
+            same(&sent, &read(sent.clone()).unwrap(), name).unwrap();
+        }
+    }
+}
+
+#[test]
+fn wrong_types_are_accepted_where_they_fit_and_kept_where_not() {
+    let flag: FeatureFlag = read(json!({
+        "id": "7", "name": 12, "key": ["no"], "active": "yes", "version": 3.0, "rollout_percentage": "12.5",
+        "created_by": "Ada", "tags": "one", "experiment_set": ["1", 2.0, 3], "filters": [],
+        "evaluation_runtime": 5, "usage_dashboard": 1.5, "analytics_dashboards": [1, "x"], "evaluation_tags": [1, "b"]
+    }));
+    assert_eq!(flag.id, Some(7));
+    assert_eq!(flag.name.as_deref(), Some("12"));
+    assert_eq!(flag.version, Some(3));
+    assert_eq!(flag.rollout_percentage, Some(12.5));
+    assert_eq!(flag.experiment_set, [1, 2, 3]);
+    assert_eq!(flag.evaluation_tags, ["1", "b"]);
+    assert_eq!(flag.key, None);
+    assert_eq!(flag.created_by, None);
+    let kept = json!({
+        "key": ["no"], "active": "yes", "created_by": "Ada", "tags": "one", "filters": [],
+        "evaluation_runtime": 5, "usage_dashboard": 1.5, "analytics_dashboards": [1, "x"]
+    });
+    assert_eq!(&flag.extra, kept.as_object().unwrap());
+}
+
+#[test]
+fn a_field_set_later_goes_before_what_did_not_fit() {
+    let mut flag: FeatureFlag = read(json!({"key": ["no"], "deleted": "?"}));
+    flag.key = Some("yes".into());
+    flag.extra.insert("rollback_conditions".into(), Value::Null);
+    assert_eq!(
+        write(&flag),
+        json!({"key": "yes", "deleted": "?", "rollback_conditions": null})
+    );
+}
+
+#[test]
+fn numbers_at_the_edges() {
+    let id = |id: Value| read::<FeatureFlag>(json!({"id": id})).id;
+    assert_eq!(id(json!(i64::MAX)), Some(i64::MAX));
+    assert_eq!(id(json!(i64::MIN)), Some(i64::MIN));
+    assert_eq!(id(json!(u64::MAX)), None);
+    assert_eq!(id(json!(1e19)), None);
+    assert_eq!(id(json!(-0.0)), Some(0));
+    assert_eq!(id(json!(" 7")), None);
+    assert_eq!(id(json!("")), None);
+    let percentage =
+        |p: Value| read::<FeatureFlag>(json!({"rollout_percentage": p})).rollout_percentage;
+    assert_eq!(percentage(json!("NaN")), None);
+    assert_eq!(percentage(json!("inf")), None);
+    assert_eq!(percentage(json!("1e999")), None);
+    assert_eq!(percentage(json!(50)), Some(50.0));
+}
+
+#[test]
+fn values_that_are_not_known_are_kept() {
+    let feature: EarlyAccessFeature = read(json!({"stage": "nightly"}));
+    assert_eq!(feature.stage, Some(Stage::Other("nightly".into())));
+    assert_eq!(write(&feature), json!({"stage": "nightly"}));
+    let member: OrganizationMember = read(json!({"level": 3}));
+    assert_eq!(member.level, Some(MembershipLevel::Other(3)));
+    assert_eq!(write(&member), json!({"level": 3}));
+    assert_eq!(Stage::from("beta"), Stage::Beta);
+    assert_eq!(
+        Stage::GeneralAvailability.to_string(),
+        "general-availability"
+    );
+    assert_eq!(read::<Stage>(json!("beta")), Stage::Beta);
+    assert_eq!(write(MembershipLevel::Owner), json!(15));
+}
+
+#[test]
+fn anything_but_an_object_is_an_error_that_names_the_model() {
+    for (name, read) in ALL {
+        for sent in [
+            json!(null),
+            json!(true),
+            json!(1),
+            json!("secret text"),
+            json!([{}]),
+        ] {
+            let error = read(sent).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{name} is a JSON object")),
+                "{error}"
+            );
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+    assert!(serde_json::from_str::<FeatureFlag>("{\"id\": 1").is_err());
+    assert!(serde_json::from_str::<FeatureFlag>("{\"id\": 1} x").is_err());
+    assert!(
+        serde_json::from_str::<Option<FeatureFlag>>("null")
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let project: Project = read(
+        json!({"api_token": "phc_public", "secret_api_token": "phs_hush", "live_events_token": "jwt"}),
+    );
+    let shown = format!("{project:?}");
+    assert!(shown.contains("phc_public") && !shown.contains("phs_hush") && !shown.contains("jwt"));
+    assert_eq!(
+        project.secret_api_token.as_ref().unwrap().reveal(),
+        "phs_hush"
+    );
+    assert_eq!(write(&project)["secret_api_token"], "phs_hush");
+}
+
+#[test]
+fn deep_and_large_json_does_not_panic() {
+    // Deeper than serde_json goes: an error.
+    let deep = format!(
+        "{{\"filters\": {}1{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    assert!(serde_json::from_str::<FeatureFlag>(&deep).is_err());
+    let deep = format!(
+        "{}1{}",
+        "{\"filters\":".repeat(100_000),
+        "}".repeat(100_000)
+    );
+    assert!(serde_json::from_str::<FeatureFlag>(&deep).is_err());
+    // As deep as it goes: kept.
+    let deep = format!("{{\"filters\": {}1{}}}", "[".repeat(120), "]".repeat(120));
+    let flag: FeatureFlag = serde_json::from_str(&deep).unwrap();
+    assert!(flag.extra.contains_key("filters"));
+    // Large: a million numbers, and a hundred thousand models.
+    let flag: FeatureFlag = read(json!({"experiment_set": (0..1_000_000).collect::<Vec<_>>()}));
+    assert_eq!(flag.experiment_set.len(), 1_000_000);
+    let answer: LocalEvaluation = read(json!({"flags": vec![json!({"key": "k"}); 100_000]}));
+    assert_eq!(answer.flags.len(), 100_000);
+    let mut misfit = vec![json!(1); 1_000_000];
+    misfit.push(json!({}));
+    let flag: FeatureFlag = read(json!({"experiment_set": misfit}));
+    assert!(flag.experiment_set.is_empty());
+    assert_eq!(
+        flag.extra["experiment_set"].as_array().unwrap().len(),
+        1_000_001
+    );
+}
+
+#[test]
+fn bodies_have_only_what_was_set() {
+    assert_eq!(write(NewFeatureFlag::new("k")), json!({"key": "k"}));
+    assert_eq!(
+        write(
+            NewFeatureFlag::new("k")
+                .name("N")
+                .inactive()
+                .tags(["a", "b"])
+                .evaluation_runtime(EvaluationRuntime::Server)
+                .variant("x", 33.3)
+                .variant("y", 66.7)
+                .rollout_percentage(100.0)
+                .set("archived", Value::Null)
+        ),
+        json!({
+            "key": "k", "name": "N", "active": false, "tags": ["a", "b"], "evaluation_runtime": "server", "archived": null,
+            "filters": {
+                "multivariate": {"variants": [{"key": "x", "rollout_percentage": 33.3}, {"key": "y", "rollout_percentage": 66.7}]},
+                "groups": [{"properties": [], "rollout_percentage": 100}]
+            }
+        })
+    );
+    assert_eq!(write(FeatureFlagChange::new()), json!({}));
+    assert_eq!(
+        write(
+            NewAnnotation::new("v2")
+                .by_bot()
+                .date_marker("2026-11-01T10:00:00Z")
+        ),
+        json!({"content": "v2", "scope": "project", "creation_type": "GIT", "date_marker": "2026-11-01T10:00:00Z"})
+    );
+    assert_eq!(
+        write(NewCohort::new("C").persons(["u1"])),
+        json!({"name": "C", "is_static": true, "_create_static_person_ids": ["u1"]})
+    );
+    assert_eq!(
+        write(NewEarlyAccessFeature::new("F", Stage::Beta).feature_flag_id(3)),
+        json!({"name": "F", "stage": "beta", "feature_flag_id": 3})
+    );
+    let mut step = ActionStep::default();
+    step.event = Some("signed up".into());
+    assert_eq!(
+        write(NewAction::new("A").steps([step])),
+        json!({"name": "A", "steps": [{"event": "signed up"}]})
+    );
+    assert_eq!(
+        write(NewGroup::new(0, "acme").properties(json!({"seats": 3}))),
+        json!({"group_type_index": 0, "group_key": "acme", "group_properties": {"seats": 3}})
+    );
+    assert_eq!(
+        write(
+            PersonDeletion::of_ids(["u"])
+                .distinct_ids(["a", "b"])
+                .delete_events()
+                .keep_person()
+        ),
+        json!({"ids": ["u"], "distinct_ids": ["a", "b"], "delete_events": true, "keep_person": true})
+    );
+    assert_eq!(
+        write(NewInvite::new("a@example.com").level(MembershipLevel::Admin)),
+        json!({"target_email": "a@example.com", "level": 8})
+    );
+}
+
+#[test]
+fn rollout_keeps_the_conditions_that_were_given() {
+    let flag: FeatureFlag = read(full_flag());
+    let body = write(
+        FeatureFlagChange::new()
+            .filters(flag.filters.unwrap())
+            .rollout_percentage(75.0),
+    );
+    let group = &body["filters"]["groups"][0];
+    assert_eq!(group["rollout_percentage"], 75);
+    assert_eq!(group["properties"][0]["key"], "plan");
+    assert_eq!(body["filters"]["payloads"]["a"], "{\"colour\": \"blue\"}");
+}
+
+#[test]
+fn percentages_stay_between_none_and_all() {
+    for (given, sent) in [
+        (f64::NAN, json!(0)),
+        (-1.0, json!(0)),
+        (f64::INFINITY, json!(100)),
+        (0.1, json!(0.1)),
+        (-0.0, json!(0)),
+    ] {
+        let body = write(NewFeatureFlag::new("k").rollout_percentage(given));
+        assert_eq!(body["filters"]["groups"][0]["rollout_percentage"], sent);
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (-1e6..1e6f64).prop_map(Value::from),
+        "[0-9a-z.]{0,6}".prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map(any_name(), inner, 0..5)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    let known: Vec<String> = KNOWN_NAMES.split_whitespace().map(str::to_owned).collect();
+    prop_oneof![4 => proptest::sample::select(known), 1 => ".{0,6}"]
+}
+
+fn any_object() -> impl Strategy<Value = Value> {
+    proptest::collection::btree_map(any_name(), any_json(), 0..40)
+        .prop_map(|fields| Value::Object(fields.into_iter().collect()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_object_is_read_and_written_without_loss(sent in any_object()) {
+        for (name, read) in ALL {
+            let written = read(sent.clone()).unwrap();
+            if let Err(what) = same(&sent, &written, name) {
+                return Err(TestCaseError::fail(what));
+            }
+            // What was written is read the same again.
+            prop_assert_eq!(&read(written.clone()).unwrap(), &written, "{}", name);
+        }
+    }
+}
+
+#[test]
+fn a_flag_is_never_sent_with_filters_that_posthog_ignores() {
+    let everyone = json!([{"properties": [], "rollout_percentage": 100}]);
+    let flag = NewFeatureFlag::new("k")
+        .variant("a", 50.0)
+        .variant("b", 50.0);
+    let filters = &write(flag)["filters"];
+    assert_eq!(filters["groups"], everyone);
+    assert_eq!(
+        filters["multivariate"]["variants"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let change = FeatureFlagChange::new().filters(FeatureFlagFilters::default());
+    assert_eq!(write(change), json!({"filters": {"groups": []}}));
+    let some = json!({"groups": [{"properties": [], "rollout_percentage": 5}]});
+    let change = FeatureFlagChange::new().filters(some.clone());
+    assert_eq!(write(change), json!({"filters": some}));
+}
+
+#[test]
+fn floats_are_read_and_written_as_they_were() {
+    let text = r#"{"rollout_percentage":37.433125956118964,"unknown":37.433125956118964}"#;
+    let flag: FeatureFlag = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&flag).unwrap(), text);
+}

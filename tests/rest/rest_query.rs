@@ -1,0 +1,591 @@
+//! Queries over real sockets: what is sent, how answers become rows, background runs and their ends.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
+use tracing_posthog::{
+    CircuitBreaker, CircuitState, PostHogClient, PostHogError, Query, Refresh, RetryPolicy,
+};
+
+const PATH: &str = "/api/projects/1/query/";
+const SOON: Duration = Duration::from_millis(1);
+
+fn start() -> (PostHogServer, PostHogClient) {
+    let server = PostHogServer::start().unwrap();
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_test")
+        .host(server.url())
+        .retry(RetryPolicy::none())
+        .build()
+        .unwrap();
+    (server, client)
+}
+
+fn answer(value: Value) -> Answer {
+    Answer::status(200).json(value)
+}
+
+fn counts() -> Value {
+    json!({
+        "columns": ["event", "total"],
+        "types": [["event", "String"], ["total", "UInt64"]],
+        "results": [["signup", 3], ["login", 40]],
+        "hasMore": true,
+        "limit": 2,
+        "offset": 0,
+    })
+}
+
+fn running(id: &str) -> Value {
+    json!({"query_status": {
+        "id": id, "team_id": 1, "query_async": true, "complete": false, "error": false, "results": null,
+        "query_progress": {"rows_read": 10, "estimated_rows_total": 40, "bytes_read": 5,
+                           "time_elapsed": 1, "active_cpu_time": 2},
+    }})
+}
+
+fn counting(client: &PostHogClient) -> Query {
+    client.hogql(
+        1,
+        "SELECT event, count() AS total FROM events GROUP BY event",
+    )
+}
+
+fn sent(request: &RecordedRequest) -> (&str, &str) {
+    (&request.method, &request.path)
+}
+
+#[tokio::test]
+async fn what_is_sent() {
+    let (server, client) = start();
+    server.answer_with(|_| Some(answer(counts())));
+    let evil = "x' OR 1=1 -- {other}";
+    let query = client
+        .hogql(
+            1,
+            "SELECT 1 FROM events WHERE event = {event} AND n IN {ns}",
+        )
+        .value("event", evil)
+        .value("ns", [1, 2])
+        .value("nothing", None::<u8>)
+        .set("filters", json!({"filterTestAccounts": true}))
+        .option("variables_override", json!({"a": {}}))
+        .name("nightly")
+        .refresh(Refresh::ForceBlocking);
+    let id = query.id().to_owned();
+    assert_eq!(id.len(), 36);
+    query.run().await.unwrap();
+    let request = &server.requests()[0];
+    assert_eq!(sent(request), ("POST", PATH));
+    assert_eq!(request.header("authorization"), Some("Bearer phx_test"));
+    assert_eq!(
+        request.json().unwrap(),
+        json!({
+            "query": {
+                "kind": "HogQLQuery",
+                "query": "SELECT 1 FROM events WHERE event = {event} AND n IN {ns}",
+                "values": {"event": evil, "ns": [1, 2], "nothing": null},
+                "filters": {"filterTestAccounts": true},
+            },
+            "variables_override": {"a": {}},
+            "name": "nightly",
+            "refresh": "force_blocking",
+            "client_query_id": id,
+        })
+    );
+
+    counting(&client).run().await.unwrap();
+    let body = server.requests()[1].json().unwrap();
+    assert_eq!(body.get("refresh"), None, "PostHog's default is PostHog's");
+    assert_ne!(body["client_query_id"], json!(id));
+}
+
+#[tokio::test]
+async fn rows_of_several_types() {
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Count {
+        total: u64,
+        event: String,
+    }
+    let (server, client) = start();
+    server.answer_with(|_| Some(answer(counts())));
+    let tuples: Vec<(String, u32)> = counting(&client).rows().await.unwrap();
+    assert_eq!(tuples, [("signup".into(), 3), ("login".into(), 40)]);
+    let structs: Vec<Count> = counting(&client).rows().await.unwrap();
+    assert_eq!((structs[1].total, structs[1].event.as_str()), (40, "login"));
+
+    let whole = counting(&client).run().await.unwrap();
+    assert!(whole.has_more);
+    assert_eq!(whole.columns, ["event", "total"]);
+    assert_eq!(whole.types, ["String", "UInt64"]);
+
+    let error = counting(&client).rows::<(u8, u8)>().await.unwrap_err();
+    assert!(matches!(error, PostHogError::SerializationError { .. }));
+    assert!(
+        error.to_string().contains("row 1, column \"event\""),
+        "{error}"
+    );
+
+    server.answer_next(answer(json!({"columns": ["n"], "results": [[17]]})));
+    assert_eq!(counting(&client).one::<u64>().await.unwrap(), 17);
+    let error = counting(&client).one::<(String, u64)>().await.unwrap_err();
+    assert!(error.to_string().contains("2 rows"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_query_tells_posthogs_words_and_the_place() {
+    let (server, client) = start();
+    server.answer_next(Answer::status(400).json(json!({
+        "type": "validation_error", "code": "unknown_identifier", "attr": null,
+        "detail": "Unable to resolve field: evnt", "extra": {"start": 7, "end": 11},
+    })));
+    let error = counting(&client).rows::<Value>().await.unwrap_err();
+    assert!(
+        error.to_string().contains("Unable to resolve field: evnt"),
+        "{error}"
+    );
+    let place = error.query_position().unwrap();
+    assert_eq!((place.start, place.end), (Some(7), Some(11)));
+
+    // As newer PostHogs tell it.
+    let told = json!({"hogql_metadata": {"errors": [{"message": "no", "start": 7, "end": 11}]}});
+    server.answer_next(Answer::status(400).json(json!({
+        "type": "validation_error", "code": "unknown_identifier", "attr": null,
+        "detail": "Unable to resolve field: evnt", "extra": told,
+    })));
+    let error = counting(&client).rows::<Value>().await.unwrap_err();
+    let place = error.query_position().unwrap();
+    assert_eq!((place.start, place.end), (Some(7), Some(11)));
+
+    // Told in an answer that is otherwise good.
+    server.answer_next(answer(
+        json!({"results": [], "error": "Syntax error at line 3, column 9"}),
+    ));
+    let error = counting(&client).run().await.unwrap_err();
+    assert!(matches!(error, PostHogError::QueryFailed { .. }));
+    assert_eq!(error.query_position().unwrap().line, Some(3));
+}
+
+#[tokio::test]
+async fn in_the_background_until_it_is_done() {
+    let (server, client) = start();
+    server.answer_next(Answer::status(202).json(running("abc")));
+    server.answer_next(Answer::status(202).json(running("abc")));
+    server.answer_next(Answer::status(202).json(running("abc")));
+    let mut done = running("abc");
+    done["query_status"]["complete"] = json!(true);
+    done["query_status"]["results"] = counts();
+    server.answer_next(answer(done));
+
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let shown = Arc::clone(&seen);
+    let rows: Vec<(String, u64)> = counting(&client)
+        .run_async()
+        .progress(move |status| {
+            let fraction = status.progress.and_then(|progress| progress.fraction());
+            shown.lock().unwrap().push((status.complete, fraction));
+        })
+        .poll(SOON, SOON)
+        .rows()
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 2);
+    let quarter = Some(0.25);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(false, quarter), (false, quarter), (true, quarter)]
+    );
+
+    let requests = server.requests();
+    assert_eq!(requests[0].json().unwrap()["refresh"], "async");
+    for request in &requests[1..] {
+        assert_eq!(sent(request), ("GET", "/api/projects/1/query/abc/"));
+        assert_eq!(request.query.as_deref(), Some("show_progress=true"));
+    }
+    assert_eq!(requests.len(), 4);
+}
+
+#[tokio::test]
+async fn a_fresh_result_needs_no_waiting() {
+    let (server, client) = start();
+    let mut complete = running("abc");
+    complete["query_status"]["complete"] = json!(true);
+    complete["query_status"]["results"] = json!({"columns": ["n"], "results": [[1]]});
+    let mut stale = counts();
+    stale["query_status"] = complete["query_status"].clone();
+    for fresh in [counts(), complete, stale] {
+        server.clear();
+        server.answer_next(answer(fresh));
+        let query = counting(&client).refresh(Refresh::ForceBlocking);
+        let answer = query.run_async().await.unwrap();
+        assert!(answer.results[0].is_array());
+        assert_eq!(server.request_count(), 1);
+        assert_eq!(
+            server.requests()[0].json().unwrap()["refresh"],
+            "force_async"
+        );
+    }
+    // Asked not to wait, the answer says that it is not there yet.
+    server.answer_next(Answer::status(202).json(running("abc")));
+    let error = counting(&client)
+        .refresh(Refresh::Async)
+        .rows::<Value>()
+        .await;
+    assert!(error.unwrap_err().to_string().contains("still running"));
+}
+
+#[tokio::test]
+async fn a_failure_in_the_background_tells_posthogs_words() {
+    let (server, client) = start();
+    let failed = |message: Value| {
+        let mut failed = running("abc");
+        failed["query_status"]["complete"] = json!(true);
+        failed["query_status"]["error"] = json!(true);
+        failed["query_status"]["error_message"] = message;
+        failed
+    };
+    for (status, message, says) in [
+        (
+            400,
+            json!("Query exceeded its memory"),
+            "Query exceeded its memory",
+        ),
+        (
+            200,
+            json!("Query exceeded its memory"),
+            "Query exceeded its memory",
+        ),
+        (200, json!(null), "does not say why"),
+        (500, json!(null), "does not say why"),
+    ] {
+        server.answer_next(Answer::status(202).json(running("abc")));
+        server.answer_next(Answer::status(status).json(failed(message)));
+        let query = counting(&client).run_async().poll(SOON, SOON);
+        let error = query.cancel_on_drop().run().await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let cancels = server
+        .requests()
+        .iter()
+        .filter(|r| r.method == "DELETE")
+        .count();
+    assert_eq!(cancels, 0, "what has ended is not cancelled");
+}
+
+#[tokio::test]
+async fn a_query_that_failed_is_asked_about_once_whatever_the_status() {
+    let server = PostHogServer::start().unwrap();
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_test")
+        .host(server.url())
+        .circuit_breaker(CircuitBreaker::after_failures(1))
+        .build()
+        .unwrap();
+    server.answer_next(Answer::status(202).json(running("abc")));
+    server.answer_with(|_| {
+        let mut failed = running("abc");
+        failed["query_status"]["complete"] = json!(true);
+        failed["query_status"]["error"] = json!(true);
+        Some(Answer::status(500).json(failed))
+    });
+    let query = counting(&client).run_async().poll(SOON, SOON);
+    let error = query.cancel_on_drop().run().await.unwrap_err();
+    assert!(
+        matches!(&error, PostHogError::QueryFailed { query_id, .. } if query_id == "abc"),
+        "{error}"
+    );
+    let methods: Vec<_> = server.requests().into_iter().map(|r| r.method).collect();
+    assert_eq!(methods, ["POST", "GET"]);
+    assert_eq!(client.circuit_state(), CircuitState::Closed);
+}
+
+#[tokio::test]
+async fn waits_of_any_length_are_settings_like_others() {
+    let (server, client) = start();
+    server.answer_next(answer(running("q1")));
+    for _ in 0..3 {
+        server.answer_next(answer(running("q1")));
+    }
+    let mut done = running("q1");
+    done["query_status"]["complete"] = true.into();
+    done["query_status"]["results"] = counts();
+    server.answer_next(answer(done));
+    let query = counting(&client).time_limit(Duration::MAX).run_async();
+    let start = Instant::now();
+    query
+        .poll(Duration::ZERO, Duration::ZERO)
+        .run()
+        .await
+        .unwrap();
+    // Four waits: asked without a pause, it would be over at once.
+    assert!(start.elapsed() >= Duration::from_millis(80));
+}
+
+#[tokio::test]
+async fn a_time_limit_cancels_and_says_so() {
+    let (server, client) = start();
+    // The first request sets up TLS, which takes a while.
+    server.answer_next(answer(counts()));
+    counting(&client).run().await.unwrap();
+    let limit = Duration::from_millis(700);
+    for (status, says) in [(200, "was cancelled"), (404, "could not be cancelled")] {
+        server.clear();
+        server.answer_with(move |request| {
+            Some(match request.method.as_str() {
+                "DELETE" => Answer::status(status).json(json!({"message": "ok"})),
+                _ => Answer::status(202).json(running("abc")),
+            })
+        });
+        let query = counting(&client).time_limit(limit).run_async();
+        let error = query.poll(SOON, SOON).run().await.unwrap_err();
+        assert!(
+            matches!(error, PostHogError::QueryTimeLimit { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains("abc"), "{error}");
+        let last = server.requests().pop().unwrap();
+        assert_eq!(sent(&last), ("DELETE", "/api/projects/1/query/abc/"));
+    }
+
+    // A query that is waited for in one request, too, by the id that it was given here.
+    server.clear();
+    server.answer_with(|request| {
+        Some(match request.method.as_str() {
+            "POST" => Answer::stall(),
+            _ => Answer::status(204),
+        })
+    });
+    let query = counting(&client).time_limit(limit);
+    let place = format!("{PATH}{}/", query.id());
+    let before = Instant::now();
+    let error = query.run().await.unwrap_err();
+    assert!(before.elapsed() < Duration::from_secs(15));
+    assert!(error.to_string().contains("was cancelled"), "{error}");
+    assert_eq!(sent(&server.requests()[1]), ("DELETE", place.as_str()));
+}
+
+#[tokio::test]
+async fn a_handle_cancels_and_waits_again() {
+    let (server, client) = start();
+    server.answer_with(|request| {
+        Some(match request.method.as_str() {
+            "DELETE" => answer(json!({"message": "Query cancelled"})),
+            _ => Answer::status(202).json(running("abc")),
+        })
+    });
+    let mut query = counting(&client)
+        .run_async()
+        .poll(SOON, SOON)
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(query.id(), "abc");
+    assert!(!query.status().await.unwrap().complete);
+    tokio::select! {
+        done = query.wait() => panic!("{done:?}"),
+        () = tokio::time::sleep(Duration::from_millis(20)) => {}
+    }
+    query.cancel().await.unwrap();
+    let last = server.requests().pop().unwrap();
+    assert_eq!(sent(&last), ("DELETE", "/api/projects/1/query/abc/"));
+
+    server.answer_next(Answer::status(503));
+    assert_eq!(query.wait().await.unwrap_err().status(), Some(503));
+    server.answer_next(answer(
+        json!({"query_status": {"complete": true, "results": [[1]]}}),
+    ));
+    assert_eq!(query.wait().await.unwrap().one::<u8>().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn dropping_cancels_where_it_is_asked_for() {
+    let (server, client) = start();
+    server.answer_with(|_| Some(Answer::status(202).json(running("abc"))));
+    let patient = Duration::from_secs(60);
+    let begin = || counting(&client).run_async().poll(patient, patient);
+
+    let cancels = || {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "DELETE")
+            .count()
+    };
+    let some_time = Duration::from_millis(100);
+
+    drop(begin().start().await.unwrap());
+    let waiting = tokio::time::timeout(some_time, begin().run());
+    assert!(waiting.await.is_err());
+    tokio::time::sleep(some_time).await;
+    assert_eq!(cancels(), 0, "left running");
+
+    drop(begin().cancel_on_drop().start().await.unwrap());
+    let since = Instant::now();
+    while cancels() == 0 {
+        assert!(since.elapsed() < Duration::from_secs(60), "never cancelled");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let last = server.requests().pop().unwrap();
+    assert_eq!(sent(&last), ("DELETE", "/api/projects/1/query/abc/"));
+}
+
+#[tokio::test]
+async fn a_drop_while_the_time_limit_cancels_still_cancels() {
+    let (server, client) = start();
+    // The first request sets up TLS, which takes a while.
+    server.answer_next(answer(counts()));
+    counting(&client).run().await.unwrap();
+    let stalled = Arc::new(AtomicBool::new(false));
+    server.answer_with(move |request| {
+        Some(match request.method.as_str() {
+            "DELETE" if !stalled.swap(true, SeqCst) => Answer::stall(),
+            "DELETE" => Answer::status(204),
+            _ => Answer::status(202).json(running("abc")),
+        })
+    });
+    let cancels = |n: usize| {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "DELETE")
+            .count()
+            >= n
+    };
+    // Starting it takes a part of the limit.
+    let query = counting(&client).time_limit(Duration::from_secs(2));
+    let query = query.run_async().poll(SOON, SOON).cancel_on_drop();
+    let mut query = query.start().await.unwrap();
+    let asked = async {
+        while !cancels(1) {
+            tokio::time::sleep(SOON).await;
+        }
+    };
+    tokio::select! {
+        done = query.wait() => panic!("{done:?}"),
+        () = asked => {}
+    }
+    drop(query);
+    let again = async {
+        while !cancels(2) {
+            tokio::time::sleep(SOON).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), again);
+    in_time.await.expect("a second cancellation");
+}
+
+#[tokio::test]
+async fn any_query_by_its_kind() {
+    let (server, client) = start();
+    server.answer_with(|_| {
+        Some(answer(
+            json!({"results": [{"data": [1, 2], "label": "signup"}]}),
+        ))
+    });
+    let trend = json!({"kind": "TrendsQuery", "series": []});
+    let answer = client.query_node("@current", &trend).run().await.unwrap();
+    assert_eq!(answer.results[0]["data"], json!([1, 2]));
+    let request = &server.requests()[0];
+    assert_eq!(sent(request), ("POST", "/api/projects/@current/query/"));
+    assert_eq!(request.json().unwrap()["query"], trend);
+
+    for (query, path) in [
+        (
+            client.project(1).query_node(&trend),
+            "/api/projects/1/query/",
+        ),
+        (
+            client.environment(1).query_node(&trend),
+            "/api/environments/1/query/",
+        ),
+        (
+            client.environment(1).query("SELECT 1"),
+            "/api/environments/1/query/",
+        ),
+    ] {
+        query.run().await.unwrap();
+        assert_eq!(sent(&server.requests().pop().unwrap()), ("POST", path));
+    }
+
+    #[derive(Deserialize)]
+    struct Series {
+        label: String,
+    }
+    let series: Vec<Series> = client.query_node(1, &trend).rows().await.unwrap();
+    assert_eq!(series[0].label, "signup");
+
+    server.clear();
+    for (query, says) in [
+        (client.query_node(1, &json!({"series": []})), "kind"),
+        (client.query_node(1, "SELECT 1"), "kind"),
+        (client.query_node(1, &trend).value("a", 1), "only HogQL"),
+        (client.hogql("..", "SELECT 1"), "project_id"),
+        (client.hogql("", "SELECT 1"), "project_id"),
+        (
+            client.hogql(1, "SELECT {a}").value("a", Unwritable),
+            "written as JSON",
+        ),
+        (
+            client.hogql(1, "SELECT {a}").set("values", 1).value("a", 1),
+            "values",
+        ),
+    ] {
+        let error = query.run().await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert!(client.query_node(1, &trend).check().await.is_err());
+    assert_eq!(server.request_count(), 0, "nothing of that is sent");
+}
+
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no"))
+    }
+}
+
+#[tokio::test]
+async fn posthog_checks_a_query() {
+    let (server, client) = start();
+    server.answer_next(answer(json!({
+        "isValid": false, "errors": [{"message": "no such field", "start": 7, "end": 11}],
+        "warnings": [], "notices": [], "table_names": ["events"],
+    })));
+    let query = client.hogql(1, "SELECT evnt FROM events WHERE event = {a}");
+    let id = query.id().to_owned();
+    let check = query.value("a", 1).check().await.unwrap();
+    assert!(!check.is_valid);
+    assert_eq!(check.errors[0].start, Some(7));
+    assert_eq!(
+        server.requests()[0].json().unwrap(),
+        json!({
+            "query": {"kind": "HogQLMetadata", "language": "hogQL",
+                      "query": "SELECT evnt FROM events WHERE event = {a}",
+                      // Where PostHog looks for the values of `{a}`.
+                      "globals": {"a": 1}},
+            "client_query_id": id,
+        })
+    );
+}
+
+#[tokio::test]
+async fn debug_shows_neither_the_query_nor_the_key() {
+    let (server, client) = start();
+    server.answer_with(|_| Some(Answer::status(202).json(running("abc"))));
+    let query = client
+        .hogql(1, "SELECT 'ada@example.com'")
+        .value("who", "ada@example.com");
+    let mut shown = format!("{query:?}");
+    let query = query.run_async();
+    shown += &format!("{query:?}");
+    shown += &format!("{:?}", query.start().await.unwrap());
+    assert!(
+        !shown.contains("ada@") && !shown.contains("phx_test"),
+        "{shown}"
+    );
+}
