@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing_posthog::{
-    CaptureError, CaptureHandle, CaptureProtocol, CircuitBreaker, Compression, Event,
+    DeliveryFailure, CaptureHandle, CaptureProtocol, CircuitBreaker, Compression, Event,
     EventCaptureBackend, GeoIp, PostHogClient, PostHogError, RetryPolicy,
 };
 
@@ -177,8 +177,8 @@ impl Instance {
     }
 }
 
-fn told(failure: &CaptureError<'_>) -> String {
-    let CaptureError { events, fate, .. } = failure;
+fn told(failure: &DeliveryFailure<'_>) -> String {
+    let DeliveryFailure { events, fate, .. } = failure;
     match (failure.detail, failure.error) {
         (Some(detail), _) => format!("{events} events: {detail} ({fate:?})"),
         (None, Some(error)) => format!("{events} events: {error} ({fate:?})"),

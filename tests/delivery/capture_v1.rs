@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use tracing_posthog::testing::{Answer, EventVerdict, PostHogServer, RecordedRequest};
 use tracing_posthog::{
-    CaptureBuilder, CaptureHandle, CaptureProtocol, Compression, DropReason, Event, Fate,
+    CaptureBuilder, CaptureHandle, CaptureProtocol, Compression, Disposition, DropReason, Event,
     PostHogError, RetryPolicy, SpoolMode,
 };
 
@@ -41,7 +41,7 @@ fn sent_names(request: &RecordedRequest) -> Vec<String> {
 }
 
 /// What `on_error` heard: how many, what became of them, PostHog's word.
-type Heard = Arc<Mutex<Vec<(u64, Fate, Option<String>)>>>;
+type Heard = Arc<Mutex<Vec<(u64, Disposition, Option<String>)>>>;
 
 fn listen(builder: CaptureBuilder) -> (CaptureBuilder, Heard) {
     let heard = Heard::default();
@@ -49,7 +49,7 @@ fn listen(builder: CaptureBuilder) -> (CaptureBuilder, Heard) {
     let builder = builder.on_error(move |e| {
         to.lock()
             .unwrap()
-            .push((e.events, e.fate, e.detail.map(str::to_owned)));
+            .push((e.events, e.disposition, e.detail.map(str::to_owned)));
     });
     (builder, heard)
 }
@@ -255,12 +255,12 @@ fn only_what_is_asked_for_is_sent_again() {
         [
             (
                 1,
-                Fate::Dropped(DropReason::Rejected),
+                Disposition::Dropped(DropReason::Rejected),
                 word("event_name_too_long")
             ),
             (
                 1,
-                Fate::Dropped(DropReason::Quota),
+                Disposition::Dropped(DropReason::Quota),
                 word("llm_events_over_quota")
             ),
         ]
@@ -336,7 +336,7 @@ fn what_is_left_of_a_batch_is_kept_and_delivered_later() {
     assert_eq!(sent, [vec!["a", "b", "c"], vec!["b"]]);
     assert_eq!(names(&server.events()), ["a", "c", "b"]);
     assert_settled(&handle.stats());
-    assert_eq!(*heard.lock().unwrap(), [(1, Fate::Kept, None)]);
+    assert_eq!(*heard.lock().unwrap(), [(1, Disposition::Kept, None)]);
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn a_quota_is_told_as_one() {
     assert_settled(&handle.stats());
     assert_eq!(
         *heard.lock().unwrap(),
-        [(2, Fate::Dropped(DropReason::Quota), None)]
+        [(2, Disposition::Dropped(DropReason::Quota), None)]
     );
 }
 

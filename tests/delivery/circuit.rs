@@ -1,4 +1,4 @@
-//! After repeated failures PostHog is left alone for a while, by everything that shares the client.
+//! After repeated failures a destination is left alone for a while, by everything that shares the client.
 
 use crate::support::*;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CircuitBreaker, CircuitState, Event, PostHogClient, PostHogError, RetryPolicy,
+    CircuitBreaker, CircuitState, Destination, Event, PostHogClient, PostHogError, RetryPolicy,
 };
 
 const LONG_PAUSE: Duration = Duration::from_secs(3600);
@@ -54,10 +54,10 @@ async fn it_opens_after_so_many_failed_calls_and_refuses_the_next_at_once() {
         CircuitBreaker::after_failures(3).cool_down(LONG_PAUSE),
     );
     for _ in 0..3 {
-        assert_eq!(client.circuit_state(), CircuitState::Closed);
+        assert_eq!(client.circuit_state(Destination::Api), CircuitState::Closed);
         assert_eq!(ask(&client).await.unwrap_err().status(), Some(503));
     }
-    assert_eq!(client.circuit_state(), CircuitState::Open);
+    assert_eq!(client.circuit_state(Destination::Api), CircuitState::Open);
     assert_eq!(server.request_count(), 6, "calls are counted, not attempts");
     let start = Instant::now();
     let error = ask(&client).await.unwrap_err();
@@ -70,8 +70,9 @@ async fn it_opens_after_so_many_failed_calls_and_refuses_the_next_at_once() {
     assert_eq!(server.request_count(), 6);
 }
 
+/// A slow query API is no reason to stop events, nor the other way round.
 #[tokio::test]
-async fn rest_and_capture_count_together_and_are_refused_together() {
+async fn rest_and_capture_have_a_breaker_each() {
     let server = server();
     fail(&server);
     let client = client(
@@ -79,19 +80,29 @@ async fn rest_and_capture_count_together_and_are_refused_together() {
         CircuitBreaker::after_failures(2).cool_down(LONG_PAUSE),
     );
     ask(&client).await.unwrap_err();
+    ask(&client).await.unwrap_err();
+    assert_eq!(client.circuit_state(Destination::Api), CircuitState::Open);
+    assert_eq!(
+        client.circuit_state(Destination::Capture),
+        CircuitState::Closed
+    );
     let posthog = capture(&client);
-    posthog.capture(Event::new("one"));
+    assert_eq!(posthog.stats().circuit, Some(CircuitState::Closed));
+    for name in ["one", "two"] {
+        posthog.capture(Event::new(name));
+        posthog.flush().await;
+    }
     until("an open breaker", || {
-        client.circuit_state() == CircuitState::Open
+        posthog.stats().circuit == Some(CircuitState::Open)
     })
     .await;
-    assert_eq!(posthog.stats().circuit, Some(CircuitState::Open));
     let asked = server.request_count();
     assert!(matches!(
         ask(&client).await,
         Err(PostHogError::CircuitOpen { .. })
     ));
-    let summary = client.capture_batch([Event::new("two")]).await.unwrap();
+    // All events share theirs.
+    let summary = client.capture_batch([Event::new("three")]).await.unwrap();
     assert!(matches!(
         summary.errors[..],
         [PostHogError::CircuitOpen { .. }]
@@ -111,7 +122,7 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     let posthog = capture(&client);
     posthog.capture(Event::new("first"));
     wait_until("an open breaker", || {
-        client.circuit_state() == CircuitState::Open
+        client.circuit_state(Destination::Capture) == CircuitState::Open
     });
     let asked = server.request_count();
     let opened = Instant::now();
@@ -128,7 +139,10 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     assert_eq!((report.dropped, report.pending), (0, 0), "{report}");
     assert_eq!(posthog.stats().delivered, 501);
     assert_eq!(server.event_count(), 501);
-    assert_eq!(client.circuit_state(), CircuitState::Closed);
+    assert_eq!(
+        client.circuit_state(Destination::Capture),
+        CircuitState::Closed
+    );
 }
 
 #[test]
@@ -146,8 +160,10 @@ fn a_batch_that_meets_a_breaker_just_opened_is_kept() {
     let posthog = tracing_posthog::EventCaptureBackend::builder(client.clone())
         .flush_at(1)
         .before_send(move |event| {
-            encoding.send(()).ok()?;
-            may_go_on.lock().ok()?.recv().ok()?;
+            if event.name == "one" {
+                encoding.send(()).ok()?;
+                may_go_on.lock().ok()?.recv().ok()?;
+            }
             Some(event)
         })
         .start()
@@ -155,8 +171,12 @@ fn a_batch_that_meets_a_breaker_just_opened_is_kept() {
     posthog.capture(Event::new("one"));
     is_encoding.recv().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(ask(&client)).unwrap_err();
-    assert_eq!(client.circuit_state(), CircuitState::Open);
+    let failed = runtime.block_on(client.capture_batch([Event::new("other")]));
+    assert_eq!(failed.unwrap().delivered, 0);
+    assert_eq!(
+        client.circuit_state(Destination::Capture),
+        CircuitState::Open
+    );
     recover(&server);
     go_on.send(()).unwrap();
     wait_until("delivery", || posthog.stats().delivered == 1);
@@ -201,7 +221,7 @@ async fn it_is_half_open_after_the_cool_down_and_a_good_probe_closes_it() {
     );
     ask(&client).await.unwrap_err();
     until("half open", || {
-        client.circuit_state() == CircuitState::HalfOpen
+        client.circuit_state(Destination::Api) == CircuitState::HalfOpen
     })
     .await;
     server.answer_next(Answer::status(200).json(json!(1)).delay(ms(1_500)));
@@ -214,7 +234,7 @@ async fn it_is_half_open_after_the_cool_down_and_a_good_probe_closes_it() {
     assert!(matches!(refused, Err(PostHogError::CircuitOpen { .. })));
     recover(&server);
     probe.await.unwrap().unwrap();
-    assert_eq!(client.circuit_state(), CircuitState::Closed);
+    assert_eq!(client.circuit_state(Destination::Api), CircuitState::Closed);
     ask(&client).await.unwrap();
 }
 
@@ -226,7 +246,7 @@ async fn a_refusal_is_an_answer_and_opens_nothing() {
     for _ in 0..5 {
         ask(&client).await.unwrap_err();
     }
-    assert_eq!(client.circuit_state(), CircuitState::Closed);
+    assert_eq!(client.circuit_state(Destination::Api), CircuitState::Closed);
     assert_eq!(server.request_count(), 5);
 }
 
@@ -238,7 +258,7 @@ async fn switched_off_it_never_opens() {
     for _ in 0..10 {
         assert_eq!(ask(&client).await.unwrap_err().status(), Some(503));
     }
-    assert_eq!(client.circuit_state(), CircuitState::Closed);
+    assert_eq!(client.circuit_state(Destination::Api), CircuitState::Closed);
     assert_eq!(server.request_count(), 20);
 }
 
@@ -253,7 +273,7 @@ fn a_shutdown_tries_once_more_although_it_is_open() {
     let posthog = capture(&client);
     posthog.capture(Event::new("first"));
     wait_until("an open breaker", || {
-        client.circuit_state() == CircuitState::Open
+        client.circuit_state(Destination::Capture) == CircuitState::Open
     });
     recover(&server);
     posthog.capture(Event::new("second"));

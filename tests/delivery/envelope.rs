@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedEvent, RecordedRequest};
 use tracing_posthog::{
-    CaptureBuilder, Clock, Compression, DropReason, Event, Fate, GeoIp, PostHogError, Stats,
+    CaptureBuilder, Clock, Compression, Disposition, DropReason, Event, GeoIp, PostHogError, Stats,
 };
 
 /// What becomes of these events, with these settings.
@@ -475,7 +475,7 @@ fn a_hook_that_empties_the_name_costs_only_that_event() {
 }
 
 /// What an `on_error` hook heard: how many events, what became of them, the error's status and text.
-type Heard = Arc<Mutex<Vec<(u64, Fate, Option<u16>, String)>>>;
+type Heard = Arc<Mutex<Vec<(u64, Disposition, Option<u16>, String)>>>;
 
 fn hearing(builder: CaptureBuilder) -> (CaptureBuilder, Heard) {
     let heard = Heard::default();
@@ -483,7 +483,9 @@ fn hearing(builder: CaptureBuilder) -> (CaptureBuilder, Heard) {
     let builder = builder.on_error(move |e| {
         let status = e.error.and_then(PostHogError::status);
         let text = e.error.map(ToString::to_string).unwrap_or_default();
-        into.lock().unwrap().push((e.events, e.fate, status, text));
+        into.lock()
+            .unwrap()
+            .push((e.events, e.disposition, status, text));
     });
     (builder, heard)
 }
@@ -507,9 +509,9 @@ fn on_error_hears_of_batches_that_are_kept_and_of_those_that_are_dropped() {
     let [kept, dropped] = &heard[..] else {
         panic!("{heard:?}")
     };
-    assert_eq!((kept.0, kept.1, kept.2), (3, Fate::Kept, Some(503)));
+    assert_eq!((kept.0, kept.1, kept.2), (3, Disposition::Kept, Some(503)));
     assert!(kept.3.contains("after 2 attempts"), "{}", kept.3);
-    let rejected = Fate::Dropped(DropReason::Rejected);
+    let rejected = Disposition::Dropped(DropReason::Rejected);
     assert_eq!((dropped.0, dropped.1, dropped.2), (3, rejected, Some(401)));
 }
 
@@ -526,7 +528,7 @@ fn on_error_hears_of_invalid_events_and_of_what_a_shutdown_left() {
     wait_for_end(&posthog);
     let heard = heard.lock().unwrap();
     let fates: Vec<_> = heard.iter().map(|h| (h.0, h.1)).collect();
-    let dropped = |reason| (1, Fate::Dropped(reason));
+    let dropped = |reason| (1, Disposition::Dropped(reason));
     assert_eq!(
         fates,
         [dropped(DropReason::Invalid), dropped(DropReason::Shutdown)]

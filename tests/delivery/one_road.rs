@@ -3,7 +3,9 @@
 use crate::support::*;
 use serde_json::json;
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{CircuitBreaker, CircuitState, Event, EventCaptureBackend, PostHogClient};
+use tracing_posthog::{
+    CircuitBreaker, CircuitState, Destination, Event, EventCaptureBackend, PostHogClient,
+};
 
 fn answer_rest(server: &PostHogServer) {
     server.answer_with(|r| {
@@ -113,7 +115,7 @@ async fn all_are_tried_as_often_as_the_policy_says() {
 }
 
 #[tokio::test]
-async fn a_failure_on_any_way_opens_the_breaker_for_all() {
+async fn a_failure_on_any_way_opens_the_breaker_of_its_destination() {
     for way in WAYS {
         let server = server();
         server.answer_with(|_| Some(Answer::status(503)));
@@ -123,10 +125,14 @@ async fn a_failure_on_any_way_opens_the_breaker_for_all() {
             .build()
             .unwrap();
         send(&client, way).await;
-        assert_eq!(client.circuit_state(), CircuitState::Open, "{way:?}");
+        let (destination, other, same) = match way {
+            Way::Rest => (Destination::Api, Destination::Capture, Way::Rest),
+            _ => (Destination::Capture, Destination::Api, Way::Batch),
+        };
+        assert_eq!(client.circuit_state(destination), CircuitState::Open);
+        assert_eq!(client.circuit_state(other), CircuitState::Closed);
         let before = server.request_count();
-        send(&client, Way::Rest).await;
-        send(&client, Way::Batch).await;
+        send(&client, same).await;
         assert_eq!(server.request_count(), before, "{way:?}");
     }
 }

@@ -299,7 +299,10 @@ async fn a_query_that_failed_is_asked_about_once_whatever_the_status() {
     );
     let methods: Vec<_> = server.requests().into_iter().map(|r| r.method).collect();
     assert_eq!(methods, ["POST", "GET"]);
-    assert_eq!(client.circuit_state(), CircuitState::Closed);
+    assert_eq!(
+        client.circuit_state(tracing_posthog::Destination::Api),
+        CircuitState::Closed
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CircuitBreaker, DropReason, Fate, RetryPolicy, Spool, SpoolMode, SpoolPolicy,
+    CircuitBreaker, Disposition, DropReason, RetryPolicy, Spool, SpoolMode, SpoolPolicy,
 };
 
 /// Every event came exactly once, and says the same in every request that had it.
@@ -43,7 +43,7 @@ fn an_outage_costs_nothing_and_changes_nothing() {
     let posthog = spooling(&server, spool.spool())
         .flush_interval(DOWN)
         .requests_in_flight(1)
-        .on_error(move |error| told.lock().unwrap().push((error.fate, error.events)))
+        .on_error(move |error| told.lock().unwrap().push((error.disposition, error.events)))
         .start()
         .unwrap();
     let done = AtomicBool::new(false);
@@ -86,7 +86,7 @@ fn an_outage_costs_nothing_and_changes_nothing() {
             .lock()
             .unwrap()
             .iter()
-            .all(|(fate, _)| *fate == Fate::Spooled)
+            .all(|(fate, _)| *fate == Disposition::Spooled)
     );
     assert_eq!(
         fates.lock().unwrap().iter().map(|(_, n)| n).sum::<u64>(),

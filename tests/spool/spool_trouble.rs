@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use tracing_posthog::testing::{Answer, EventVerdict, PostHogServer};
 use tracing_posthog::{
-    CaptureHandle, CaptureProtocol, CircuitBreaker, DropReason, Event, Fate, SpoolMode,
+    CaptureHandle, CaptureProtocol, CircuitBreaker, Disposition, DropReason, Event, SpoolMode,
 };
 
 #[test]
@@ -238,7 +238,7 @@ fn after_a_failed_write(
         .spool(spool.spool())
         .on_error(move |error| {
             // Later failures find nobody who waits for them.
-            if error.fate == Fate::Kept && is_kept.send(()).is_ok() {
+            if error.disposition == Disposition::Kept && is_kept.send(()).is_ok() {
                 let _ = may_go_on.lock().unwrap().recv();
             }
         })

@@ -83,10 +83,8 @@ pub(super) enum Step {
 
 /// A probe of somebody else is looked at this often.
 const PROBE_POLL: Duration = Duration::from_millis(20);
-/// How much longer a fresh batch waits after the last one, for each batch that fails beyond the request slots, and
-/// how long at most.
+/// How much longer a fresh batch waits after the last one, for each batch that fails beyond the request slots.
 const FAILING_SPACING: Duration = Duration::from_millis(10);
-const MAX_SPACING: Duration = Duration::from_millis(100);
 
 /// Decides what to do next.
 pub(super) fn next_step(state: &State, now: Instant) -> Step {
@@ -135,7 +133,6 @@ impl State {
     fn fresh_at(&self) -> Option<Instant> {
         let failing = (self.retrying + 1).saturating_sub(self.max_in_flight);
         let spacing = FAILING_SPACING.saturating_mul(u32::try_from(failing).unwrap_or(u32::MAX));
-        let spacing = spacing.min(MAX_SPACING);
         match (failing, self.shutdown) {
             (1.., None) => self.fresh_sent_at?.checked_add(spacing),
             _ => None,

@@ -70,7 +70,7 @@ fn bad_fails(body: &str, _: u32) -> FakeAnswer {
 #[tokio::test(start_paused = true)]
 async fn a_good_event_passes_any_number_of_failing_batches() {
     // Twenty have not all had their first attempt by then.
-    for (failing, within) in [(1, 5), (4, 20), (8, 60), (20, 1_500)] {
+    for (failing, within) in [(1, 5), (4, 20), (8, 60), (20, 1_900)] {
         let (posthog, sent) = actor(bad_fails);
         let bad = vec!["bad"; failing];
         capture(&posthog, &bad);
@@ -155,4 +155,30 @@ async fn a_shutdown_tries_at_once_what_waits() {
     assert!(posthog.shutdown().await.is_complete());
     assert!(since.elapsed() < ms(50), "{:?}", since.elapsed());
     assert_eq!(times_of(&sent, "bad").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_nobody_waits_for_is_forgotten() {
+    use crate::capture::delivery::flushes::Flushes;
+    use crate::capture::delivery::{FlushReport, Reply};
+    use tokio::sync::oneshot;
+    let mut flushes = Flushes::default();
+    let watermark = crate::capture::queue::Watermark {
+        until: 1,
+        open: 1,
+        delivered: 0,
+    };
+    let mut begin = || {
+        let (reply, answer) = oneshot::channel::<FlushReport>();
+        flushes.begin(watermark, 0, ms(1_000), Reply::Future(reply));
+        answer
+    };
+    let (_waits, gone) = (begin(), begin());
+    drop(gone);
+    let nothing_left = |_| crate::capture::delivery::flushes::Left {
+        pending: 1,
+        spooled: 0,
+    };
+    flushes.answer(|_| true, nothing_left);
+    assert_eq!(flushes.len(), 1, "the one that somebody waits for");
 }
