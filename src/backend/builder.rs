@@ -15,8 +15,8 @@ use crate::capture::{CaptureHandle, CaptureProtocol, Compression, Home, Shared, 
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::event::Event;
-use crate::http::FOREVER;
 use crate::http::io::Droppable;
+use crate::http::{FOREVER, Visibility};
 use crate::suppress::{SuppressGuard, Suppressed};
 use serde_json::Value;
 use std::fmt;
@@ -438,6 +438,11 @@ impl CaptureBuilder {
         });
         let (commands, inbox) = mpsc::unbounded_channel();
         let status = Arc::new(Status::default());
+        let visibility = match home {
+            // No subscriber is scoped to a thread of this crate.
+            Home::OwnThread => Visibility::Global,
+            Home::Runtime(_) => Visibility::Scoped,
+        };
         let handle = CaptureHandle::new(Shared {
             queue: queue.clone(),
             sink: Sink::Actor(commands),
@@ -477,6 +482,7 @@ impl CaptureBuilder {
             interval: self.flush_interval.min(FOREVER),
             max_in_flight: self.in_flight,
             shutdown_timeout: self.shutdown_timeout,
+            visibility,
         });
         Ok(Some((handle, actor)))
     }

@@ -16,10 +16,13 @@ use tracing::{Instrument, Span, debug_span};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whether a request may be seen by the program's tracing layers.
+/// By which of the program's tracing layers a request is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Visibility {
-    Traced,
+    /// By those of the global subscriber.
+    Global,
+    /// By those of the subscriber that is current where the request is made.
+    Scoped,
     /// For a retry after a panic, which may have come from such a layer.
     Untraced,
 }
@@ -80,7 +83,8 @@ impl Http {
             sent.map_err(|f| request.endpoint.failed(&http, f.kind, f.source, attempt))
         };
         match visibility {
-            Visibility::Traced => self.io.spawn(send),
+            Visibility::Global => self.io.spawn(send),
+            Visibility::Scoped => self.io.spawn(send.with_current_subscriber()),
             Visibility::Untraced => self.io.spawn(send.with_subscriber(NoSubscriber::new())),
         }
     }

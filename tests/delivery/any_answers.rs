@@ -105,16 +105,21 @@ impl Said {
         }
     }
 
+    fn is_redirect(self) -> bool {
+        matches!(self, Self::Status(300..=399))
+    }
+
     /// Of this event among so many, sent by v1.
     fn verdict_by_v1(self, event: &Value, events: usize, protocol: CaptureProtocol) -> Verdict {
         match self {
             Self::OfEach { seed } => of_event(seed, event).1,
-            // By v0, then.
-            Self::Status(404) if protocol == CaptureProtocol::Auto => Verdict::Again,
-            said => match said.verdict(events) {
+            said => match (protocol, said.verdict(events)) {
+                // Nothing of v1 answers there: by v0, then.
+                (CaptureProtocol::Auto, Verdict::Delivered) => Verdict::Again,
+                (CaptureProtocol::Auto, Verdict::Refused) if !said.is_redirect() => Verdict::Again,
                 // A good status alone says nothing of the events.
-                Verdict::Delivered => Verdict::Refused,
-                verdict => verdict,
+                (_, Verdict::Delivered) => Verdict::Refused,
+                (_, verdict) => verdict,
             },
         }
     }

@@ -296,7 +296,10 @@ async fn the_span_of_an_attempt_tells_how_many_events_it_carries() {
         handle.capture(event(name));
     }
     assert!(handle.flush().await.is_complete());
-    let told = diagnostics.with(&["record DEBUG tracing_posthog::http posthog_attempt events="]);
+    let told = diagnostics.with(&[
+        "span DEBUG tracing_posthog::http posthog_attempt",
+        "events=",
+    ]);
     let events: Vec<_> = told
         .iter()
         .filter_map(|l| l.split("events=").nth(1))
@@ -796,7 +799,8 @@ fn what_was_taken_of_a_batch_that_is_under_way_at_the_end_is_delivered() {
             if shuts_down {
                 let report = runtime.block_on(handle.shutdown());
                 let report = (report.delivered, report.dropped, report.spooled);
-                assert_eq!(report, (2, 1 - left, left), "{case}");
+                // The others were settled when the answer came, before the shutdown was asked for.
+                assert_eq!(report, (0, 1 - left, left), "{case}");
             }
             drop(runtime);
             let stats = handle.stats();

@@ -271,8 +271,21 @@ struct Way {
 }
 
 /// A wall clock that is set forth and back all the time.
-#[derive(Clone, Default)]
-struct Jumping(Arc<AtomicU64>);
+#[derive(Clone)]
+struct Jumping {
+    asked: Arc<AtomicU64>,
+    /// Who captures. The actor asks too, when it sends.
+    captures: std::thread::ThreadId,
+}
+
+impl Default for Jumping {
+    fn default() -> Self {
+        Self {
+            asked: Arc::default(),
+            captures: std::thread::current().id(),
+        }
+    }
+}
 
 impl Jumping {
     /// What it said the `n`th time.
@@ -291,7 +304,8 @@ impl Jumping {
 
 impl Clock for Jumping {
     fn now(&self) -> SystemTime {
-        Self::at(self.0.fetch_add(1, SeqCst))
+        let captures = std::thread::current().id() == self.captures;
+        Self::at(self.asked.fetch_add(captures.into(), SeqCst))
     }
 }
 

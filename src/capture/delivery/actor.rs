@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) interval: Duration,
     pub(crate) max_in_flight: usize,
     pub(crate) shutdown_timeout: Duration,
+    /// Who sees the requests.
+    pub(crate) visibility: Visibility,
 }
 
 /// Which lanes were served last.
@@ -66,6 +68,7 @@ pub(crate) struct Actor {
     handles_dropped: bool,
     max_in_flight: usize,
     shutdown_timeout: Duration,
+    visibility: Visibility,
     clock: ClockSource,
     pipeline: Pipeline,
     pub(super) http: Arc<Http>,
@@ -101,6 +104,7 @@ impl Actor {
             handles_dropped: false,
             max_in_flight: setup.max_in_flight,
             shutdown_timeout: setup.shutdown_timeout,
+            visibility: setup.visibility,
             clock: setup.clock,
             pipeline: setup.pipeline,
             http: setup.http,
@@ -265,7 +269,7 @@ impl Actor {
             // Somebody else's probe was quicker.
             Err(_) => return self.backlog.push_first(vec![batch]),
         };
-        if batch.delivery.attempts == 0 {
+        if !std::mem::replace(&mut batch.delivery.counted, true) {
             self.counters.batches.fetch_add(1, Relaxed);
         }
         let prepared = self.protocol.prepare(&mut batch, self.clock.now());
@@ -276,7 +280,7 @@ impl Actor {
         batch.delivery.attempts += 1;
         batch.delivery.next_at = None;
         let visibility = match batch.delivery.panicked {
-            false => Visibility::Traced,
+            false => self.visibility,
             true => Visibility::Untraced,
         };
         let endpoint = request.endpoint.clone();

@@ -30,6 +30,8 @@ pub(crate) struct Delivery {
     pub(crate) exhausted_at: Option<Instant>,
     /// What all attempts of a round share, by capture v1.
     pub(crate) request: Option<RequestIdentity>,
+    /// Whether it was counted as a batch that was sent.
+    pub(crate) counted: bool,
     /// Whether an attempt panicked: the program's tracing layers no longer see the others.
     pub(crate) panicked: bool,
 }
@@ -49,6 +51,14 @@ impl Delivery {
             panicked: self.panicked,
             ..Self::default()
         };
+    }
+}
+
+impl Delivery {
+    /// Begins a new round of attempts by another protocol: it is the same request to whoever counts.
+    pub(crate) fn switch_protocol(&mut self) {
+        self.start_over(self.exhausted_at);
+        self.counted = true;
     }
 }
 

@@ -134,7 +134,7 @@ async fn deliver(
                 left.delivery.start_over(None);
                 return vec![left];
             }
-            Rest::OtherProtocol => batch.delivery.start_over(None),
+            Rest::OtherProtocol => batch.delivery.switch_protocol(),
             Rest::TooLarge(error) => match batch.split() {
                 Some([first, second]) => return vec![second, first],
                 None => {
@@ -198,7 +198,7 @@ async fn attempt(
         }
     };
     let visibility = match batch.delivery.panicked {
-        false => Visibility::Traced,
+        false => Visibility::Scoped,
         true => Visibility::Untraced,
     };
     batch.delivery.attempts += 1;

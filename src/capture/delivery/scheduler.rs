@@ -85,6 +85,8 @@ pub(super) enum Step {
 const PROBE_POLL: Duration = Duration::from_millis(20);
 /// How much longer a fresh batch waits after the last one, for each batch that fails beyond the request slots.
 const FAILING_SPACING: Duration = Duration::from_millis(10);
+/// The most of that in a shutdown, which has little time.
+const CLOSING_SPACING: Duration = Duration::from_millis(20);
 
 /// Decides what to do next.
 pub(super) fn next_step(state: &State, now: Instant) -> Step {
@@ -133,9 +135,13 @@ impl State {
     fn fresh_at(&self) -> Option<Instant> {
         let failing = (self.retrying + 1).saturating_sub(self.max_in_flight);
         let spacing = FAILING_SPACING.saturating_mul(u32::try_from(failing).unwrap_or(u32::MAX));
-        match (failing, self.shutdown) {
-            (1.., None) => self.fresh_sent_at?.checked_add(spacing),
-            _ => None,
+        let spacing = match self.shutdown {
+            None => spacing,
+            Some(_) => spacing.min(CLOSING_SPACING),
+        };
+        match failing {
+            0 => None,
+            _ => self.fresh_sent_at?.checked_add(spacing),
         }
     }
 

@@ -95,7 +95,8 @@ fn the_more_batches_fail_the_longer_a_fresh_one_waits_after_the_last() {
         shutdown: Some(closing(now)),
         ..eight
     };
-    assert_eq!(next_step(&shutdown, now), Step::Send(Lane::Fresh));
+    assert_ne!(next_step(&shutdown, now), Step::Send(Lane::Fresh));
+    assert_eq!(next_step(&shutdown, now + ms(20)), Step::Send(Lane::Fresh));
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Actor {
             }
             Rest::OtherProtocol => {
                 succeed(permit);
-                batch.delivery.start_over(None);
+                batch.delivery.switch_protocol();
                 self.send_first(vec![batch]);
             }
             Rest::TooLarge(error) => {

@@ -3,7 +3,6 @@
 
 pub mod spooling;
 
-use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
@@ -163,36 +162,28 @@ pub fn batch(request: &RecordedRequest) -> Vec<serde_json::Value> {
     body["batch"].as_array().unwrap().clone()
 }
 
-/// Keeps what is emitted through `tracing` on this thread, spans included, as lines of text.
+/// Keeps what is emitted through `tracing` on this thread, and wherever its subscriber goes with a task, spans
+/// included, as lines of text.
 #[derive(Clone, Default)]
 pub struct Diagnostics(Arc<Mutex<Vec<String>>>);
 
-thread_local! {
-    static LISTENING: RefCell<Option<Diagnostics>> = const { RefCell::new(None) };
-}
-
-/// Ends the listening of this thread.
-pub struct Listening;
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        LISTENING.set(None);
-    }
+/// Ends the listening.
+pub struct Listening {
+    _scope: tracing::subscriber::DefaultGuard,
 }
 
 impl Diagnostics {
-    /// Listens on this thread until the guard is dropped.
+    /// Listens until the guard is dropped.
     ///
-    /// One subscriber for the whole process: with one for each thread, `tracing` asks only the thread
-    /// that meets a callsite first whether anybody wants it.
+    /// A second subscriber stands behind all of these, for the whole process: where there is but one, `tracing`
+    /// asks only the thread that meets a callsite first whether anybody wants it.
     pub fn listen() -> (Self, Listening) {
         static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
-            tracing_subscriber::registry().with(ToListeners).init();
-        });
+        INSTALLED.call_once(|| tracing_subscriber::registry().init());
         let this = Self::default();
-        LISTENING.set(Some(this.clone()));
-        (this, Listening)
+        let subscriber = tracing_subscriber::registry().with(Listener(this.clone()));
+        let scope = tracing::subscriber::set_default(subscriber);
+        (this, Listening { _scope: scope })
     }
 
     pub fn lines(&self) -> Vec<String> {
@@ -212,13 +203,10 @@ impl Diagnostics {
     }
 }
 
-struct ToListeners;
+struct Listener(Diagnostics);
 
-impl ToListeners {
+impl Listener {
     fn add(&self, kind: &str, metadata: &tracing::Metadata<'_>, fields: impl FnOnce(&mut Line)) {
-        let Some(listener) = LISTENING.with_borrow(Clone::clone) else {
-            return;
-        };
         let mut line = Line(format!(
             "{kind} {} {} {}",
             metadata.level(),
@@ -226,7 +214,7 @@ impl ToListeners {
             metadata.name()
         ));
         fields(&mut line);
-        listener.0.lock().unwrap().push(line.0);
+        self.0.0.lock().unwrap().push(line.0);
     }
 }
 
@@ -238,7 +226,7 @@ impl Visit for Line {
     }
 }
 
-impl<S> Layer<S> for ToListeners
+impl<S> Layer<S> for Listener
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
