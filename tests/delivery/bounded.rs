@@ -1,5 +1,6 @@
 //! Memory, batches and waits have bounds, and what a bound costs is counted and said.
 
+use crate::support::clock::Clock;
 use crate::support::*;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
@@ -361,19 +362,19 @@ fn no_setting_makes_a_batch_larger_than_posthog_takes() {
 
 #[test]
 fn a_batch_goes_when_it_has_enough_bytes() {
-    let server = server();
+    let (server, clock) = (server(), Clock::stopped());
     let posthog = capture_to(&server)
         .flush_interval(NEVER)
         .batch_bytes(20_000)
-        .start()
+        .spawn_on(clock.handle())
         .unwrap();
     // The first event wakes the actor; let it fall asleep again, as it does between events.
     posthog.capture(large(0));
-    std::thread::sleep(ms(20));
+    clock.advance(ms(20));
     for n in 1..40 {
         posthog.capture(large(n));
     }
-    assert!(server.wait_for_events(20, LONG));
+    clock.wait_until("some batches", || server.event_count() >= 20);
     assert!(batch_sizes(&server).iter().all(|n| *n < 20));
 }
 

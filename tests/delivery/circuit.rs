@@ -112,6 +112,30 @@ async fn rest_and_capture_have_a_breaker_each() {
 }
 
 #[test]
+fn the_actor_tries_nothing_while_it_is_open() {
+    let server = server();
+    fail(&server);
+    let client = client(
+        &server,
+        CircuitBreaker::after_failures(1).cool_down(LONG_PAUSE),
+    );
+    let posthog = capture(&client);
+    posthog.capture(Event::new("first"));
+    wait_until("an open breaker", || {
+        client.circuit_state() == CircuitState::Open
+    });
+    let opened = Instant::now();
+    for n in 0..500 {
+        posthog.capture(Event::new(format!("e{n}")));
+    }
+    let batches = posthog.stats().batches;
+    wait_until("a part of the cool-down", || opened.elapsed() > ms(200));
+    assert_eq!(posthog.stats().batches, batches, "nothing is even tried");
+    assert_eq!(server.request_count(), 2);
+    posthog.shutdown_blocking(ms(1));
+}
+
+#[test]
 fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     let server = server();
     fail(&server);
@@ -124,17 +148,14 @@ fn the_actor_waits_while_it_is_open_and_drops_nothing() {
     wait_until("an open breaker", || {
         client.circuit_state(Destination::Capture) == CircuitState::Open
     });
-    let asked = server.request_count();
-    let opened = Instant::now();
+    recover(&server);
     for n in 0..500 {
         posthog.capture(Event::new(format!("e{n}")));
     }
-    let batches = posthog.stats().batches;
-    wait_until("a part of the cool-down", || opened.elapsed() > ms(200));
-    assert_eq!(posthog.stats().batches, batches, "nothing is even tried");
-    recover(&server);
-    wait_until("a request", || server.request_count() > asked);
-    assert!(opened.elapsed() >= ms(1_000), "{:?}", opened.elapsed());
+    // Two attempts of the call that opened it, and the first after the cool-down.
+    assert!(server.wait_for_requests(3, LONG));
+    let at: Vec<_> = server.requests().iter().map(|r| r.received_at).collect();
+    assert!(at[2] - at[1] >= ms(1_000), "{:?}", at[2] - at[1]);
     let report = posthog.flush_blocking(LONG);
     assert_eq!((report.dropped, report.pending), (0, 0), "{report}");
     assert_eq!(posthog.stats().delivered, 501);
@@ -224,14 +245,15 @@ async fn it_is_half_open_after_the_cool_down_and_a_good_probe_closes_it() {
         client.circuit_state(Destination::Api) == CircuitState::HalfOpen
     })
     .await;
-    server.answer_next(Answer::status(200).json(json!(1)).delay(ms(1_500)));
+    let held = Held::answering(&server, || Some(Answer::status(200).json(json!(1))));
     let probe = tokio::spawn({
         let client = client.clone();
         async move { ask(&client).await }
     });
-    until("the probe", || server.request_count() == 3).await;
+    until("the probe", || held.has_come()).await;
     let refused = ask(&client).await;
     assert!(matches!(refused, Err(PostHogError::CircuitOpen { .. })));
+    drop(held);
     recover(&server);
     probe.await.unwrap().unwrap();
     assert_eq!(client.circuit_state(Destination::Api), CircuitState::Closed);

@@ -94,6 +94,9 @@ fn a_shutdown_that_loses_events_says_what_was_wrong() {
         .spawn_on(runtime.handle())
         .unwrap();
     posthog.capture(Event::new("e"));
+    runtime.block_on(until("the first attempt fails", || {
+        !seen.with(&["will retry"]).is_empty()
+    }));
     runtime.block_on(posthog.shutdown());
     let said = seen.with(&["shut down before everything was delivered"]);
     assert!(
@@ -231,11 +234,12 @@ async fn a_flush_of_nothing_and_one_after_the_shutdown_return_at_once() {
 #[tokio::test]
 async fn after_a_flush_that_was_cancelled_the_next_one_works() {
     let server = server();
-    server.answer_next(Answer::accept().delay(ms(100)));
+    let held = Held::by(&server);
     let posthog = patient(&server);
     posthog.capture(event(0));
     let cancelled = tokio::time::timeout(ms(20), posthog.flush()).await;
-    assert!(cancelled.is_err(), "the answer takes longer");
+    assert!(cancelled.is_err(), "there is no answer yet");
+    drop(held);
     posthog.capture(event(1));
     assert!(posthog.flush().await.is_complete());
     let events = server.events();
@@ -394,10 +398,12 @@ async fn what_a_layer_brings_during_the_shutdown_is_said_by_the_actor() {
 #[tokio::test]
 async fn many_shutdowns_do_the_same_as_one() {
     let server = server();
-    server.answer_next(Answer::accept().delay(ms(50)));
+    let held = Held::by(&server);
     let posthog = patient(&server);
     posthog.capture(event(0));
-    let (a, b) = tokio::join!(posthog.shutdown(), posthog.shutdown());
+    // Both have asked before the answer comes.
+    let answer = async { drop(held) };
+    let (a, b, ()) = tokio::join!(posthog.shutdown(), posthog.shutdown(), answer);
     assert_eq!((a.delivered, b.delivered), (1, 1));
     assert_eq!(posthog.shutdown().await, Default::default());
     drop(posthog.clone().into_guard());

@@ -1,5 +1,6 @@
 //! An event whose interval is over goes with the next free request, whatever else waits.
 
+use crate::support::clock::Clock;
 use crate::support::*;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -44,11 +45,11 @@ fn goes_before_the_backlog(idle: bool) {
     });
     // Its success ends the pause of the others.
     capture(&posthog, "first");
-    has_arrived.recv().unwrap();
+    has_arrived.recv_timeout(LONG).unwrap();
     if idle {
         // The interval ends, and is noticed, while nothing waits.
         release.send(()).unwrap();
-        has_arrived.recv().unwrap();
+        has_arrived.recv_timeout(LONG).unwrap();
     }
     let before = server.request_count();
     let captured = Instant::now();
@@ -77,33 +78,30 @@ fn an_event_that_comes_while_all_requests_are_busy_waits_no_longer_than_an_inter
 #[test]
 fn a_full_batch_does_not_put_off_what_came_behind_it() {
     let interval = ms(4_000);
-    let server = server();
-    let (arrived, has_arrived) = channel();
-    let (release, is_released) = channel::<()>();
-    let is_released = Mutex::new(is_released);
-    server.answer_with(move |_| {
-        let _ = arrived.send(());
-        let _ = is_released.lock().unwrap().recv();
-        None
-    });
+    let (server, clock) = (server(), Clock::stopped());
+    let held = Held::by(&server);
     let posthog = capture_to(&server)
         .flush_interval(interval)
         .batch_events(10)
         .requests_in_flight(1)
-        .start()
+        .spawn_on(clock.handle())
         .unwrap();
-    capture(&posthog, "first");
-    posthog.flush_blocking(ms(1));
-    has_arrived.recv().unwrap();
-    let captured = Instant::now();
+    for _ in 0..10 {
+        capture(&posthog, "first");
+    }
+    clock.wait_until("all requests are busy", || held.has_come());
     for _ in 0..11 {
         capture(&posthog, "late");
     }
-    wait_until("held for half of the interval", || {
-        captured.elapsed() > interval / 2
+    clock.advance(interval / 2);
+    drop(held);
+    clock.wait_until("the full batch is delivered", || {
+        posthog.stats().delivered == 20
     });
-    drop(release);
-    wait_until("all are delivered", || posthog.stats().delivered == 12);
-    let late = captured.elapsed();
-    assert!(late < interval * 11 / 8, "{late:?}");
+    clock.advance(interval / 2 - ms(2));
+    assert_eq!(server.request_count(), 2, "the last one waits for others");
+    clock.advance(ms(3));
+    clock.wait_until("the last one goes when its interval is over", || {
+        posthog.stats().delivered == 21
+    });
 }

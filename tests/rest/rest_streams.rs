@@ -87,10 +87,9 @@ async fn events_are_seen_when_they_are_sent() {
 #[tokio::test]
 async fn what_ends_early_or_stalls_is_an_error() {
     let server = PostHogServer::start().unwrap();
-    let quick = builder(server.url()).attempt_timeout(Duration::from_millis(300));
-    let quick = quick.build().unwrap();
+    let client = builder(server.url()).build().unwrap();
     server.answer_next(Answer::wrong_length(1_000).body("a,b\n"));
-    let mut body = get(&quick).send_for_stream().await.unwrap();
+    let mut body = get(&client).send_for_stream().await.unwrap();
     assert!(!format!("{body:?}").contains("a,b"));
     assert_eq!(body.next().await.unwrap().unwrap(), "a,b\n");
     let error = body.next().await.unwrap().unwrap_err();
@@ -102,7 +101,7 @@ async fn what_ends_early_or_stalls_is_an_error() {
     // It says how often the request was sent.
     server.answer_next_times(2, Answer::status(503));
     server.answer_next(Answer::wrong_length(1_000).body("a,b\n"));
-    let mut body = get(&quick).send_for_stream().await.unwrap();
+    let mut body = get(&client).send_for_stream().await.unwrap();
     body.next().await.unwrap().unwrap();
     let error = body.next().await.unwrap().unwrap_err();
     assert!(error.to_string().contains("(after 3 attempts)"), "{error}");
@@ -112,7 +111,8 @@ async fn what_ends_early_or_stalls_is_an_error() {
         stream.write_all(b"data: 1\n\n").unwrap();
         let _ = held.recv();
     });
-    let client = builder(stalling).attempt_timeout(Duration::from_millis(300));
+    // The head has to come within it, and the next chunk never does.
+    let client = builder(stalling).attempt_timeout(Duration::from_secs(1));
     let mut body = get(&client.build().unwrap())
         .send_for_stream()
         .await
@@ -151,7 +151,7 @@ async fn up_to_the_head_it_is_a_request_like_any_other() {
     // A head that does not come, and a refusal whose body does not.
     let late = builder(server.url())
         .retry(RetryPolicy::none())
-        .attempt_timeout(Duration::from_millis(300));
+        .attempt_timeout(Duration::from_secs(1));
     let late = late.build().unwrap();
     for (stalled, status) in [
         (Answer::stall(), None),

@@ -1,5 +1,6 @@
 //! What cannot be delivered goes to disk, and from there to PostHog: later, or by the next process.
 
+use crate::support::clock::Clock;
 use crate::support::spooling::*;
 use crate::support::*;
 use serde_json::Value;
@@ -418,32 +419,23 @@ fn write_ahead_writes_in_time_although_all_requests_are_busy() {
 
 #[test]
 fn write_ahead_does_not_put_off_what_is_due_for_what_it_encodes() {
-    let (server, spool) = (server(), Directory::new());
+    let (server, spool, clock) = (server(), Directory::new(), Clock::stopped());
     let interval = Duration::from_secs(3);
-    let (encoding, is_encoding) = std::sync::mpsc::channel();
-    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
-    let may_go_on = Mutex::new(may_go_on);
     let posthog = spooling(&server, spool.spool().mode(SpoolMode::WriteAhead))
         .flush_interval(interval)
         .before_send(move |event| {
             if event.name == "e0" {
-                encoding.send(()).ok()?;
-                may_go_on.lock().ok()?.recv().ok()?;
+                Clock::advance_now(2 * interval);
             }
             Some(event)
         })
-        .start()
+        .spawn_on(clock.handle())
         .unwrap();
     // A full batch, whose encoding takes longer than the interval, and the beginning of the next.
     events(&posthog, 0, 11);
-    let captured = Instant::now();
-    is_encoding.recv().unwrap();
-    wait_until("the interval is over", || captured.elapsed() > interval);
-    let released = Instant::now();
-    go_on.send(()).unwrap();
-    wait_until("all are written", || posthog.stats().spool.persisted == 11);
-    let late = released.elapsed();
-    assert!(late < interval / 2, "{late:?} after it was due");
+    clock.wait_until("all are written, without further ado", || {
+        posthog.stats().spool.persisted == 11
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the tests of delivery share.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod clock;
 pub mod spooling;
 
 use std::fmt::{Debug, Write as _};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing_posthog::testing::{PostHogServer, RecordedEvent, RecordedRequest};
+use tracing_posthog::testing::{Answer, PostHogServer, RecordedEvent, RecordedRequest};
 use tracing_posthog::{
     CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogClient, PostHogClientBuilder,
     RetryPolicy, Stats,
@@ -70,13 +71,21 @@ pub struct Held {
 
 impl Held {
     pub fn by(server: &PostHogServer) -> Self {
+        Self::answering(server, || None)
+    }
+
+    /// The same, with answers other than a healthy PostHog's.
+    pub fn answering(
+        server: &PostHogServer,
+        answer: impl Fn() -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         let (arrive, arrived) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let released = Mutex::new(released);
         server.answer_with(move |_| {
             let _ = arrive.send(());
             let _ = released.lock().unwrap().recv();
-            None
+            answer()
         });
         Self {
             arrived,
@@ -88,6 +97,11 @@ impl Held {
     #[track_caller]
     pub fn wait(&self) {
         self.arrived.recv_timeout(LONG).unwrap();
+    }
+
+    /// Whether there is a request, without waiting for it. Each is told once.
+    pub fn has_come(&self) -> bool {
+        self.arrived.try_recv().is_ok()
     }
 }
 
