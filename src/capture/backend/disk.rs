@@ -34,7 +34,7 @@ impl EventCaptureBackend {
         let Some(disk) = &mut self.parts.disk else {
             return;
         };
-        let found = disk.look_around(at_most_every);
+        let found = disk.adopt_orphans(at_most_every);
         if found > 0 {
             self.parts.queue.recover(found);
         }
@@ -174,7 +174,7 @@ impl EventCaptureBackend {
     /// What failed is left to the disk, and goes again after a pause: a file that was there, after the others.
     fn put_off(&mut self, file: Option<FileId>, at_least: Duration) {
         if let (Some(disk), Some(file)) = (&mut self.parts.disk, file) {
-            disk.put_off(file);
+            disk.defer(file);
         }
         self.failed_at = Some(Instant::now());
         if let Some(shutdown) = &mut self.shutdown {

@@ -40,7 +40,7 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) fn look_around(&mut self, _: std::time::Duration) -> u64 {
+    pub(crate) fn adopt_orphans(&mut self, _: std::time::Duration) -> u64 {
         match *self {}
     }
 
@@ -64,7 +64,7 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) fn put_off(&mut self, _: FileId) {
+    pub(crate) fn defer(&mut self, _: FileId) {
         match *self {}
     }
 

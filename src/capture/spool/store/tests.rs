@@ -1,8 +1,8 @@
 //! What shows only by a clock that the test drives, or on the disk itself.
 
 #[cfg(unix)]
-use super::disk::SYNCS;
-use super::disk::{place_file, write_file};
+use super::atomic_write::SYNCS;
+use super::atomic_write::{write_file, write_file_with};
 use super::*;
 use std::path::Path;
 
@@ -127,7 +127,7 @@ fn a_directory_that_cannot_be_synced_leaves_no_file_unless_none_can() {
     let directory = Directory::new("sync");
     let place = |error: fn() -> io::Error| {
         let fails = |_: &Path| Err(error());
-        let placed = place_file(&directory.0, "a.jsonl", b"{}\n", Durability::Synced, fails);
+        let placed = write_file_with(&directory.0, "a.jsonl", b"{}\n", Durability::Synced, fails);
         let left = directory.0.join("a.jsonl").exists();
         assert_eq!(
             fs::read_dir(&directory.0).unwrap().count(),
@@ -167,7 +167,7 @@ fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 6);
 
-    first.look_around(Duration::ZERO);
+    first.adopt_orphans(Duration::ZERO);
     assert!(!first.has_waiting() && first.take_lost().is_empty());
     assert_eq!((first.events_before(1), first.bytes), (6, 0));
     // The one under way comes back: it is not tried again from here.
@@ -197,7 +197,7 @@ fn a_full_spool_that_somebody_else_took_over_is_full_no_more() {
     abandon(first.path(id).unwrap().parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 1);
-    first.look_around(Duration::ZERO);
+    first.adopt_orphans(Duration::ZERO);
     assert!(first.is_usable(), "all of its room is free");
 }
 

@@ -1,7 +1,7 @@
-//! Reading files, and what becomes of those that cannot be read in full.
+//! Reads files, and sets damaged ones aside for people to look at.
 
-use super::books::{FileId, Use};
-use super::disk::{Durability, private_directory, write_file};
+use super::atomic_write::{Durability, private_directory, write_file};
+use super::index::{FileId, FileState};
 use super::{BLOCK, Lost, Store};
 use crate::capture::batch::Batch;
 use crate::capture::spool::file;
@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::{fs, io};
 use tracing::warn;
 
-/// Larger files are not read: none of ours is.
+/// Files larger than this are not ours, and are not read.
 pub(super) const MAX_FILE: u64 = 64 << 20;
-/// How much of what could not be read is kept for people to look at.
-const DAMAGED_BYTES: u64 = 16 << 20;
-const DAMAGED: &str = "damaged";
+/// The most bytes of damaged data to keep.
+const QUARANTINE_BYTES: u64 = 16 << 20;
+const QUARANTINE: &str = "damaged";
 
-/// Whether reading it again would end in the same way.
+/// Whether reading the file again would fail in the same way.
 fn is_final(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, IsADirectory, NotADirectory, NotFound};
     matches!(
@@ -26,10 +26,10 @@ fn is_final(error: &io::Error) -> bool {
 }
 
 impl Store {
-    /// Reads a file that waits. What of it is damaged is set aside; `None` where that is all.
+    /// Reads a waiting file, and quarantines its damaged lines; `None` if no event is left.
     ///
     /// # Errors
-    /// Why it cannot be read now; it may be in a while, as with a process that is out of file descriptors.
+    /// The file cannot be read now but may be later, for example because no file descriptor is free.
     pub(super) fn read(&mut self, id: FileId) -> io::Result<Option<Batch>> {
         let Some(path) = self.path(id) else {
             return Ok(None);
@@ -41,8 +41,8 @@ impl Store {
         let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) if is_final(&error) => {
-                self.set_aside(id, None);
-                self.lose(id, DropReason::Damaged);
+                self.quarantine(id, None);
+                self.discard(id, DropReason::Damaged);
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -53,38 +53,38 @@ impl Store {
         };
         let most = usize::try_from(entry.events).unwrap_or(usize::MAX);
         if lines.events.len() > most {
-            // Somebody added lines that nobody captured.
+            // Somebody added lines: only as many events as the name says were captured.
             lines.damaged.extend(lines.events.drain(most..));
         }
         let (home, first) = (entry.home(), entry.first);
         let intact = lines.damaged.is_empty() && lines.events.len() as u64 == entry.events;
         if lines.events.is_empty() {
-            self.set_aside(id, Some(&bytes));
-            self.lose(id, DropReason::Damaged);
+            self.quarantine(id, Some(&bytes));
+            self.discard(id, DropReason::Damaged);
             return Ok(None);
         }
         let mut batch = Batch::of_events(first.unwrap_or(u64::MAX), lines.events);
         batch.home = home;
         batch.file = Some(id);
-        // From here on it is not the oldest that waits, which could go for the room of its own repair.
-        entry.state = Use::Sending;
+        // Mark it in use, so that repairing it cannot evict it.
+        entry.state = FileState::Sending;
         self.waiting -= 1;
         if intact {
             return Ok(Some(batch));
         }
-        self.set_aside(id, Some(&lines.damaged.join(&b'\n')));
+        self.quarantine(id, Some(&lines.damaged.join(&b'\n')));
         Ok(self.repair(id, batch))
     }
 
-    /// Puts a file of what could be read in the place of a damaged one. Where the disk takes none, the
-    /// batch comes without.
+    /// Replaces a damaged file by one with its readable events. If that cannot be written, the batch is
+    /// returned without a file.
     fn repair(&mut self, id: FileId, mut batch: Batch) -> Option<Batch> {
         let (home, read) = (batch.home, batch.len() as u64);
         batch.file = self.rewrite(&batch, id).ok();
         if let Some(file) = batch.file
             && let Some(entry) = self.files.get_mut(&file)
         {
-            entry.state = Use::Sending;
+            entry.state = FileState::Sending;
         }
         if let Some(path) = self.path(id) {
             let _ = fs::remove_file(path);
@@ -100,22 +100,22 @@ impl Store {
         Some(batch)
     }
 
-    /// Keeps what cannot be read for people to look at: those bytes, or the file itself.
-    fn set_aside(&mut self, id: FileId, bytes: Option<&[u8]>) {
+    /// Keeps damaged data for people to look at: the given bytes, or the whole file for `None`.
+    fn quarantine(&mut self, id: FileId, bytes: Option<&[u8]>) {
         self.counters.spool.damaged_files.fetch_add(1, Relaxed);
-        let (Some(from), Some(owner)) = (self.path(id), self.owners.get(&id.owner)) else {
+        let (Some(from), Some(lease)) = (self.path(id), self.leases.get(&id.lease)) else {
             return;
         };
-        let directory = self.project.join(DAMAGED);
-        let owner = owner.path.file_name().unwrap_or_default().to_string_lossy();
+        let directory = self.project.join(QUARANTINE);
+        let owner = lease.path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{:014}-{:06}-{owner}.txt", id.created, id.seq);
-        // As good as it goes: what is lost is counted, whether its remains are kept or not.
+        // Best effort: the loss is counted in any case.
         let _ = private_directory(&directory).and_then(|()| match bytes {
             Some([]) => Ok(()),
             Some(bytes) => write_file(&directory, &name, bytes, Durability::Written),
             None => fs::rename(&from, directory.join(&name)),
         });
-        self.trim_damaged();
+        self.trim_quarantine();
         if !std::mem::replace(&mut self.said_damaged, true) {
             warn!(
                 target: "tracing_posthog::capture",
@@ -125,8 +125,8 @@ impl Store {
         }
     }
 
-    pub(super) fn trim_damaged(&self) {
-        let Ok(entries) = fs::read_dir(self.project.join(DAMAGED)) else {
+    pub(super) fn trim_quarantine(&self) {
+        let Ok(entries) = fs::read_dir(self.project.join(QUARANTINE)) else {
             return;
         };
         let mut files: Vec<_> = entries
@@ -139,7 +139,7 @@ impl Store {
         for (at, len, path) in files {
             bytes += len.next_multiple_of(BLOCK);
             let old = at.elapsed().is_ok_and(|age| age > self.spool.max_age);
-            if old || bytes > DAMAGED_BYTES.min(self.spool.max_bytes) {
+            if old || bytes > QUARANTINE_BYTES.min(self.spool.max_bytes) {
                 let _ = fs::remove_file(path);
             }
         }

@@ -1,4 +1,4 @@
-//! Directories and files as the spool makes them: private, whole or not at all.
+//! Creates private directories, and private files that appear complete or not at all.
 
 #[cfg(unix)]
 use std::fs::File;
@@ -6,25 +6,25 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Whether a file must survive a loss of power, or only the process.
+/// Whether a file must survive a power failure, or only the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     Synced,
     Written,
 }
 
-/// Makes the file appear whole or not at all.
+/// Writes a temporary file, then renames it: the file appears complete or not at all.
 pub(super) fn write_file(
     directory: &Path,
     name: &str,
     bytes: &[u8],
     durability: Durability,
 ) -> io::Result<()> {
-    place_file(directory, name, bytes, durability, sync_directory)
+    write_file_with(directory, name, bytes, durability, sync_directory)
 }
 
-/// The same, with the way in which the directory is synced.
-pub(super) fn place_file(
+/// The same, with a given way to sync the directory.
+pub(super) fn write_file_with(
     directory: &Path,
     name: &str,
     bytes: &[u8],
@@ -50,7 +50,7 @@ pub(super) fn place_file(
         && let Err(error) = sync_directory(directory)
         && !is_unsupported(&error)
     {
-        // Whoever hears of a failure keeps the events elsewhere: the file is not to be found as well.
+        // The caller keeps the events in memory after an error, so the file must not deliver them too.
         let _ = fs::remove_file(&path);
         return Err(error);
     }
@@ -59,7 +59,7 @@ pub(super) fn place_file(
 
 #[cfg(all(test, unix))]
 thread_local! {
-    /// How many files this thread synced, with their directory.
+    /// Counts the synced writes of this thread.
     pub(super) static SYNCS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
@@ -70,13 +70,13 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Elsewhere directories cannot be opened.
+/// Other platforms cannot open a directory.
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the file system does not sync directories at all. It says so in several ways.
+/// Whether the file system cannot sync directories at all. Systems report this in several ways.
 fn is_unsupported(error: &io::Error) -> bool {
     const EBADF: i32 = 9;
     use io::ErrorKind::{InvalidInput, Unsupported};

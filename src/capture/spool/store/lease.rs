@@ -1,7 +1,7 @@
-//! Who owns which directory: making the own one, taking over those of others.
+//! The lease on a directory: creating the own one, keeping it, adopting those of dead processes.
 
-use super::books::{Entry, FileId, Use};
-use super::disk::{private_directory, private_file};
+use super::atomic_write::{private_directory, private_file};
+use super::index::{Entry, FileId, FileState};
 use super::{BLOCK, Store};
 use crate::capture::spool::file::Name;
 use crate::capture::stamp::Ids;
@@ -18,14 +18,14 @@ const ABANDONED: Duration = Duration::from_secs(5 * 60);
 
 /// A directory whose lock this process holds.
 #[derive(Debug)]
-pub(super) struct Owner {
+pub(super) struct Lease {
     pub(super) path: PathBuf,
     pub(super) files: usize,
     lock: PathBuf,
     locked: File,
 }
 
-impl Owner {
+impl Lease {
     /// Makes a directory of its own. Its lock is there and held before it is, so that nobody takes it over
     /// half-made.
     fn new(project: &Path, name: &str) -> io::Result<Self> {
@@ -53,7 +53,7 @@ impl Owner {
 
     /// Shows that its owner lives, and puts the lock back where somebody tidied it away. Whether it is still
     /// its own: somebody else may have taken it over.
-    fn look_after(&mut self) -> bool {
+    fn renew(&mut self) -> bool {
         if !self.path.is_dir() {
             // With nothing in it there is nothing to share.
             return true;
@@ -116,16 +116,16 @@ fn is_abandoned(entry: &fs::DirEntry) -> bool {
 
 impl Store {
     /// The own directory; made at the first need, and again where it has gone.
-    pub(super) fn own(&mut self) -> io::Result<(u32, PathBuf)> {
+    pub(super) fn own_directory(&mut self) -> io::Result<(u32, PathBuf)> {
         if let Some(own) = self.own
-            && let Some(owner) = self.owners.get(&own)
+            && let Some(lease) = self.leases.get(&own)
         {
-            if owner.path.is_dir() && owner.is_held() {
-                return Ok((own, owner.path.clone()));
+            if lease.path.is_dir() && lease.is_held() {
+                return Ok((own, lease.path.clone()));
             }
             self.own = None;
-            if owner.files == 0 {
-                self.leave(own);
+            if lease.files == 0 {
+                self.give_back(own);
             }
         }
         private_directory(&self.project)?;
@@ -134,12 +134,12 @@ impl Store {
         // Somebody who tidies up may have taken a lock file between its making and its locking.
         for _ in 0..3 {
             let name = ids.at(self.now().cast_signed()).to_string();
-            match Owner::new(&self.project, &name) {
-                Ok(owner) => {
-                    let id = self.next_owner;
-                    let path = owner.path.clone();
-                    self.next_owner += 1;
-                    self.owners.insert(id, owner);
+            match Lease::new(&self.project, &name) {
+                Ok(lease) => {
+                    let id = self.next_lease;
+                    let path = lease.path.clone();
+                    self.next_lease += 1;
+                    self.leases.insert(id, lease);
                     self.own = Some(id);
                     return Ok((id, path));
                 }
@@ -150,24 +150,24 @@ impl Store {
     }
 
     /// Looks after what it has. What somebody else took over while it did not is left to them.
-    pub(super) fn look_after_all(&mut self) {
-        let lost = |(id, owner): (&u32, &mut Owner)| (!owner.look_after()).then_some(*id);
-        let lost: Vec<u32> = self.owners.iter_mut().filter_map(lost).collect();
-        for owner in lost {
-            self.give_up(owner);
+    pub(super) fn renew_all(&mut self) {
+        let lost = |(id, lease): (&u32, &mut Lease)| (!lease.renew()).then_some(*id);
+        let lost: Vec<u32> = self.leases.iter_mut().filter_map(lost).collect();
+        for lease in lost {
+            self.mark_taken_over(lease);
         }
     }
 
     /// What is in that directory is on disk, and others deliver it.
-    fn give_up(&mut self, owner: u32) {
-        let Some(gone) = self.owners.remove(&owner) else {
+    fn mark_taken_over(&mut self, lease: u32) {
+        let Some(gone) = self.leases.remove(&lease) else {
             return;
         };
-        self.own = self.own.filter(|own| *own != owner);
-        for (_, entry) in self.files.iter_mut().filter(|(id, _)| id.owner == owner) {
+        self.own = self.own.filter(|own| *own != lease);
+        for (_, entry) in self.files.iter_mut().filter(|(id, _)| id.lease == lease) {
             self.bytes -= std::mem::take(&mut entry.bytes);
-            if entry.state == Use::Waiting {
-                entry.state = Use::Elsewhere;
+            if entry.state == FileState::Waiting {
+                entry.state = FileState::TakenOver;
                 self.waiting -= 1;
             }
         }
@@ -181,7 +181,7 @@ impl Store {
     }
 
     /// Takes over what ended processes left.
-    pub(super) fn adopt_all(&mut self) -> io::Result<u64> {
+    pub(super) fn scan_for_orphans(&mut self) -> io::Result<u64> {
         let mut found = 0;
         for entry in fs::read_dir(&self.project)?.flatten() {
             let path = entry.path();
@@ -192,7 +192,7 @@ impl Store {
                 continue;
             }
             let directory = path.with_extension("");
-            if self.owners.values().all(|owner| owner.path != directory) {
+            if self.leases.values().all(|lease| lease.path != directory) {
                 found += self.adopt(directory, &options).unwrap_or_default();
             }
         }
@@ -203,14 +203,14 @@ impl Store {
         let lock = lock_of(&path);
         let locked = take_lock(&lock, options)?;
         if !path.is_dir() {
-            // Its owner ended before it made one, or whoever took it over before it removed this.
+            // The owner died before it created the directory, or an adopter died before it deleted the lock file.
             return fs::remove_file(&lock).map(|()| 0);
         }
-        let id = self.next_owner;
-        self.next_owner += 1;
-        self.owners.insert(
+        let id = self.next_lease;
+        self.next_lease += 1;
+        self.leases.insert(
             id,
-            Owner {
+            Lease {
                 path: path.clone(),
                 lock,
                 files: 0,
@@ -222,7 +222,7 @@ impl Store {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             if name.starts_with('.') && name.ends_with(".jsonl.tmp") {
-                // The write that its owner ended in: never counted as written.
+                // The owner died during this write, and never counted it as written.
                 let _ = fs::remove_file(entry.path());
             }
             let Some(name) = Name::parse(name) else {
@@ -236,7 +236,7 @@ impl Store {
             }
             let file = FileId {
                 created: name.created,
-                owner: id,
+                lease: id,
                 seq: name.seq,
             };
             if self.files.contains_key(&file) {
@@ -247,23 +247,23 @@ impl Store {
                 events: name.events,
                 bytes: metadata.len().next_multiple_of(BLOCK),
                 first: None,
-                state: Use::Waiting,
+                state: FileState::Waiting,
             };
             self.insert(file, entry);
         }
-        if self.owners.get(&id).is_some_and(|owner| owner.files == 0) {
-            self.leave(id);
+        if self.leases.get(&id).is_some_and(|lease| lease.files == 0) {
+            self.give_back(id);
         }
         Ok(found)
     }
 
     /// Gives up a directory, and removes it where nothing is left in it.
-    pub(super) fn leave(&mut self, owner: u32) {
-        if let Some(owner) = self.owners.remove(&owner)
-            && fs::remove_dir(&owner.path).is_ok()
-            && owner.is_held()
+    pub(super) fn give_back(&mut self, lease: u32) {
+        if let Some(lease) = self.leases.remove(&lease)
+            && fs::remove_dir(&lease.path).is_ok()
+            && lease.is_held()
         {
-            let _ = fs::remove_file(&owner.lock);
+            let _ = fs::remove_file(&lease.lock);
         }
     }
 }
