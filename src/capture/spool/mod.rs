@@ -2,6 +2,7 @@
 //! delivers later.
 
 pub(crate) mod file;
+mod platform;
 mod store;
 
 pub(crate) use store::{Durability, FileId, Store};
@@ -30,9 +31,7 @@ use std::time::Duration;
 ///
 /// Processes may share a directory: each writes to its own `<directory>/<project>/<process>/` and holds a lock
 /// on it while it lives. The others adopt and deliver what dead processes left: at their start, at a flush, and
-/// every 30 s while they have work (an idle process is not woken for it). A process recreates a lock file that
-/// was deleted at one of these moments; a directory without one is adopted once it has not changed for 5
-/// minutes.
+/// every 30 s while they have work (an idle process is not woken for it).
 ///
 /// Beside what `queue_bytes` allows, memory holds one batch from disk at a time.
 ///

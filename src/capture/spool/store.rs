@@ -1,9 +1,7 @@
 //! The spool of one actor: its own directory and those it adopted, with their files by age.
 //!
-//! Layout: `<directory>/<project>/<owner>/<files>`, with a lock file `<owner>.lock` beside each owner's
-//! directory. The owner locks it before it creates the directory, and for as long as it lives: if the lock is
-//! free, the owner is dead. An owner recreates a lock file that somebody deleted; if nobody does, the
-//! directory is adopted too.
+//! Layout: `<directory>/<project>/<owner>/<files>`. Each owner holds a lease on its directory while it lives: if
+//! the lease is free, the owner is dead, and others may adopt the directory.
 
 mod atomic_write;
 mod index;
@@ -143,10 +141,10 @@ impl Store {
         {
             return 0;
         }
-        self.next_scan = Some(now + RETRY_AFTER);
         self.renew_all();
         // An error means there is no directory to scan.
         let found = self.scan_for_orphans().unwrap_or_default();
+        self.next_scan = Some(now + RETRY_AFTER);
         self.expire();
         self.make_room(0);
         self.trim_quarantine();

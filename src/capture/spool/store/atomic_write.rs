@@ -1,8 +1,7 @@
 //! Creates private directories, and private files that appear complete or not at all.
 
-#[cfg(unix)]
-use std::fs::File;
-use std::fs::{self, DirBuilder, OpenOptions};
+use crate::capture::spool::platform;
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -33,7 +32,7 @@ pub(super) fn write_file_with(
 ) -> io::Result<()> {
     let (temporary, path) = (directory.join(format!(".{name}.tmp")), directory.join(name));
     let write = || {
-        let mut file = private_file()
+        let mut file = platform::private_file()
             .create(true)
             .truncate(true)
             .open(&temporary)?;
@@ -57,44 +56,26 @@ pub(super) fn write_file_with(
     Ok(())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 thread_local! {
-    /// Counts the synced writes of this thread.
+    /// Counts the synced directories of this thread.
     pub(super) static SYNCS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-#[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     SYNCS.set(SYNCS.get() + 1);
-    File::open(path)?.sync_all()
+    platform::sync_directory(path)
 }
 
-/// Other platforms cannot open a directory.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Whether the file system cannot sync directories at all. Systems report this in several ways.
-fn is_unsupported(error: &io::Error) -> bool {
+/// Whether the file system cannot sync or lock directories at all. Systems report this in several ways.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
     const EBADF: i32 = 9;
     use io::ErrorKind::{InvalidInput, Unsupported};
     matches!(error.kind(), InvalidInput | Unsupported) || error.raw_os_error() == Some(EBADF)
 }
 
-pub(super) fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-pub(super) fn private_directory(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+/// Creates a directory and its missing parents.
+pub(super) fn private_directories(path: &Path) -> io::Result<()> {
+    platform::private_directory().recursive(true).create(path)
 }

@@ -1,126 +1,161 @@
 //! The lease on a directory: creating the own one, keeping it, adopting those of dead processes.
+//!
+//! A lease is two locks, which the system releases when the process dies, however it dies:
+//!
+//! - One on the directory itself, where directories can be locked (Unix). No tidying removes it while the
+//!   directory exists; `systemd-tmpfiles` even skips locked directories.
+//! - One on the file `lock` within it. It serves where directories cannot be locked (Windows, which deletes no
+//!   open file), and between machines that share a network file system, where locks on directories hold on one
+//!   machine only.
+//!
+//! Whoever has both owns the directory. So a directory without the file `lock` is nobody's only if it can be
+//! locked too, and deleting the file takes nothing from a living owner.
 
-use super::atomic_write::{private_directory, private_file};
+use super::atomic_write::{is_unsupported, private_directories};
 use super::index::{Entry, FileId, FileState};
 use super::{BLOCK, Store};
 use crate::capture::spool::file::Name;
+use crate::capture::spool::platform;
 use crate::capture::stamp::Ids;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 use tracing::warn;
 use uuid::Uuid;
 
-/// A directory without a lock in which nothing happened for so long was left behind. An owner that lives puts
-/// its lock back earlier.
-const ABANDONED: Duration = Duration::from_secs(5 * 60);
+#[cfg(test)]
+mod tests;
 
-/// A directory whose lock this process holds.
+/// The lock file within each directory.
+const LOCK: &str = "lock";
+/// The most directories to hold at a time, for each costs file descriptors. The others are adopted as these
+/// become empty.
+pub(super) const MAX_LEASES: usize = 32;
+
+/// A locked file or directory.
+#[derive(Debug)]
+struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    fn new(file: File, path: PathBuf) -> io::Result<Self> {
+        file.try_lock()?;
+        let lock = Self { file, path };
+        // Somebody may have deleted or replaced it between opening and locking.
+        match lock.is_in_place() {
+            true => Ok(lock),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// `None` where directories cannot be locked: then nobody can, and the file alone decides.
+    fn of_directory(path: &Path) -> io::Result<Option<Self>> {
+        let Some(file) = platform::open_directory(path)? else {
+            return Ok(None);
+        };
+        match Self::new(file, path.to_owned()) {
+            Err(error) if is_unsupported(&error) => Ok(None),
+            lock => lock.map(Some),
+        }
+    }
+
+    fn of_file(path: PathBuf) -> io::Result<Self> {
+        // Only regular files are ours, and opening others may wait, as with a FIFO.
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            fs::remove_file(&path)?;
+        }
+        Self::new(platform::open_lock_file(&path)?, path)
+    }
+
+    fn is_in_place(&self) -> bool {
+        platform::is_at(&self.file, &self.path)
+    }
+}
+
+/// A directory that this process owns.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) path: PathBuf,
     pub(super) files: usize,
-    lock: PathBuf,
-    locked: File,
+    directory: Option<Lock>,
+    file: Lock,
 }
 
 impl Lease {
-    /// Makes a directory of its own. Its lock is there and held before it is, so that nobody takes it over
-    /// half-made.
-    fn new(project: &Path, name: &str) -> io::Result<Self> {
-        let path = project.join(name);
-        let lock = lock_of(&path);
-        let made = take_lock(&lock, private_file().create_new(true))
-            .and_then(|locked| private_directory(&path).map(|()| locked));
-        let locked = made.inspect_err(|error| {
-            // Where it is kept from locking too: each trial would leave one more.
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                let _ = fs::remove_file(&lock);
+    /// Creates a directory. Somebody may adopt it before it is locked: then nothing is in it yet, and this
+    /// fails with `WouldBlock` or `NotFound`.
+    fn create(path: PathBuf) -> io::Result<Self> {
+        platform::private_directory().create(&path)?;
+        Self::acquire(path.clone()).inspect_err(|error| {
+            // Locks may not work here at all: each retry would leave one more directory.
+            if error.kind() != io::ErrorKind::WouldBlock {
+                let _ = fs::remove_file(path.join(LOCK));
+                let _ = fs::remove_dir(&path);
             }
-        })?;
-        Ok(Self {
-            path,
-            files: 0,
-            lock,
-            locked,
         })
     }
 
-    fn is_held(&self) -> bool {
-        is_at(&self.locked, &self.lock)
+    /// Locks an existing directory, and fails with `WouldBlock` if its owner lives.
+    fn acquire(path: PathBuf) -> io::Result<Self> {
+        Ok(Self {
+            directory: Lock::of_directory(&path)?,
+            file: Lock::of_file(path.join(LOCK))?,
+            files: 0,
+            path,
+        })
     }
 
-    /// Shows that its owner lives, and puts the lock back where somebody tidied it away. Whether it is still
-    /// its own: somebody else may have taken it over.
+    /// Whether files written to its path are in the directory that is locked.
+    fn is_current(&self) -> bool {
+        self.directory.as_ref().unwrap_or(&self.file).is_in_place()
+    }
+
+    /// Restores what somebody deleted or replaced. Returns whether the directory is still this process's.
     fn renew(&mut self) -> bool {
-        if !self.path.is_dir() {
-            // With nothing in it there is nothing to share.
-            return true;
+        // A missing directory has nothing to share, and other errors may pass.
+        let lost = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        !self.path.is_dir() || !self.try_renew().is_err_and(lost)
+    }
+
+    fn try_renew(&mut self) -> io::Result<()> {
+        if self.directory.as_ref().is_some_and(|d| !d.is_in_place()) {
+            self.directory = Lock::of_directory(&self.path)?;
         }
-        if !self.is_held() {
-            match take_lock(&self.lock, private_file().create_new(true)) {
-                Ok(locked) => self.locked = locked,
-                Err(error) => {
-                    use io::ErrorKind::{AlreadyExists, WouldBlock};
-                    // Where the disk takes none now, it may later.
-                    return !matches!(error.kind(), AlreadyExists | WouldBlock);
-                }
-            }
+        if !self.file.is_in_place() {
+            self.file = Lock::of_file(self.path.join(LOCK))?;
         }
-        let _ = File::open(&self.path).and_then(|path| path.set_modified(SystemTime::now()));
-        true
+        Ok(())
+    }
+
+    /// Ends the lease, and removes the directory if nothing else is in it.
+    fn end(self) {
+        let is_empty = fs::read_dir(&self.path)
+            .is_ok_and(|mut all| all.all(|e| e.is_ok_and(|e| e.file_name() == LOCK)));
+        if is_empty && self.is_current() {
+            let _ = platform::delete_lock_file(&self.file.path, self.file.file);
+            // Fails if somebody on another machine has just come to adopt it.
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }
 
-fn lock_of(directory: &Path) -> PathBuf {
-    directory.with_extension("lock")
-}
-
-/// Opens a lock file and locks it. What was locked is the file in that place: not one that somebody removed
-/// meanwhile, and perhaps made anew.
-fn take_lock(path: &Path, options: &OpenOptions) -> io::Result<File> {
-    let file = options.open(path)?;
-    file.try_lock()?;
-    match is_at(&file, path) {
-        true => Ok(file),
-        false => Err(io::ErrorKind::NotFound.into()),
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((file.metadata().map(id), fs::metadata(path).map(id)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// As near as it can be told: what is open is seldom removed here.
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.is_file()
-}
-
-/// Whether that is the directory of an owner who has ended, and whose lock somebody tidied away.
-fn is_abandoned(entry: &fs::DirEntry) -> bool {
+/// Whether this is the directory of a process, dead or alive.
+fn is_owned(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let id = name.to_str().and_then(|name| Uuid::try_parse(name).ok());
-    let untouched = |metadata: fs::Metadata| metadata.modified().ok()?.elapsed().ok();
     id.is_some_and(|id| id.get_version_num() == 7)
-        && !lock_of(&entry.path()).exists()
-        && (entry.metadata().ok())
-            .filter(fs::Metadata::is_dir)
-            .and_then(untouched)
-            .is_some_and(|time| time >= ABANDONED)
+        && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
 impl Store {
-    /// The own directory; made at the first need, and again where it has gone.
+    /// The own directory; created at the first need, and again if it is gone.
     pub(super) fn own_directory(&mut self) -> io::Result<(u32, PathBuf)> {
         if let Some(own) = self.own
             && let Some(lease) = self.leases.get(&own)
         {
-            if lease.path.is_dir() && lease.is_held() {
+            if lease.is_current() {
                 return Ok((own, lease.path.clone()));
             }
             self.own = None;
@@ -128,18 +163,16 @@ impl Store {
                 self.give_back(own);
             }
         }
-        private_directory(&self.project)?;
+        private_directories(&self.project)?;
         let mut ids = Ids::default();
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-        // Somebody who tidies up may have taken a lock file between its making and its locking.
+        // Another process may adopt it half-made.
         for _ in 0..3 {
             let name = ids.at(self.now().cast_signed()).to_string();
-            match Lease::new(&self.project, &name) {
+            match Lease::create(self.project.join(name)) {
                 Ok(lease) => {
-                    let id = self.next_lease;
                     let path = lease.path.clone();
-                    self.next_lease += 1;
-                    self.leases.insert(id, lease);
+                    let id = self.hold(lease);
                     self.own = Some(id);
                     return Ok((id, path));
                 }
@@ -149,7 +182,14 @@ impl Store {
         Err(last)
     }
 
-    /// Looks after what it has. What somebody else took over while it did not is left to them.
+    fn hold(&mut self, lease: Lease) -> u32 {
+        let id = self.next_lease;
+        self.next_lease += 1;
+        self.leases.insert(id, lease);
+        id
+    }
+
+    /// Renews all leases, and leaves directories that another process took over to that one.
     pub(super) fn renew_all(&mut self) {
         let lost = |(id, lease): (&u32, &mut Lease)| (!lease.renew()).then_some(*id);
         let lost: Vec<u32> = self.leases.iter_mut().filter_map(lost).collect();
@@ -158,7 +198,7 @@ impl Store {
         }
     }
 
-    /// What is in that directory is on disk, and others deliver it.
+    /// The files of that directory are on disk, and another process delivers them.
     fn mark_taken_over(&mut self, lease: u32) {
         let Some(gone) = self.leases.remove(&lease) else {
             return;
@@ -175,48 +215,28 @@ impl Store {
         warn!(
             target: "tracing_posthog::capture",
             directory = %gone.path.display(),
-            "the lock of a spool directory was removed, and another process took it over; it delivers what is \
-             in it",
+            "a spool directory was replaced, and another process took it over; that one delivers what is in it",
         );
     }
 
-    /// Takes over what ended processes left.
+    /// Adopts what dead processes left. Returns the number of events.
     pub(super) fn scan_for_orphans(&mut self) -> io::Result<u64> {
         let mut found = 0;
         for entry in fs::read_dir(&self.project)?.flatten() {
-            let path = entry.path();
-            let mut options = private_file();
-            if is_abandoned(&entry) {
-                options.create_new(true);
-            } else if path.extension().is_none_or(|e| e != "lock") {
-                continue;
+            if self.leases.len() >= MAX_LEASES {
+                break;
             }
-            let directory = path.with_extension("");
-            if self.leases.values().all(|lease| lease.path != directory) {
-                found += self.adopt(directory, &options).unwrap_or_default();
+            let path = entry.path();
+            if is_owned(&entry) && self.leases.values().all(|lease| lease.path != path) {
+                found += self.adopt(path).unwrap_or_default();
             }
         }
         Ok(found)
     }
 
-    fn adopt(&mut self, path: PathBuf, options: &OpenOptions) -> io::Result<u64> {
-        let lock = lock_of(&path);
-        let locked = take_lock(&lock, options)?;
-        if !path.is_dir() {
-            // The owner died before it created the directory, or an adopter died before it deleted the lock file.
-            return fs::remove_file(&lock).map(|()| 0);
-        }
-        let id = self.next_lease;
-        self.next_lease += 1;
-        self.leases.insert(
-            id,
-            Lease {
-                path: path.clone(),
-                lock,
-                files: 0,
-                locked,
-            },
-        );
+    fn adopt(&mut self, path: PathBuf) -> io::Result<u64> {
+        let lease = Lease::acquire(path.clone())?;
+        let id = self.hold(lease);
         let mut found = 0;
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -257,13 +277,13 @@ impl Store {
         Ok(found)
     }
 
-    /// Gives up a directory, and removes it where nothing is left in it.
+    /// Ends a lease. Orphans that were too many to adopt get their turn.
     pub(super) fn give_back(&mut self, lease: u32) {
-        if let Some(lease) = self.leases.remove(&lease)
-            && fs::remove_dir(&lease.path).is_ok()
-            && lease.is_held()
-        {
-            let _ = fs::remove_file(&lease.lock);
+        if self.leases.len() >= MAX_LEASES {
+            self.next_scan = None;
+        }
+        if let Some(lease) = self.leases.remove(&lease) {
+            lease.end();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads files, and sets damaged ones aside for people to look at.
 
-use super::atomic_write::{Durability, private_directory, write_file};
+use super::atomic_write::{Durability, private_directories, write_file};
 use super::index::{FileId, FileState};
 use super::{BLOCK, Lost, Store};
 use crate::capture::batch::Batch;
@@ -110,7 +110,7 @@ impl Store {
         let owner = lease.path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{:014}-{:06}-{owner}.txt", id.created, id.seq);
         // Best effort: the loss is counted in any case.
-        let _ = private_directory(&directory).and_then(|()| match bytes {
+        let _ = private_directories(&directory).and_then(|()| match bytes {
             Some([]) => Ok(()),
             Some(bytes) => write_file(&directory, &name, bytes, Durability::Written),
             None => fs::rename(&from, directory.join(&name)),

@@ -1,16 +1,14 @@
-//! What shows only by a clock that the test drives, or on the disk itself.
+//! Behaviour that only shows with a clock that the test drives, or on the disk itself.
 
-#[cfg(unix)]
-use super::atomic_write::SYNCS;
-use super::atomic_write::{write_file, write_file_with};
+use super::atomic_write::{SYNCS, write_file, write_file_with};
 use super::*;
 use std::path::Path;
 
 /// Removed at the end.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("tracing-posthog-store-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&path);
@@ -25,11 +23,11 @@ impl Drop for Directory {
     }
 }
 
-fn store(path: &Path) -> Store {
+pub(super) fn store(path: &Path) -> Store {
     Store::new(Spool::directory(path), "project", Arc::default())
 }
 
-fn batch(events: u128) -> Batch {
+pub(super) fn batch(events: u128) -> Batch {
     let event = |n| {
         let id = uuid::Uuid::from_u128(n);
         format!(
@@ -92,7 +90,6 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn the_parts_of_a_synced_file_are_synced() {
     use SpoolMode::{OnFailure, WriteAhead};
@@ -145,12 +142,15 @@ fn a_directory_that_cannot_be_synced_leaves_no_file_unless_none_can() {
     assert!(place(|| io::ErrorKind::Unsupported.into()));
 }
 
-/// As if somebody tidied the lock away, and nothing had happened in that directory for an hour.
-fn abandon(owned: &Path) {
-    fs::remove_file(owned.with_extension("lock")).unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    let opened = fs::File::open(owned).unwrap();
-    opened.set_modified(long_ago).unwrap();
+/// Puts a copy in the place of a directory, as a restore from a backup does: nobody has locked that one.
+fn replace(directory: &Path) {
+    let aside = directory.with_extension("aside");
+    fs::rename(directory, &aside).unwrap();
+    fs::create_dir(directory).unwrap();
+    for file in fs::read_dir(&aside).unwrap().flatten() {
+        fs::copy(file.path(), directory.join(file.file_name())).unwrap();
+    }
+    fs::remove_dir_all(&aside).unwrap();
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     }
     let sending = first.next().unwrap().file.unwrap();
     let path = first.path(sending).unwrap();
-    abandon(path.parent().unwrap());
+    replace(path.parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 6);
 
@@ -194,7 +194,7 @@ fn a_full_spool_that_somebody_else_took_over_is_full_no_more() {
     first.release(id);
     assert!(first.write(&batch(1), Durability::Written).is_err());
     assert!(first.is_full());
-    abandon(first.path(id).unwrap().parent().unwrap());
+    replace(first.path(id).unwrap().parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 1);
     first.adopt_orphans(Duration::ZERO);
