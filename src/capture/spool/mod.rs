@@ -35,8 +35,8 @@ use std::time::Duration;
 ///
 /// Beside what `queue_bytes` allows, memory holds one batch from disk at a time.
 ///
-/// If the disk is full, read-only or gone, events stay in memory as without a spool. A warning says so, and
-/// the disk is tried again after 30 s.
+/// If the disk is full, read-only or gone, events stay in memory as without a spool. The disk is tried again
+/// every 30 s, and a warning says so once a minute as long as it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Spool {

@@ -4,11 +4,13 @@
 //! the lease is free, the owner is dead, and others may adopt the directory.
 
 mod atomic_write;
+mod condition;
 mod index;
 mod lease;
 mod quarantine;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub(crate) use atomic_write::Durability;
 pub(crate) use index::FileId;
@@ -20,6 +22,7 @@ use crate::capture::handle::Counters;
 use crate::capture::queue::Home;
 use crate::capture::stats::DropReason;
 use atomic_write::write_file;
+use condition::Step;
 use index::{Entry, FileState};
 use lease::Lease;
 use quarantine::MAX_FILE;
@@ -31,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
-use tracing::warn;
+use warnings::Warnings;
 
 /// How often to look for orphans, and how long to leave a failing disk alone.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -68,10 +71,9 @@ pub(crate) struct Store {
     full: bool,
     next_scan: Option<Instant>,
     lost: Vec<Lost>,
-    said_failing: bool,
-    said_too_large: bool,
-    said_unreadable: bool,
-    said_damaged: bool,
+    /// What failed last, until it succeeds.
+    failure: Option<(Step, io::Error)>,
+    warnings: Warnings,
 }
 
 impl Store {
@@ -100,10 +102,8 @@ impl Store {
             full: false,
             next_scan: None,
             lost: Vec::new(),
-            said_failing: false,
-            said_too_large: false,
-            said_unreadable: false,
-            said_damaged: false,
+            failure: None,
+            warnings: Warnings::default(),
         }
     }
 
@@ -111,22 +111,10 @@ impl Store {
         self.spool.mode == SpoolMode::WriteAhead
     }
 
-    /// Whether writing a batch may succeed now.
-    pub(crate) fn is_usable(&self) -> bool {
-        !self.full && self.retry_at.is_none_or(|at| at <= Instant::now())
-    }
-
-    /// Whether the last batch found no room.
-    pub(crate) fn is_full(&self) -> bool {
-        self.full
-    }
-
     /// Creates the own directory, so that an unusable disk shows at the start, and adopts what dead processes
     /// left. Returns the number of adopted events.
     pub(crate) fn open(&mut self) -> u64 {
-        if let Err(error) = self.own_directory() {
-            self.failed(&error);
-        }
+        self.try_directory();
         self.adopt_orphans(Duration::ZERO)
     }
 
@@ -140,6 +128,10 @@ impl Store {
             .is_some_and(|next| now + (RETRY_AFTER - since) < next)
         {
             return 0;
+        }
+        // Nothing may need to be written until all depends on it.
+        if matches!(self.failure, Some((Step::Directory, _))) && self.check_backoff().is_ok() {
+            self.try_directory();
         }
         self.renew_all();
         // An error means there is no directory to scan.
@@ -206,7 +198,7 @@ impl Store {
             && error.kind() != io::ErrorKind::NotFound
         {
             // The next process would send it again; PostHog deduplicates by uuid.
-            self.failed(&error);
+            self.failed(Step::File, error);
         }
         self.forget(id);
         self.publish();
@@ -219,14 +211,11 @@ impl Store {
         for _ in 0..self.waiting {
             let id = self.next_waiting()?;
             match self.read(id) {
-                Ok(Some(batch)) => {
-                    self.said_unreadable = false;
-                    return Some(batch);
-                }
+                Ok(Some(batch)) => return Some(batch),
                 Ok(None) => {}
                 Err(error) => {
                     // The file keeps waiting, and others get a turn.
-                    self.warn_unreadable(&error);
+                    self.warnings.unreadable(&error, &self.spool.directory);
                     self.defer(id);
                     unreadable += 1;
                     if unreadable == MAX_UNREADABLE {
@@ -280,20 +269,12 @@ impl Store {
         Some(self.leases.get(&id.lease)?.path.join(name.to_string()))
     }
 
-    /// Fails while the disk is being left alone.
-    fn check_backoff(&self) -> io::Result<()> {
-        match self.retry_at {
-            Some(at) if at > Instant::now() => Err(io::ErrorKind::Other.into()),
-            _ => Ok(()),
-        }
-    }
-
     /// Formats a batch as a file, if one can be written now.
     fn lines(&mut self, batch: &Batch) -> io::Result<Vec<u8>> {
         self.check_backoff()?;
         let lines = file::write(batch);
         if on_disk(&lines) > MAX_FILE.min(self.spool.max_bytes) {
-            self.warn_too_large(lines.len());
+            self.warnings.too_large(lines.len(), &self.spool);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(lines)
@@ -313,19 +294,15 @@ impl Store {
             seq,
             events: batch.len() as u64,
         };
-        let written = self.own_directory().and_then(|(lease, path)| {
-            write_file(&path, &name.to_string(), lines, durability)?;
-            Ok(lease)
-        });
-        let lease = match written {
-            Ok(lease) => lease,
-            Err(error) => {
-                self.failed(&error);
-                return Err(error);
-            }
+        let (lease, path) = match self.own_directory() {
+            Ok(own) => own,
+            Err(error) => return Err(self.failed(Step::Directory, error)),
         };
+        if let Err(error) = write_file(&path, &name.to_string(), lines, durability) {
+            return Err(self.failed(Step::File, error));
+        }
         self.seq += 1;
-        (self.retry_at, self.said_failing) = (None, false);
+        (self.retry_at, self.failure) = (None, None);
         let id = FileId {
             created,
             lease,
@@ -340,44 +317,6 @@ impl Store {
         self.insert(id, entry);
         self.publish();
         Ok(id)
-    }
-
-    /// Records a failure, and leaves the disk alone for a while.
-    fn failed(&mut self, error: &io::Error) {
-        self.counters.spool.write_failures.fetch_add(1, Relaxed);
-        self.retry_at = Some(Instant::now() + RETRY_AFTER);
-        if !std::mem::replace(&mut self.said_failing, true) {
-            warn!(
-                target: "tracing_posthog::capture",
-                %error,
-                directory = %self.spool.directory.display(),
-                "the spool directory cannot be used; events stay in memory, and it is tried again later",
-            );
-        }
-    }
-
-    /// The disk is fine: smaller batches still go there.
-    fn warn_too_large(&mut self, bytes: usize) {
-        if !std::mem::replace(&mut self.said_too_large, true) {
-            warn!(
-                target: "tracing_posthog::capture",
-                bytes,
-                max_bytes = self.spool.max_bytes,
-                "a batch is larger than the spool takes (its `max_bytes`, and 64 MiB a batch); it stays in \
-                 memory; raise `max_bytes`, or lower `batch_bytes`",
-            );
-        }
-    }
-
-    fn warn_unreadable(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.said_unreadable, true) {
-            warn!(
-                target: "tracing_posthog::capture",
-                %error,
-                directory = %self.spool.directory.display(),
-                "a file of the spool cannot be read now; it is tried again later",
-            );
-        }
     }
 
     fn publish(&self) {

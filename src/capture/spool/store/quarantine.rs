@@ -8,7 +8,6 @@ use crate::capture::spool::file;
 use crate::capture::stats::DropReason;
 use std::sync::atomic::Ordering::Relaxed;
 use std::{fs, io};
-use tracing::warn;
 
 /// Files larger than this are not ours, and are not read.
 pub(super) const MAX_FILE: u64 = 64 << 20;
@@ -116,13 +115,7 @@ impl Store {
             None => fs::rename(&from, directory.join(&name)),
         });
         self.trim_quarantine();
-        if !std::mem::replace(&mut self.said_damaged, true) {
-            warn!(
-                target: "tracing_posthog::capture",
-                directory = %directory.display(),
-                "a spool file could not be read in full; what is damaged was set aside",
-            );
-        }
+        self.warnings.damaged(&directory);
     }
 
     pub(super) fn trim_quarantine(&self) {

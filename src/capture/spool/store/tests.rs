@@ -1,6 +1,7 @@
 //! Behaviour that only shows with a clock that the test drives, or on the disk itself.
 
 use super::atomic_write::{SYNCS, write_file, write_file_with};
+use super::condition::Condition;
 use super::*;
 use std::path::Path;
 
@@ -221,4 +222,52 @@ fn nothing_is_lost_for_a_batch_that_finds_no_room_even_so() {
     let lost: Vec<_> = store.take_lost().iter().map(|lost| lost.events).collect();
     assert_eq!(lost, [50]);
     assert!(store.has_waiting());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unusable_directory_is_tried_again_although_nothing_is_written() {
+    let directory = Directory::new("condition");
+    let path = directory.0.join("spool");
+    fs::write(&path, "in the way").unwrap();
+    let mut store = store(&path);
+    store.open();
+    let failures = |store: &Store| store.counters.spool.write_failures.load(Relaxed);
+    for second in 0..95 {
+        // As often as the actor asks.
+        store.adopt_orphans(Duration::MAX);
+        assert!(matches!(store.condition(), Condition::Failing(_)));
+        assert_eq!(failures(&store), 1 + second / 30, "after {second} s");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    fs::remove_file(&path).unwrap();
+    for _ in 0..30 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        store.adopt_orphans(Duration::MAX);
+    }
+    assert!(matches!(store.condition(), Condition::Usable) && store.is_usable());
+    assert_eq!(failures(&store), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_no_file_fails_until_it_takes_one() {
+    let directory = Directory::new("no-file");
+    let mut store = store(&directory.0);
+    store.open();
+    let (_, own) = store.own_directory().unwrap();
+    // The name of the next file is taken by a directory, which no file can replace.
+    store.last_created = store.now() + 3_600_000;
+    let name = Name {
+        created: store.last_created,
+        seq: store.seq,
+        events: 1,
+    };
+    fs::create_dir(own.join(name.to_string())).unwrap();
+    assert!(store.write(&batch(1), Durability::Written).is_err());
+    tokio::time::advance(Duration::from_secs(31)).await;
+    store.adopt_orphans(Duration::MAX);
+    // The directory is fine, which says nothing of files.
+    assert!(matches!(store.condition(), Condition::Failing(_)));
+    fs::remove_dir_all(&own).unwrap();
+    store.write(&batch(1), Durability::Written).unwrap();
+    assert!(matches!(store.condition(), Condition::Usable));
 }
