@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-pub(super) use imp::{is_at, open_directory, sync_directory};
+pub(super) use imp::{is_at, max_file_size, open_directory, sync_directory};
 
 /// Options to write a file that only this user may read.
 pub(super) fn private_file() -> OpenOptions {
@@ -47,6 +47,7 @@ mod imp {
     use std::io;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
     use std::path::Path;
+    use std::sync::OnceLock;
 
     pub(super) fn make_private(options: &mut OpenOptions) {
         options.mode(0o600);
@@ -67,6 +68,21 @@ mod imp {
 
     pub(in super::super) fn sync_directory(path: &Path) -> io::Result<()> {
         File::open(path.join("."))?.sync_all()
+    }
+
+    /// The process's limit of file sizes (`RLIMIT_FSIZE`), as it is at the first call. The system ends a process
+    /// that writes beyond it, and to catch that signal is the program's business. Only Linux tells the limit in a
+    /// file.
+    pub(in super::super) fn max_file_size() -> u64 {
+        static LIMIT: OnceLock<u64> = OnceLock::new();
+        *LIMIT.get_or_init(|| {
+            let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+            let mut limits = limits
+                .lines()
+                .filter_map(|l| l.strip_prefix("Max file size"));
+            let soft = limits.next().and_then(|l| l.split_whitespace().next());
+            soft.and_then(|soft| soft.parse().ok()).unwrap_or(u64::MAX)
+        })
     }
 
     /// Whether that path still names the opened file.
@@ -106,6 +122,10 @@ mod imp {
     /// Directories cannot be opened, and need no syncing.
     pub(in super::super) fn sync_directory(_: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(in super::super) fn max_file_size() -> u64 {
+        u64::MAX
     }
 
     /// The best guess without file ids: an open lock file cannot be deleted, so it is the one at its path.

@@ -298,10 +298,16 @@ impl Store {
             Ok(own) => own,
             Err(error) => return Err(self.failed(Step::Directory, error)),
         };
-        if let Err(error) = write_file(&path, &name.to_string(), lines, durability) {
-            return Err(self.failed(Step::File, error));
-        }
+        // Also after a failure, which may leave a temporary file of that name.
         self.seq += 1;
+        match write_file(&path, &name.to_string(), lines, durability) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                self.warnings.too_large(lines.len(), &self.spool);
+                return Err(error);
+            }
+            Err(error) => return Err(self.failed(Step::File, error)),
+        }
         (self.retry_at, self.failure) = (None, None);
         let id = FileId {
             created,

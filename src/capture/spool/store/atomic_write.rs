@@ -30,12 +30,13 @@ pub(super) fn write_file_with(
     durability: Durability,
     sync_directory: impl Fn(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
+    if bytes.len() as u64 > platform::max_file_size() {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let (temporary, path) = (directory.join(format!(".{name}.tmp")), directory.join(name));
     let write = || {
-        let mut file = platform::private_file()
-            .create(true)
-            .truncate(true)
-            .open(&temporary)?;
+        // Never opens what is there already: it may be no file.
+        let mut file = platform::private_file().create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
         if durability == Durability::Synced {
             file.sync_all()?;

@@ -6,6 +6,7 @@ use super::{BLOCK, Lost, Store};
 use crate::capture::batch::Batch;
 use crate::capture::spool::file;
 use crate::capture::stats::DropReason;
+use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::{fs, io};
 
@@ -15,13 +16,28 @@ pub(super) const MAX_FILE: u64 = 64 << 20;
 const QUARANTINE_BYTES: u64 = 16 << 20;
 const QUARANTINE: &str = "damaged";
 
+/// Reads a file that can be one of ours. Opening another kind may wait for ever, as with a FIFO.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    fs::read(path)
+}
+
+/// Whether there is no file, or no directory that it could be in.
+fn is_missing(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
 /// Whether reading the file again would fail in the same way.
 fn is_final(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, IsADirectory, NotADirectory, NotFound};
-    matches!(
-        error.kind(),
-        FileTooLarge | IsADirectory | NotADirectory | NotFound
-    )
+    use io::ErrorKind::{FileTooLarge, InvalidData, IsADirectory};
+    matches!(error.kind(), FileTooLarge | InvalidData | IsADirectory)
 }
 
 impl Store {
@@ -33,12 +49,13 @@ impl Store {
         let Some(path) = self.path(id) else {
             return Ok(None);
         };
-        let read = fs::metadata(&path).and_then(|m| match m.len() <= MAX_FILE {
-            true => fs::read(&path),
-            false => Err(io::ErrorKind::FileTooLarge.into()),
-        });
-        let bytes = match read {
+        let bytes = match read_file(&path) {
             Ok(bytes) => bytes,
+            Err(error) if is_missing(&error) => {
+                self.warnings.missing(&self.spool.directory);
+                self.discard(id, DropReason::Damaged);
+                return Ok(None);
+            }
             Err(error) if is_final(&error) => {
                 self.quarantine(id, None);
                 self.discard(id, DropReason::Damaged);
@@ -106,16 +123,21 @@ impl Store {
             return;
         };
         let directory = self.project.join(QUARANTINE);
+        if bytes.is_some_and(<[u8]>::is_empty) {
+            self.warnings.cut(&self.spool.directory);
+            return;
+        }
         let owner = lease.path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{:014}-{:06}-{owner}.txt", id.created, id.seq);
-        // Best effort: the loss is counted in any case.
-        let _ = private_directories(&directory).and_then(|()| match bytes {
-            Some([]) => Ok(()),
+        // The loss is counted in any case.
+        let kept = private_directories(&directory).and_then(|()| match bytes {
             Some(bytes) => write_file(&directory, &name, bytes, Durability::Written),
             None => fs::rename(&from, directory.join(&name)),
         });
         self.trim_quarantine();
-        self.warnings.damaged(&directory);
+        // A large file may have been trimmed at once.
+        let kept = kept.and_then(|()| fs::symlink_metadata(directory.join(&name)));
+        self.warnings.damaged(&directory, kept.err());
     }
 
     pub(super) fn trim_quarantine(&self) {

@@ -32,6 +32,7 @@ pub(super) struct Warnings {
     too_large: OnceAMinute,
     unreadable: OnceAMinute,
     damaged: OnceAMinute,
+    missing: OnceAMinute,
 }
 
 impl Warnings {
@@ -45,8 +46,8 @@ impl Warnings {
                 target: "tracing_posthog::capture",
                 bytes,
                 max_bytes = spool.max_bytes,
-                "a batch is larger than the spool takes (its `max_bytes`, and 64 MiB a batch); it stays in \
-                 memory; raise `max_bytes`, or lower `batch_bytes`",
+                "a batch is larger than the spool takes (its `max_bytes`, 64 MiB a batch, and the process's \
+                 limit of file sizes); it stays in memory; raise `max_bytes`, or lower `batch_bytes`",
             );
         }
     }
@@ -62,12 +63,43 @@ impl Warnings {
         }
     }
 
-    pub(super) fn damaged(&mut self, directory: &Path) {
+    /// What could not be read is in that directory, unless there was an error.
+    pub(super) fn damaged(&mut self, directory: &Path, error: Option<io::Error>) {
+        if !self.damaged.is_due() {
+            return;
+        }
+        let directory = directory.display();
+        match error {
+            None => warn!(
+                target: "tracing_posthog::capture",
+                %directory,
+                "a spool file could not be read in full; what is damaged was set aside",
+            ),
+            Some(error) => warn!(
+                target: "tracing_posthog::capture",
+                %error,
+                %directory,
+                "a spool file could not be read in full, nor what is damaged set aside",
+            ),
+        }
+    }
+
+    pub(super) fn cut(&mut self, directory: &Path) {
         if self.damaged.is_due() {
             warn!(
                 target: "tracing_posthog::capture",
                 directory = %directory.display(),
-                "a spool file could not be read in full; what is damaged was set aside",
+                "a spool file could not be read in full; events are missing at its end",
+            );
+        }
+    }
+
+    pub(super) fn missing(&mut self, directory: &Path) {
+        if self.missing.is_due() {
+            warn!(
+                target: "tracing_posthog::capture",
+                directory = %directory.display(),
+                "a spool file is missing, which this process did not delete; its events are lost",
             );
         }
     }
