@@ -17,10 +17,6 @@ pub(crate) mod queue;
 pub(crate) mod quiet;
 pub(crate) mod record;
 pub(crate) mod sites;
-#[cfg(feature = "spool")]
-pub(crate) mod spool;
-#[cfg(not(feature = "spool"))]
-#[path = "spool/off.rs"]
 pub(crate) mod spool;
 pub(crate) mod stamp;
 mod stats;

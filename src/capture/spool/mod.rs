@@ -1,6 +1,9 @@
 //! The disk spool: keeps batches that cannot be delivered now as files, which this process or the next one
 //! delivers later.
 
+// Compiled without the feature too, so that the actor needs no cases; see `store::Feature`.
+#![cfg_attr(not(feature = "spool"), allow(dead_code, unreachable_pub))]
+
 pub(crate) mod file;
 mod platform;
 mod store;

@@ -43,6 +43,12 @@ const BLOCK: u64 = 4 << 10;
 /// Stop after this many unreadable files in a row: the others are probably no better.
 const MAX_UNREADABLE: u32 = 4;
 
+/// Without the feature nobody can make a store, and the compiler leaves out what would be done with one.
+#[cfg(not(feature = "spool"))]
+type Feature = std::convert::Infallible;
+#[cfg(feature = "spool")]
+type Feature = ();
+
 /// Events that were on disk and will not be delivered.
 #[derive(Debug)]
 pub(crate) struct Lost {
@@ -53,6 +59,7 @@ pub(crate) struct Lost {
 
 #[derive(Debug)]
 pub(crate) struct Store {
+    _feature: Feature,
     spool: Spool,
     project: PathBuf,
     counters: Arc<Counters>,
@@ -78,6 +85,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// `identity` names the project and host. Only its hash is written to disk.
+    #[cfg(feature = "spool")]
     pub(crate) fn new(spool: Spool, identity: &str, counters: Arc<Counters>) -> Self {
         // The process may change its working directory later.
         let spool = match std::path::absolute(&spool.directory) {
@@ -86,6 +94,7 @@ impl Store {
         };
         let project = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, identity.as_bytes());
         Self {
+            _feature: (),
             project: spool.directory.join(project.to_string()),
             spool,
             counters,
@@ -343,6 +352,7 @@ fn clock() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+#[cfg(feature = "spool")]
 impl Drop for Store {
     fn drop(&mut self) {
         let empty: Vec<u32> = self
