@@ -17,12 +17,12 @@ const MAX_LINES: usize = 64;
 
 /// Logs a line. A tracing layer that panics costs the line, not the actor.
 macro_rules! log {
-    ($level:ident, $($line:tt)+) => {
+    ($level:ident, $($line:tt)+) => {{
         // Nobody needs to know that it panicked.
         let _ = $crate::panic::catch(|| {
             tracing::$level!(target: "tracing_posthog::capture", $($line)+);
         });
-    };
+    }};
 }
 pub(crate) use log;
 

@@ -32,10 +32,6 @@ pub(crate) mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
 pub(crate) mod queue;
-#[cfg(feature = "spool")]
-pub(crate) mod spool;
-#[cfg(not(feature = "spool"))]
-#[path = "spool/off.rs"]
 pub(crate) mod spool;
 
 pub use clock::Clock;

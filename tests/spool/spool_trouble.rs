@@ -67,10 +67,8 @@ fn a_file_from_the_future_costs_no_other() {
         .map(|e| e.path())
         .find(|p| p.is_dir())
         .unwrap();
-    let lock = owner.with_extension("lock");
     let project = spool.project();
     fs::rename(&owner, project.join(owner.file_name().unwrap())).unwrap();
-    fs::rename(&lock, project.join(lock.file_name().unwrap())).unwrap();
     wait_until("they are taken over and delivered", || {
         posthog.flush_blocking(LONG);
         let stats = posthog.stats();

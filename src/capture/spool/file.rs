@@ -1,4 +1,4 @@
-//! What stands in a spool file, and in its name. Pure: no disk here.
+//! The format of a spool file and of its name. Pure functions: nothing here touches the disk.
 
 use crate::capture::delivery::batch::Batch;
 use serde::Deserialize;
@@ -6,8 +6,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// `01735787045678-000042-100.jsonl`: when it was made in milliseconds since 1970, its number within its
-/// directory, and how many events it has. Names sort by age, and counting needs no reading.
+/// `01735787045678-000042-100.jsonl`: creation time in milliseconds since 1970, sequence number within the
+/// directory, number of events. Names sort by age, and counting events needs no reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
     pub(crate) created: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Name {
     pub(crate) events: u64,
 }
 
-/// More than any of our files has: a name that says more is not ours.
+/// No file of ours holds this many events: a name with a larger number is not ours.
 const MOST_EVENTS: u64 = 1 << 32;
 
 impl Name {
@@ -46,11 +46,11 @@ impl fmt::Display for Name {
     }
 }
 
-/// The batch as a file's content: one event per line.
+/// Formats a batch as a file: one event per line.
 pub(crate) fn write(batch: &Batch) -> Vec<u8> {
     let mut lines = Vec::with_capacity(batch.json.len() + 1);
     for event in batch.events() {
-        // Between the values of an object a line may break; within a text it cannot.
+        // A line break can only stand between JSON values: inside strings it is escaped.
         lines.extend(event.iter().map(|byte| match byte {
             b'\n' | b'\r' => b' ',
             byte => *byte,
@@ -60,14 +60,14 @@ pub(crate) fn write(batch: &Batch) -> Vec<u8> {
     lines
 }
 
-/// A file's lines: those that are events, and the others.
+/// The lines of a file, split into events and everything else.
 #[derive(Debug, Default)]
 pub(crate) struct Lines<'a> {
     pub(crate) events: Vec<&'a [u8]>,
     pub(crate) damaged: Vec<&'a [u8]>,
 }
 
-/// Reads a file's content, whatever it is.
+/// Parses the content of a file. Any bytes are accepted.
 pub(crate) fn read(bytes: &[u8]) -> Lines<'_> {
     let mut lines = Lines::default();
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -80,7 +80,7 @@ pub(crate) fn read(bytes: &[u8]) -> Lines<'_> {
     lines
 }
 
-/// What PostHog asks of each event: without it, it would refuse the batch.
+/// The fields PostHog requires of each event: it would refuse the whole batch without them.
 #[derive(Deserialize)]
 struct Spooled<'a> {
     #[serde(borrow)]
@@ -95,7 +95,7 @@ struct Spooled<'a> {
     _properties: AnObject,
 }
 
-/// An object, whatever is in it.
+/// Any JSON object.
 #[derive(Default)]
 struct AnObject;
 
@@ -132,7 +132,7 @@ fn is_event(line: &[u8]) -> bool {
 pub(crate) fn fuzz(bytes: &[u8]) -> (usize, usize) {
     let lines = read(bytes);
     let batch = Batch::of_events(0, lines.events.iter().copied());
-    // What was read is what would be written.
+    // Writing and reading again gives the same events.
     assert_eq!(read(&write(&batch)).events.len(), lines.events.len());
     (lines.events.len(), lines.damaged.len())
 }
@@ -179,7 +179,7 @@ mod tests {
             prop_assert_eq!(&lines.events, &events);
             let again = Batch::of_events(7, lines.events.iter().copied());
             prop_assert_eq!(&again.json, &batch.json);
-            // Cut anywhere, all lines before the cut are still there.
+            // A cut file keeps all lines before the cut.
             let cut = bytes.len() / 2;
             let whole = bytes[..cut].iter().filter(|b| **b == b'\n').count();
             prop_assert!(read(&bytes[..cut]).events.len() >= whole);

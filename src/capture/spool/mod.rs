@@ -1,7 +1,11 @@
-//! The disk spool: batches that cannot be delivered now, as files that a later moment or the next
-//! process delivers.
+//! The disk spool: keeps batches that cannot be delivered now as files, which this process or the next one
+//! delivers later.
+
+// Compiled without the feature too, so that the actor needs no cases; see `store::Feature`.
+#![cfg_attr(not(feature = "spool"), allow(dead_code, unreachable_pub))]
 
 pub(crate) mod file;
+mod platform;
 mod store;
 
 pub(crate) use store::{Durability, FileId, Store};
@@ -9,7 +13,8 @@ pub(crate) use store::{Durability, FileId, Store};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Keeps on disk what cannot be delivered now, for [`CaptureBuilder::spool`](crate::CaptureBuilder::spool).
+/// Keeps events on disk that cannot be delivered now. Set it with
+/// [`CaptureBuilder::spool`](crate::CaptureBuilder::spool).
 ///
 /// ```no_run
 /// # use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogError, Spool, SpoolMode};
@@ -21,22 +26,20 @@ use std::time::Duration;
 /// # }
 /// ```
 ///
-/// Each file is one batch as JSON lines, one event per line as it is sent, so that `cat` and `jq` read
-/// it; they are delivered in the order in which they were written, except that after one that failed the others
-/// go first. It is private to the user (on Unix: 0700 and 0600) and holds no key. Files of one host and project
-/// are never sent to another. Lines that cannot be read are set aside in `<directory>/<project>/damaged/`, and
-/// cost no other. A file that the system cannot read now waits until it can, and holds up no other.
+/// Each file is one batch as JSON lines, one event per line exactly as it is sent, so `cat` and `jq` can read
+/// it. Files are delivered in the order in which they were written; after a failed one the others go first.
+/// They are private to the user (on Unix: 0700 and 0600) and contain no key. Files of one host and project are
+/// never sent to another. Unreadable lines are moved to `<directory>/<project>/damaged/`; the other lines of the
+/// file are still delivered. A file that the system cannot read now waits until it can, and delays no other.
 ///
-/// Processes may share a directory: each writes to a place of its own, `<directory>/<project>/<process>/`,
-/// under a lock that ends with it, and what ended processes left is taken over and delivered by the others,
-/// at their start, at a flush, and every 30 s while they have work (an idle process is not woken for it).
-/// Where somebody tidied a lock file away, its process makes it again at one of these moments; a directory
-/// without one is taken over once nothing happened in it for 5 minutes.
+/// Processes may share a directory: each writes to its own `<directory>/<project>/<process>/` and holds a lock
+/// on it while it lives. The others adopt and deliver what dead processes left: at their start, at a flush, and
+/// every 30 s while they have work (an idle process is not woken for it).
 ///
-/// One batch from disk is in memory at a time, beside what `queue_bytes` allows.
+/// Beside what `queue_bytes` allows, memory holds one batch from disk at a time.
 ///
-/// Where the disk is full, read-only or gone, events stay in memory as without a spool; a warning says so,
-/// and the disk is tried again after 30 s.
+/// If the disk is full, read-only or gone, events stay in memory as without a spool. The disk is tried again
+/// every 30 s, and a warning says so once a minute as long as it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Spool {
@@ -48,8 +51,8 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// A spool in that directory, which is made where it is missing. A relative path is meant from the
-    /// process's working directory at the start.
+    /// A spool in that directory, which is created if it is missing. A relative path starts from the working
+    /// directory at the time of the call to `start`.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self {
             directory: path.into(),
@@ -66,15 +69,15 @@ impl Spool {
         self
     }
 
-    /// How much this process keeps on disk at most, what it took over from ended ones included. Each file
-    /// counts in steps of 4 KiB, as file systems do. A batch that is larger by itself (see
+    /// The most bytes this process keeps on disk, including what it adopted from dead processes. File sizes
+    /// count in steps of 4 KiB, as file systems allocate them. A single batch that is larger (see
     /// [`batch_bytes`](crate::CaptureBuilder::batch_bytes)) stays in memory. Default 256 MiB.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// How long a batch is kept at most; an older one is dropped, and counted as
+    /// The longest time a batch is kept; an older one is dropped and counted as
     /// [`DropReason::Expired`](crate::DropReason::Expired). Measured by the system's clock. Default 7 days.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
@@ -93,12 +96,12 @@ impl Spool {
 #[non_exhaustive]
 pub enum SpoolMode {
     /// When all attempts failed, while the circuit breaker is open, and at a shutdown that runs out of
-    /// time. Files are synced to the disk, except at a shutdown: they survive a loss of power.
+    /// time. Files are synced to the disk, except at a shutdown: they survive a power failure.
     #[default]
     OnFailure,
-    /// Each batch before its first attempt, an event at the latest when its flush interval is over. So
-    /// `kill -9` costs what was captured within the last interval at most. These files are not synced:
-    /// they survive the process, not always a loss of power.
+    /// Each batch before its first attempt, and each event at the latest when its flush interval is over. So
+    /// `kill -9` loses at most what was captured within the last interval. These files are not synced: they
+    /// survive the process, but not always a power failure.
     WriteAhead,
 }
 
@@ -110,6 +113,6 @@ pub enum SpoolPolicy {
     /// [`DropReason::SpoolFull`](crate::DropReason::SpoolFull).
     #[default]
     DropOldest,
-    /// What is on disk stays. New batches stay in memory while there is room, and are dropped after that.
+    /// The batches on disk stay. New ones stay in memory while there is room there, then they are dropped.
     DropNewest,
 }

@@ -1,16 +1,15 @@
-//! What shows only by a clock that the test drives, or on the disk itself.
+//! Behaviour that only shows with a clock that the test drives, or on the disk itself.
 
-#[cfg(unix)]
-use super::disk::SYNCS;
-use super::disk::{place_file, write_file};
+use super::atomic_write::{SYNCS, write_file, write_file_with};
+use super::condition::Condition;
 use super::*;
 use std::path::Path;
 
 /// Removed at the end.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("tracing-posthog-store-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&path);
@@ -25,11 +24,11 @@ impl Drop for Directory {
     }
 }
 
-fn store(path: &Path) -> Store {
+pub(super) fn store(path: &Path) -> Store {
     Store::new(Spool::directory(path), "project", Arc::default())
 }
 
-fn batch(events: u128) -> Batch {
+pub(super) fn batch(events: u128) -> Batch {
     let event = |n| {
         let id = uuid::Uuid::from_u128(n);
         format!(
@@ -83,7 +82,7 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
     assert_eq!(store.open(), 4);
     let whole = store.next().unwrap();
     let of = whole.file.unwrap();
-    let [first, second] = whole.split().unwrap();
+    let (first, second) = whole.split().unwrap();
     for part in [first, second] {
         let id = store.rewrite(&part, of).unwrap();
         let path = store.path(id).unwrap();
@@ -92,7 +91,6 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn the_parts_of_a_synced_file_are_synced() {
     use SpoolMode::{OnFailure, WriteAhead};
@@ -127,7 +125,7 @@ fn a_directory_that_cannot_be_synced_leaves_no_file_unless_none_can() {
     let directory = Directory::new("sync");
     let place = |error: fn() -> io::Error| {
         let fails = |_: &Path| Err(error());
-        let placed = place_file(&directory.0, "a.jsonl", b"{}\n", Durability::Synced, fails);
+        let placed = write_file_with(&directory.0, "a.jsonl", b"{}\n", Durability::Synced, fails);
         let left = directory.0.join("a.jsonl").exists();
         assert_eq!(
             fs::read_dir(&directory.0).unwrap().count(),
@@ -145,12 +143,15 @@ fn a_directory_that_cannot_be_synced_leaves_no_file_unless_none_can() {
     assert!(place(|| io::ErrorKind::Unsupported.into()));
 }
 
-/// As if somebody tidied the lock away, and nothing had happened in that directory for an hour.
-fn abandon(owned: &Path) {
-    fs::remove_file(owned.with_extension("lock")).unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    let opened = fs::File::open(owned).unwrap();
-    opened.set_modified(long_ago).unwrap();
+/// Puts a copy in the place of a directory, as a restore from a backup does: nobody has locked that one.
+fn replace(directory: &Path) {
+    let aside = directory.with_extension("aside");
+    fs::rename(directory, &aside).unwrap();
+    fs::create_dir(directory).unwrap();
+    for file in fs::read_dir(&aside).unwrap().flatten() {
+        fs::copy(file.path(), directory.join(file.file_name())).unwrap();
+    }
+    fs::remove_dir_all(&aside).unwrap();
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn what_somebody_else_took_over_is_on_disk_and_not_sent_from_here() {
     }
     let sending = first.next().unwrap().file.unwrap();
     let path = first.path(sending).unwrap();
-    abandon(path.parent().unwrap());
+    replace(path.parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 6);
 
@@ -194,7 +195,7 @@ fn a_full_spool_that_somebody_else_took_over_is_full_no_more() {
     first.release(id);
     assert!(first.write(&batch(1), Durability::Written).is_err());
     assert!(first.is_full());
-    abandon(first.path(id).unwrap().parent().unwrap());
+    replace(first.path(id).unwrap().parent().unwrap());
     let mut second = store(&directory.0);
     assert_eq!(second.open(), 1);
     first.adopt_orphans(Duration::ZERO);
@@ -221,4 +222,52 @@ fn nothing_is_lost_for_a_batch_that_finds_no_room_even_so() {
     let lost: Vec<_> = store.take_lost().iter().map(|lost| lost.events).collect();
     assert_eq!(lost, [50]);
     assert!(store.has_waiting());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unusable_directory_is_tried_again_although_nothing_is_written() {
+    let directory = Directory::new("condition");
+    let path = directory.0.join("spool");
+    fs::write(&path, "in the way").unwrap();
+    let mut store = store(&path);
+    store.open();
+    let failures = |store: &Store| store.counters.spool.write_failures.load(Relaxed);
+    for second in 0..95 {
+        // As often as the actor asks.
+        store.adopt_orphans(Duration::MAX);
+        assert!(matches!(store.condition(), Condition::Failing(_)));
+        assert_eq!(failures(&store), 1 + second / 30, "after {second} s");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    fs::remove_file(&path).unwrap();
+    for _ in 0..30 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        store.adopt_orphans(Duration::MAX);
+    }
+    assert!(matches!(store.condition(), Condition::Usable) && store.is_usable());
+    assert_eq!(failures(&store), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_no_file_fails_until_it_takes_one() {
+    let directory = Directory::new("no-file");
+    let mut store = store(&directory.0);
+    store.open();
+    let (_, own) = store.own_directory().unwrap();
+    // The name of the next file is taken by a directory, which no file can replace.
+    store.last_created = store.now() + 3_600_000;
+    let name = Name {
+        created: store.last_created,
+        seq: store.seq,
+        events: 1,
+    };
+    fs::create_dir(own.join(name.to_string())).unwrap();
+    assert!(store.write(&batch(1), Durability::Written).is_err());
+    tokio::time::advance(Duration::from_secs(31)).await;
+    store.adopt_orphans(Duration::MAX);
+    // The directory is fine, which says nothing of files.
+    assert!(matches!(store.condition(), Condition::Failing(_)));
+    fs::remove_dir_all(&own).unwrap();
+    store.write(&batch(1), Durability::Written).unwrap();
+    assert!(matches!(store.condition(), Condition::Usable));
 }

@@ -1,4 +1,4 @@
-//! Whose a spool directory is, where somebody tidied its lock away.
+//! Who owns a spool directory: its process while it lives, then whoever adopts it. No deleted file changes that.
 
 use crate::support::spooling::*;
 use crate::support::*;
@@ -13,11 +13,25 @@ fn owned(spool: &Directory) -> PathBuf {
     spool.files()[0].parent().unwrap().to_owned()
 }
 
-/// As if nothing had happened in it for an hour.
+/// Deletes everything but the events.
+fn tidy_up(directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            tidy_up(&path);
+        } else if path.extension().is_none_or(|e| e != "jsonl") {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+/// Makes a directory look unused for an hour.
 fn age(directory: &Path) {
     let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    let directory = File::open(directory).unwrap();
-    directory.set_modified(long_ago).unwrap();
+    File::open(directory)
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
 }
 
 fn with_events_on_disk(server: &PostHogServer, spool: &Directory) -> CaptureHandle {
@@ -31,27 +45,50 @@ fn with_events_on_disk(server: &PostHogServer, spool: &Directory) -> CaptureHand
     posthog
 }
 
-/// How many events a process takes over that starts now.
-fn taken_over(server: &PostHogServer, spool: &Directory) -> u64 {
+/// How many events a process adopts that starts now.
+fn adopted_by_another(server: &PostHogServer, spool: &Directory) -> u64 {
     let other = spooling(server, spool.spool()).start().unwrap();
     other.shutdown_blocking(LONG);
     other.stats().recovered
 }
 
 #[test]
-fn what_a_process_left_is_taken_over_without_its_lock() {
+fn a_living_owner_keeps_its_directory_whatever_is_deleted() {
+    let (server, spool) = (server(), Directory::new());
+    let posthog = with_events_on_disk(&server, &spool);
+    for _ in 0..3 {
+        tidy_up(&spool.path);
+        age(&owned(&spool));
+        assert_eq!(adopted_by_another(&server, &spool), 0, "its owner lives");
+    }
+    // It goes on writing to the same place.
+    events(&posthog, 20, 30);
+    wait_until("on disk", || {
+        posthog.flush_blocking(LONG);
+        posthog.stats().spooled == 30
+    });
+    let directories = spool
+        .files()
+        .into_iter()
+        .map(|f| f.parent().map(PathBuf::from));
+    assert!(directories.collect::<std::collections::HashSet<_>>().len() == 1);
+    recover(&server);
+    assert!(posthog.flush_blocking(LONG).is_complete());
+    assert_eq!((posthog.stats().delivered, server.event_count()), (30, 30));
+    assert!(posthog.shutdown_blocking(LONG).is_complete());
+    let left = fs::read_dir(spool.project()).unwrap().count();
+    assert_eq!(left, 0, "tidied up");
+}
+
+#[test]
+fn what_a_dead_process_left_is_adopted_at_once_whatever_is_deleted() {
     let (server, spool) = (server(), Directory::new());
     leave_behind(&server, &spool, 30);
-    let directory = owned(&spool);
-    fs::remove_file(directory.with_extension("lock")).unwrap();
-    // Its owner may live, and is given the time to see it.
-    assert_eq!(taken_over(&server, &spool), 0);
-    // Others' directories are left alone, however old.
+    tidy_up(&spool.path);
+    // Directories of others are left alone, however old.
     for other in ["other", "01936c0e-0000-7000-8000-00000000000"] {
         fs::create_dir(spool.project().join(other)).unwrap();
-        age(&spool.project().join(other));
     }
-    age(&directory);
     let next = spooling(&server, spool.spool()).start().unwrap();
     assert!(next.shutdown_blocking(LONG).is_complete());
     let stats = next.stats();
@@ -63,52 +100,44 @@ fn what_a_process_left_is_taken_over_without_its_lock() {
 }
 
 #[test]
-fn a_living_owner_puts_its_lock_back() {
+fn directories_that_were_never_finished_are_removed() {
     let (server, spool) = (server(), Directory::new());
-    let posthog = with_events_on_disk(&server, &spool);
-    let directory = owned(&spool);
-    let lock = directory.with_extension("lock");
-    fs::remove_file(&lock).unwrap();
-    age(&directory);
-    wait_until("the lock is back", || {
-        posthog.flush_blocking(LONG);
-        lock.exists()
-    });
-    assert_eq!(taken_over(&server, &spool), 0, "its owner lives");
-    recover(&server);
-    assert!(posthog.flush_blocking(LONG).is_complete());
-    assert_eq!((posthog.stats().delivered, server.event_count()), (20, 20));
-    assert!(posthog.shutdown_blocking(LONG).is_complete());
-    assert_eq!(
-        fs::read_dir(spool.project()).unwrap().count(),
-        0,
-        "tidied up"
-    );
+    leave_behind(&server, &spool, 10);
+    // Their processes died after each step of making one.
+    let steps: [&[&str]; 3] = [
+        &[],
+        &["lock"],
+        &["lock", ".01735787045678-000000-10.jsonl.tmp"],
+    ];
+    for (n, files) in steps.into_iter().enumerate() {
+        let path = spool
+            .project()
+            .join(format!("01936c0e-0000-7000-8000-00000000000{n}"));
+        fs::create_dir(&path).unwrap();
+        for file in files {
+            fs::write(path.join(file), "").unwrap();
+        }
+    }
+    let next = spooling(&server, spool.spool()).start().unwrap();
+    assert!(next.shutdown_blocking(LONG).is_complete());
+    assert_eq!((next.stats().recovered, next.stats().delivered), (10, 10));
+    let left = fs::read_dir(spool.project()).unwrap().count();
+    assert_eq!(left, 0, "tidied up");
 }
 
-#[test]
-fn a_living_owner_shows_that_it_lives() {
-    let (server, spool) = (server(), Directory::new());
-    let posthog = with_events_on_disk(&server, &spool);
-    let directory = owned(&spool);
-    age(&directory);
-    wait_until("it looked after its directory", || {
-        posthog.flush_blocking(LONG);
-        let modified = fs::metadata(&directory).unwrap().modified().unwrap();
-        modified.elapsed().is_ok_and(|age| age < LONG)
-    });
-    fs::remove_file(directory.with_extension("lock")).unwrap();
-    assert_eq!(taken_over(&server, &spool), 0);
-}
-
+/// A copy in its place, as after a restore from a backup: the lock stays with what was moved away.
 #[test]
 fn an_owner_leaves_alone_what_another_took_over() {
     let (server, spool) = (server(), Directory::new());
     let first = with_events_on_disk(&server, &spool);
     let directory = owned(&spool);
-    // It did not look for a long time.
-    fs::remove_file(directory.with_extension("lock")).unwrap();
-    age(&directory);
+    let aside = spool.path.join("aside");
+    fs::rename(&directory, &aside).unwrap();
+    fs::create_dir(&directory).unwrap();
+    for file in fs::read_dir(&aside).unwrap().flatten() {
+        fs::copy(file.path(), directory.join(file.file_name())).unwrap();
+    }
+    fs::remove_dir_all(&aside).unwrap();
     let second = spooling(&server, spool.spool())
         .flush_interval(DOWN)
         .start()
