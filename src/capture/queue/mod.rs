@@ -220,21 +220,14 @@ impl Queue {
         self.put(record, at, policy)
     }
 
+    #[inline]
     fn put(&self, record: &[u8], at: SystemTime, policy: QueuePolicy) -> Result<(), DropReason> {
-        // Declared before the guard: what it holds is freed after the lock is released.
-        let mut spare = Spare::default();
         let mut state = self.state();
-        loop {
-            if state.closed || !self.fits(&state, record.len()) {
-                state = self.make_room(state, record.len(), policy)?;
-            }
-            if state.append(record, at, &self.limits, &mut spare) {
-                break;
-            }
-            // Memory is allocated without the lock.
-            drop(state);
-            spare.allocate();
-            state = self.state();
+        if state.closed
+            || !self.fits(&state, record.len())
+            || !state.append(record, at, &self.limits)
+        {
+            state = self.put_slowly(state, record, at, policy)?;
         }
         let wake = match state.sleep {
             Sleep::Awake => false,
@@ -254,6 +247,37 @@ impl Queue {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Makes room by the policy, and larger buffers.
+    #[cold]
+    fn put_slowly<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        record: &[u8],
+        at: SystemTime,
+        policy: QueuePolicy,
+    ) -> Result<MutexGuard<'a, State>, DropReason> {
+        let mut spare = Spare::default();
+        loop {
+            if state.closed || !self.fits(&state, record.len()) {
+                state = self.make_room(state, record.len(), policy)?;
+            }
+            if state.append_with(record, at, &self.limits, &mut spare) {
+                break;
+            }
+            // Memory is allocated without the lock.
+            drop(state);
+            spare.allocate();
+            state = self.state();
+        }
+        if spare.is_empty() {
+            return Ok(state);
+        }
+        // So it is freed.
+        drop(state);
+        drop(spare);
+        Ok(self.state())
     }
 
     #[cold]
@@ -571,9 +595,21 @@ impl Queue {
 }
 
 impl State {
-    /// Appends a record. False: the buffers are too small; `spare` then knows what to allocate.
+    /// Appends a record where there is room in the last segment and its buffers. Else changes nothing.
     #[inline]
-    fn append(
+    fn append(&mut self, record: &[u8], at: SystemTime, limits: &Limits) -> bool {
+        let appended = self.segments.back_mut().is_some_and(|segment| {
+            segment.has_room(record.len(), limits.batch_events, limits.batch_bytes)
+                && segment.push(record, at)
+        });
+        if appended {
+            self.ledger.enqueue(record.len());
+        }
+        appended
+    }
+
+    /// The same, with larger buffers where they are needed. False: `spare` knows what to allocate.
+    fn append_with(
         &mut self,
         record: &[u8],
         at: SystemTime,
@@ -585,7 +621,7 @@ impl State {
             .back_mut()
             .filter(|s| s.has_room(record.len(), limits.batch_events, limits.batch_bytes));
         let appended = match last {
-            Some(segment) => segment.push(record, at, spare),
+            Some(segment) => spare.push(segment, record, at),
             None => self.append_to_new(record, at, spare),
         };
         if appended {
@@ -594,7 +630,6 @@ impl State {
         appended
     }
 
-    #[cold]
     fn append_to_new(&mut self, record: &[u8], at: SystemTime, spare: &mut Spare) -> bool {
         if !spare.make_list(&mut self.segments) {
             return false;
@@ -608,7 +643,7 @@ impl State {
             },
         };
         segment.begin(self.ledger.next_seq());
-        if !segment.push(record, at, spare) {
+        if !spare.push(&mut segment, record, at) {
             self.free.push(segment);
             return false;
         }

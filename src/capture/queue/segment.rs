@@ -62,13 +62,11 @@ impl Segment {
             && self.bytes.len() + record <= batch_bytes
     }
 
-    /// Appends a record. False: the buffers are too small, and `spare` notes larger ones.
+    /// Appends a record. False: the buffers are too small.
     #[inline]
-    pub(super) fn push(&mut self, record: &[u8], at: SystemTime, spare: &mut Spare) -> bool {
+    pub(super) fn push(&mut self, record: &[u8], at: SystemTime) -> bool {
         let end = self.bytes.len() + record.len();
-        if (end > self.bytes.capacity() || self.entries.len() == self.entries.capacity())
-            && !spare.grow(self, end)
-        {
+        if end > self.bytes.capacity() || self.entries.len() == self.entries.capacity() {
             return false;
         }
         self.bytes.extend_from_slice(record);
@@ -139,8 +137,21 @@ impl Spare {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        (
+            self.bytes.capacity(),
+            self.entries.capacity(),
+            self.list.capacity(),
+        ) == (0, 0, 0)
+    }
+
+    /// Appends a record to a segment, with larger buffers where it needs them. False: they are to be allocated.
+    pub(super) fn push(&mut self, segment: &mut Segment, record: &[u8], at: SystemTime) -> bool {
+        segment.push(record, at)
+            || (self.grow(segment, segment.bytes.len() + record.len()) && segment.push(record, at))
+    }
+
     /// Gives a segment larger buffers, for bytes up to `end` and one entry more. False: they are to be allocated.
-    #[cold]
     fn grow(&mut self, segment: &mut Segment, end: usize) -> bool {
         if end > segment.bytes.capacity() {
             if self.bytes.capacity() < end {

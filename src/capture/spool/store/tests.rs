@@ -82,7 +82,7 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
     assert_eq!(store.open(), 4);
     let whole = store.next().unwrap();
     let of = whole.file.unwrap();
-    let (first, second) = whole.split().unwrap();
+    let [first, second] = whole.split().unwrap();
     for part in [first, second] {
         let id = store.rewrite(&part, of).unwrap();
         let path = store.path(id).unwrap();
