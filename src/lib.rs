@@ -204,7 +204,15 @@ pub mod __fuzz {
 
     /// Reads what capture v1 answers.
     pub fn v1_answer(bytes: &[u8]) {
-        crate::capture::delivery::protocol::v1::fuzz(bytes);
+        static CLIENT: std::sync::OnceLock<Option<crate::PostHogClient>> =
+            std::sync::OnceLock::new();
+        let client = CLIENT.get_or_init(|| {
+            let builder = crate::PostHogClient::builder().project_api_key("phc_fuzz");
+            builder.build().ok()
+        });
+        if let Some(client) = client {
+            crate::capture::delivery::protocol::v1::fuzz(&client.inner.http, bytes);
+        }
     }
 
     /// Reads a spool file: how many events, and how many damaged lines.

@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing_posthog::{
-    DeliveryFailure, CaptureHandle, CaptureProtocol, CircuitBreaker, Compression, Event,
-    EventCaptureBackend, GeoIp, PostHogClient, PostHogError, RetryPolicy,
+    CaptureHandle, CaptureProtocol, Compression, DeliveryFailure, Event, EventCaptureBackend,
+    GeoIp, PostHogClient, PostHogError, RetryPolicy,
 };
 
 /// Longer than all attempts of a test take, with what it puts into `Retry-After`; shorter than the harness
@@ -56,9 +56,7 @@ impl Sdk {
         let mut client = PostHogClient::builder()
             .project_api_key(init.api_key)
             .host(init.host)
-            .retry(RetryPolicy::default().attempts(attempts))
-            // A test lets PostHog fail as often as it likes, and counts what is sent meanwhile.
-            .circuit_breaker(CircuitBreaker::off());
+            .retry(RetryPolicy::default().attempts(attempts));
         if let Some(id) = &id.test_id {
             client = client.header("X-Test-Id", id);
         }

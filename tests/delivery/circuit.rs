@@ -122,7 +122,7 @@ fn the_actor_tries_nothing_while_it_is_open() {
     let posthog = capture(&client);
     posthog.capture(Event::new("first"));
     wait_until("an open breaker", || {
-        client.circuit_state() == CircuitState::Open
+        client.circuit_state(Destination::Capture) == CircuitState::Open
     });
     let opened = Instant::now();
     for n in 0..500 {

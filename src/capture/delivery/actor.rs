@@ -92,7 +92,7 @@ pub(crate) struct Actor {
 
 enum Input {
     Command(Option<Command>),
-    Response(Flight, Ended),
+    Response(Box<(Flight, Ended)>),
     Woken,
 }
 
@@ -275,7 +275,7 @@ impl Actor {
         let prepared = self.protocol.prepare(&mut batch, self.clock.now());
         let Prepared { request, sent } = match prepared {
             Ok(prepared) => prepared,
-            Err(outcome) => return self.apply_outcome(batch, outcome, None),
+            Err(outcome) => return self.apply_outcome(batch, *outcome, None),
         };
         batch.delivery.attempts += 1;
         batch.delivery.next_at = None;
@@ -330,7 +330,7 @@ impl Actor {
                 None => return,
             },
         };
-        if let Err(mut batch) = self.disk.spill(batch, Durability::Synced) {
+        if let Some(mut batch) = self.disk.spill(batch, Durability::Synced) {
             batch.delivery.start_over(None);
             match self.disk.is_usable() {
                 // Too large for the spool, which takes others.
@@ -360,7 +360,7 @@ impl Actor {
             let Some(batch) = self.backlog.pop_last_ready() else {
                 return;
             };
-            if let Err(batch) = self.disk.spill(batch, Durability::Written) {
+            if let Some(batch) = self.disk.spill(batch, Durability::Written) {
                 match self.writes_when_busy() {
                     true => self.backlog.retries.keep(batch),
                     false => return self.backlog.push_ready(batch),
@@ -399,14 +399,14 @@ impl Actor {
         let input = tokio::select! {
             // A closed channel is always ready.
             command = self.commands.recv(), if !self.handles_dropped => Input::Command(command),
-            (flight, ended) = self.in_flight.ended() => Input::Response(flight, ended),
+            ended = self.in_flight.ended() => Input::Response(Box::new(ended)),
             () = self.account.queue.woken() => Input::Woken,
             () = timer => Input::Woken,
         };
         self.warn_of_losses();
         match input {
             Input::Command(command) => self.handle_command(command),
-            Input::Response(flight, ended) => self.on_response(flight, ended),
+            Input::Response(ended) => self.on_response(ended.0, ended.1),
             Input::Woken => {}
         }
     }
@@ -585,7 +585,7 @@ impl Actor {
                 let (events, residence) = (batch.len() as u64, batch.residence);
                 // What has a file costs no time.
                 if (Instant::now() < until || batch.file.is_some())
-                    && self.disk.spill(batch, Durability::Written).is_ok()
+                    && self.disk.spill(batch, Durability::Written).is_none()
                     && residence == Residence::Memory
                 {
                     left += events;

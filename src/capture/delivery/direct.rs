@@ -182,7 +182,7 @@ async fn attempt(
     let prepared = settings.protocol.prepare(batch, settings.clock.now());
     let Prepared { request, sent } = match prepared {
         Ok(prepared) => prepared,
-        Err(outcome) => return Ok(outcome),
+        Err(outcome) => return Ok(*outcome),
     };
     let endpoint = request.endpoint.clone();
     let breaker = http.breakers.of(Destination::Capture);

@@ -95,10 +95,11 @@ impl Disk {
         }
     }
 
-    /// Moves a batch from memory to disk; returns it if the disk refuses.
-    pub(super) fn spill(&mut self, batch: Batch, durability: Durability) -> Result<(), Batch> {
+    /// Moves a batch from memory to disk; returns it if the disk refuses it.
+    #[must_use = "a batch that the disk refuses stays in memory"]
+    pub(super) fn spill(&mut self, batch: Batch, durability: Durability) -> Option<Batch> {
         let Some(store) = &mut self.store else {
-            return Err(batch);
+            return Some(batch);
         };
         let file = match batch.file {
             Some(file) => Ok(file),
@@ -111,10 +112,7 @@ impl Disk {
             }
         }
         self.count_losses();
-        match file {
-            Ok(_) => Ok(()),
-            Err(_) => Err(batch),
-        }
+        file.is_err().then_some(batch)
     }
 
     /// The next batch to be read. `None` where none waits, or none can be read now.

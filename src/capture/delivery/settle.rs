@@ -141,7 +141,7 @@ impl Actor {
 
     /// The attempts are exhausted: leaves the batch on disk, else keeps it while there is room, else drops it.
     fn exhausted(&mut self, batch: Batch, error: &PostHogError) {
-        let Err(mut batch) = self.spill_exhausted(batch, error) else {
+        let Some(mut batch) = self.spill_exhausted(batch, error) else {
             return;
         };
         if self.account.queue.is_crowded() && self.flushes.shutdown().is_none() {
@@ -176,10 +176,12 @@ impl Actor {
         self.backlog.backoff.lengthen(error.retry_after());
     }
 
-    /// Spools the batch; returns it if the disk refuses.
-    fn spill_exhausted(&mut self, batch: Batch, error: &PostHogError) -> Result<(), Batch> {
+    /// Spools the batch; returns it if the disk refuses it.
+    fn spill_exhausted(&mut self, batch: Batch, error: &PostHogError) -> Option<Batch> {
         let (events, residence, file) = (batch.len() as u64, batch.residence, batch.file);
-        self.disk.spill(batch, Durability::Synced)?;
+        if let Some(refused) = self.disk.spill(batch, Durability::Synced) {
+            return Some(refused);
+        }
         self.disk
             .defer(file.filter(|_| residence != Residence::Memory));
         self.gave_up(error.retry_after());
@@ -194,7 +196,7 @@ impl Actor {
             };
             self.account.report(events, Disposition::Spooled, cause);
         }
-        Ok(())
+        None
     }
 
     /// A batch failed in all its attempts and is on disk.

@@ -178,7 +178,9 @@ impl Spare {
 
     /// A new segment for a record of that size, as large as `model`. `None`: it is to be allocated.
     pub(super) fn segment(&mut self, record: usize, model: Option<&Segment>) -> Option<Segment> {
-        let (bytes, entries) = model.map_or((0, 0), |m| (m.bytes.len(), m.entries.len()));
+        // With a little more room, for records are of slightly different sizes.
+        let with_slack = |m: &Segment| (m.bytes.len() + m.bytes.len() / 8, m.entries.len());
+        let (bytes, entries) = model.map_or((0, 0), with_slack);
         let (bytes, entries) = (
             bytes.max(record).max(FIRST_BYTES),
             entries.max(FIRST_ENTRIES),

@@ -95,7 +95,11 @@ impl Protocol {
     }
 
     /// The request of a batch's next attempt. Where there is nothing to send, the outcome.
-    pub(crate) fn prepare(&self, batch: &mut Batch, now: SystemTime) -> Result<Prepared, Outcome> {
+    pub(crate) fn prepare(
+        &self,
+        batch: &mut Batch,
+        now: SystemTime,
+    ) -> Result<Prepared, Box<Outcome>> {
         let v0 = match self.setting {
             CaptureProtocol::V0 => true,
             CaptureProtocol::V1 => false,

@@ -73,7 +73,11 @@ impl V1 {
     }
 
     /// The request of one attempt. Where there is nothing to send, the outcome.
-    pub(super) fn prepare(&self, batch: &mut Batch, now: SystemTime) -> Result<Prepared, Outcome> {
+    pub(super) fn prepare(
+        &self,
+        batch: &mut Batch,
+        now: SystemTime,
+    ) -> Result<Prepared, Box<Outcome>> {
         let mut positions = Positions::default();
         let mut list = Vec::with_capacity(batch.json.len());
         let mut seen = HashSet::new();
@@ -94,10 +98,10 @@ impl V1 {
             positions.sent.push((place, event.uuid.into_owned()));
         }
         if positions.sent.is_empty() {
-            return Err(Outcome {
+            return Err(Box::new(Outcome {
                 refused: positions.refused,
                 ..Outcome::of(Rest::Nothing)
-            });
+            }));
         }
         let identity = batch
             .delivery
