@@ -120,7 +120,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
             timestamp_ms: now.map_or(0, |since| since.as_millis() as u64),
             status_code: 0,
             retry_attempt: number.saturating_sub(1),
-            event_count: 0,
+            event_count: fields.events.unwrap_or_default(),
             uuid_list: Vec::new(),
         });
     }
@@ -135,7 +135,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
             && let Some(attempt) = lock(&self.0.attempts).get_mut(*place)
         {
             attempt.status_code = fields.status.unwrap_or(attempt.status_code);
-            attempt.event_count = fields.events.unwrap_or(attempt.event_count);
         }
     }
 

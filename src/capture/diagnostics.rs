@@ -17,12 +17,15 @@ const MAX_LINES: usize = 64;
 
 /// Logs a line. A tracing layer that panics costs the line, not the actor.
 macro_rules! log {
-    ($level:ident, $($line:tt)+) => {{
+    (target: $target:literal, $level:ident, $($line:tt)+) => {{
         // Nobody needs to know that it panicked.
         let _ = $crate::panic::catch(|| {
-            tracing::$level!(target: "tracing_posthog::capture", $($line)+);
+            tracing::$level!(target: $target, $($line)+);
         });
     }};
+    ($level:ident, $($line:tt)+) => {
+        $crate::capture::diagnostics::log!(target: "tracing_posthog::capture", $level, $($line)+)
+    };
 }
 pub(crate) use log;
 

@@ -123,7 +123,7 @@ impl Actor {
                     true => fail(permit),
                     false => retried(permit),
                 }
-                log!(debug, %error, attempt = attempts, ?wait, "will retry");
+                log!(target: "tracing_posthog::http", debug, %error, attempt = attempts, ?wait, "will retry");
                 let next_at = Instant::now() + wait;
                 for mut batch in batches {
                     batch.delivery.next_at = Some(next_at);
