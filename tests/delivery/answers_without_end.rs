@@ -1,0 +1,159 @@
+//! Answers without end: what PostHog says to captured events is a few words, and more is not read, nor waited
+//! for beyond an attempt's time.
+
+use crate::hostile::{Peer, answer, read_request};
+use crate::support::*;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use tracing_posthog::{CaptureProtocol, CircuitBreaker, Event, Method, PostHogClientBuilder};
+
+const MIB: usize = 1 << 20;
+
+/// Writes the same text until the other side has had enough. How much of it there was room for.
+fn write_without_end(stream: &mut TcpStream, text: &[u8], written: &AtomicUsize) {
+    while written.load(SeqCst) < 1024 * MIB && stream.write_all(text).is_ok() {
+        written.fetch_add(text.len(), SeqCst);
+    }
+}
+
+/// Answers each request with this head, and a body without end.
+fn endless(head: &'static str) -> (Peer, Arc<AtomicUsize>) {
+    let written = Arc::<AtomicUsize>::default();
+    let counted = written.clone();
+    let peer = Peer::start(move |mut stream, _| {
+        if read_request(&mut stream).is_some() {
+            let _ = stream.write_all(head.as_bytes());
+            let chunk = vec![b' '; 64 << 10];
+            write_without_end(&mut stream, &chunk, &counted);
+        }
+    });
+    (peer, written)
+}
+
+fn patient(peer: &Peer) -> PostHogClientBuilder {
+    client_at(peer.url())
+        .circuit_breaker(CircuitBreaker::off())
+        .attempt_timeout(LONG)
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"status\":\"Ok\"}";
+
+#[test]
+fn an_answer_without_end_is_read_no_further_than_it_is_of_use() {
+    let (peer, written) = endless(OK);
+    let posthog = capture_with(patient(&peer)).flush_at(1).start().unwrap();
+    posthog.capture(Event::new("e").distinct_id("ada"));
+    let report = posthog.flush_blocking(LONG);
+    let bytes = written.load(SeqCst);
+    // What the system's buffers take comes on top of what is read.
+    assert!(bytes < 8 * MIB, "{bytes} bytes; {report}");
+    assert_eq!((report.delivered, report.dropped), (1, 0), "{report}");
+    assert_eq!(peer.connections(), 1, "it is sent once");
+}
+
+#[test]
+fn a_batch_sent_at_once_reads_no_answer_without_end_either() {
+    let (peer, written) = endless(OK);
+    let client = patient(&peer).build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sending = client.capture_batch([Event::new("e").distinct_id("ada")]);
+    let summary = runtime.block_on(sending).unwrap();
+    let bytes = written.load(SeqCst);
+    assert!(bytes < 8 * MIB, "{bytes} bytes; {summary:?}");
+    assert_eq!(summary.delivered, 1, "{summary:?}");
+}
+
+#[test]
+fn a_refusal_without_end_is_read_no_further_than_it_is_of_use() {
+    let (peer, written) = endless("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let posthog = capture_with(patient(&peer)).flush_at(1).start().unwrap();
+    posthog.capture(Event::new("e").distinct_id("ada"));
+    let report = posthog.flush_blocking(LONG);
+    let bytes = written.load(SeqCst);
+    assert!(bytes < 8 * MIB, "{bytes} bytes; {report}");
+    assert_eq!((report.delivered, report.dropped), (0, 1), "{report}");
+}
+
+#[test]
+fn by_capture_v1_an_answer_without_end_is_not_read_for_ever() {
+    // Its verdicts are of use, and there are few of them.
+    let (peer, written) = endless("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{");
+    let client = patient(&peer).retry(quick().attempts(1));
+    let posthog = capture_with(client)
+        .protocol(CaptureProtocol::V1)
+        .flush_at(1)
+        .start()
+        .unwrap();
+    posthog.capture(Event::new("e").distinct_id("ada"));
+    posthog.flush_blocking(LONG);
+    let bytes = written.load(SeqCst);
+    assert!(bytes < 16 * MIB, "{bytes} bytes");
+    posthog.shutdown_blocking(ms(1));
+}
+
+/// Answers the first request with nothing but interim answers, without end, and every other as PostHog does.
+fn flood(interim: &'static str) -> Peer {
+    Peer::start(move |mut stream, number| {
+        while read_request(&mut stream).is_some() {
+            if number == 0 {
+                let many = interim.repeat(1_000);
+                let mut flooding = stream.try_clone().unwrap();
+                write_without_end(&mut flooding, many.as_bytes(), &AtomicUsize::new(0));
+                return;
+            }
+            answer(&mut stream, "200 OK", r#"{"status":"Ok"}"#);
+        }
+    })
+}
+
+const INTERIM: [&str; 3] = [
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 102 Processing\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n",
+];
+
+/// Eight times an attempt's time. In builds without optimization one poll of the connection takes longer than
+/// that: hyper reads interim answers as long as there are any.
+const IN_TIME: Duration = Duration::from_secs(4);
+
+#[test]
+fn interim_answers_without_end_do_not_outlast_an_attempt() {
+    let mut late = Vec::new();
+    for interim in INTERIM {
+        let peer = flood(interim);
+        let client = client_at(peer.url()).attempt_timeout(ms(500));
+        let posthog = capture_with(client).flush_at(1).start().unwrap();
+        posthog.capture(Event::new("e").distinct_id("ada"));
+        let report = posthog.flush_blocking(IN_TIME);
+        if report.delivered != 1 {
+            late.push((interim, report));
+        }
+    }
+    assert!(late.is_empty(), "{late:?}");
+}
+
+#[test]
+fn interim_answers_without_end_hold_no_rest_call_up() {
+    let mut late = Vec::new();
+    for interim in INTERIM {
+        let peer = flood(interim);
+        let client = client_at(peer.url()).attempt_timeout(ms(500));
+        let client = client.build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let start = Instant::now();
+        let call = client.request(Method::GET, "/api/users/@me/").send();
+        let answer = runtime.block_on(async { tokio::time::timeout(IN_TIME, call).await });
+        let took = start.elapsed();
+        if took > IN_TIME || answer.is_err() {
+            late.push((interim, took));
+        }
+        runtime.shutdown_background();
+    }
+    assert!(late.is_empty(), "{late:?}");
+}
