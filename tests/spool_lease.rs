@@ -1,4 +1,5 @@
 //! Who owns a spool directory: its process while it lives, then whoever adopts it. No deleted file changes that.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
