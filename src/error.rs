@@ -232,8 +232,11 @@ impl fmt::Display for RequestError {
 impl RequestError {
     /// What is at the bottom of it, where that says more than the kind.
     fn cause(&self) -> Option<&dyn std::error::Error> {
-        use RequestErrorKind::{Connect, Interrupted, Panicked, Setup};
-        if !matches!(self.kind, Connect | Interrupted | Panicked | Setup) {
+        use RequestErrorKind::{ClientSetup, Connect, Interrupted, Panicked, Setup};
+        if !matches!(
+            self.kind,
+            ClientSetup | Connect | Interrupted | Panicked | Setup
+        ) {
             return None;
         }
         let mut cause: &dyn std::error::Error = self.source.as_deref()?;
@@ -274,7 +277,10 @@ pub enum RequestErrorKind {
     /// Code that runs within requests panicked: a resolver or a redirect policy of your own HTTP client, or a
     /// tracing layer.
     Panicked,
-    /// The HTTP client could not be set up (TLS, certificates), or the request not be built.
+    /// The HTTP client could not be set up: no certificates, no TLS, no file descriptors. Another attempt sets it up
+    /// again.
+    ClientSetup,
+    /// The request could not be built.
     Setup,
 }
 
@@ -283,7 +289,12 @@ impl RequestErrorKind {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Timeout | Self::Interrupted | Self::NotPersisted | Self::Panicked
+            Self::Connect
+                | Self::Timeout
+                | Self::Interrupted
+                | Self::NotPersisted
+                | Self::Panicked
+                | Self::ClientSetup
         )
     }
 }
@@ -297,6 +308,7 @@ impl fmt::Display for RequestErrorKind {
             Self::NotPersisted => "PostHog could not keep all events yet",
             Self::AnswerTooLarge => "the answer is larger than is read at once",
             Self::Panicked => "the attempt panicked",
+            Self::ClientSetup => "the HTTP client could not be set up",
             Self::Setup => "the request could not be set up",
         })
     }

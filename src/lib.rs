@@ -183,6 +183,7 @@ mod backend;
 mod capture;
 mod client;
 mod config;
+mod diagnostics;
 mod error;
 mod event;
 mod http;

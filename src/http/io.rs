@@ -119,15 +119,23 @@ impl fmt::Debug for Io {
 pub(crate) struct Droppable(pub(crate) Option<Runtime>);
 
 impl Droppable {
-    /// A current-thread runtime with sockets and timers. Without signal handling, which needs file descriptors of
-    /// its own and panics where there are none.
+    /// A current-thread runtime with sockets and timers.
     pub(crate) fn new() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .max_blocking_threads(RESOLVERS)
-            .thread_name("posthog-resolver")
-            .build()?;
+        let build = || {
+            Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .max_blocking_threads(RESOLVERS)
+                .thread_name("posthog-resolver")
+                .build()
+        };
+        // Where the program has tokio's signal handling, sockets bring it along, and without file descriptors it
+        // panics.
+        let runtime = crate::panic::catch(build).unwrap_or_else(|| {
+            Err(io::Error::other(
+                "the async runtime panicked; file descriptors may be used up",
+            ))
+        })?;
         Ok(Self(Some(runtime)))
     }
 }

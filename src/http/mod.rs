@@ -31,6 +31,7 @@ mod redirect;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod retry;
+mod span;
 mod stream;
 
 pub(crate) use attempt::{Visibility, kind_of_body};

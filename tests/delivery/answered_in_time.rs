@@ -1,4 +1,4 @@
-//! What PostHog answered within the time of a shutdown is delivered, whatever else takes that time.
+//! An event that PostHog acknowledged before the shutdown deadline counts as delivered, whatever blocks the actor.
 
 use crate::support::*;
 use std::sync::{Mutex, mpsc};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing_posthog::testing::PostHogServer;
 use tracing_posthog::{CaptureBuilder, CaptureHandle, Event, Stats};
 
-/// Something of the user's that runs in the actor, and stays there until it is told to go on.
+/// Blocks a hook of the actor until it is released.
 struct Gate {
     entered: mpsc::Receiver<()>,
     go_on: mpsc::Sender<()>,
@@ -26,7 +26,7 @@ impl Gate {
     }
 }
 
-/// Answers of PostHog's that come when they are told to.
+/// A PostHog that holds back its answer to one event.
 struct Slow {
     server: PostHogServer,
     arrived: mpsc::Receiver<()>,
@@ -34,7 +34,7 @@ struct Slow {
 }
 
 impl Slow {
-    /// Holds the events of that name back.
+    /// Holds back the answer to requests with an event of that name.
     fn with(event: &'static str) -> Self {
         let server = server();
         let (arrive, arrived) = mpsc::channel();
@@ -58,14 +58,13 @@ impl Slow {
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// PostHog answers within the time of a shutdown, while the actor is busy with something of the user's until that
-/// time is over.
+/// PostHog answers before the shutdown deadline, while a hook blocks the actor until after the deadline.
 fn answered_in_time(
     busy: impl FnOnce(CaptureBuilder, Box<dyn Fn() + Send + Sync>) -> CaptureBuilder,
 ) -> Stats {
     let slow = Slow::with("answered");
     let (gate, pass) = Gate::new();
-    // Nothing goes by itself.
+    // Only a flush or a shutdown sends anything.
     let builder = capture_with(client_of(&slow.server))
         .flush_interval(LONG)
         .shutdown_timeout(DEADLINE);
@@ -76,7 +75,7 @@ fn answered_in_time(
     posthog.capture(Event::new("slow"));
     let began = Instant::now();
     let ending = spawn(&posthog, |posthog| posthog.shutdown_blocking(DEADLINE));
-    // Now the actor knows its deadline.
+    // The hook runs within the shutdown, so the actor knows its deadline.
     gate.entered.recv_timeout(LONG).unwrap();
     slow.answer.send(()).unwrap();
     assert!(slow.server.wait_for_events(1, LONG));

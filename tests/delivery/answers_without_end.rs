@@ -1,5 +1,5 @@
-//! Answers without end: what PostHog says to captured events is a few words, and more is not read, nor waited
-//! for beyond an attempt's time.
+//! Endless answers: capture needs a few bytes of an answer, so the crate reads no more, and waits no longer than
+//! the attempt timeout.
 
 use crate::hostile::{Peer, answer, read_request};
 use crate::support::*;
@@ -12,14 +12,14 @@ use tracing_posthog::{CaptureProtocol, CircuitBreaker, Event, Method, PostHogCli
 
 const MIB: usize = 1 << 20;
 
-/// Writes the same text until the other side has had enough. How much of it there was room for.
+/// Writes the same text until the client closes the connection, and counts the bytes it could write.
 fn write_without_end(stream: &mut TcpStream, text: &[u8], written: &AtomicUsize) {
     while written.load(SeqCst) < 1024 * MIB && stream.write_all(text).is_ok() {
         written.fetch_add(text.len(), SeqCst);
     }
 }
 
-/// Answers each request with this head, and a body without end.
+/// Answers each request with this head and an endless body.
 fn endless(head: &'static str) -> (Peer, Arc<AtomicUsize>) {
     let written = Arc::<AtomicUsize>::default();
     let counted = written.clone();
@@ -48,7 +48,7 @@ fn an_answer_without_end_is_read_no_further_than_it_is_of_use() {
     posthog.capture(Event::new("e").distinct_id("ada"));
     let report = posthog.flush_blocking(LONG);
     let bytes = written.load(SeqCst);
-    // What the system's buffers take comes on top of what is read.
+    // The count includes what only reached the socket buffers.
     assert!(bytes < 8 * MIB, "{bytes} bytes; {report}");
     assert_eq!((report.delivered, report.dropped), (1, 0), "{report}");
     assert_eq!(peer.connections(), 1, "it is sent once");
@@ -79,7 +79,7 @@ fn a_refusal_without_end_is_read_no_further_than_it_is_of_use() {
 
 #[test]
 fn by_capture_v1_an_answer_without_end_is_not_read_for_ever() {
-    // Its verdicts are of use, and there are few of them.
+    // v1 needs the verdicts in the body, but these are small.
     let (peer, written) = endless("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{");
     let client = patient(&peer).retry(quick().attempts(1));
     let posthog = capture_with(client)
@@ -94,7 +94,7 @@ fn by_capture_v1_an_answer_without_end_is_not_read_for_ever() {
     posthog.shutdown_blocking(ms(1));
 }
 
-/// Answers the first request with nothing but interim answers, without end, and every other as PostHog does.
+/// Answers the first connection with an endless stream of interim responses, and others as PostHog does.
 fn flood(interim: &'static str) -> Peer {
     Peer::start(move |mut stream, number| {
         while read_request(&mut stream).is_some() {
@@ -115,8 +115,8 @@ const INTERIM: [&str; 3] = [
     "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n",
 ];
 
-/// Eight times an attempt's time. In builds without optimization one poll of the connection takes longer than
-/// that: hyper reads interim answers as long as there are any.
+/// Eight times the attempt timeout. In a debug build a single poll of the connection can take longer: hyper keeps
+/// parsing interim responses while there is data.
 const IN_TIME: Duration = Duration::from_secs(4);
 
 #[test]

@@ -1,5 +1,5 @@
-//! REST calls and `capture_batch` work from any executor, without a runtime of `tokio`'s, and end when their
-//! future is dropped.
+//! REST calls and `capture_batch` work on any executor, without a tokio runtime, and dropping their future cancels
+//! them.
 #![cfg(feature = "rest")]
 
 use crate::hostile::{Peer, answer, block_on, poll_until, read_request, sees_the_end};
@@ -200,7 +200,7 @@ fn a_rest_call_that_waits_for_its_rate_limit() {
     use tracing_posthog::{EndpointClass, RateLimit, RateLimits};
     let server = server();
     answer_rest(&server);
-    // A quarter at once, the others two thirds of a second apart.
+    // The burst is a quarter (30); after it one request per two thirds of a second.
     let limits = RateLimits::none().set(EndpointClass::Other, RateLimit::none().per_minute(120));
     let client = client_of(&server).rate_limits(limits).build().unwrap();
     let start = Instant::now();
@@ -211,11 +211,11 @@ fn a_rest_call_that_waits_for_its_rate_limit() {
     assert!(start.elapsed() > ms(400), "{:?}", start.elapsed());
 }
 
-/// Answers no request.
+/// A peer that never answers.
 struct Silent {
     peer: Peer,
     arrived: mpsc::Receiver<()>,
-    /// Whether a connection was closed by the other side.
+    /// Whether the client closed the connection.
     ended: mpsc::Receiver<bool>,
 }
 
@@ -238,7 +238,7 @@ fn silent() -> Silent {
     }
 }
 
-/// Drops a future once its request has arrived.
+/// Drops a future once its request has arrived, and expects the request to be cancelled.
 #[track_caller]
 fn assert_cancelled<F: Future>(future: F, silent: &Silent) {
     let mut future = Box::pin(future);
@@ -246,7 +246,7 @@ fn assert_cancelled<F: Future>(future: F, silent: &Silent) {
     drop(future);
     let ended = silent.ended.recv_timeout(SLOW);
     assert_eq!(ended, Ok(true), "the connection goes on");
-    // A second attempt would come within milliseconds.
+    // A second attempt would follow within milliseconds.
     let start = Instant::now();
     wait_until("some time without another attempt", || {
         start.elapsed() > ms(300)

@@ -1,4 +1,4 @@
-//! What fails waits for its next attempt without holding up what does not: request slots, and the breakers.
+//! Failing batches hold no request slot between attempts, and each destination has its own circuit breaker.
 
 use crate::hostile::best_of;
 use crate::support::*;
@@ -9,11 +9,11 @@ use tracing_posthog::{
     PostHogClient, RetryPolicy,
 };
 
-/// How soon a good event arrives, whatever fails beside it.
+/// A good event arrives within this time, whatever fails beside it.
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// Of these the best counts: other processes share the machine.
+/// The best of these tries counts, because other processes share the machine.
 const TRIES: usize = 5;
-/// Much later than anything that is not held up.
+/// Longer than an event takes that nothing holds up; a try ends here.
 const HELD_UP: Duration = Duration::from_secs(2);
 
 fn has(request: &RecordedRequest, event: &str) -> bool {
@@ -22,12 +22,12 @@ fn has(request: &RecordedRequest, event: &str) -> bool {
     events.is_some_and(|events| events.iter().any(|e| e["event"] == event))
 }
 
-/// Bad batches are answered so, good ones as by PostHog.
+/// Gives this answer to batches with an event "bad"; others are accepted.
 fn fail_bad_ones(server: &PostHogServer, answer: Answer) {
     server.answer_with(move |request| has(request, "bad").then(|| answer.clone()));
 }
 
-/// Each event in a batch of its own, with PostHog's default retries.
+/// Sends each event in its own batch, with the default retry policy.
 fn one_by_one(server: &PostHogServer) -> CaptureBuilder {
     capture_with(client_of(server).retry(RetryPolicy::default()))
         .flush_at(1)
@@ -37,7 +37,7 @@ fn one_by_one(server: &PostHogServer) -> CaptureBuilder {
 struct Beside {
     failing: usize,
     answer: Answer,
-    /// How long the others have failed by then.
+    /// How long the others have been failing when the good event is captured.
     after: Duration,
     settings: fn(CaptureBuilder) -> CaptureBuilder,
 }
@@ -52,7 +52,7 @@ impl Beside {
         }
     }
 
-    /// How long it takes from the capture of a good event until PostHog has read it.
+    /// Measures the time from capturing a good event until PostHog has read it.
     fn time(&self) -> Duration {
         let server = server();
         fail_bad_ones(&server, self.answer.clone());
@@ -60,7 +60,7 @@ impl Beside {
         for _ in 0..self.failing {
             posthog.capture(Event::new("bad").distinct_id("ada"));
         }
-        // All slots that they can take have met a failure.
+        // Every slot that the failing batches can take has been used.
         assert!(server.wait_for_requests(self.failing.min(4), LONG));
         let failing_since = Instant::now();
         wait_until("that they have failed for a while", || {
@@ -149,7 +149,7 @@ fn by_capture_v1_events_that_are_to_be_sent_again_hold_no_slot() {
     .assert_at_once();
 }
 
-/// How many attempts it takes to see that PostHog answers nothing at all.
+/// Counts the attempts until the breaker opens, where PostHog accepts requests and never answers.
 fn attempts_until_open(batches: usize) -> usize {
     const FAILURES: u32 = 5;
     let server = server();
@@ -177,7 +177,7 @@ fn attempts_until_open(batches: usize) -> usize {
 
 #[test]
 fn where_posthog_hangs_the_breaker_opens_after_as_many_attempts_as_it_counts_failures() {
-    // Those that were under way as the last of five failed come on top.
+    // Up to four more requests are in flight when the fifth attempt fails.
     let attempts = attempts_until_open(20);
     assert!(attempts <= 5 + 4, "{attempts} attempts");
 }
@@ -188,7 +188,7 @@ fn one_batch_that_hangs_again_and_again_opens_the_breaker_too() {
     assert!(attempts <= 6, "{attempts} attempts");
 }
 
-/// Fails five calls, as many as the breaker forgives by default.
+/// Lets five queries fail, enough to open a breaker by default.
 fn fail_rest(client: &PostHogClient) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for _ in 0..5 {
@@ -220,7 +220,7 @@ fn queries_that_time_out_cost_no_event() {
     fail_rest(&client);
     let start = Instant::now();
     for n in 0..15_000 {
-        // As fast as the queue takes them, while it is emptied.
+        // Captures as fast as the queue drains.
         while posthog.stats().queued > 9_000 && start.elapsed() < SLOW {
             std::thread::sleep(ms(1));
         }

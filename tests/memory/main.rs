@@ -1,5 +1,5 @@
-//! What is allocated, and what happens while it is: needs a global allocator of its own, so a binary of its own.
-//! Each test has a process of its own too.
+//! Memory bounds, and capturing from within an allocator. Needs its own binary (a global allocator), and each test
+//! runs in its own process.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -30,7 +30,7 @@ use tracking_allocator::{AllocationGroupId, AllocationRegistry, AllocationTracke
 #[global_allocator]
 static ALLOCATOR: Allocator<System> = Allocator::system();
 
-/// A program's own account of its memory, which tells of large allocations by an analytics event.
+/// Captures an event for each large allocation.
 struct Reporter;
 
 static HANDLE: OnceLock<CaptureHandle> = OnceLock::new();
@@ -67,7 +67,7 @@ fn an_allocator_that_captures_events_does_not_hang() {
     assert!(HANDLE.set(posthog.clone()).is_ok());
     AllocationRegistry::set_global_tracker(Reporter).unwrap();
     AllocationRegistry::enable_tracking();
-    // Small ones, with which what holds them grows, and large ones.
+    // Small events make the queue's segments grow; large ones allocate by themselves.
     for n in 0..2_000 {
         let text = "x".repeat(if n % 100 == 0 { 2 * LARGE } else { 100 });
         posthog.capture(Event::new("e").property("text", text));
@@ -83,7 +83,7 @@ fn an_allocator_that_captures_events_does_not_hang() {
     assert!(server.event_count() >= 2_020, "also those of the allocator");
 }
 
-/// Counts what is allocated now, and at most.
+/// Counts the live bytes and their peak.
 struct Counter;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -111,17 +111,17 @@ const MIB: usize = 1 << 20;
 const QUEUE_BYTES: usize = 32 * MIB;
 const BATCH_BYTES: usize = 5 * MIB;
 const REQUESTS: usize = 4;
-/// The queue, and of each batch on the wire its JSON and what is sent of it; a little for all else.
+/// The queue, plus two copies (JSON and request body) of each batch on the wire, plus some for everything else.
 const BOUND: usize = QUEUE_BYTES + 2 * REQUESTS * BATCH_BYTES + 6 * MIB;
 
-/// Text that compression makes hardly shorter.
+/// Text that hardly compresses.
 fn noise(length: usize, seed: u64) -> String {
     let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let letter = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        // Letters, digits, and what stands between them but the one that JSON escapes.
+        // The ASCII range from '0' to 'z', without the one character that JSON escapes.
         match b'0' + (state % 75) as u8 {
             b'\\' => '/',
             letter => char::from(letter),
@@ -130,13 +130,13 @@ fn noise(length: usize, seed: u64) -> String {
     std::iter::repeat_with(letter).take(length).collect()
 }
 
-/// What a child process captures.
+/// The events that a child process captures.
 #[derive(Clone, Copy)]
 struct Events {
     bytes: usize,
-    /// Of control characters, which JSON writes with six letters each.
+    /// Consist of control characters; JSON writes each as six characters.
     escaped: bool,
-    /// Compressed, which takes its time in builds without optimization.
+    /// Compress requests, which is slow in debug builds.
     gzip: bool,
 }
 
@@ -149,7 +149,7 @@ impl Events {
         }
     }
 
-    /// As the environment tells them.
+    /// Reads them from the environment.
     fn told() -> Option<(String, Self)> {
         let told = std::env::var("CORE_TEST_EVENTS").ok()?;
         let mut words = told.split(' ');
@@ -180,7 +180,7 @@ impl Events {
     }
 }
 
-/// Offers more than the queue holds, again and again, to a PostHog in another process, and says what that took.
+/// Keeps the queue full while sending to a PostHog in the parent process, and prints the peak memory.
 #[test]
 fn child_that_captures_large_events() {
     let Some((url, events)) = Events::told() else {
@@ -205,7 +205,7 @@ fn child_that_captures_large_events() {
     AllocationRegistry::enable_tracking();
     let mut captured = 0;
     let start = Instant::now();
-    // Until it has sent, or kept, all that the queue holds; where PostHog hangs, that does not come.
+    // Ends once more than one whole queue was sent, or, where PostHog hangs, after some seconds.
     let sent = |stats: &Stats| (stats.batches - REQUESTS as u64) as usize * BATCH_BYTES;
     while start.elapsed() < Duration::from_secs(6) {
         let stats = posthog.stats();
@@ -230,7 +230,7 @@ fn child_that_captures_large_events() {
     posthog.shutdown_blocking(ms(1));
 }
 
-/// The most memory that this process had, as the system sees it.
+/// The peak resident memory of this process.
 fn rss() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -238,7 +238,7 @@ fn rss() -> usize {
     kib.map_or(0, |kib| kib.trim().parse::<usize>().unwrap() << 10)
 }
 
-/// How much a process takes at most that captures such events, and how it went.
+/// The peak of live bytes in a process that captures such events, and its final stats.
 fn peak(url: &str, events: Events) -> (usize, String) {
     let child = child_that_captures_large_events;
     // `binary::module::test`
@@ -270,7 +270,7 @@ fn assert_bounded(url: &str, kinds: &[Events]) {
     assert!(bounded, "{peaks:?} MiB, not {bound}");
 }
 
-/// Large events, and the largest that PostHog takes.
+/// Large events, and events near PostHog's size limit.
 fn large() -> [Events; 3] {
     let gzip = Events {
         gzip: true,

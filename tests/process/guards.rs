@@ -1,5 +1,5 @@
-//! What a guard says when it is dropped and cannot deliver at once: that it waits, for what and how long, what was
-//! lost, or that there is nothing to wait for. Each test has a process of its own, and listens to all of its log.
+//! A dropped guard that cannot deliver at once logs what it waits for and what was lost, or that waiting is useless.
+//! Each test runs in its own process, because it records the log of the whole process.
 
 use crate::hostile::{ProcessLog, holds};
 use crate::own_process::own_process;
@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_posthog::testing::Answer;
 use tracing_posthog::{CaptureHandle, Event, EventCaptureBackend};
 
-/// Where nobody listens, and nobody will: the port stays taken.
+/// An address where nothing listens. The returned socket keeps the port reserved.
 fn nobody() -> (String, tokio::net::TcpSocket) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -23,7 +23,7 @@ fn nobody() -> (String, tokio::net::TcpSocket) {
     (format!("http://{addr}"), holder)
 }
 
-/// Drops a guard with 17 events that cannot be delivered. What was said within the first second, and in all.
+/// Drops a guard with 17 undeliverable events. Returns the warnings of the first seconds, and all warnings.
 fn says_at_the_end(log: &ProcessLog, posthog: CaptureHandle) -> (Vec<String>, Vec<String>) {
     for n in 0..17 {
         posthog.capture(Event::new(format!("e{n}")));
@@ -36,7 +36,7 @@ fn says_at_the_end(log: &ProcessLog, posthog: CaptureHandle) -> (Vec<String>, Ve
         drop(guard);
         tell.store(true, SeqCst);
     });
-    // After about a second; this machine may be busy.
+    // Expected after about one second; two allow for a busy machine.
     log.wait_for_warning(&["17", "wait"], ms(2_000));
     let early = log.warnings().split_off(before);
     assert!(!ended.load(SeqCst), "the guard waits");
@@ -48,10 +48,10 @@ fn says_at_the_end(log: &ProcessLog, posthog: CaptureHandle) -> (Vec<String>, Ve
 fn assert_says_what_it_waits_for_and_what_was_lost(early: &[String], all: &[String]) {
     let waits: Vec<_> = early.iter().filter(|w| holds(w, &["17", "wait"])).collect();
     assert_eq!(waits.len(), 1, "within a second {early:?}, in all {all:?}");
-    // Of four seconds, or of those that are left.
+    // Either the whole timeout (4 s) or what is left of it.
     let how_long = ["4", "3"].iter().any(|seconds| holds(waits[0], &[seconds]));
     assert!(how_long, "for how long? {waits:?}");
-    // It is said once, and once what came of it.
+    // One line while waiting, one line about the result.
     let again = all.iter().filter(|w| holds(w, &["17", "wait"])).count();
     assert_eq!(again, 1, "{all:?}");
     let lost = all
@@ -106,7 +106,7 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// How long it takes to drop a guard with three events.
+/// Captures three events and measures how long dropping the guard takes.
 fn time_to_drop(posthog: CaptureHandle) -> Duration {
     for n in 0..3 {
         posthog.capture(Event::new(format!("e{n}")));
@@ -117,7 +117,7 @@ fn time_to_drop(posthog: CaptureHandle) -> Duration {
     start.elapsed()
 }
 
-/// Longer than a guard waits for an actor that cannot run.
+/// A guard whose actor cannot run must return within this time.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 #[track_caller]
@@ -152,7 +152,7 @@ fn a_guard_dropped_after_the_runtime_that_its_actor_needs_was_left_says_so_and_d
     let posthog = EventCaptureBackend::builder(client)
         .spawn_on(runtime.handle())
         .unwrap();
-    // The actor has run, and sleeps.
+    // The actor has run once and is idle.
     runtime.block_on(posthog.flush());
     let time = time_to_drop(posthog);
     assert_said_at_once(&log, time);
@@ -189,7 +189,7 @@ fn a_guard_dropped_on_another_thread_than_its_actors_runtime_delivers_and_says_n
         let here = tokio::runtime::Handle::current();
         let posthog = EventCaptureBackend::builder(client).spawn_on(&here);
         let dropping = std::thread::spawn(move || time_to_drop(posthog.unwrap()));
-        // Drives the actor meanwhile.
+        // This drives the actor meanwhile.
         until("the end of the drop", || dropping.is_finished()).await;
     });
     assert_eq!(server.event_count(), 3);

@@ -1,5 +1,5 @@
-//! A layer of the program's that panics at what this crate emits costs a line of the log, and no event. Each test
-//! has a process of its own: what panics there is its global subscriber.
+//! A subscriber layer that panics on this crate's diagnostics costs log lines, never events. Each test runs in its
+//! own process, because it installs the panicking layer as global subscriber.
 
 use crate::own_process::own_process;
 use crate::support::*;
@@ -15,7 +15,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where a layer of the program's panics, of what this crate emits.
+/// The callback in which the layer panics.
 #[derive(Clone, Copy, PartialEq)]
 enum At {
     Event,
@@ -26,14 +26,14 @@ enum At {
     Close,
 }
 
-/// Panics each time.
+/// Panics on every diagnostic of this crate.
 struct Panicking {
     at: At,
     panics: Arc<AtomicUsize>,
 }
 
 impl Panicking {
-    /// As the log of this process.
+    /// Installs the layer globally. Returns the counter of panics.
     fn install(at: At) -> Arc<AtomicUsize> {
         let panics = Arc::<AtomicUsize>::default();
         let layer = Self {
@@ -41,7 +41,7 @@ impl Panicking {
             panics: panics.clone(),
         };
         tracing_subscriber::registry().with(layer).init();
-        // So many backtraces say nothing.
+        // Keeps thousands of expected panics out of the output.
         std::panic::set_hook(Box::new(|panic| {
             if panic.payload().downcast_ref::<&str>() != Some(&OF_A_LAYER) {
                 eprintln_of(panic);
@@ -116,7 +116,7 @@ fn named(prefix: &str, events: usize) -> impl Iterator<Item = String> + use<> {
     (0..events).map(move |n| format!("{prefix}{n}"))
 }
 
-/// A batch that failed in all its attempts ends a flush, and is pending. Says what the last one said.
+/// Repeats the flush while events are pending: a batch that failed in all its attempts ends a flush early.
 fn flush_patiently(posthog: &CaptureHandle) -> FlushReport {
     let mut report = posthog.flush_blocking(SLOW);
     for _ in 0..100 {
@@ -127,7 +127,7 @@ fn flush_patiently(posthog: &CaptureHandle) -> FlushReport {
     report
 }
 
-/// Has much to say: attempts that fail, a batch that fails in all of them, events that PostHog will not take.
+/// Provokes many diagnostics: failing attempts, a batch that fails in all of them, an invalid event, a late event.
 fn delivers_with_a_layer_that_panics(at: At) {
     let panics = Panicking::install(at);
     let server = server();
@@ -138,7 +138,7 @@ fn delivers_with_a_layer_that_panics(at: At) {
     let posthog = capture_with(client).flush_at(1).start().unwrap();
     capture(&posthog, named("before", 10));
     wait_until("a panic", || panics.load(SeqCst) > 0);
-    // There is a warning about it.
+    // An event without a name is dropped with a warning.
     capture(&posthog, [String::new()]);
     capture(&posthog, named("after", 1_000));
     let report = flush_patiently(&posthog);
@@ -149,7 +149,7 @@ fn delivers_with_a_layer_that_panics(at: At) {
     assert_eq!(report.pending, 0, "{report}");
     assert_eq!((stats.delivered, stats.dropped.total()), (1_010, 1));
     assert!(posthog.shutdown_blocking(LONG).is_complete());
-    // That it comes too late is said on this thread.
+    // The warning about a late event is emitted on this thread.
     capture(&posthog, named("late", 1));
     assert_settled(&posthog.stats());
 }

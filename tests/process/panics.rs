@@ -1,7 +1,6 @@
-//! A panic within delivery costs an attempt, and no event: what is captured before and after it is delivered,
-//! and a flush tells the truth. One test has a process of its own: what panics there is its recorder of metrics.
+//! A panic during delivery costs one attempt, never an event: everything captured before and after it is delivered,
+//! and `flush` reports the truth. One test runs in its own process: it installs a global metrics recorder.
 
-use crate::hostile::block_on;
 use crate::own_process::own_process;
 use crate::support::*;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, SharedString, Unit};
@@ -16,7 +15,7 @@ use tracing_posthog::{
     PostHogClientBuilder, PostHogError,
 };
 
-/// Retries soon, and is not kept from it by a breaker.
+/// Retries soon, without a circuit breaker.
 fn patient(client: PostHogClientBuilder) -> PostHogClientBuilder {
     client.circuit_breaker(CircuitBreaker::off())
 }
@@ -34,7 +33,7 @@ fn named(prefix: &str, events: usize) -> impl Iterator<Item = String> + use<> {
     (0..events).map(move |n| format!("{prefix}{n}"))
 }
 
-/// A batch that failed in all its attempts ends a flush, and is pending. Says what the last one said.
+/// Repeats the flush while events are pending: a batch that failed in all its attempts ends a flush early.
 fn flush_patiently(posthog: &CaptureHandle) -> FlushReport {
     let mut report = posthog.flush_blocking(SLOW);
     for _ in 0..100 {
@@ -45,7 +44,7 @@ fn flush_patiently(posthog: &CaptureHandle) -> FlushReport {
     report
 }
 
-/// Everything captured has arrived, and the flush and the stats say so, no more and no less.
+/// Every captured event has arrived, and flush and stats agree.
 #[track_caller]
 fn assert_all_arrive(posthog: &CaptureHandle, server: &PostHogServer, captured: usize) {
     let report = flush_patiently(posthog);
@@ -58,7 +57,7 @@ fn assert_all_arrive(posthog: &CaptureHandle, server: &PostHogServer, captured: 
     assert_settled(&stats);
 }
 
-/// A client whose redirect policy panics as long as it is told to.
+/// A client whose redirect policy panics while the flag is set.
 fn that_panics_at_redirects(server: &PostHogServer) -> (PostHogClientBuilder, Arc<AtomicBool>) {
     let panics = Arc::new(AtomicBool::new(true));
     let armed = panics.clone();
@@ -123,7 +122,7 @@ fn a_rest_call_whose_redirect_policy_panics_is_an_error() {
     assert!(matches!(error, PostHogError::RequestError(_)), "{error:?}");
 }
 
-/// Resolves every name to this machine, but panics first.
+/// Resolves every name to this machine, but panics the first times.
 struct Resolver {
     panics_left: Arc<AtomicUsize>,
     within_the_future: bool,
@@ -196,15 +195,15 @@ fn a_batch_sent_at_once_whose_resolver_panics_is_tried_again() {
     let url = format!("http://posthog.invalid:{}", server.addr().port());
     let client = client_at(url).reqwest_client(http.build().unwrap());
     let client = client.build().unwrap();
-    let sending = catch_unwind(AssertUnwindSafe(|| {
-        block_on(client.capture_batch([Event::new("now")]))
-    }));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sending = client.capture_batch([Event::new("now")]);
+    let sending = catch_unwind(AssertUnwindSafe(|| runtime.block_on(sending)));
     let summary = sending.expect("the panic reaches the caller").unwrap();
     assert!(summary.is_complete(), "{:?}", summary.errors);
     assert_eq!(server.event_count(), 1);
 }
 
-/// A clock that shows no time.
+/// A clock that always panics.
 struct Broken;
 
 impl Clock for Broken {
@@ -227,7 +226,7 @@ fn a_clock_that_panics_costs_no_event_and_events_have_the_systems_time() {
     }
 }
 
-/// A recorder of metrics that panics whenever it is asked for anything.
+/// A metrics recorder that always panics.
 struct Metrics(Arc<AtomicUsize>);
 
 impl Metrics {

@@ -1,6 +1,5 @@
-//! What is sent and what is made of answers: capture v1 that is not there, clocks, answers that are no
-//! PostHog's, and one pipeline for the actor and for batches that are sent at once. Tests of what is said have a
-//! process of their own, as they listen to all of its log.
+//! The fallback from capture v1, the clock of requests, answers that are not PostHog's, and `capture_batch` with the
+//! actor's settings. Tests of log lines run in their own process, because they record its whole log.
 
 use crate::hostile::{ProcessLog, holds};
 use crate::own_process::own_process;
@@ -15,21 +14,21 @@ use tracing_posthog::{
 };
 
 const V1: &str = "/i/v1/analytics/events";
-/// Text of an answer that nobody wants in a log.
+/// Content of an answer, which must not appear in the log.
 const MARK: &str = "marked-text-of-the-answer";
 
 fn html() -> String {
     format!("<!DOCTYPE html><html><head><title>{MARK}</title></head></html>")
 }
 
-/// Answers capture v1 so, and is otherwise PostHog.
+/// A PostHog that gives this answer to capture v1.
 fn without_v1(answer: Answer) -> PostHogServer {
     let server = server();
     server.answer_with(move |r| (r.path == V1).then(|| answer.clone()));
     server
 }
 
-/// Captures 50 events by `Auto`, and says what became of them.
+/// Captures 50 events with `CaptureProtocol::Auto` and returns the final stats.
 fn captured_by_auto(server: &PostHogServer) -> Stats {
     let posthog = capture_to(server)
         .protocol(CaptureProtocol::Auto)
@@ -56,7 +55,7 @@ fn assert_falls_back(answer: Answer) {
     );
     let requests = server.requests();
     let by_v1 = requests.iter().filter(|r| r.path == V1).count();
-    // Those that were under way when it was found out.
+    // Up to four requests were in flight when the first answer came.
     assert!((1..=4).contains(&by_v1), "{by_v1} of {}", requests.len());
 }
 
@@ -113,7 +112,7 @@ fn a_refusal_by_posthogs_capture_v1_stays_one() {
     }
 }
 
-/// A year behind, as a program's own clock may be, or another's that it takes over.
+/// A clock that is one year behind.
 struct AYearBehind;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -138,7 +137,7 @@ fn time(text: impl AsRef<str>) -> Timestamp {
     text.as_ref().parse().unwrap()
 }
 
-/// Two times that the same clock showed within this test.
+/// Both times come from the same clock.
 #[track_caller]
 fn assert_of_one_clock(what: &str, one: Timestamp, other: Timestamp) {
     let between = one.duration_since(other).unsigned_abs();
@@ -167,7 +166,7 @@ fn by_capture_v1_one_clock_stamps_events_and_requests() {
     assert_of_one_clock("created_at", time(created_at), at);
 }
 
-/// Captures 30 events in several batches where everything is answered so.
+/// Captures 30 events in several batches that all get this answer, and returns the warnings.
 fn warnings_about(answer: Answer) -> Vec<String> {
     let log = ProcessLog::start();
     let server = server();
@@ -217,7 +216,7 @@ fn what_posthog_says_of_a_delivery_is_worth_no_warning() {
     }
 }
 
-/// A client, and an actor with settings that an event sent at once must not pass by.
+/// A client whose actor has a hook, a default property and a protocol.
 fn configured(server: &PostHogServer, protocol: CaptureProtocol) -> (PostHogClient, CaptureHandle) {
     let client = client_of(server).build().unwrap();
     let posthog = EventCaptureBackend::builder(client.clone())

@@ -1,5 +1,5 @@
-//! Threads and file descriptors: pending futures add no thread, and delivery outlives that there is none to be
-//! had. Each test has a process of its own, or starts one: what they count and use up belongs to it.
+//! Threads and file descriptors: pending futures add no thread, and delivery survives a shortage of either. Each test
+//! runs in its own process or starts one, because it counts or exhausts resources of the process.
 #![cfg(target_os = "linux")]
 
 use crate::hostile::{block_on, block_on_for, poll_once};
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{CaptureBuilder, CaptureHandle, CircuitBreaker, Event, FlushReport};
 
-/// More than a process may have threads, almost everywhere.
+/// More threads than most systems allow in one process.
 const PENDING: usize = 20_000;
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// An actor whose only event PostHog does not answer.
+/// An actor with one event in flight, which PostHog never answers.
 fn unanswered(
     settings: impl FnOnce(CaptureBuilder) -> CaptureBuilder,
 ) -> (PostHogServer, CaptureHandle) {
@@ -36,7 +36,7 @@ fn unanswered(
 
 type Pending = Pin<Box<dyn Future<Output = FlushReport>>>;
 
-/// Polls so many of these futures once, and counts threads meanwhile.
+/// Polls [`PENDING`] of these futures once each, and expects no more threads than with one.
 #[track_caller]
 fn assert_no_thread_more(start: impl Fn() -> Pending) -> Vec<Pending> {
     let mut all = vec![start()];
@@ -136,7 +136,7 @@ fn a_flush_ends_in_time_while_a_hook_is_busy() {
     assert!(posthog.flush_blocking(LONG).is_complete());
 }
 
-/// Runs a test of this binary in a process of its own, which another program starts.
+/// Runs a test of this binary in a child process, started through another program that sets limits.
 fn run_through<F: Fn()>(
     through: &[&str],
     _: F,
@@ -169,7 +169,7 @@ fn assert_passed(result: Result<(), String>) {
     }
 }
 
-/// What the child processes are told: a port, and a word.
+/// The arguments of a child process: the port of PostHog, and one more.
 fn told() -> Option<(u16, String)> {
     let port = std::env::var("CORE_TEST_PORT").ok()?;
     Some((
@@ -178,7 +178,7 @@ fn told() -> Option<(u16, String)> {
     ))
 }
 
-/// All file descriptors that there are.
+/// Opens files until the limit of file descriptors is reached.
 fn all_files() -> Vec<File> {
     let mut all = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
@@ -192,7 +192,7 @@ fn patient(port: u16) -> CaptureBuilder {
     capture_with(client.circuit_breaker(CircuitBreaker::off())).flush_at(1)
 }
 
-/// Flushes until so many are delivered, or much time is over.
+/// Flushes until so many events are delivered, within [`SLOW`].
 #[track_caller]
 fn assert_delivered(posthog: &CaptureHandle, events: u64) {
     let start = Instant::now();
@@ -204,7 +204,7 @@ fn assert_delivered(posthog: &CaptureHandle, events: u64) {
     assert_settled(&stats);
 }
 
-/// Starts with a number of free file descriptors, and captures when there are more.
+/// Starts with a few free file descriptors, and captures once there are more.
 #[test]
 fn child_that_starts_with_few_files() {
     let Some((port, free)) = told() else { return };
@@ -236,7 +236,7 @@ fn a_start_with_few_file_descriptors_is_an_error_or_works() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Captures its first event while there is no file descriptor, and goes on when there are.
+/// Captures its first event while no file descriptor is free, and the second once there are.
 #[test]
 fn child_without_files() {
     let Some((port, _)) = told() else { return };
@@ -257,7 +257,7 @@ fn no_file_descriptor_to_be_had_for_the_first_request_costs_no_event() {
     assert_passed(run_through(&FEW_FILES, child_without_files, &server, ""));
 }
 
-/// Threads that do nothing, as many as there can be.
+/// Idle threads, as many as the limit allows.
 struct AllThreads {
     end: mpsc::Sender<()>,
     threads: Vec<JoinHandle<()>>,
@@ -271,7 +271,7 @@ impl AllThreads {
         loop {
             let ended = ended.clone();
             let thread = std::thread::Builder::new().spawn(move || {
-                // One of them waits for the end, and the others for the one.
+                // One thread waits for the channel, the others for the lock.
                 let _ = ended.lock().map(|ended| ended.recv_timeout(LONG));
             });
             match thread {
@@ -289,7 +289,7 @@ impl AllThreads {
     }
 }
 
-/// Captures while there is no thread to be had, which resolving the name takes, and goes on when there are.
+/// Captures while no thread can be created (resolving the name needs one), and goes on once threads are available.
 #[test]
 fn child_without_threads() {
     let Some((port, _)) = told() else { return };
@@ -310,7 +310,7 @@ fn child_without_threads() {
     assert_delivered(&posthog, 1_001);
 }
 
-/// Flushes while a hook is busy, and while there is no thread to be had.
+/// Flushes while a hook is busy and no thread can be created.
 #[test]
 fn child_that_flushes_without_threads() {
     let Some((port, _)) = told() else { return };
@@ -329,7 +329,7 @@ fn child_that_flushes_without_threads() {
         })
         .start()
         .unwrap();
-    // Whatever threads it needs are there now.
+    // From here on the crate has all the threads it needs.
     posthog.capture(Event::new("first"));
     assert_delivered(&posthog, 1);
     posthog.capture(Event::new("slow"));
@@ -342,8 +342,8 @@ fn child_that_flushes_without_threads() {
     assert_eq!(report.pending, 1, "{report}");
 }
 
-/// Runs a test as a user who may have a few threads only, and no others than this test's: root has no such limit.
-/// False where that is not possible.
+/// Runs a test as a user with a limit of threads, which root does not have. Each caller passes another user id, so
+/// that tests do not use up each other's threads. Returns false where changing the user is not possible.
 fn run_with_few_threads(user: &str, child: impl Fn(), server: &PostHogServer) -> bool {
     let user = format!("--reuid={user}");
     let user = ["setpriv", &user, "--clear-groups"];

@@ -1,5 +1,5 @@
-//! No runtime of the program's can stall delivery, and the actor can stall no REST call. One test has a process
-//! of its own: it looks at its threads.
+//! No runtime of the program can stall delivery, and the actor can stall no REST call. One test runs in its own
+//! process, because it looks at the threads of the process.
 
 use crate::hostile::best_of;
 use crate::own_process::own_process;
@@ -13,12 +13,12 @@ use tracing_posthog::{
     CaptureHandle, Event, EventCaptureBackend, Method, PostHogClient, PostHogError, PostHogGuard,
 };
 
-/// How soon three events are delivered to a healthy PostHog.
+/// Three events reach a healthy PostHog within this time.
 const SOON: Duration = Duration::from_millis(500);
-/// Of these the best counts: other processes share the machine.
+/// The best of these tries counts, because other processes share the machine.
 const TRIES: usize = 5;
 
-/// PostHog, which answers REST calls too.
+/// A PostHog that also answers REST calls.
 fn posthog() -> PostHogServer {
     let server = server();
     server.answer_with(|r| {
@@ -37,7 +37,7 @@ async fn send_now(client: &PostHogClient) {
     assert!(summary.is_complete(), "{:?}", summary.errors);
 }
 
-/// Also without a core to run them in parallel: nobody but `block_on` drives its tasks.
+/// A runtime whose tasks only run inside `block_on`.
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -47,7 +47,7 @@ fn one_worker() -> Runtime {
     builder.worker_threads(1).enable_all().build().unwrap()
 }
 
-/// As a program has it that sets nothing.
+/// An actor with default settings.
 fn start(client: &PostHogClient) -> CaptureHandle {
     EventCaptureBackend::builder(client.clone())
         .start()
@@ -60,7 +60,7 @@ fn capture_three(posthog: &CaptureHandle) {
     }
 }
 
-/// How long it takes to drop a guard with three events.
+/// Captures three events and measures how long dropping the guard takes.
 fn time_to_drop(posthog: CaptureHandle) -> Duration {
     capture_three(&posthog);
     let guard: PostHogGuard = posthog.into_guard();
@@ -69,7 +69,7 @@ fn time_to_drop(posthog: CaptureHandle) -> Duration {
     start.elapsed()
 }
 
-/// Three events arrive soon, whatever the program did with its runtime.
+/// All three events of the program arrive, and soon.
 #[track_caller]
 fn assert_three_arrive_soon(mut program: impl FnMut(&PostHogServer) -> Duration) {
     let mut times = Vec::new();
@@ -178,7 +178,7 @@ fn where_the_actor_is_a_task_of_another_runtime_than_the_rest_calls() {
     });
 }
 
-/// A hook that stays in its event "slow" until it is told to go on.
+/// An actor whose hook blocks on the event "slow" until it is released.
 struct Busy {
     entered: mpsc::Receiver<()>,
     go_on: mpsc::Sender<()>,
@@ -186,7 +186,7 @@ struct Busy {
 }
 
 impl Busy {
-    /// Has delivered one event before, so that there is a connection.
+    /// Delivers one event first, so that the pool holds a connection.
     fn start(
         client: &PostHogClient,
         server: &PostHogServer,
@@ -226,7 +226,7 @@ impl Busy {
     }
 }
 
-/// Much sooner than any timeout, and later than anything that works.
+/// Shorter than every timeout involved, and far longer than a working call takes.
 const HELD_UP: Duration = Duration::from_secs(5);
 
 #[track_caller]
@@ -275,7 +275,7 @@ fn a_runtime_that_is_busy_holds_no_rest_call_of_another_up() {
     busy.block_on(blocked).unwrap();
 }
 
-/// A POST that PostHog answers only when it is told to.
+/// A PostHog that holds back the answer to a POST.
 struct SlowPost {
     server: PostHogServer,
     arrived: mpsc::Receiver<()>,
@@ -303,7 +303,7 @@ impl SlowPost {
         }
     }
 
-    /// Posts once over a connection that the actor opened, and calls `end` while it is under way.
+    /// Posts over a connection that the actor opened, and calls `end` while the request is in flight.
     fn post_while(&self, client: &PostHogClient, posthog: &CaptureHandle, end: impl FnOnce()) {
         posthog.capture(Event::new("first"));
         assert!(self.server.wait_for_events(1, LONG));
@@ -314,7 +314,7 @@ impl SlowPost {
         let posting = std::thread::spawn(move || current_thread().block_on(create.send()));
         self.arrived.recv_timeout(LONG).unwrap();
         end();
-        // Dropped, so that any further POST is answered at once too.
+        // Dropping the sender also releases a repeated POST.
         *self.answer.lock().unwrap() = None;
         let answer = posting.join().unwrap();
         let posts = self.server.requests();
@@ -332,7 +332,7 @@ fn a_post_that_is_under_way_when_the_actor_ends_arrives_once() {
     let posthog = capture_one_by_one(&client).start().unwrap();
     slow.post_while(&client, &posthog, || {
         assert!(posthog.shutdown_blocking(LONG).is_complete());
-        // The thread of the actor's, with all that lives on it.
+        // Waits until the actor's thread is gone, with everything that lives on it.
         wait_until("the end of the actor", || !has_thread("posthog-capture"));
     });
 }
@@ -352,7 +352,7 @@ fn capture_one_by_one(client: &PostHogClient) -> tracing_posthog::CaptureBuilder
     EventCaptureBackend::builder(client.clone()).flush_at(1)
 }
 
-/// Whether a thread of this process has that name. For a process of its own: other tests have actors too.
+/// Whether a thread of this process has that name. Only useful in a test's own process: other tests start actors too.
 fn has_thread(name: &str) -> bool {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
     let mut names =

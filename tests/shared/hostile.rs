@@ -1,5 +1,5 @@
-//! What hostile programs and places are made of: a peer that speaks as no honest server does, an executor
-//! without a runtime, and a record of what is logged in the whole process.
+//! Building blocks of hostile programs: a raw TCP peer, an executor without a runtime, and a recorder of the whole
+//! process's log.
 #![allow(dead_code, unreachable_pub)]
 
 use crate::support::{LONG, ms, wait_until};
@@ -16,7 +16,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::prelude::*;
 
-/// Listens, and leaves each connection to a function, on a thread of its own.
+/// A TCP server that runs a function for each connection, each on its own thread.
 pub struct Peer {
     addr: SocketAddr,
     stopped: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// `serve` gets a connection and its number, from 0.
+    /// `serve` gets a connection and its number, counted from 0.
     pub fn start(serve: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = Self {
@@ -59,7 +59,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.stopped.store(true, SeqCst);
-        // Wakes the listener.
+        // Wakes the listener, so that its thread ends.
         drop(TcpStream::connect(self.addr));
     }
 }
@@ -87,7 +87,7 @@ pub fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether the other side closes the connection, be it by a reset.
+/// Waits until the other side closes or resets the connection; false where it does not.
 pub fn sees_the_end(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(LONG)).unwrap();
     let mut byte = [0];
@@ -103,7 +103,7 @@ pub fn sees_the_end(stream: &mut TcpStream) -> bool {
 pub fn answer(stream: &mut TcpStream, status: &str, body: &str) {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n");
-    // The other side may have gone.
+    // The other side may be gone.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body.as_bytes());
 }
@@ -116,13 +116,13 @@ impl Wake for Unpark {
     }
 }
 
-/// An executor that knows no runtime: this thread polls, and parks in between.
+/// An executor without a runtime: polls on this thread, and parks in between.
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     block_on_for(future, LONG).expect("the future never ends")
 }
 
-/// The same, for at most that long.
+/// The same, for at most that long; `None` where the future is still pending.
 #[track_caller]
 pub fn block_on_for<F: Future>(future: F, at_most: Duration) -> Option<F::Output> {
     assert!(tokio::runtime::Handle::try_current().is_err());
@@ -142,7 +142,7 @@ pub fn block_on_for<F: Future>(future: F, at_most: Duration) -> Option<F::Output
     }
 }
 
-/// Polls a future once, and expects no end of it.
+/// Polls a future once, and expects it to stay pending.
 #[track_caller]
 pub fn poll_once<F: Future + Unpin>(future: &mut F) {
     let mut context = Context::from_waker(Waker::noop());
@@ -150,7 +150,7 @@ pub fn poll_once<F: Future + Unpin>(future: &mut F) {
     assert!(polled.is_pending(), "it is ready");
 }
 
-/// Polls a future until something has happened, and expects no end of it.
+/// Polls a future until a condition holds, and expects it to stay pending.
 #[track_caller]
 pub fn poll_until<F: Future + Unpin>(future: &mut F, mut happened: impl FnMut() -> bool) {
     wait_until("what is polled for", || {
@@ -159,8 +159,8 @@ pub fn poll_until<F: Future + Unpin>(future: &mut F, mut happened: impl FnMut() 
     });
 }
 
-/// The best of some tries: how long something takes when nothing else keeps the machine busy. Ends with the
-/// first that is quick enough.
+/// The shortest time of several tries, which filters out noise of a busy machine. Stops at the first try that is
+/// fast enough.
 pub fn best_of(tries: usize, enough: Duration, mut run: impl FnMut() -> Duration) -> Duration {
     let mut best = Duration::MAX;
     for _ in 0..tries {
@@ -172,7 +172,7 @@ pub fn best_of(tries: usize, enough: Duration, mut run: impl FnMut() -> Duration
     best
 }
 
-/// Ends the whole process where a test hangs: one of its threads cannot be ended otherwise.
+/// Ends the process when a test hangs: a deadlocked thread cannot be ended otherwise.
 #[allow(clippy::print_stderr)]
 pub fn watch_over(what: &'static str, at_most: Duration) {
     std::thread::spawn(move || {
@@ -182,7 +182,7 @@ pub fn watch_over(what: &'static str, at_most: Duration) {
     });
 }
 
-/// What every thread of this process logs from here on, as lines of text. For a process of its own.
+/// Records what every thread of this process logs, as lines of text. For tests in their own process.
 #[derive(Clone, Default)]
 pub struct ProcessLog(Arc<Mutex<Vec<String>>>);
 
@@ -200,7 +200,7 @@ impl ProcessLog {
         lines
     }
 
-    /// All that this crate said at INFO or above.
+    /// The lines of this crate at INFO or above.
     pub fn said(&self) -> Vec<String> {
         let mut lines = self.0.lock().unwrap().clone();
         lines.retain(|line| {
@@ -211,7 +211,7 @@ impl ProcessLog {
         lines
     }
 
-    /// Waits for a warning that holds all of these texts, in any case of letters.
+    /// Waits for a warning that contains all of these texts, ignoring case.
     pub fn wait_for_warning(&self, texts: &[&str], at_most: Duration) -> Option<String> {
         let start = Instant::now();
         loop {
@@ -224,7 +224,7 @@ impl ProcessLog {
     }
 }
 
-/// Whether a line holds all of these texts, in any case of letters.
+/// Whether a line contains all of these texts, ignoring case.
 pub fn holds(line: &str, texts: &[&str]) -> bool {
     let line = line.to_lowercase();
     texts.iter().all(|text| line.contains(&text.to_lowercase()))

@@ -14,13 +14,14 @@ use super::scheduler::{Closing, Lane, State, Step, next_step};
 use super::status::Status;
 use super::warnings::Warnings;
 use crate::capture::clock::ClockSource;
-use crate::capture::diagnostics::{self, log};
+use crate::capture::diagnostics;
 use crate::capture::hooks::{Disposition, Hooks};
 #[cfg(feature = "metrics")]
 use crate::capture::ledger::Stats;
 use crate::capture::ledger::{Counters, DropReason, Residence};
 use crate::capture::queue::{Queue, Sleep};
 use crate::capture::spool::{Durability, Store};
+use crate::diagnostics::log;
 use crate::http::breaker::Breaker;
 use crate::http::{Destination, FOREVER, Http, Visibility};
 use crate::suppress::SuppressGuard;

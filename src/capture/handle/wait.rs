@@ -2,8 +2,8 @@
 
 use super::shared::Shared;
 use crate::capture::delivery::{FlushReport, Progress, Reply};
-use crate::capture::diagnostics::log;
 use crate::capture::queue::Watermark;
+use crate::diagnostics::log;
 use crate::suppress::SuppressGuard;
 use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant};
@@ -38,11 +38,11 @@ impl Home {
         }
     }
 
-    /// Whether the actor runs only while somebody drives its runtime.
+    /// Whether a single thread drives the actor's runtime, which may be this one, or none at all.
     fn needs_driving(&self) -> bool {
         match self {
             Self::OwnThread => false,
-            Self::Runtime(home) => home.runtime_flavor() == RuntimeFlavor::CurrentThread,
+            Self::Runtime(home) => home.metrics().num_workers() == 1,
         }
     }
 }

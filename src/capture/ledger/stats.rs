@@ -47,9 +47,8 @@ pub enum DropReason {
     TooLarge,
     /// A `before_send` hook returned `None`, or panicked.
     BeforeSend,
-    /// Another attempt would not help: a 4xx answer, a redirect that is not followed, a client that cannot be
-    /// set up (no CA certificates), an answer that cannot be read; by capture v1 also an event that PostHog
-    /// refused.
+    /// Another attempt would not help: a 4xx answer, a redirect that is not followed, an answer that cannot be read;
+    /// by capture v1 also an event that PostHog refused.
     Rejected,
     /// PostHog takes no more of the project's events now: a quota is used up (402, or a verdict of capture v1).
     Quota,

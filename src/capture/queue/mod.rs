@@ -10,9 +10,9 @@
 //! the last segment; the actor takes a segment whole and hands it back empty.
 //!
 //! Invariants:
-//! - Under the lock nothing is allocated, freed, formatted, logged or waited for (but for
-//!   [`QueuePolicy::Block`], whose caller asked to wait, and which releases the lock meanwhile). An allocator that
-//!   captures events itself finds the lock free.
+//! - Under the lock no caller allocates, frees, formats, logs or waits (but for [`QueuePolicy::Block`], whose caller
+//!   asked to wait, and which releases the lock meanwhile). An allocator that captures events itself finds the lock
+//!   free.
 //! - No wake-up is lost: the actor notes under the same lock that it is about to sleep.
 //! - A caller wakes the actor at most once per sleep.
 
@@ -412,12 +412,21 @@ impl Queue {
         self.is_ready(&self.state(), flush_up_to)
     }
 
-    /// Hands a segment back to be filled again, once its events were encoded into `json` bytes.
-    pub(crate) fn encoded(&self, segment: Segment, json: usize) {
-        let bytes = segment.byte_len();
-        let mut emptied = segment.emptied();
+    /// Hands a segment back, once some or all of its events were encoded into `json` bytes: empty it is filled again,
+    /// what is left of it is the next to be taken.
+    pub(crate) fn encoded(&self, segment: Segment, encoded_bytes: usize, json: usize) {
+        let left = (segment.len(), segment.byte_len());
+        let (mut emptied, mut rest) = match left.0 {
+            0 => (segment.emptied(), None),
+            _ => (None, Some(segment)),
+        };
         let mut state = self.state();
-        state.ledger.resize(bytes, json);
+        state.ledger.resize(encoded_bytes, json);
+        if let Some(mut segment) = rest.take() {
+            segment.seal();
+            state.ledger.put_back(left.0, left.1);
+            state.segments.push_front(segment);
+        }
         if state.free.len() < FREE_SEGMENTS
             && let Some(segment) = emptied.take()
         {

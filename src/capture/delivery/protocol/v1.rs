@@ -200,11 +200,12 @@ pub(super) fn outcome(
     positions.after(Outcome::failed(error, response.retry_after()))
 }
 
-/// Whether a refusal shows that the host does not have v1: it is final, and not what PostHog's v1 says. A proxy's
-/// page about a body that is too large says nothing about the path.
+/// Whether a refusal shows that the host does not have v1: it is final, and not what PostHog's v1 says, such as a
+/// redirect to a login page. A proxy's page about a body that is too large says nothing about the path.
 fn shows_no_v1(response: &Response) -> bool {
     let status = response.status;
     status == StatusCode::NOT_FOUND
+        || status.is_redirection()
         || ((status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED)
             && !matches!(status.as_u16(), 408 | 413 | 429)
             && serde_json::from_slice::<Refusal>(&response.body).is_err())
