@@ -1,19 +1,18 @@
 //! What can go wrong, and where it did.
 
 mod api;
-mod text;
 
-pub(crate) use api::Account;
-pub use api::{ApiError, Complaint, QueryPosition};
-pub(crate) use text::{excerpt, markup, without_keys};
+pub use api::{ApiError, FieldError, QueryPosition};
+pub(crate) use api::{ErrorBody, Refusals};
 
 use std::fmt;
 use std::time::Duration;
 
 /// Every error of this crate.
 ///
-/// Each names the operation and the path it happened on. None of them ever holds a key, a token or
-/// the body of a request.
+/// Each names the operation and the path it happened on. No error shows a key, the value of a configured header, or the
+/// body of a request, even where a server echoes them: of a response, `Display` and `Debug` show PostHog's own words
+/// and otherwise the kind and length of the body.
 ///
 /// ```
 /// # use tracing_posthog::PostHogError;

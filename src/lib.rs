@@ -189,6 +189,7 @@ mod event;
 mod http;
 mod layer;
 mod panic;
+mod redact;
 mod suppress;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -236,7 +237,9 @@ pub use client::{EndpointClass, RateLimit, RateLimits};
 #[cfg(feature = "rest")]
 pub use client::{api, models};
 pub use config::Region;
-pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
+pub use error::{
+    ApiError, FieldError, PostHogError, QueryPosition, RequestError, RequestErrorKind,
+};
 pub use event::Event;
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::request::Destination;

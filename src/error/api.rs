@@ -1,8 +1,8 @@
 //! What PostHog says about a request that it refuses.
 
 use super::after;
-use super::text::{excerpt, markup};
-use serde_json::Value;
+use crate::redact::{Redactor, describe, excerpt};
+use serde_json::{Map, Value};
 use std::fmt;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// The REST API answers `{type, code, detail, attr}`; capture v0 answers plain text, which becomes `detail`;
 /// capture v1 answers `{error, error_description}`, which become `code` and `detail`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ApiError {
     /// What was being done, such as `capture batch`.
@@ -30,11 +30,13 @@ pub struct ApiError {
     pub detail: String,
     /// The attribute the complaint is about. `__` leads into nested ones.
     pub attr: Option<String>,
-    /// What PostHog adds for a program to read. Left out where the answer is longer than 64 kB.
+    /// What PostHog adds for a program to read; `Debug` does not show it. Left out where the answer is longer than
+    /// 64 kB.
     pub extra: Option<Value>,
     /// The single complaints, where there are several (`type` is `multiple`); at most 100.
-    pub list: Vec<Complaint>,
-    /// The start of the answer's body, at most 2,000 characters.
+    pub list: Vec<FieldError>,
+    /// The start of the answer's body, at most 2,000 characters, without keys. For programs: it may hold what the
+    /// server echoes, so neither `Display` nor `Debug` shows it.
     pub body: String,
     /// How often the request was sent.
     pub attempts: u32,
@@ -45,7 +47,7 @@ pub struct ApiError {
 /// One of several complaints in an [`ApiError`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Complaint {
+pub struct FieldError {
     /// PostHog's `code`, such as `required`.
     pub code: Option<String>,
     /// What went wrong, in PostHog's words; at most 500 characters.
@@ -139,6 +141,26 @@ impl QueryPosition {
     }
 }
 
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = |len: usize| format!("{len} bytes");
+        f.debug_struct("ApiError")
+            .field("operation", &self.operation)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("status", &self.status)
+            .field("kind", &self.kind)
+            .field("code", &self.code)
+            .field("detail", &self.detail)
+            .field("attr", &self.attr)
+            .field("extra", &self.extra.as_ref().map(|_| "…"))
+            .field("list", &self.list)
+            .field("body", &bytes(self.body.len()))
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -164,15 +186,15 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// What an answer of PostHog, or of something in front of it, says about a refusal.
+/// What a response says about a refusal: PostHog's own words, or what kind of body it is.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub(crate) struct ErrorBody {
     pub(crate) kind: Option<String>,
     pub(crate) code: Option<String>,
     pub(crate) detail: String,
     pub(crate) attr: Option<String>,
     pub(crate) extra: Option<Value>,
-    pub(crate) list: Vec<Complaint>,
+    pub(crate) list: Vec<FieldError>,
     /// Where PostHog says more.
     pub(crate) uri: Option<String>,
 }
@@ -181,50 +203,117 @@ const MAX_DETAIL: usize = 500;
 const MAX_LIST: usize = 100;
 const MAX_EXTRA: usize = 64 << 10;
 
-impl Account {
+/// The fields of PostHog's refusals. A body with any other is not one of them.
+const FIELDS: [&str; 14] = [
+    "attr",
+    "code",
+    "detail",
+    "error",
+    "error_description",
+    "error_message",
+    "error_uri",
+    "errors",
+    "extra",
+    "list",
+    "message",
+    "query_status",
+    "status_code",
+    "type",
+];
+
+/// Which refusals a body may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusals {
+    /// Those of the REST API.
+    Api,
+    /// Those of the capture endpoints: events were sent, and what is no known code may be an echo of them.
+    Capture,
+}
+
+/// The types of the REST API's refusals, which a capture host may answer too.
+const TYPES: [&str; 6] = [
+    "authentication_error",
+    "invalid_request",
+    "multiple",
+    "server_error",
+    "throttled_error",
+    "validation_error",
+];
+
+/// The refusals of capture v1.
+const CAPTURE_CODES: [&str; 24] = [
+    "billing_limit_exceeded",
+    "duplicate_event_uuid",
+    "empty_batch",
+    "empty_body",
+    "gateway_timeout",
+    "internal_error",
+    "invalid_api_token",
+    "invalid_batch",
+    "invalid_event_uuid",
+    "invalid_header_value",
+    "missing_authorization",
+    "missing_event_uuid",
+    "missing_required_headers",
+    "not_found",
+    "payload_too_large",
+    "quota_exceeded",
+    "rate_limited",
+    "request_decoding_error",
+    "request_parsing_error",
+    "request_timeout",
+    "request_too_large",
+    "service_unavailable",
+    "unsupported_content_type",
+    "unsupported_encoding",
+];
+
+impl ErrorBody {
     /// Reads any body: PostHog's `{type, code, detail, attr}` whatever the types of its values, the
-    /// `{error, error_description, error_uri}` of capture v1, the status of a query, other JSON, a page of HTML,
-    /// or plain text.
-    pub(crate) fn read(text: &str) -> Self {
-        match serde_json::from_str(text) {
-            Ok(Value::Object(map)) => {
-                let list: Vec<Complaint> = match map.get("list") {
-                    Some(Value::Array(list)) => {
-                        list.iter().take(MAX_LIST).map(Complaint::read).collect()
-                    }
-                    _ => Vec::new(),
-                };
-                let word = |name: &str| words(map.get(name)?);
-                let description = word("error_description");
-                // Then `error` is no text, but a word for programs.
-                let tag = description.as_ref().and_then(|_| word("error"));
-                let mut detail = description
-                    .or_else(|| {
-                        let names = ["detail", "error_message", "error", "message"];
-                        names.into_iter().find_map(word)
-                    })
-                    .or_else(|| words(map.get("query_status")?.get("error_message")?))
-                    .unwrap_or_default();
-                if detail.is_empty()
-                    && let Some(first) = list.first()
-                {
-                    detail.clone_from(&first.detail);
-                }
-                Self {
-                    kind: word("type"),
-                    code: word("code").or(tag),
-                    detail: excerpt(&detail, MAX_DETAIL),
-                    attr: word("attr"),
-                    uri: word("error_uri"),
-                    extra: map
-                        .get("extra")
-                        .filter(|extra| !extra.is_null() && text.len() <= MAX_EXTRA)
-                        .cloned(),
-                    list,
-                }
-            }
-            Ok(other) => Self::said(words(&other).unwrap_or_default()),
-            Err(_) => Self::said(markup(text).unwrap_or_else(|| text.trim().to_owned())),
+    /// `{error, error_description, error_uri}` of capture v1, the status of a query. Anything else is described.
+    pub(crate) fn read(body: &[u8], from: Refusals, redactor: &Redactor) -> Self {
+        // A proxy that shows the request it failed on shows the key.
+        let text = redactor.text(&String::from_utf8_lossy(body));
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(map)) if is_posthogs(&map, from) => Self::of(&map, text.len()),
+            // A single sentence, as some endpoints answer.
+            Ok(Value::String(said)) if from == Refusals::Api => Self::said(said),
+            _ => Self::said(describe(body).unwrap_or_default()),
+        }
+    }
+
+    fn of(map: &Map<String, Value>, len: usize) -> Self {
+        let list: Vec<FieldError> = match map.get("list") {
+            Some(Value::Array(list)) => list.iter().take(MAX_LIST).map(FieldError::read).collect(),
+            _ => Vec::new(),
+        };
+        let word = |name: &str| words(map.get(name)?);
+        let description = word("error_description");
+        // Then `error` is no text, but a word for programs.
+        let tag = description.as_ref().and_then(|_| word("error"));
+        let mut detail = description
+            .or_else(|| {
+                let names = ["detail", "error_message", "error", "message"];
+                names.into_iter().find_map(word)
+            })
+            .or_else(|| words(map.get("query_status")?.get("error_message")?))
+            .unwrap_or_default();
+        if detail.is_empty()
+            && let Some(first) = list.first()
+        {
+            detail.clone_from(&first.detail);
+        }
+        Self {
+            kind: word("type"),
+            code: word("code").or(tag),
+            detail: excerpt(&detail, MAX_DETAIL),
+            attr: word("attr"),
+            uri: word("error_uri"),
+            extra: map
+                .get("extra")
+                .filter(|extra| !extra.is_null() && len <= MAX_EXTRA)
+                .cloned(),
+            list,
         }
     }
 
@@ -236,7 +325,20 @@ impl Account {
     }
 }
 
-impl Complaint {
+/// Whether a body has the shape of PostHog's refusals.
+fn is_posthogs(map: &Map<String, Value>, from: Refusals) -> bool {
+    let known = |name: &str, list: &[&str]| {
+        let value = map.get(name).and_then(Value::as_str);
+        value.is_some_and(|value| list.contains(&value))
+    };
+    map.keys().all(|name| FIELDS.contains(&&**name))
+        && match from {
+            Refusals::Api => true,
+            Refusals::Capture => known("error", &CAPTURE_CODES) || known("type", &TYPES),
+        }
+}
+
+impl FieldError {
     fn read(value: &Value) -> Self {
         let word = |name: &str| words(value.get(name)?);
         Self {
@@ -270,7 +372,7 @@ mod tests {
     use serde_json::json;
 
     fn error(status: u16, body: &str) -> ApiError {
-        let account = Account::read(body);
+        let account = ErrorBody::read(body.as_bytes(), Refusals::Api, &Redactor::default());
         ApiError {
             operation: "test",
             method: "GET".into(),
@@ -319,40 +421,45 @@ mod tests {
 
     #[test]
     fn other_answers_say_something_short() {
+        let read =
+            |body: &str, from| ErrorBody::read(body.as_bytes(), from, &Redactor::default()).detail;
         for (body, want) in [
             ("", ""),
-            ("no such token\n", "no such token"),
+            ("no such token\n", "text of 14 bytes: \"no such token\""),
             ("\"gone\"", "gone"),
-            ("[1]", "[1]"),
-            ("null", ""),
+            ("[1]", "JSON of 3 bytes"),
             (r#"{"error":"Forbidden"}"#, "Forbidden"),
+            (r#"{"distinct_id":"ada","detail":"no"}"#, "JSON of 35 bytes"),
             (
                 r#"{"query_status":{"error_message":"bad column"}}"#,
                 "bad column",
             ),
-            (
-                "<html>\r\n<head><TITLE>\n502 Bad  Gateway</TITLE></head>",
-                "HTML instead of PostHog's JSON, titled \"502 Bad Gateway\"",
-            ),
-            ("<!DOCTYPE html><p>x", "HTML instead of PostHog's JSON"),
-            (
-                "<?xml version='1.0'?><Error/>",
-                "XML instead of PostHog's JSON",
-            ),
-            ("<title", "XML instead of PostHog's JSON"),
+            ("<title", "XML of 6 bytes"),
         ] {
-            assert_eq!(Account::read(body).detail, want, "{body:?}");
+            assert_eq!(read(body, Refusals::Api), want, "{body:?}");
         }
-        assert_eq!(
-            Account::read(&"ä".repeat(9_999)).detail.chars().count(),
-            501
-        );
-        assert_eq!(
-            Account::read(&"[".repeat(99_999)).detail.chars().count(),
-            501
-        );
+        for (body, want) in [
+            (r#"{"error":"ada"}"#, "JSON of 15 bytes"),
+            (
+                r#"{"error":"empty_batch","error_description":"no events"}"#,
+                "no events",
+            ),
+            ("\"ada\"", "JSON of 5 bytes"),
+        ] {
+            assert_eq!(read(body, Refusals::Capture), want, "{body:?}");
+        }
+        let long = serde_json::json!({"detail": "ä".repeat(9_999)}).to_string();
+        assert_eq!(read(&long, Refusals::Api).chars().count(), 501);
         let large = json!({"extra": {"a": "x".repeat(MAX_EXTRA)}, "detail": "d"}).to_string();
-        assert_eq!(Account::read(&large).extra, None);
+        assert_eq!(error(400, &large).extra, None);
+    }
+
+    #[test]
+    fn debug_shows_neither_the_body_nor_what_is_for_programs() {
+        let mut e = error(400, r#"{"type":"validation_error","extra":{"who":"ada"}}"#);
+        e.body = "ada".to_owned();
+        let shown = format!("{e:?} {e}");
+        assert!(!shown.contains("ada"), "{shown}");
     }
 
     #[test]

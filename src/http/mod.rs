@@ -12,7 +12,7 @@
 //! - [`breaker`]: one circuit breaker per destination.
 //! - [`io`]: the runtime that drives every socket of a client.
 //! - [`redirect`]: which redirects are followed, and how others are described.
-//! - [`answer`], [`refusal`]: responses as JSON, and refusals as errors.
+//! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
 //! This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
 //! functions of those who asked.
@@ -24,11 +24,11 @@ mod answer;
 mod attempt;
 pub(crate) mod breaker;
 mod call;
+mod error_body;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod io;
 mod redirect;
-pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod retry;
 mod span;
@@ -40,7 +40,7 @@ pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, Response, R
 pub(crate) use stream::{BodyStream, StreamError};
 
 use crate::config::{Hosts, Secret};
-use crate::error::without_keys;
+use crate::redact::Redactor;
 use breaker::Breaker;
 use io::Io;
 use reqwest::header::HeaderMap;
@@ -65,8 +65,10 @@ pub(crate) struct Http {
     pub(crate) foreign_client: bool,
     pub(crate) hosts: Hosts,
     pub(crate) personal_key: Option<Secret>,
-    /// Stands in the bodies and headers that capturing makes; kept here to be removed from what PostHog answers.
+    /// Stands in the bodies and headers that capturing makes.
     pub(crate) project_key: Option<Secret>,
+    /// Knows the keys and the values of `headers`.
+    pub(crate) redactor: Redactor,
     pub(crate) headers: HeaderMap,
     pub(crate) retry: RetryPolicy,
     pub(crate) breakers: Breakers,
@@ -111,14 +113,9 @@ impl Http {
         self.io.start().map(drop)
     }
 
-    /// `text` without keys.
+    /// `text` without keys and the values of configured headers.
     pub(crate) fn clean(&self, text: &str) -> String {
-        let [one, other] =
-            [&self.personal_key, &self.project_key].map(|k| k.as_ref().map(Secret::reveal));
-        match other {
-            Some(other) => without_keys(&text.replace(other, "[redacted]"), one),
-            None => without_keys(text, one),
-        }
+        self.redactor.text(text)
     }
 
     fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
