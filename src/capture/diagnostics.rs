@@ -1,7 +1,8 @@
 //! What users are told in the log: which lines, and how often.
 //!
-//! Every line of this crate goes through [`log!`], whose tracing layers may panic, and is logged once per episode
-//! ([`OncePerEpisode`]). [`Diagnostics`] has the lines about single events: mistakes in fields, once each.
+//! The actor and the handles log through [`log!`]: a tracing layer that panics costs the line. What would repeat is
+//! logged once per episode and at most once a minute ([`OncePerEpisode`]). [`Diagnostics`] has the lines about single
+//! events: mistakes in fields, once each.
 
 use crate::event::record::Slot;
 use std::collections::HashMap;

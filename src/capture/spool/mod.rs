@@ -1,5 +1,35 @@
 //! The disk spool: keeps batches that cannot be delivered now as files, which this process or the next one
 //! delivers later.
+//!
+//! ```text
+//! <directory>/<project>/<owner>/01735787045678-000042-100.jsonl      time in ms - number in directory - events
+//!                              /.<name>.tmp                          a write that is not complete
+//!                              /lock                                 a part of the owner's lease
+//!            /<project>/damaged/…                                    lines that could not be read, for people
+//! ```
+//!
+//! `<project>` is a hash of host, project key and kind of traffic, so that no batch goes to another project. `<owner>`
+//! is a uuid of the process's spool. A file holds one batch, one event per line, in the JSON that is sent.
+//!
+//! - [`file`](mod@file): the format of files and of their names; touches no disk.
+//! - `store`: the files of this actor by age. Within it `atomic_write` writes, `index` orders and drops, `lease` owns
+//!   directories and adopts those of dead processes, `quarantine` reads and sets damage aside, `condition` leaves a
+//!   failing disk alone for 30 s, `warnings` says so at most once a minute.
+//! - [`platform`]: everything that differs between operating systems.
+//! - `delivery::disk` is the only user: it keeps the ledger true to what is on disk.
+//!
+//! Invariants:
+//! - A file appears complete or not at all: it is written under another name, then renamed.
+//! - A batch is deleted from disk only when it is settled, replaced by its parts, or counted as dropped.
+//! - Each directory has at most one owner at a time, by locks that the system releases when the owner dies.
+//! - Memory holds one batch from disk at a time; a bad file or line costs nothing but itself.
+//! - A failing or full disk stops nothing: batches stay in memory, and the disk is tried again.
+//!
+//! What a crash costs, by the moment it comes:
+//! - before the rename: the batch that was being written. Whoever adopts the directory removes the temporary file;
+//! - after the rename: nothing;
+//! - between PostHog's answer and the deletion: a repeated request, whose events PostHog recognises by their uuids;
+//! - while a batch is replaced by parts of it: the same, because the parts are written first.
 
 // Compiled without the feature too, so that the actor needs no cases; see `store::Feature`.
 #![cfg_attr(not(feature = "spool"), allow(dead_code, unreachable_pub))]
