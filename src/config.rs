@@ -1,4 +1,10 @@
 //! Keys and hosts: what a user gives, checked and made exact.
+//!
+//! [`Hosts`] holds two base addresses, for capture and for the REST API; [`Region`] or a host decides both. [`Secret`]
+//! holds a key and never shows it. Environment variables are read by the builder of the client.
+//!
+//! Invariants: a wrong setting is a [`PostHogError::Config`] that names it and says what to write; errors about hosts
+//! leave out user names and passwords; every path is appended to a base, so a path prefix stays in front of it.
 
 use crate::error::PostHogError;
 use crate::redact::{excerpt, has_key};

@@ -122,14 +122,15 @@ impl CaptureBuilder {
         }
     }
 
-    /// How many events are kept in memory at most, those in requests under way included.
-    /// Default 10,000.
+    /// How many events are kept in memory at most: those that wait for a batch, for another attempt, and those in
+    /// requests. Default 10,000.
     pub fn queue_events(mut self, events: usize) -> Self {
         self.limits.events = events;
         self
     }
 
-    /// How many bytes of events are kept in memory at most. Default 32 MiB.
+    /// How many bytes of events are kept in memory at most, counted as they are kept: compact in the queue, as JSON in
+    /// batches. The bodies of requests and buffers that are used again come on top. Default 32 MiB.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
@@ -191,8 +192,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// How many requests are under way at once, at most. Default 4: one slow answer does not hold up
-    /// the rest.
+    /// How many requests are on the wire at once, at most. Default 4: one slow response does not hold up the rest. A
+    /// batch that waits for its next attempt takes no place here.
     pub fn requests_in_flight(mut self, requests: usize) -> Self {
         self.in_flight = requests;
         self
@@ -241,7 +242,8 @@ impl CaptureBuilder {
 
     /// Looks at each event before it is sent, and may change or, with `None`, drop it. Several hooks run
     /// in the order they were added. A hook that panics drops the event: what it was there to remove is
-    /// not sent because it failed. Hooks run on the actor's thread; what they capture themselves is
+    /// not sent because it failed. Hooks run on the actor's thread, and for
+    /// [`capture_batch`](PostHogClient::capture_batch) on the thread that awaits it; what they capture themselves is
     /// ignored.
     ///
     /// ```
@@ -261,10 +263,10 @@ impl CaptureBuilder {
         self
     }
 
-    /// Hears of events that could not be delivered: of batches that failed in all their attempts (kept, or left
-    /// to the disk) and of those left on disk at the end, and of all events that are dropped after they were
-    /// taken, also by [`before_send`](Self::before_send). What is not taken, such as at a full queue, and what
-    /// goes to disk while the breaker is open, is in [`stats`](CaptureHandle::stats) only.
+    /// Called for events that could not be delivered: for batches that failed in all their attempts (kept in memory, or
+    /// moved to disk), for events left on disk at the end, and for all events dropped after they were queued, also by
+    /// [`before_send`](Self::before_send). Not called for events that were not queued, such as at a full queue, nor for
+    /// batches that go to disk while the circuit breaker is open: these are in [`stats`](CaptureHandle::stats) only.
     /// Runs on the actor's thread; what it captures itself is ignored.
     pub fn on_error(mut self, hook: impl Fn(&DeliveryFailure<'_>) + Send + Sync + 'static) -> Self {
         self.enrichment.hooks.on_error.push(Arc::new(hook));
@@ -278,7 +280,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// Where events get their time from. Default: the system's clock.
+    /// Where events get their time from, and requests the time that they say they are sent at. Default: the system's
+    /// clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = ClockSource::custom(clock);
         self
@@ -293,8 +296,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// Starts the actor on a thread of its own with a runtime of its own: it works without a runtime,
-    /// and outlives yours.
+    /// Starts the actor on a thread of its own (`posthog-capture`) with a runtime of its own: it works without a
+    /// runtime, and outlives yours. Its requests run on the client's thread (`posthog-io`).
     ///
     /// # Errors
     /// [`PostHogError::Config`] where the client has no project API key, a limit or the flush interval is

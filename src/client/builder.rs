@@ -21,7 +21,7 @@ use std::time::Duration;
 /// |---|---|
 /// | [`region`](Self::region), [`host`](Self::host) | PostHog Cloud US |
 /// | [`retry`](Self::retry) | 6 attempts, 100 ms doubling, at most 30 s |
-/// | [`circuit_breaker`](Self::circuit_breaker) | opens after 5 failed calls, for 30 s |
+/// | [`circuit_breaker`](Self::circuit_breaker) | one per [`Destination`](crate::Destination); opens after 5 failures in a row, for 30 s |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 30 s |
 /// | [`connect_timeout`](Self::connect_timeout) | 10 s |
 #[derive(Clone)]
@@ -166,7 +166,8 @@ impl PostHogClientBuilder {
         self
     }
 
-    /// When to leave a failing PostHog alone for a while.
+    /// When to leave a failing PostHog alone for a while. Capturing and the REST API have a breaker each, with these
+    /// settings.
     pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.breaker = breaker;
         self

@@ -2,8 +2,8 @@
 //!
 //! A pooled connection's task lives on the runtime that opened the connection. If calls of several runtimes shared
 //! one pool, a runtime that nobody drives could hold a connection that another one waits for. So every request runs
-//! here: on one thread (`posthog-io`) with a current-thread runtime, started by the first request and ended with the
-//! client. Callers await a [`Task`], which works on any executor and needs no runtime at all.
+//! here: on one thread (`posthog-io`) with a current-thread runtime, started by the first request or backend and ended
+//! with the client. Callers await a [`Task`], which works on any executor and needs no runtime at all.
 //!
 //! Invariants:
 //! - One thread per client, whatever is pending; looking up host names takes at most [`RESOLVERS`] more.

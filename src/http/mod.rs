@@ -8,17 +8,19 @@
 //!
 //! - [`request`]: what is sent: a destination, authentication and a body, each chosen by itself; and the response.
 //! - [`attempt`]: sends once. A response of any status is a result; errors are those of the transport.
-//! - [`retry`]: [`RetryPolicy`](retry::RetryPolicy), a pure decision; [`call`]: the loop of attempts of REST calls.
+//! - [`retry`]: [`RetryPolicy`], a pure decision; [`call`]: the loop of attempts of REST calls.
 //! - [`breaker`]: one circuit breaker per destination.
 //! - [`io`]: the runtime that drives every socket of a client.
+//! - [`stream`]: a body that is read as it comes.
 //! - [`redirect`]: which redirects are followed, and how others are described.
 //! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
-//! This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
+//! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
+//! actor. This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
 //! functions of those who asked.
 //!
 //! Invariants: nothing is sent but by [`attempt`]; every socket belongs to [`io`]; text of a response is cleaned
-//! before it may be shown; a body is read up to a limit.
+//! ([`Http::clean`]) before it may be shown; a body is read up to a limit, unless the caller reads it as a stream.
 
 mod answer;
 mod attempt;

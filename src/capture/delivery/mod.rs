@@ -10,11 +10,12 @@
 //!   command, or a caller's wake-up.
 //! - [`scheduler`]: the pure decision: fresh events, retries and spooled batches take turns at the request slots.
 //! - [`batch`], [`backlog`], [`retry_queue`], [`in_flight`], [`disk`]: what the actor holds, each where it waits.
-//! - [`pipeline`], [`protocol`], [`outcome`]: records → requests → what a response means. The same for the actor, for
-//!   [`direct`] (`capture_batch`) and for the test kit.
+//! - [`pipeline`], [`protocol`], [`outcome`]: records → requests → what a response means. The same for the actor and for
+//!   [`direct`] (`capture_batch`); the test kit uses the pipeline.
 //! - [`settle`]: applies an outcome; [`account`] tells ledger and hooks.
 //! - [`flushes`], [`interval`], [`command`]: who waits, until when, and what they asked for.
-//! - [`supervisor`]: a panic ends one step of the actor, not the actor. [`warnings`]: once per episode.
+//! - [`supervisor`]: a panic ends one step of the actor, not the actor. [`warnings`]: once per episode. [`status`]: why
+//!   events cannot be sent now, for whoever waits.
 //!
 //! Invariants:
 //! - A request slot is held only while bytes are on the wire. A batch that waits for its next attempt waits in memory

@@ -1,5 +1,29 @@
-//! Records into PostHog's JSON, on the actor's thread: identity resolved, every key once, nothing in it
-//! for which PostHog would refuse the batch.
+//! Records into PostHog's JSON: identity resolved, every key once, nothing in it for which PostHog would refuse the
+//! batch. Runs on the actor's thread, or on the thread that awaits `capture_batch`.
+//!
+//! ```text
+//! record ─[resolve]─► Resolved ──────────────── no hooks, objects, profiles ──► write ──► JSON, or a DropReason
+//!                        │                                                        ▲
+//!                        └─► decode ─► Event ─[identity]─► before_send hooks ─► record again
+//! ```
+//!
+//! - [`Encoder::event`] is the only entrance. It appends one event's JSON to a batch, or leaves the batch as it was.
+//! - [`resolve`]: the nearest value of each name, and the last within one segment.
+//! - [`identity`]: PostHog's own events (`$identify`, `$create_alias`, `$groupidentify`, …): what they need, and what
+//!   can be filled in.
+//! - Most events take the short way and are written straight from their record. An event becomes an [`Event`] only
+//!   where a hook is to see it, where it brings an object of properties, or where it is about a profile.
+//!
+//! What is decided here, once and for all attempts: the uuid ([`Encoder::uuid`]), the timestamp, the distinct id (or a
+//! random one for a personless event) and the name.
+//!
+//! Invariants:
+//! - Every key stands in an object once. What the grammar says (`$groups`, `$session_id`, …) and `$lib` win over a plain
+//!   field of that name, fields win over default properties, and these over what is known of the machine.
+//! - An event that PostHog would refuse or ignore is dropped alone, with a reason; a bad value is replaced or left out.
+//! - A hook that panics drops its event: what it was there to remove must not be sent.
+//! - A default property that a hook removed stays removed.
+//! - Mistakes in fields are logged here, once each, through [`Diagnostics`].
 
 mod identity;
 mod resolve;
@@ -102,7 +126,7 @@ enum Source {
     Decoded,
 }
 
-/// UuidV7 that PostHog takes, but makes no person of.
+/// Ids that PostHog takes, but makes no person of.
 const ILLEGAL_IDS: [&str; 20] = [
     "0",
     "00000000-0000-0000-0000-000000000000",

@@ -1,4 +1,23 @@
 //! [`CaptureHandle`]: what callers hold of the actor.
+//!
+//! ```text
+//! capture ──► Shared::record ──► queue          flush, shutdown ──► Command ──► actor
+//!                                                      ▲                          │
+//!                                                      └──── wait ◄── FlushReport ┘
+//! ```
+//!
+//! - [`shared`]: what all handles of one actor share: the queue, the channel of commands, the counters. Writes a record
+//!   into a buffer of the thread, then copies it into the queue.
+//! - [`wait`]: waits for the actor's report, on a thread or in a future, and says what it waits for.
+//! - [`guard`]: shuts down when it is dropped.
+//!
+//! Invariants:
+//! - Capturing runs no I/O and no code of other layers, holds no lock while it runs code of the program, and never
+//!   panics.
+//! - A pending `flush().await` costs no thread: the client's I/O thread keeps its time.
+//! - Nothing waits for an actor that cannot run: a hook that flushes, or a thread that blocks the runtime which
+//!   `spawn_on` was given, gets its answer at once or soon.
+//! - The actor ends when the last handle is gone: then the channel of commands closes.
 
 mod guard;
 mod shared;

@@ -165,7 +165,7 @@ pub struct Stats {
     pub delivered: u64,
     /// Events that will never be delivered, by reason.
     pub dropped: Dropped,
-    /// Events waiting in memory: in the queue, or for the next attempt after a failure.
+    /// Events waiting in memory: in the queue, for a free request, or for the next attempt after a failure.
     pub queued: u64,
     /// Events in requests that are on the wire.
     pub in_flight: u64,
@@ -179,7 +179,8 @@ pub struct Stats {
     pub batches: u64,
     /// Batches that failed in all their attempts and were kept for another try.
     pub batches_kept: u64,
-    /// What the client's circuit breaker is doing; `None` without a client.
+    /// What the circuit breaker of the client's capture host is doing; `None` without a client. That of the REST API
+    /// is in [`PostHogClient::circuit_state`](crate::PostHogClient::circuit_state).
     pub circuit: Option<CircuitState>,
     /// Whether capturing is switched off, by configuration or by opting out.
     pub disabled: bool,

@@ -14,7 +14,7 @@
 //!   asked to wait, and which releases the lock meanwhile). An allocator that captures events itself finds the lock
 //!   free.
 //! - No wake-up is lost: the actor notes under the same lock that it is about to sleep.
-//! - A caller wakes the actor at most once per sleep.
+//! - A caller wakes the actor at most once per sleep, and once more when events begin to be lost.
 
 mod segment;
 #[cfg(test)]
