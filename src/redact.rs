@@ -104,30 +104,31 @@ pub(crate) fn excerpt(text: &str, max: usize) -> String {
     }
 }
 
-/// What a body is, by its kind and length: `HTML of 1234 bytes, titled "502 Bad Gateway"`. `None`: it is empty.
+/// What a body is: a sentence of known words as it is, anything else by its kind and length. `None`: it is empty.
 pub(crate) fn describe(body: &[u8]) -> Option<String> {
     let text = body.trim_ascii();
     let first = text.first()?;
     let head = String::from_utf8_lossy(&text[..text.len().min(8_000)]);
     let lower = head.to_ascii_lowercase();
-    let kind = match first {
-        b'<' if lower.contains("<html") || lower.starts_with("<!doctype html") => "HTML",
-        b'<' => "XML",
-        b'{' | b'[' | b'"' if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() => {
-            "JSON"
+    let what = match first {
+        b'<' => {
+            let html = lower.contains("<html") || lower.starts_with("<!doctype html");
+            let kind = if html { "HTML" } else { "XML" };
+            let title = title(&head, &lower).map(|title| format!(", titled {title:?}"));
+            format!(
+                "{kind} instead of PostHog's JSON{}",
+                title.unwrap_or_default()
+            )
         }
-        _ => "text",
+        b'{' | b'[' | b'"' if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() => {
+            "JSON that is not PostHog's".to_owned()
+        }
+        _ => match vouched(&head) {
+            Some(words) => return Some(words),
+            None => "text instead of PostHog's JSON".to_owned(),
+        },
     };
-    let said = match kind {
-        "HTML" | "XML" => title(&head, &lower).map(|title| format!(", titled {title:?}")),
-        "text" => vouched(&head).map(|words| format!(": {words:?}")),
-        _ => None,
-    };
-    let bytes = body.len();
-    Some(format!(
-        "{kind} of {bytes} bytes{}",
-        said.unwrap_or_default()
-    ))
+    Some(format!("{what} ({} bytes)", body.len()))
 }
 
 fn title(head: &str, lower: &str) -> Option<String> {
@@ -247,17 +248,26 @@ mod tests {
             (" \n", None),
             (
                 "<html>\r\n<head><TITLE>\n502 Bad  Gateway</TITLE></head>",
-                Some("HTML of 53 bytes, titled \"502 Bad Gateway\""),
+                Some("HTML instead of PostHog's JSON, titled \"502 Bad Gateway\" (53 bytes)"),
             ),
             (
                 "<!DOCTYPE html><title>user_42 not found</title>",
-                Some("HTML of 47 bytes"),
+                Some("HTML instead of PostHog's JSON (47 bytes)"),
             ),
-            ("<?xml version='1.0'?><Error/>", Some("XML of 29 bytes")),
-            ("{\"ada\": 1}", Some("JSON of 10 bytes")),
-            ("no such token", Some("text of 13 bytes: \"no such token\"")),
-            ("no such token: ada", Some("text of 18 bytes")),
-            ("user 42", Some("text of 7 bytes")),
+            (
+                "<?xml version='1.0'?><Error/>",
+                Some("XML instead of PostHog's JSON (29 bytes)"),
+            ),
+            (
+                "{\"ada\": 1}",
+                Some("JSON that is not PostHog's (10 bytes)"),
+            ),
+            ("no such token\n", Some("no such token")),
+            (
+                "no such token: ada",
+                Some("text instead of PostHog's JSON (18 bytes)"),
+            ),
+            ("user 42", Some("text instead of PostHog's JSON (7 bytes)")),
         ] {
             assert_eq!(describe(body.as_bytes()).as_deref(), want, "{body:?}");
         }

@@ -425,26 +425,32 @@ mod tests {
             |body: &str, from| ErrorBody::read(body.as_bytes(), from, &Redactor::default()).detail;
         for (body, want) in [
             ("", ""),
-            ("no such token\n", "text of 14 bytes: \"no such token\""),
+            ("no such token\n", "no such token"),
             ("\"gone\"", "gone"),
-            ("[1]", "JSON of 3 bytes"),
+            ("[1]", "JSON that is not PostHog's (3 bytes)"),
             (r#"{"error":"Forbidden"}"#, "Forbidden"),
-            (r#"{"distinct_id":"ada","detail":"no"}"#, "JSON of 35 bytes"),
+            (
+                r#"{"distinct_id":"ada","detail":"no"}"#,
+                "JSON that is not PostHog's (35 bytes)",
+            ),
             (
                 r#"{"query_status":{"error_message":"bad column"}}"#,
                 "bad column",
             ),
-            ("<title", "XML of 6 bytes"),
+            ("<title", "XML instead of PostHog's JSON (6 bytes)"),
         ] {
             assert_eq!(read(body, Refusals::Api), want, "{body:?}");
         }
         for (body, want) in [
-            (r#"{"error":"ada"}"#, "JSON of 15 bytes"),
+            (
+                r#"{"error":"ada"}"#,
+                "JSON that is not PostHog's (15 bytes)",
+            ),
             (
                 r#"{"error":"empty_batch","error_description":"no events"}"#,
                 "no events",
             ),
-            ("\"ada\"", "JSON of 5 bytes"),
+            ("\"ada\"", "JSON that is not PostHog's (5 bytes)"),
         ] {
             assert_eq!(read(body, Refusals::Capture), want, "{body:?}");
         }

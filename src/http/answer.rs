@@ -33,7 +33,7 @@ impl Http {
             None => "the answer is empty, where a value is expected".into(),
             Some(b'<') => {
                 let what = describe(text).unwrap_or_default();
-                format!("the answer is {what} instead of PostHog's JSON; check the host")
+                format!("the answer is {what}; check the host")
             }
             Some(_) => {
                 let at = offset(text, &source);
