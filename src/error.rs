@@ -1,9 +1,10 @@
 //! What can go wrong, and where it did.
 
 mod api;
+mod body;
 
 pub use api::{ApiError, FieldError, QueryPosition};
-pub(crate) use api::{ErrorBody, Refusals};
+pub(crate) use body::{ErrorBody, Refusals};
 
 use std::fmt;
 use std::time::Duration;
@@ -121,7 +122,7 @@ impl PostHogError {
     /// open circuit breaker.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::ApiError(e) => crate::http::retry::is_retryable_status(e.status),
+            Self::ApiError(e) => is_retryable_status(e.status),
             Self::RequestError(e) => e.kind.is_transient(),
             Self::CircuitOpen { .. } => true,
             _ => false,
@@ -250,6 +251,11 @@ impl std::error::Error for RequestError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|e| e as _)
     }
+}
+
+/// Whether another attempt may get another answer.
+pub(crate) fn is_retryable_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
 }
 
 fn after(f: &mut fmt::Formatter<'_>, attempts: u32) -> fmt::Result {

@@ -2,7 +2,8 @@
 
 use super::io::{Task, TaskError};
 use super::redirect::Redirect;
-use super::request::{Auth, Body, Destination, MAX_REFUSAL, Request, Response, ResponseMode};
+use super::request::{Auth, Body, Destination, MAX_REFUSAL, Request, ResponseMode};
+use super::response::Response;
 use super::span::GuardedSpan;
 use super::stream::BodyStream;
 use super::{Http, USER_AGENT_VALUE};

@@ -3,7 +3,8 @@
 use super::Http;
 use super::attempt::Failed;
 use super::breaker::Permit;
-use super::request::{Body, Endpoint, Request, Response};
+use super::request::{Body, Endpoint, Request};
+use super::response::Response;
 use super::retry::{Decision, Outcome};
 use super::span::GuardedSpan;
 use crate::diagnostics::log;

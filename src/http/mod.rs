@@ -32,13 +32,15 @@ pub(crate) mod fake;
 pub(crate) mod io;
 mod redirect;
 pub(crate) mod request;
+mod response;
 pub(crate) mod retry;
 mod span;
 mod stream;
 
 pub(crate) use attempt::{Visibility, kind_of_body};
 pub(crate) use redirect::Redirect;
-pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, Response, ResponseMode};
+pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, ResponseMode};
+pub(crate) use response::Response;
 pub(crate) use stream::{BodyStream, StreamError};
 
 use crate::config::{Hosts, Secret};

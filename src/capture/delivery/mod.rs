@@ -6,7 +6,7 @@
 //!                          └────── disk ◄── retry, spill ◄──[settle]◄──[outcome]◄───────┘
 //! ```
 //!
-//! - [`actor`]: the loop. It asks [`scheduler`] what to do next and does it, then lets one input in: a response, a
+//! - [`actor`], [`sends`], [`end`]: the loop, how it sends, and its end. It asks [`scheduler`] what to do next and does it, then lets one input in: a response, a
 //!   command, or a caller's wake-up.
 //! - [`scheduler`]: the pure decision: fresh events, retries and spooled batches take turns at the request slots.
 //! - [`batch`], [`backlog`], [`retry_queue`], [`in_flight`], [`disk`]: what the actor holds, each where it waits.
@@ -31,6 +31,7 @@ pub(crate) mod batch;
 mod command;
 pub(crate) mod direct;
 mod disk;
+mod end;
 mod flushes;
 mod in_flight;
 mod interval;
@@ -39,6 +40,7 @@ pub(crate) mod pipeline;
 pub(crate) mod protocol;
 mod retry_queue;
 mod scheduler;
+mod sends;
 mod settle;
 mod status;
 mod supervisor;

@@ -20,12 +20,13 @@
 //! - The actor ends when the last handle is gone: then the channel of commands closes.
 
 mod guard;
+mod home;
 mod shared;
 mod wait;
 
 pub use guard::PostHogGuard;
+pub(crate) use home::Home;
 pub(crate) use shared::{Shared, Sink, give_scratch, take_scratch};
-pub(crate) use wait::Home;
 
 use super::delivery::{FlushReport, Reply};
 use super::ledger::{DropReason, Stats};

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::time::SystemTime;
 
 fn limits(events: usize, batch_events: usize, batch_bytes: usize) -> Limits {
     Limits {
