@@ -53,7 +53,7 @@ impl CaptureBuilder {
             return Ok(CaptureHandle::disabled());
         };
         let start = |source| PostHogError::Start { source };
-        let runtime = Droppable::new().map_err(start)?;
+        let runtime = Droppable::with_timers().map_err(start)?;
         std::thread::Builder::new()
             .name("posthog-capture".into())
             .spawn(move || {

@@ -54,7 +54,7 @@ impl Io {
         if let Some(running) = &*running {
             return Ok(running.handle.clone());
         }
-        let runtime = Droppable::new()?;
+        let runtime = Droppable::with_sockets()?;
         let Some(handle) = runtime.0.as_ref().map(|r| r.handle().clone()) else {
             return Err(io::ErrorKind::Other.into());
         };
@@ -120,10 +120,18 @@ pub(crate) struct Droppable(pub(crate) Option<Runtime>);
 
 impl Droppable {
     /// A current-thread runtime with sockets and timers.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn with_sockets() -> io::Result<Self> {
+        Self::build(Builder::new_current_thread().enable_io())
+    }
+
+    /// A current-thread runtime with timers only: it needs no file descriptors, and wakes up for less.
+    pub(crate) fn with_timers() -> io::Result<Self> {
+        Self::build(&mut Builder::new_current_thread())
+    }
+
+    fn build(builder: &mut Builder) -> io::Result<Self> {
         let build = || {
-            Builder::new_current_thread()
-                .enable_io()
+            builder
                 .enable_time()
                 .max_blocking_threads(RESOLVERS)
                 .thread_name("posthog-resolver")
