@@ -101,7 +101,12 @@ impl CaptureBuilder {
     }
 
     /// How many bytes of events are kept in memory at most, counted as they are kept: compact in the queue, as JSON in
-    /// batches. The bodies of requests and buffers that are used again come on top. Default 32 MiB.
+    /// batches. Default 32 MiB.
+    ///
+    /// All of delivery takes at most this, two more copies of each batch on the wire
+    /// ([`requests_in_flight`](Self::requests_in_flight) times twice [`batch_bytes`](Self::batch_bytes)), and about
+    /// 6 MiB for buffers and connections: 78 MiB by default, whatever the events are and PostHog answers. Usual events
+    /// take a fraction of that.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
