@@ -1,6 +1,13 @@
 //! Keys and hosts: what a user gives, checked and made exact.
+//!
+//! [`Hosts`] holds two base addresses, for capture and for the REST API; [`Region`] or a host decides both. [`Secret`]
+//! holds a key and never shows it. Environment variables are read by the builder of the client.
+//!
+//! Invariants: a wrong setting is a [`PostHogError::Config`] that names it and says what to write; errors about hosts
+//! leave out user names and passwords; every path is appended to a base, so a path prefix stays in front of it.
 
 use crate::error::PostHogError;
+use crate::redact::{excerpt, has_key};
 use reqwest::Url;
 use std::fmt;
 
@@ -80,12 +87,21 @@ impl Hosts {
         if host.is_empty() {
             return Ok(Region::default().into());
         }
+        if host.starts_with("phc_") || host.starts_with("phx_") || host.starts_with("phs_") {
+            return bad(
+                "this is an API key, not an address; are the variables of key and host swapped?"
+                    .into(),
+            );
+        }
+        if has_key(host) {
+            return bad("the address holds what looks like an API key; remove it".into());
+        }
         let url = match Url::parse(host) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url,
             _ => {
                 return bad(format!(
-                    "{:?} is not a URL; write it like https://us.posthog.com or http://localhost:8000",
-                    redact_userinfo(host)
+                    "{} is not a URL; write it like https://us.posthog.com or http://localhost:8000",
+                    shown_host(host)
                 ));
             }
         };
@@ -94,7 +110,8 @@ impl Hosts {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return bad(format!(
-                "{host:?} has a query or fragment; give only scheme, host and path prefix"
+                "{} has a query or fragment; give only scheme, host and path prefix",
+                shown_host(host)
             ));
         }
         let cloud = url
@@ -103,7 +120,8 @@ impl Hosts {
         let path = url.path().trim_end_matches('/');
         if ENDPOINTS.iter().any(|end| path.ends_with(end)) || (cloud && !path.is_empty()) {
             return bad(format!(
-                "{host:?} has a path to something; give the address without {path:?}, the crate adds the rest"
+                "{} has a path to something; give the address without {path:?}, the crate adds the rest",
+                shown_host(host)
             ));
         }
         Ok(match url.host_str() {
@@ -131,15 +149,25 @@ pub(crate) fn host_name(setting: &'static str, name: &str) -> Result<String, Pos
         _ => Err(PostHogError::config(
             setting,
             format!(
-                "{:?} is not the name of a host; write it like us.posthog.com, without scheme, port and path",
-                redact_userinfo(name)
+                "{} is not the name of a host; write it like us.posthog.com, without scheme, port and path",
+                shown_host(name)
             ),
         )),
     }
 }
 
-fn redact_userinfo(host: &str) -> &str {
-    host.rsplit_once('@').map_or(host, |(_, rest)| rest)
+/// Of a host as it was given what is no secret: not the credentials before it, nor the query behind it. A value that
+/// is no address at all is not shown, for it may be a secret in the wrong variable.
+pub(crate) fn shown_host(host: &str) -> String {
+    let host = host.trim();
+    let host = host.rsplit_once('@').map_or(host, |(_, rest)| rest);
+    let address = host.split(['?', '#']).next().unwrap_or_default();
+    let is_address =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '-' | '_');
+    match address.chars().all(is_address) && address.contains(['.', ':']) && !has_key(address) {
+        true => format!("{:?}", excerpt(address, 100)),
+        false => format!("the value ({} characters)", host.chars().count()),
+    }
 }
 
 /// A key that never shows itself.
@@ -276,6 +304,12 @@ mod tests {
             "https://ph.example.com/ingest/i/v0/e",
             "https://me:hunter2@x.com",
             "me:hunter2@x.com",
+            "phx_hunter2",
+            "https://x.com/?token=hunter2",
+            "https://x.com/#hunter2",
+            "https://x.com/phc_hunter2/",
+            "https://phx_hunter2.example.com",
+            "hunter2",
         ] {
             let error = Hosts::parse("host", host).unwrap_err();
             assert!(

@@ -1,19 +1,19 @@
 //! What can go wrong, and where it did.
 
 mod api;
-mod text;
+mod body;
 
-pub(crate) use api::Account;
-pub use api::{ApiError, Complaint, QueryPosition};
-pub(crate) use text::{excerpt, markup, without_keys};
+pub use api::{ApiError, FieldError, QueryPosition};
+pub(crate) use body::{ErrorBody, Refusals};
 
 use std::fmt;
 use std::time::Duration;
 
 /// Every error of this crate.
 ///
-/// Each names the operation and the path it happened on. None of them ever holds a key, a token or
-/// the body of a request.
+/// Each names the operation and the path it happened on. No error shows a key, the value of a configured header, or the
+/// body of a request, even where a server echoes them: of a response, `Display` and `Debug` show PostHog's own words
+/// and otherwise the kind and length of the body.
 ///
 /// ```
 /// # use tracing_posthog::PostHogError;
@@ -122,7 +122,7 @@ impl PostHogError {
     /// open circuit breaker.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::ApiError(e) => crate::http::retry::is_retryable_status(e.status),
+            Self::ApiError(e) => is_retryable_status(e.status),
             Self::RequestError(e) => e.kind.is_transient(),
             Self::CircuitOpen { .. } => true,
             _ => false,
@@ -232,8 +232,11 @@ impl fmt::Display for RequestError {
 impl RequestError {
     /// What is at the bottom of it, where that says more than the kind.
     fn cause(&self) -> Option<&dyn std::error::Error> {
-        use RequestErrorKind::{Connect, Interrupted, Panicked, Setup};
-        if !matches!(self.kind, Connect | Interrupted | Panicked | Setup) {
+        use RequestErrorKind::{ClientSetup, Connect, Interrupted, Panicked, Setup};
+        if !matches!(
+            self.kind,
+            ClientSetup | Connect | Interrupted | Panicked | Setup
+        ) {
             return None;
         }
         let mut cause: &dyn std::error::Error = self.source.as_deref()?;
@@ -248,6 +251,11 @@ impl std::error::Error for RequestError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|e| e as _)
     }
+}
+
+/// Whether another attempt may get another answer.
+pub(crate) fn is_retryable_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
 }
 
 fn after(f: &mut fmt::Formatter<'_>, attempts: u32) -> fmt::Result {
@@ -274,7 +282,10 @@ pub enum RequestErrorKind {
     /// Code that runs within requests panicked: a resolver or a redirect policy of your own HTTP client, or a
     /// tracing layer.
     Panicked,
-    /// The HTTP client could not be set up (TLS, certificates), or the request not be built.
+    /// The HTTP client could not be set up: no certificates, no TLS, no file descriptors. Another attempt sets it up
+    /// again.
+    ClientSetup,
+    /// The request could not be built.
     Setup,
 }
 
@@ -283,7 +294,12 @@ impl RequestErrorKind {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Timeout | Self::Interrupted | Self::NotPersisted | Self::Panicked
+            Self::Connect
+                | Self::Timeout
+                | Self::Interrupted
+                | Self::NotPersisted
+                | Self::Panicked
+                | Self::ClientSetup
         )
     }
 }
@@ -297,6 +313,7 @@ impl fmt::Display for RequestErrorKind {
             Self::NotPersisted => "PostHog could not keep all events yet",
             Self::AnswerTooLarge => "the answer is larger than is read at once",
             Self::Panicked => "the attempt panicked",
+            Self::ClientSetup => "the HTTP client could not be set up",
             Self::Setup => "the request could not be set up",
         })
     }

@@ -152,11 +152,17 @@
 //!   counted by reason: `captured + recovered = delivered + dropped + queued + in_flight + spooled` in every
 //!   [`stats`](CaptureHandle::stats); `recovered` and `spooled` are of the disk spool.
 //! - Requests are retried ([`RetryPolicy`]), batches that failed are kept and tried again while there is room,
-//!   and a [`CircuitBreaker`] leaves a failing PostHog alone.
+//!   and a [`CircuitBreaker`] for each [`Destination`] leaves a failing PostHog alone. A batch that waits for its next
+//!   attempt holds up no other.
+//! - Delivery and requests run on two threads of their own, `posthog-capture` and `posthog-io` (and up to 4 short-lived
+//!   ones that look up host names). So async methods work on any executor, and a runtime of yours that is blocked stops
+//!   no delivery.
+//! - A panic in code of yours (a value, a hook, a clock, a tracing layer, a resolver) costs that value, event or
+//!   attempt, not the actor.
 //! - [`flush`](CaptureHandle::flush), [`shutdown`](CaptureHandle::shutdown) and the drop of the
 //!   [`PostHogGuard`] end in bounded time. `std::process::exit` drops no guard: shut down before it.
-//! - What this crate logs itself is never captured. Its warnings have the target `tracing_posthog::capture`, its
-//!   requests `tracing_posthog::http` (level debug).
+//! - What this crate logs itself is never captured. Its warnings have the target `tracing_posthog::capture` and are
+//!   repeated at most once a minute; its requests have `tracing_posthog::http` (level debug).
 //! - Spans and events without `posthog.*` fields cost a few dozen instructions more than without it.
 //!
 //! # Features
@@ -183,11 +189,13 @@ mod backend;
 mod capture;
 mod client;
 mod config;
+mod diagnostics;
 mod error;
 mod event;
 mod http;
 mod layer;
 mod panic;
+mod redact;
 mod suppress;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -235,7 +243,9 @@ pub use client::{EndpointClass, RateLimit, RateLimits};
 #[cfg(feature = "rest")]
 pub use client::{api, models};
 pub use config::Region;
-pub use error::{ApiError, Complaint, PostHogError, QueryPosition, RequestError, RequestErrorKind};
+pub use error::{
+    ApiError, FieldError, PostHogError, QueryPosition, RequestError, RequestErrorKind,
+};
 pub use event::Event;
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::request::Destination;

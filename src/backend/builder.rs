@@ -1,29 +1,21 @@
-//! Settings of the capture actor, and its start.
+//! Settings of the capture actor.
 
+#[cfg(doc)]
 use super::EventCaptureBackend;
+#[cfg(doc)]
+use crate::capture::CaptureHandle;
 use crate::capture::clock::{Clock, ClockSource};
-use crate::capture::delivery::direct::DirectSettings;
-use crate::capture::delivery::pipeline::Pipeline;
-use crate::capture::delivery::protocol::{Migration, Protocol};
-use crate::capture::delivery::{Actor, Setup, Status, run};
-use crate::capture::diagnostics::Diagnostics;
-use crate::capture::encode::{Encoder, Enrichment, GeoIp, IdLimit};
+use crate::capture::delivery::protocol::Migration;
+use crate::capture::encode::{Enrichment, GeoIp};
 use crate::capture::hooks::DeliveryFailure;
-use crate::capture::ledger::Counters;
-use crate::capture::queue::{Limits, Queue, QueuePolicy};
-use crate::capture::{CaptureHandle, CaptureProtocol, Compression, Home, Shared, Sink};
+use crate::capture::queue::{Limits, QueuePolicy};
+use crate::capture::{CaptureProtocol, Compression};
 use crate::client::PostHogClient;
-use crate::error::PostHogError;
 use crate::event::Event;
-use crate::http::io::Droppable;
-use crate::http::{FOREVER, Visibility};
-use crate::suppress::{SuppressGuard, Suppressed};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Settings of an [`EventCaptureBackend`], made by [`EventCaptureBackend::builder`].
 ///
@@ -45,20 +37,20 @@ use tokio::sync::mpsc;
 /// | `spool` (feature `spool`) | none |
 #[must_use = "nothing is captured until it is started"]
 pub struct CaptureBuilder {
-    client: PostHogClient,
-    limits: Limits,
-    enrichment: Enrichment,
-    flush_interval: Duration,
-    flush_timeout: Duration,
-    shutdown_timeout: Duration,
-    in_flight: usize,
-    protocol: CaptureProtocol,
-    compression: Compression,
-    migration: Migration,
-    disabled: bool,
-    clock: ClockSource,
+    pub(super) client: PostHogClient,
+    pub(super) limits: Limits,
+    pub(super) enrichment: Enrichment,
+    pub(super) flush_interval: Duration,
+    pub(super) flush_timeout: Duration,
+    pub(super) shutdown_timeout: Duration,
+    pub(super) in_flight: usize,
+    pub(super) protocol: CaptureProtocol,
+    pub(super) compression: Compression,
+    pub(super) migration: Migration,
+    pub(super) disabled: bool,
+    pub(super) clock: ClockSource,
     #[cfg(feature = "spool")]
-    spool: Option<crate::capture::Spool>,
+    pub(super) spool: Option<crate::capture::Spool>,
 }
 
 impl fmt::Debug for CaptureBuilder {
@@ -70,27 +62,6 @@ impl fmt::Debug for CaptureBuilder {
             .finish_non_exhaustive()
     }
 }
-
-/// Starts capturing with the default settings, on a thread of its own.
-///
-/// # Errors
-/// As [`CaptureBuilder::start`].
-///
-/// ```no_run
-/// # fn main() -> Result<(), tracing_posthog::PostHogError> {
-/// use tracing_posthog::{Event, PostHogClient, start_event_capture_backend};
-/// let posthog = start_event_capture_backend(PostHogClient::from_env()?)?;
-/// posthog.capture(Event::new("signup").distinct_id("user_42"));
-/// posthog.shutdown_blocking(std::time::Duration::from_secs(5));
-/// # Ok(())
-/// # }
-/// ```
-pub fn start_event_capture_backend(client: PostHogClient) -> Result<CaptureHandle, PostHogError> {
-    EventCaptureBackend::builder(client).start()
-}
-
-/// PostHog takes 20 MiB; the rest is for what stands around the events.
-const MAX_BATCH_BYTES: usize = 19 << 20;
 
 impl CaptureBuilder {
     pub(crate) fn new(client: PostHogClient) -> Self {
@@ -122,14 +93,15 @@ impl CaptureBuilder {
         }
     }
 
-    /// How many events are kept in memory at most, those in requests under way included.
-    /// Default 10,000.
+    /// How many events are kept in memory at most: those that wait for a batch, for another attempt, and those in
+    /// requests. Default 10,000.
     pub fn queue_events(mut self, events: usize) -> Self {
         self.limits.events = events;
         self
     }
 
-    /// How many bytes of events are kept in memory at most. Default 32 MiB.
+    /// How many bytes of events are kept in memory at most, counted as they are kept: compact in the queue, as JSON in
+    /// batches. The bodies of requests and buffers that are used again come on top. Default 32 MiB.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
@@ -191,8 +163,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// How many requests are under way at once, at most. Default 4: one slow answer does not hold up
-    /// the rest.
+    /// How many requests are on the wire at once, at most. Default 4: one slow response does not hold up the rest. A
+    /// batch that waits for its next attempt takes no place here.
     pub fn requests_in_flight(mut self, requests: usize) -> Self {
         self.in_flight = requests;
         self
@@ -241,7 +213,8 @@ impl CaptureBuilder {
 
     /// Looks at each event before it is sent, and may change or, with `None`, drop it. Several hooks run
     /// in the order they were added. A hook that panics drops the event: what it was there to remove is
-    /// not sent because it failed. Hooks run on the actor's thread; what they capture themselves is
+    /// not sent because it failed. Hooks run on the actor's thread, and for
+    /// [`capture_batch`](PostHogClient::capture_batch) on the thread that awaits it; what they capture themselves is
     /// ignored.
     ///
     /// ```
@@ -261,10 +234,10 @@ impl CaptureBuilder {
         self
     }
 
-    /// Hears of events that could not be delivered: of batches that failed in all their attempts (kept, or left
-    /// to the disk) and of those left on disk at the end, and of all events that are dropped after they were
-    /// taken, also by [`before_send`](Self::before_send). What is not taken, such as at a full queue, and what
-    /// goes to disk while the breaker is open, is in [`stats`](CaptureHandle::stats) only.
+    /// Called for events that could not be delivered: for batches that failed in all their attempts (kept in memory, or
+    /// moved to disk), for events left on disk at the end, and for all events dropped after they were queued, also by
+    /// [`before_send`](Self::before_send). Not called for events that were not queued, such as at a full queue, nor for
+    /// batches that go to disk while the circuit breaker is open: these are in [`stats`](CaptureHandle::stats) only.
     /// Runs on the actor's thread; what it captures itself is ignored.
     pub fn on_error(mut self, hook: impl Fn(&DeliveryFailure<'_>) + Send + Sync + 'static) -> Self {
         self.enrichment.hooks.on_error.push(Arc::new(hook));
@@ -278,7 +251,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// Where events get their time from. Default: the system's clock.
+    /// Where events get their time from, and requests the time that they say they are sent at. Default: the system's
+    /// clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = ClockSource::custom(clock);
         self
@@ -291,200 +265,6 @@ impl CaptureBuilder {
     pub fn spool(mut self, spool: crate::capture::Spool) -> Self {
         self.spool = Some(spool);
         self
-    }
-
-    /// Starts the actor on a thread of its own with a runtime of its own: it works without a runtime,
-    /// and outlives yours.
-    ///
-    /// # Errors
-    /// [`PostHogError::Config`] where the client has no project API key, a limit or the flush interval is
-    /// zero, the compression is none that capture v0 takes, or the spool's directory is empty;
-    /// [`PostHogError::Start`] where the system gives no thread or runtime.
-    pub fn start(self) -> Result<CaptureHandle, PostHogError> {
-        let Some((handle, actor)) = self.build(Home::OwnThread)? else {
-            return Ok(CaptureHandle::disabled());
-        };
-        let start = |source| PostHogError::Start { source };
-        let runtime = Droppable::new().map_err(start)?;
-        std::thread::Builder::new()
-            .name("posthog-capture".into())
-            .spawn(move || {
-                let _suppressed = SuppressGuard::enter();
-                if let Some(runtime) = &runtime.0 {
-                    runtime.block_on(run(actor));
-                }
-            })
-            .map_err(start)?;
-        Ok(handle)
-    }
-
-    /// Starts the actor as a task of your runtime, which needs timers (`enable_time`). Sockets stay on the client's
-    /// own thread. When that runtime goes away first, what is not delivered is dropped (left on disk, with a disk
-    /// spool) and counted.
-    ///
-    /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a guard, keeps the
-    /// actor from running: such a call returns soon, and a warning says so. A disk spool reads and writes its files
-    /// within that task: prefer [`start`](Self::start) with one.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub fn spawn_on(self, runtime: &tokio::runtime::Handle) -> Result<CaptureHandle, PostHogError> {
-        let home = Home::Runtime(runtime.clone());
-        let Some((handle, actor)) = self.build(home)? else {
-            return Ok(CaptureHandle::disabled());
-        };
-        runtime.spawn(Suppressed(Box::pin(run(actor))));
-        Ok(handle)
-    }
-
-    /// Checks the settings and makes both ends. `None`: disabled.
-    fn build(mut self, home: Home) -> Result<Option<(CaptureHandle, Actor)>, PostHogError> {
-        let key = self.client.require_project_key()?;
-        for (setting, value) in [
-            ("queue_events", self.limits.events),
-            ("queue_bytes", self.limits.bytes),
-            ("batch_events", self.limits.batch_events),
-            ("batch_bytes", self.limits.batch_bytes),
-            ("flush_at", self.limits.flush_at),
-            ("event_bytes", self.enrichment.max_event_bytes),
-            ("requests_in_flight", self.in_flight),
-        ] {
-            if value == 0 {
-                return Err(PostHogError::config(setting, "must be at least 1"));
-            }
-        }
-        if let Some(name) = self
-            .enrichment
-            .defaults
-            .keys()
-            .find(|name| name.is_empty() || name.starts_with("posthog."))
-        {
-            return Err(PostHogError::config(
-                "default_property",
-                format!(
-                    "{name:?} is no name of a property; identity and the like of all events are set by the layer's \
-                     builder"
-                ),
-            ));
-        }
-        if self.flush_interval.is_zero() {
-            return Err(PostHogError::config(
-                "flush_interval",
-                "must be longer than zero; to send each event at once use `flush_at(1)`",
-            ));
-        }
-        if self.protocol == CaptureProtocol::V0 && !self.compression.is_v0() {
-            return Err(PostHogError::config(
-                "compression",
-                "capture v0 takes gzip or none; choose `Compression::Gzip`, or `.protocol(CaptureProtocol::Auto)`",
-            ));
-        }
-        #[cfg(feature = "spool")]
-        if let Some(spool) = &self.spool {
-            if spool.directory.as_os_str().is_empty() {
-                return Err(PostHogError::config(
-                    "spool",
-                    "the directory is empty; name one",
-                ));
-            }
-            if spool.max_bytes == 0 || spool.max_age.is_zero() {
-                return Err(PostHogError::config(
-                    "spool",
-                    "`max_bytes` and `max_age` must be more than zero; without a spool leave it out",
-                ));
-            }
-        }
-        if self.disabled {
-            return Ok(None);
-        }
-        // More than fits in the queue would never be reached.
-        self.limits.flush_at = self
-            .limits
-            .flush_at
-            .min(self.limits.batch_events)
-            .min(self.limits.events);
-        let batch_bytes = self.limits.batch_bytes.min(MAX_BATCH_BYTES);
-        self.limits.batch_bytes = batch_bytes.min(self.limits.bytes / 2);
-        let protocol = Arc::new(Protocol::new(
-            key,
-            self.migration,
-            self.protocol,
-            self.compression,
-        ));
-        self.enrichment.limit = match self.protocol {
-            CaptureProtocol::V0 => IdLimit::Characters,
-            // With `Auto` as by v1 from the start: who somebody is does not depend on the protocol in the end.
-            CaptureProtocol::V1 | CaptureProtocol::Auto => IdLimit::Bytes,
-        };
-        let http = self.client.inner.http.clone();
-        // What waits for the actor needs its timers: better no thread now than then.
-        http.start()
-            .map_err(|source| PostHogError::Start { source })?;
-        let queue = Arc::new(Queue::new(self.limits));
-        let counters = Arc::new(Counters::default());
-        #[cfg(not(feature = "spool"))]
-        let store = None;
-        #[cfg(feature = "spool")]
-        let store = self.spool.map(|spool| {
-            // What the envelope says is part of where files belong: another host, project or kind of
-            // traffic never gets them.
-            let identity = format!(
-                "{}\n{}\n{:?}",
-                self.client.inner.http.hosts.capture,
-                key.reveal(),
-                self.migration,
-            );
-            crate::capture::spool::Store::new(spool, &identity, counters.clone())
-        });
-        let (commands, inbox) = mpsc::unbounded_channel();
-        let status = Arc::new(Status::default());
-        let visibility = match home {
-            // No subscriber is scoped to a thread of this crate.
-            Home::OwnThread => Visibility::Global,
-            Home::Runtime(_) => Visibility::Scoped,
-        };
-        let handle = CaptureHandle::new(Shared {
-            queue: queue.clone(),
-            sink: Sink::Actor(commands),
-            counters: counters.clone(),
-            status: status.clone(),
-            home,
-            opted_out: AtomicBool::new(false),
-            http: Some(http.clone()),
-            clock: self.clock.clone(),
-            max_event_bytes: self.enrichment.max_event_bytes,
-            flush_timeout: self.flush_timeout,
-            shutdown_timeout: self.shutdown_timeout,
-        });
-        // `capture_batch` of this client sends as the actor does, hooks included.
-        self.client.inner.set_direct(DirectSettings {
-            enrichment: self.enrichment.clone(),
-            protocol: protocol.clone(),
-            clock: self.clock.clone(),
-            batch_events: self.limits.batch_events,
-            batch_bytes,
-        });
-        let hooks = self.enrichment.hooks.clone();
-        let actor = Actor::new(Setup {
-            queue,
-            counters,
-            status,
-            commands: inbox,
-            http,
-            protocol,
-            pipeline: Pipeline {
-                encoder: Encoder::new(self.enrichment, Arc::new(Diagnostics::default())),
-                batch_bytes,
-            },
-            hooks,
-            clock: self.clock,
-            store,
-            interval: self.flush_interval.min(FOREVER),
-            max_in_flight: self.in_flight,
-            shutdown_timeout: self.shutdown_timeout,
-            visibility,
-        });
-        Ok(Some((handle, actor)))
     }
 }
 

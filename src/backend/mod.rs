@@ -4,8 +4,10 @@
 //! `capture`, over the http core of a client. It knows both; neither knows it.
 
 mod builder;
+mod start;
 
-pub use builder::{CaptureBuilder, start_event_capture_backend};
+pub use builder::CaptureBuilder;
+pub use start::start_event_capture_backend;
 
 use crate::client::PostHogClient;
 

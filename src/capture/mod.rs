@@ -12,10 +12,11 @@
 //! - [`encode`]: records into PostHog's JSON: identity resolved, hooks run, every key once.
 //! - [`delivery`]: the actor: batches, attempts, retries, flushes, the shutdown, capture protocols v0 and v1.
 //! - [`spool`]: batches as files, for what cannot be delivered now (feature `spool`).
-//! - [`hooks`], [`diagnostics`], [`metrics`]: what users are told.
+//! - [`hooks`], [`diagnostics`], `metrics`: what users are told. [`clock`]: the time of events and requests.
 //!
 //! Each module knows those it is built on and nothing above: `event`, `http` → `ledger` → `queue` → `encode` →
-//! `spool` → `delivery` → `handle`. The settings and the start are above, in `backend`.
+//! `spool` → `delivery` → `handle`. (One type goes the other way: the spool writes and reads `delivery::batch::Batch`,
+//! which is plain data.) The settings and the start are above, in `backend`.
 //!
 //! Invariants: no event is lost without being counted; uuid, timestamp, distinct id and name of an event are the
 //! same in every attempt; whatever this crate logs itself is never captured.

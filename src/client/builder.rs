@@ -3,11 +3,12 @@ use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 #[cfg(feature = "rest")]
 use crate::config::host_name;
-use crate::config::{Hosts, Region, Secret, personal_key, project_key};
+use crate::config::{Hosts, Region, Secret, personal_key, project_key, shown_host};
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
 use crate::http::{Breakers, Http};
+use crate::redact::Redactor;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::env;
 use std::fmt;
@@ -20,7 +21,7 @@ use std::time::Duration;
 /// |---|---|
 /// | [`region`](Self::region), [`host`](Self::host) | PostHog Cloud US |
 /// | [`retry`](Self::retry) | 6 attempts, 100 ms doubling, at most 30 s |
-/// | [`circuit_breaker`](Self::circuit_breaker) | opens after 5 failed calls, for 30 s |
+/// | [`circuit_breaker`](Self::circuit_breaker) | one per [`Destination`](crate::Destination); opens after 5 failures in a row, for 30 s |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 30 s |
 /// | [`connect_timeout`](Self::connect_timeout) | 10 s |
 #[derive(Clone)]
@@ -71,7 +72,10 @@ impl fmt::Debug for PostHogClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostHogClientBuilder")
             .field("region", &self.region)
-            .field("host", &self.host)
+            .field(
+                "host",
+                &self.host.as_ref().map(|(_, host)| shown_host(host)),
+            )
             .field("retry", &self.retry)
             .field("circuit_breaker", &self.breaker)
             .finish_non_exhaustive()
@@ -162,7 +166,8 @@ impl PostHogClientBuilder {
         self
     }
 
-    /// When to leave a failing PostHog alone for a while.
+    /// When to leave a failing PostHog alone for a while. Capturing and the REST API have a breaker each, with these
+    /// settings.
     pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.breaker = breaker;
         self
@@ -242,13 +247,24 @@ impl PostHogClientBuilder {
             }
         }
         let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let bad = |what| PostHogError::config("header", format!("{name:?}: malformed {what}"));
+        for (n, (name, value)) in self.headers.iter().enumerate() {
+            // Name and value may be swapped: neither is shown.
+            let bad = |what| {
+                PostHogError::config(
+                    "header",
+                    format!("header number {}: its {what} is malformed", n + 1),
+                )
+            };
             let mut value = HeaderValue::try_from(value).map_err(|_| bad("value"))?;
             // It may be a credential: then `Debug` must not show it.
             value.set_sensitive(true);
             headers.append(HeaderName::try_from(name).map_err(|_| bad("name"))?, value);
         }
+        let project_key = check(self.project_api_key, project_key)?;
+        let personal_key = check(self.personal_api_key, personal_key)?;
+        let keys = [&project_key, &personal_key].into_iter().flatten();
+        let values = self.headers.iter().map(|(_, value)| value.as_str());
+        let redactor = Redactor::new(keys.map(Secret::reveal), values);
         Ok(PostHogClient {
             inner: Arc::new(Inner {
                 direct: Mutex::default(),
@@ -264,8 +280,9 @@ impl PostHogClientBuilder {
                     foreign_client: self.http.is_some(),
                     client: Mutex::new(self.http),
                     hosts,
-                    project_key: check(self.project_api_key, project_key)?,
-                    personal_key: check(self.personal_api_key, personal_key)?,
+                    project_key,
+                    personal_key,
+                    redactor,
                     headers,
                     retry: self.retry,
                     breakers: Breakers::new(&self.breaker),

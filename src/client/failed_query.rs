@@ -1,7 +1,8 @@
 //! Queries that failed in the background: PostHog tells of them with a status that would be retried.
 
-use crate::error::{PostHogError, excerpt};
+use crate::error::PostHogError;
 use crate::http::{Endpoint, Http};
+use crate::redact::excerpt;
 use reqwest::StatusCode;
 use serde::Deserialize;
 

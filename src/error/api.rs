@@ -1,7 +1,6 @@
 //! What PostHog says about a request that it refuses.
 
 use super::after;
-use super::text::{excerpt, markup};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 ///
 /// The REST API answers `{type, code, detail, attr}`; capture v0 answers plain text, which becomes `detail`;
 /// capture v1 answers `{error, error_description}`, which become `code` and `detail`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ApiError {
     /// What was being done, such as `capture batch`.
@@ -30,11 +29,13 @@ pub struct ApiError {
     pub detail: String,
     /// The attribute the complaint is about. `__` leads into nested ones.
     pub attr: Option<String>,
-    /// What PostHog adds for a program to read. Left out where the answer is longer than 64 kB.
+    /// What PostHog adds for a program to read; `Debug` does not show it. Left out where the answer is longer than
+    /// 64 kB.
     pub extra: Option<Value>,
     /// The single complaints, where there are several (`type` is `multiple`); at most 100.
-    pub list: Vec<Complaint>,
-    /// The start of the answer's body, at most 2,000 characters.
+    pub list: Vec<FieldError>,
+    /// The start of the answer's body, at most 2,000 characters, without keys. For programs: it may hold what the
+    /// server echoes, so neither `Display` nor `Debug` shows it.
     pub body: String,
     /// How often the request was sent.
     pub attempts: u32,
@@ -45,7 +46,7 @@ pub struct ApiError {
 /// One of several complaints in an [`ApiError`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Complaint {
+pub struct FieldError {
     /// PostHog's `code`, such as `required`.
     pub code: Option<String>,
     /// What went wrong, in PostHog's words; at most 500 characters.
@@ -139,6 +140,26 @@ impl QueryPosition {
     }
 }
 
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = |len: usize| format!("{len} bytes");
+        f.debug_struct("ApiError")
+            .field("operation", &self.operation)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("status", &self.status)
+            .field("kind", &self.kind)
+            .field("code", &self.code)
+            .field("detail", &self.detail)
+            .field("attr", &self.attr)
+            .field("extra", &self.extra.as_ref().map(|_| "…"))
+            .field("list", &self.list)
+            .field("body", &bytes(self.body.len()))
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -164,113 +185,15 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// What an answer of PostHog, or of something in front of it, says about a refusal.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) kind: Option<String>,
-    pub(crate) code: Option<String>,
-    pub(crate) detail: String,
-    pub(crate) attr: Option<String>,
-    pub(crate) extra: Option<Value>,
-    pub(crate) list: Vec<Complaint>,
-    /// Where PostHog says more.
-    pub(crate) uri: Option<String>,
-}
-
-const MAX_DETAIL: usize = 500;
-const MAX_LIST: usize = 100;
-const MAX_EXTRA: usize = 64 << 10;
-
-impl Account {
-    /// Reads any body: PostHog's `{type, code, detail, attr}` whatever the types of its values, the
-    /// `{error, error_description, error_uri}` of capture v1, the status of a query, other JSON, a page of HTML,
-    /// or plain text.
-    pub(crate) fn read(text: &str) -> Self {
-        match serde_json::from_str(text) {
-            Ok(Value::Object(map)) => {
-                let list: Vec<Complaint> = match map.get("list") {
-                    Some(Value::Array(list)) => {
-                        list.iter().take(MAX_LIST).map(Complaint::read).collect()
-                    }
-                    _ => Vec::new(),
-                };
-                let word = |name: &str| words(map.get(name)?);
-                let description = word("error_description");
-                // Then `error` is no text, but a word for programs.
-                let tag = description.as_ref().and_then(|_| word("error"));
-                let mut detail = description
-                    .or_else(|| {
-                        let names = ["detail", "error_message", "error", "message"];
-                        names.into_iter().find_map(word)
-                    })
-                    .or_else(|| words(map.get("query_status")?.get("error_message")?))
-                    .unwrap_or_default();
-                if detail.is_empty()
-                    && let Some(first) = list.first()
-                {
-                    detail.clone_from(&first.detail);
-                }
-                Self {
-                    kind: word("type"),
-                    code: word("code").or(tag),
-                    detail: excerpt(&detail, MAX_DETAIL),
-                    attr: word("attr"),
-                    uri: word("error_uri"),
-                    extra: map
-                        .get("extra")
-                        .filter(|extra| !extra.is_null() && text.len() <= MAX_EXTRA)
-                        .cloned(),
-                    list,
-                }
-            }
-            Ok(other) => Self::said(words(&other).unwrap_or_default()),
-            Err(_) => Self::said(markup(text).unwrap_or_else(|| text.trim().to_owned())),
-        }
-    }
-
-    fn said(text: String) -> Self {
-        Self {
-            detail: excerpt(&text, MAX_DETAIL),
-            ..Self::default()
-        }
-    }
-}
-
-impl Complaint {
-    fn read(value: &Value) -> Self {
-        let word = |name: &str| words(value.get(name)?);
-        Self {
-            code: word("code"),
-            detail: excerpt(
-                &word("detail").or_else(|| words(value)).unwrap_or_default(),
-                MAX_DETAIL,
-            ),
-            attr: word("attr"),
-        }
-    }
-}
-
-/// A value as words: a string as it is, a list of strings one after the other, the rest as JSON.
-fn words(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Array(list) if list.is_empty() => None,
-        Value::Array(list) if list.iter().all(Value::is_string) => {
-            let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
-            Some(list.join("; "))
-        }
-        other => Some(other.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::body::{ErrorBody, MAX_EXTRA, Refusals};
     use super::*;
+    use crate::redact::Redactor;
     use serde_json::json;
 
     fn error(status: u16, body: &str) -> ApiError {
-        let account = Account::read(body);
+        let account = ErrorBody::read(body.as_bytes(), Refusals::Api, &Redactor::default());
         ApiError {
             operation: "test",
             method: "GET".into(),
@@ -319,40 +242,51 @@ mod tests {
 
     #[test]
     fn other_answers_say_something_short() {
+        let read =
+            |body: &str, from| ErrorBody::read(body.as_bytes(), from, &Redactor::default()).detail;
         for (body, want) in [
             ("", ""),
             ("no such token\n", "no such token"),
             ("\"gone\"", "gone"),
-            ("[1]", "[1]"),
-            ("null", ""),
+            ("[1]", "JSON that is not PostHog's (3 bytes)"),
             (r#"{"error":"Forbidden"}"#, "Forbidden"),
+            (
+                r#"{"distinct_id":"ada","detail":"no"}"#,
+                "JSON that is not PostHog's (35 bytes)",
+            ),
             (
                 r#"{"query_status":{"error_message":"bad column"}}"#,
                 "bad column",
             ),
-            (
-                "<html>\r\n<head><TITLE>\n502 Bad  Gateway</TITLE></head>",
-                "HTML instead of PostHog's JSON, titled \"502 Bad Gateway\"",
-            ),
-            ("<!DOCTYPE html><p>x", "HTML instead of PostHog's JSON"),
-            (
-                "<?xml version='1.0'?><Error/>",
-                "XML instead of PostHog's JSON",
-            ),
-            ("<title", "XML instead of PostHog's JSON"),
+            ("<title", "XML instead of PostHog's JSON (6 bytes)"),
         ] {
-            assert_eq!(Account::read(body).detail, want, "{body:?}");
+            assert_eq!(read(body, Refusals::Api), want, "{body:?}");
         }
-        assert_eq!(
-            Account::read(&"ä".repeat(9_999)).detail.chars().count(),
-            501
-        );
-        assert_eq!(
-            Account::read(&"[".repeat(99_999)).detail.chars().count(),
-            501
-        );
+        for (body, want) in [
+            (
+                r#"{"error":"ada"}"#,
+                "JSON that is not PostHog's (15 bytes)",
+            ),
+            (
+                r#"{"error":"empty_batch","error_description":"no events"}"#,
+                "no events",
+            ),
+            ("\"ada\"", "JSON that is not PostHog's (5 bytes)"),
+        ] {
+            assert_eq!(read(body, Refusals::Capture), want, "{body:?}");
+        }
+        let long = serde_json::json!({"detail": "ä".repeat(9_999)}).to_string();
+        assert_eq!(read(&long, Refusals::Api).chars().count(), 501);
         let large = json!({"extra": {"a": "x".repeat(MAX_EXTRA)}, "detail": "d"}).to_string();
-        assert_eq!(Account::read(&large).extra, None);
+        assert_eq!(error(400, &large).extra, None);
+    }
+
+    #[test]
+    fn debug_shows_neither_the_body_nor_what_is_for_programs() {
+        let mut e = error(400, r#"{"type":"validation_error","extra":{"who":"ada"}}"#);
+        e.body = "ada".to_owned();
+        let shown = format!("{e:?} {e}");
+        assert!(!shown.contains("ada"), "{shown}");
     }
 
     #[test]

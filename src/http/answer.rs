@@ -1,8 +1,10 @@
 //! Reading answers as JSON, and saying what is wrong with those that do not fit.
 
 use super::Http;
-use crate::error::{PostHogError, excerpt, markup};
+use crate::error::PostHogError;
+use crate::redact::{self, describe, excerpt};
 use serde::de::{DeserializeOwned, Error as _};
+use std::borrow::Cow;
 
 /// Deeper than JSON is read: what is wrong there has no place to be told.
 const DEEPEST: usize = 128;
@@ -27,34 +29,32 @@ impl Http {
         text: &[u8],
         source: serde_json::Error,
     ) -> PostHogError {
-        let start = text.get(..10_000).unwrap_or(text);
-        let what = match markup(&String::from_utf8_lossy(start)) {
-            Some(markup) => format!("the answer is {markup}; check the host"),
-            None if text.is_empty() => "the answer is empty, where a value is expected".into(),
-            None => {
+        let what = match text.first() {
+            None => "the answer is empty, where a value is expected".into(),
+            Some(b'<') => {
+                let what = describe(text).unwrap_or_default();
+                format!("the answer is {what}; check the host")
+            }
+            Some(_) => {
                 let at = offset(text, &source);
-                let field = match path(&text[..at], &source) {
+                let place = match path(&text[..at], &source) {
                     path if path.is_empty() => path,
                     path => format!(" at {}", excerpt(&self.clean(&path), 200)),
                 };
-                let near = self.clean(&near(text, at));
                 let problem = match source.is_data() {
                     true => "is not of the type asked for",
                     false => "cannot be read as JSON",
                 };
-                format!(
-                    "the answer {problem}{field}, near {:?}",
-                    excerpt(&near, 200)
-                )
+                format!("the answer {problem}{place}: {}", redact::problem(&source))
             }
         };
-        // The library quotes the value that it did not like, whatever its length.
-        let said = source.to_string();
-        let clean = excerpt(&self.clean(&excerpt(&said, 1_000)), 500);
-        let source = match clean == said {
-            true => source,
-            false => serde_json::Error::custom(clean),
-        };
+        // The library quotes the value that it did not like.
+        let source = serde_json::Error::custom(format!(
+            "{} at line {} column {}",
+            redact::problem(&source),
+            source.line(),
+            source.column()
+        ));
         PostHogError::SerializationError {
             operation,
             what,
@@ -71,17 +71,6 @@ fn offset(text: &[u8], error: &serde_json::Error) -> usize {
         .map(<[u8]>::len)
         .sum();
     (line + error.column()).min(text.len())
-}
-
-/// The text around the place of an error.
-fn near(text: &[u8], at: usize) -> String {
-    // Keys are found by how they start: begin at a gap, so that none is cut.
-    let mut start = at.saturating_sub(120);
-    while start > 0 && start < at && !matches!(text[start - 1], b' ' | b',' | b'{' | b'[' | b'\n') {
-        start += 1;
-    }
-    let end = (at + 300).min(text.len());
-    String::from_utf8_lossy(&text[start..end]).into_owned()
 }
 
 /// Where the last value of an unfinished JSON text stands, such as `results[2].name`; empty for the whole.
@@ -138,12 +127,21 @@ fn path(text: &[u8], error: &serde_json::Error) -> String {
                 if !path.is_empty() {
                     path.push('.');
                 }
-                path.push_str(&String::from_utf8_lossy(key));
+                path.push_str(&shown(key));
             }
             Step::Index(n) => path.push_str(&format!("[{n}]")),
         }
     }
     path
+}
+
+/// A name that a schema would have; others may be ids.
+fn shown(key: &[u8]) -> Cow<'_, str> {
+    let is_name = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'$');
+    match key.len() <= 40 && key.iter().all(is_name) {
+        true => String::from_utf8_lossy(key),
+        false => Cow::Borrowed("…"),
+    }
 }
 
 /// How long a string is that has been opened.
@@ -235,7 +233,7 @@ mod tests {
             (r#"{"results": "no"}"#, "results"),
             (
                 "{\n \"results\": [],\n \"by_name\": {\"x y\": {\"id\": 0, \"tags\": [\n0]}}}",
-                "by_name.x y.tags[0]",
+                "by_name.….tags[0]",
             ),
             (r#"{"by_name": {}}"#, ""),
             ("[]", ""),
@@ -282,7 +280,7 @@ mod tests {
 
         /// A number in the place of a list is found, whatever its name.
         #[test]
-        fn names_are_as_they_were_sent(names in proptest::collection::vec("[^\u{0}-\u{1f}]{1,9}", 1..4)) {
+        fn names_are_as_they_were_sent_or_left_out(names in proptest::collection::vec("[^\u{0}-\u{1f}]{1,9}", 1..4)) {
             let mut value = json!(5);
             for name in names.iter().rev() {
                 value = json!({name: [[], value]});
@@ -292,7 +290,8 @@ mod tests {
             prop_assume!(at.is_some());
             let expected = names.iter().map(|name| {
                 let quoted = json!(name).to_string();
-                format!("{}[1]", &quoted[1..quoted.len() - 1])
+                // Only what may be the name of a field is shown.
+                format!("{}[1]", shown(&quoted.as_bytes()[1..quoted.len() - 1]))
             });
             let found = path(&text.as_bytes()[..=at.unwrap()], &serde_json::Error::custom("no"));
             prop_assert_eq!(found, expected.collect::<Vec<_>>().join("."));

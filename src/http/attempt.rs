@@ -2,17 +2,19 @@
 
 use super::io::{Task, TaskError};
 use super::redirect::Redirect;
-use super::request::{Auth, Body, Destination, MAX_REFUSAL, Request, Response, ResponseMode};
+use super::request::{Auth, Body, Destination, MAX_REFUSAL, Request, ResponseMode};
+use super::response::Response;
+use super::span::GuardedSpan;
 use super::stream::BodyStream;
 use super::{Http, USER_AGENT_VALUE};
 use crate::error::{PostHogError, RequestErrorKind};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use std::sync::{Arc, PoisonError};
+use tracing::debug_span;
 use tracing::field::Empty;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
-use tracing::{Instrument, Span, debug_span};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -79,7 +81,7 @@ impl Http {
         let http = self.clone();
         let send = async move {
             let span = http.call_span(&request);
-            let sent = http.attempt(&request, attempt).instrument(span).await;
+            let sent = span.around(http.attempt(&request, attempt)).await;
             sent.map_err(|f| request.endpoint.failed(&http, f.kind, f.source, attempt))
         };
         match visibility {
@@ -89,14 +91,16 @@ impl Http {
         }
     }
 
-    pub(super) fn call_span(&self, request: &Request) -> Span {
-        debug_span!(
-            target: "tracing_posthog::http",
-            "posthog_call",
-            operation = request.endpoint.operation,
-            method = %request.endpoint.method,
-            path = self.clean(&request.endpoint.path),
-        )
+    pub(super) fn call_span(&self, request: &Request) -> GuardedSpan {
+        GuardedSpan::new(|| {
+            debug_span!(
+                target: "tracing_posthog::http",
+                "posthog_call",
+                operation = request.endpoint.operation,
+                method = %request.endpoint.method,
+                path = self.clean(&request.endpoint.path),
+            )
+        })
     }
 
     pub(super) async fn attempt(
@@ -104,16 +108,17 @@ impl Http {
         request: &Request,
         attempt: u32,
     ) -> Result<Response, Failed> {
-        let span = debug_span!(
-            target: "tracing_posthog::http",
-            "posthog_attempt",
-            attempt,
-            events = request.events,
-            status = Empty,
-        );
+        let span = GuardedSpan::new(|| {
+            debug_span!(
+                target: "tracing_posthog::http",
+                "posthog_attempt",
+                attempt,
+                events = request.events,
+                status = Empty,
+            )
+        });
         let timeout = self.attempt_timeout;
-        let exchange = self.exchange(request, attempt, &span);
-        let exchange = exchange.instrument(span.clone());
+        let exchange = span.around(self.exchange(request, attempt, &span));
         match tokio::time::timeout(timeout, exchange).await {
             Ok(done) => done,
             Err(_) => Err(Failed::new(RequestErrorKind::Timeout)),
@@ -125,7 +130,7 @@ impl Http {
         self: &Arc<Self>,
         request: &Request,
         attempt: u32,
-        span: &Span,
+        span: &GuardedSpan,
     ) -> Result<Response, Failed> {
         let (client, built) = self.build(request)?.build_split();
         let built = built?;
@@ -184,7 +189,11 @@ impl Http {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
         let mut builder = self
-            .client()?
+            .client()
+            .map_err(|error| Failed {
+                kind: RequestErrorKind::ClientSetup,
+                source: Some(Box::new(error)),
+            })?
             .request(request.endpoint.method.clone(), url)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
             .headers(self.headers.clone());
@@ -231,7 +240,7 @@ impl TaskError {
     /// The error of a request whose task had no result.
     pub(crate) fn kind(&self) -> RequestErrorKind {
         match self {
-            Self::NotStarted(_) => RequestErrorKind::Setup,
+            Self::NotStarted(_) => RequestErrorKind::ClientSetup,
             Self::Panicked => RequestErrorKind::Panicked,
             Self::Cancelled => RequestErrorKind::Interrupted,
         }

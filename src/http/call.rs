@@ -3,8 +3,11 @@
 use super::Http;
 use super::attempt::Failed;
 use super::breaker::Permit;
-use super::request::{Body, Endpoint, Request, Response};
+use super::request::{Body, Endpoint, Request};
+use super::response::Response;
 use super::retry::{Decision, Outcome};
+use super::span::GuardedSpan;
+use crate::diagnostics::log;
 use crate::error::{PostHogError, RequestErrorKind};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
-use tracing::{Instrument, debug};
 
 /// How one attempt failed, and how the call ends if it was the last.
 struct Failure {
@@ -30,7 +32,7 @@ impl Http {
         let http = self.clone();
         self.on_io(&endpoint, async move {
             let span = http.call_span(&request);
-            http.call(request).instrument(span).await
+            span.around(http.call(request)).await
         })
         .await
     }
@@ -41,7 +43,9 @@ impl Http {
         endpoint: &Endpoint,
         work: impl Future<Output = Result<T, PostHogError>> + Send + 'static,
     ) -> Result<T, PostHogError> {
-        let work = work.in_current_span().with_current_subscriber();
+        let work = GuardedSpan::current()
+            .around(work)
+            .with_current_subscriber();
         match self.io.spawn(work).await {
             Ok(result) => result,
             Err(error) => Err(endpoint.failed(self, error.kind(), Some(Box::new(error)), 0)),
@@ -83,8 +87,9 @@ impl Http {
                 .decide(attempt, request.idempotent, &outcome, delay);
             if matches!(request.body, Body::Once(_)) {
                 if matches!(decision, Decision::RetryIn(_)) {
-                    debug!(
+                    log!(
                         target: "tracing_posthog::http",
+                        debug,
                         %error,
                         "not retried: the body is a stream and can be sent only once",
                     );
@@ -94,13 +99,13 @@ impl Http {
             let Decision::RetryIn(wait) = decision else {
                 error.set_end(attempt, outcome.retry_after().min(self.retry.max_delay));
                 settle(permit, &error);
-                debug!(target: "tracing_posthog::http", %error, attempt, "request failed");
+                log!(target: "tracing_posthog::http", debug, %error, attempt, "request failed");
                 return Err(error);
             };
             if matches!(outcome, Outcome::Transport(RequestErrorKind::Timeout)) {
                 breaker.count_timeout();
             }
-            debug!(target: "tracing_posthog::http", %error, attempt, ?wait, "will retry");
+            log!(target: "tracing_posthog::http", debug, %error, attempt, ?wait, "will retry");
             tokio::time::sleep(wait).await;
         }
         Err(request

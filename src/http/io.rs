@@ -2,8 +2,8 @@
 //!
 //! A pooled connection's task lives on the runtime that opened the connection. If calls of several runtimes shared
 //! one pool, a runtime that nobody drives could hold a connection that another one waits for. So every request runs
-//! here: on one thread (`posthog-io`) with a current-thread runtime, started by the first request and ended with the
-//! client. Callers await a [`Task`], which works on any executor and needs no runtime at all.
+//! here: on one thread (`posthog-io`) with a current-thread runtime, started by the first request or backend and ended
+//! with the client. Callers await a [`Task`], which works on any executor and needs no runtime at all.
 //!
 //! Invariants:
 //! - One thread per client, whatever is pending; looking up host names takes at most [`RESOLVERS`] more.
@@ -119,15 +119,23 @@ impl fmt::Debug for Io {
 pub(crate) struct Droppable(pub(crate) Option<Runtime>);
 
 impl Droppable {
-    /// A current-thread runtime with sockets and timers. Without signal handling, which needs file descriptors of
-    /// its own and panics where there are none.
+    /// A current-thread runtime with sockets and timers.
     pub(crate) fn new() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .max_blocking_threads(RESOLVERS)
-            .thread_name("posthog-resolver")
-            .build()?;
+        let build = || {
+            Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .max_blocking_threads(RESOLVERS)
+                .thread_name("posthog-resolver")
+                .build()
+        };
+        // Where the program has tokio's signal handling, sockets bring it along, and without file descriptors it
+        // panics.
+        let runtime = crate::panic::catch(build).unwrap_or_else(|| {
+            Err(io::Error::other(
+                "the async runtime panicked; file descriptors may be used up",
+            ))
+        })?;
         Ok(Self(Some(runtime)))
     }
 }

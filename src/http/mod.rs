@@ -8,38 +8,43 @@
 //!
 //! - [`request`]: what is sent: a destination, authentication and a body, each chosen by itself; and the response.
 //! - [`attempt`]: sends once. A response of any status is a result; errors are those of the transport.
-//! - [`retry`]: [`RetryPolicy`](retry::RetryPolicy), a pure decision; [`call`]: the loop of attempts of REST calls.
+//! - [`retry`]: [`RetryPolicy`], a pure decision; [`call`]: the loop of attempts of REST calls.
 //! - [`breaker`]: one circuit breaker per destination.
 //! - [`io`]: the runtime that drives every socket of a client.
+//! - [`stream`]: a body that is read as it comes.
 //! - [`redirect`]: which redirects are followed, and how others are described.
-//! - [`answer`], [`refusal`]: responses as JSON, and refusals as errors.
+//! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
-//! This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
+//! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
+//! actor. This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
 //! functions of those who asked.
 //!
 //! Invariants: nothing is sent but by [`attempt`]; every socket belongs to [`io`]; text of a response is cleaned
-//! before it may be shown; a body is read up to a limit.
+//! ([`Http::clean`]) before it may be shown; a body is read up to a limit, unless the caller reads it as a stream.
 
 mod answer;
 mod attempt;
 pub(crate) mod breaker;
 mod call;
+mod error_body;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod io;
 mod redirect;
-pub(crate) mod refusal;
 pub(crate) mod request;
+mod response;
 pub(crate) mod retry;
+mod span;
 mod stream;
 
 pub(crate) use attempt::{Visibility, kind_of_body};
 pub(crate) use redirect::Redirect;
-pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, Response, ResponseMode};
+pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, ResponseMode};
+pub(crate) use response::Response;
 pub(crate) use stream::{BodyStream, StreamError};
 
 use crate::config::{Hosts, Secret};
-use crate::error::without_keys;
+use crate::redact::Redactor;
 use breaker::Breaker;
 use io::Io;
 use reqwest::header::HeaderMap;
@@ -64,8 +69,10 @@ pub(crate) struct Http {
     pub(crate) foreign_client: bool,
     pub(crate) hosts: Hosts,
     pub(crate) personal_key: Option<Secret>,
-    /// Stands in the bodies and headers that capturing makes; kept here to be removed from what PostHog answers.
+    /// Stands in the bodies and headers that capturing makes.
     pub(crate) project_key: Option<Secret>,
+    /// Knows the keys and the values of `headers`.
+    pub(crate) redactor: Redactor,
     pub(crate) headers: HeaderMap,
     pub(crate) retry: RetryPolicy,
     pub(crate) breakers: Breakers,
@@ -110,14 +117,9 @@ impl Http {
         self.io.start().map(drop)
     }
 
-    /// `text` without keys.
+    /// `text` without keys and the values of configured headers.
     pub(crate) fn clean(&self, text: &str) -> String {
-        let [one, other] =
-            [&self.personal_key, &self.project_key].map(|k| k.as_ref().map(Secret::reveal));
-        match other {
-            Some(other) => without_keys(&text.replace(other, "[redacted]"), one),
-            None => without_keys(text, one),
-        }
+        self.redactor.text(text)
     }
 
     fn client(&self) -> Result<reqwest::Client, reqwest::Error> {

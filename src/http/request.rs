@@ -1,15 +1,13 @@
-//! What is sent, and what comes back.
+//! What is sent.
 
-use super::redirect::Redirect;
-use super::stream::BodyStream;
 use crate::error::{PostHogError, RequestError, RequestErrorKind};
 use crate::http::Http;
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use std::borrow::Cow;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Responses larger than this are not read as a whole.
 pub(crate) const MAX_RESPONSE: usize = 64 << 20;
@@ -85,29 +83,6 @@ pub(crate) struct Request {
     pub(crate) final_error: Option<FinalError>,
     /// How many events it carries, for the attempt's span.
     pub(crate) events: Option<usize>,
-}
-
-/// A response, whatever its status.
-#[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    /// As far as it was read; empty for a stream.
-    pub(crate) body: Bytes,
-    /// The body of a 2xx response in [`ResponseMode::Stream`].
-    pub(crate) stream: Option<BodyStream>,
-    /// Where a redirect leads that was not followed, or that a foreign client did follow.
-    pub(crate) redirect: Option<Redirect>,
-    /// How many attempts were made, this one included.
-    pub(crate) attempts: u32,
-}
-
-impl Response {
-    /// For how long PostHog asks to be left alone.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        super::retry::retry_after(value, SystemTime::now())
-    }
 }
 
 impl Endpoint {

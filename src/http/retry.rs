@@ -1,6 +1,6 @@
 //! When to try again: a pure decision, apart from the sleeping and the sending.
 
-use crate::error::RequestErrorKind;
+use crate::error::{RequestErrorKind, is_retryable_status};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::time::{Duration, SystemTime};
 
@@ -183,10 +183,6 @@ impl Outcome {
 pub(crate) enum Decision {
     RetryIn(Duration),
     Stop,
-}
-
-pub(crate) fn is_retryable_status(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
 }
 
 /// Reads a `Retry-After` header: whole seconds, or an HTTP date in any of its three forms. Zero,

@@ -1,4 +1,36 @@
 //! [`PostHogLayer`]: `tracing` events and spans into PostHog events.
+//!
+//! ```text
+//!  every span and event of the program
+//!        │
+//!   [callsites] ── not ours ──► nothing more happens (one or two atomic loads)
+//!        │ ours
+//!        ├─ span opened, recorded ─[visit]─► encoded fields ──► the span's extensions ([span])
+//!        ├─ event ─[visit]─► record: its own fields, then its callsite, then each span outwards, then defaults
+//!        └─ timed span closed ────► record: the span's fields and duration, then the same
+//!                                        │
+//!                                        ▼
+//!                              `capture::handle::Shared::record` ──► queue
+//! ```
+//!
+//! - [`builder`]: the options, such as the level and the span fields that are let through.
+//! - [`callsites`]: lock-free tables of the callsites that concern this layer, of those that do not, and of the open
+//!   spans that become events.
+//! - [`fields`]: the `posthog.*` grammar: what the name of a field means.
+//! - [`visit`]: writes the values of fields into a record. [`span`]: what the layer keeps in a span.
+//! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
+//!
+//! The record is read on the actor's thread (`capture::encode`), which lets the nearest value of each name win.
+//!
+//! Invariants:
+//! - Whether a callsite is ours follows from its field names, its level and the options alone. It is decided once and
+//!   remembered, so all other spans and events cost next to nothing.
+//! - Other layers see what they would see without this one: it filters nothing, and gives a level hint only where that
+//!   cannot hide anything from them.
+//! - Code of the program (`Debug`, `Display`, error sources) runs outside the locks of spans and of the queue. A panic
+//!   in it costs that field.
+//! - A span that cannot be read costs its own fields, not the event.
+//! - Nothing is logged from within a callback. The actor warns of mistakes in fields when it encodes the event.
 
 mod builder;
 mod callsites;

@@ -199,9 +199,12 @@ impl CapturedEvents {
     #[doc(hidden)]
     pub fn forget(&self) {
         let Memory { queue, .. } = &*self.store;
-        while let Some(chunk) = queue.take(u64::MAX) {
-            let events = chunk.len();
-            queue.encoded(chunk, 0);
+        while let Some(mut segment) = queue.take(u64::MAX) {
+            let (events, bytes) = (segment.len(), segment.byte_len());
+            while segment.len() > 0 {
+                segment.drop_first();
+            }
+            queue.encoded(segment, bytes, 0);
             queue.settle(events, 0, Ok(()));
         }
     }

@@ -105,18 +105,13 @@ impl Said {
         }
     }
 
-    fn is_redirect(self) -> bool {
-        matches!(self, Self::Status(300..=399))
-    }
-
     /// Of this event among so many, sent by v1.
     fn verdict_by_v1(self, event: &Value, events: usize, protocol: CaptureProtocol) -> Verdict {
         match self {
             Self::OfEach { seed } => of_event(seed, event).1,
             said => match (protocol, said.verdict(events)) {
                 // Nothing of v1 answers there: by v0, then.
-                (CaptureProtocol::Auto, Verdict::Delivered) => Verdict::Again,
-                (CaptureProtocol::Auto, Verdict::Refused) if !said.is_redirect() => Verdict::Again,
+                (CaptureProtocol::Auto, Verdict::Delivered | Verdict::Refused) => Verdict::Again,
                 // A good status alone says nothing of the events.
                 (_, Verdict::Delivered) => Verdict::Refused,
                 (_, verdict) => verdict,

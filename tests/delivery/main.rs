@@ -5,9 +5,13 @@
 mod callsites;
 #[path = "../shared/faults/mod.rs"]
 mod faults;
+#[path = "../shared/hostile.rs"]
+mod hostile;
 #[path = "../shared/support/mod.rs"]
 mod support;
 
+mod answered_in_time;
+mod answers_without_end;
 mod any_answers;
 mod bounded;
 mod capture_batch;
@@ -16,6 +20,7 @@ mod circuit;
 mod encoding_properties;
 mod endless_settings;
 mod envelope;
+mod executors;
 mod fault_matrix;
 mod flush_and_shutdown;
 mod frozen_identity;
@@ -23,5 +28,6 @@ mod one_bad_event;
 mod one_road;
 mod overdue_events;
 mod retries;
+mod scheduling;
 mod the_callers_span;
 mod tls;

@@ -35,9 +35,12 @@ async fn keys_are_taken_out_of_what_is_said_of_queries_and_paths() {
     }
     let is_failure = |e: &PostHogError| matches!(e, PostHogError::QueryFailed { .. });
     assert!(shown.iter().all(is_failure), "{shown:?}");
-    // Values of rows are quoted where they do not fit.
+    // Values of rows are not quoted where they do not fit.
     server.answer_next(Answer::status(200).json(json!({"columns": ["n"], "results": [[echo]]})));
-    shown.push(client.hogql(1, "SELECT 1").rows::<u8>().await.unwrap_err());
+    let misfit = client.hogql(1, "SELECT 1").rows::<u8>().await.unwrap_err();
+    let misfit = format!("{misfit} {misfit:?}");
+    assert!(misfit.contains("invalid type: string"), "{misfit}");
+    assert!(!misfit.contains("no table of"), "{misfit}");
     // A key in the place of an id, or in a path that is none.
     let at = client.project("phx_SecretKey123");
     shown.push(at.annotations().get("phs_Another_1").await.unwrap_err());

@@ -1,8 +1,15 @@
 //! What belongs to a whole process: its global subscriber, panic hook and metrics recorder, its environment
 //! and working directory, the memory it uses. Each test here runs in a process of its own, which this binary
 //! starts: see `own_process!`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
+#[path = "../shared/hostile.rs"]
+mod hostile;
 #[path = "../shared/layers/mod.rs"]
 mod layers;
 #[path = "../shared/own_process.rs"]
@@ -13,12 +20,18 @@ mod support;
 mod conservation;
 mod dropping_the_oldest_is_bounded;
 mod from_env;
+mod guards;
 mod identity_global;
 mod log_bridge;
 mod no_echo;
+mod panicking_layers;
+mod panics;
 mod poisoned_spans;
+mod protocol;
 mod published_metrics;
 mod reentrancy_global;
+mod resources;
+mod runtimes;
 mod soak;
 mod spool_directory;
 mod unconcerned_code_is_untouched;

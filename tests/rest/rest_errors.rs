@@ -141,17 +141,16 @@ async fn a_good_answer_that_does_not_fit_names_the_field() {
         said.contains("at filters.groups[1].rollout_percentage"),
         "{said}"
     );
-    assert!(
-        said.contains("\\\"rollout_percentage\\\":\\\"all\\\""),
-        "{said}"
-    );
+    assert!(said.contains("invalid type: string, expected u8"), "{said}");
+    // What PostHog sent may be personal.
+    assert!(!said.contains("all") && !format!("{error:?}").contains("all"));
     assert!(said.len() < 600, "{}", said.len());
     assert!(
         error
             .source()
             .unwrap()
             .to_string()
-            .contains("invalid type: string \"all\"")
+            .contains("invalid type: string, expected u8 at line 1 column")
     );
 
     server.answer_next(Answer::status(200).json(json!({"id": 1, "filters": {}})));
@@ -167,7 +166,8 @@ async fn a_good_answer_that_does_not_fit_names_the_field() {
 
     server.answer_next(Answer::status(200).body(r#"{"id": 1}garbage"#));
     let error = get(&client).send_as::<Value>().await.unwrap_err();
-    assert!(error.to_string().contains("garbage"), "{error}");
+    assert!(error.to_string().contains("it is not JSON"), "{error}");
+    assert!(!error.to_string().contains("garbage"), "{error}");
 
     server.answer_next(Answer::status(200).body("<!doctype html><title>Sign in</title>"));
     let error = get(&client).send().await.unwrap_err();
@@ -193,10 +193,8 @@ async fn answers_that_are_not_json() {
     );
     server.answer_next(Answer::status(200).body("id,name\n1,ä\n"));
     let error = get(&client).send().await.unwrap_err().to_string();
-    assert!(
-        error.contains("cannot be read as JSON, near \"id,name"),
-        "{error}"
-    );
+    assert!(error.contains("cannot be read as JSON"), "{error}");
+    assert!(!error.contains("id,name"), "{error}");
     server.answer_next(Answer::status(200).body(vec![0, 159, 146, 150]));
     assert_eq!(
         get(&client).send_for_bytes().await.unwrap().as_ref(),
@@ -239,7 +237,7 @@ async fn a_redirect_that_is_not_followed_says_where_it_leads() {
         (
             307,
             "https://x.example/phx_SecretKey123",
-            "x.example/[redacted]",
+            "redirects to https://x.example/… ",
         ),
         (302, "http://", "302"),
     ] {
@@ -292,9 +290,11 @@ async fn keys_are_taken_out_of_all_that_posthog_says() {
     let e = get(&client).send().await.unwrap_err();
     let said = format!("{e} {e:?}");
     assert!(
-        !said.contains("SecretKey") && said.contains("Bearer [redacted]"),
+        !said.contains("SecretKey") && said.contains("c [redacted]"),
         "{said}"
     );
+    let extra = e.api_error().unwrap().extra.as_ref().unwrap().to_string();
+    assert!(extra.contains("Bearer [redacted]"), "{extra}");
 }
 
 #[tokio::test]

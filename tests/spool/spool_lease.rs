@@ -1,4 +1,5 @@
 //! Who owns a spool directory: its process while it lives, then whoever adopts it. No deleted file changes that.
+#![cfg(unix)]
 
 use crate::support::spooling::*;
 use crate::support::*;

@@ -9,30 +9,25 @@ use super::flushes::{Flush, Flushes, Left};
 use super::in_flight::{Ended, Flight, InFlight};
 use super::interval::Interval;
 use super::pipeline::Pipeline;
-use super::protocol::{Prepared, Protocol};
+use super::protocol::Protocol;
 use super::scheduler::{Closing, Lane, State, Step, next_step};
 use super::status::Status;
 use super::warnings::Warnings;
 use crate::capture::clock::ClockSource;
-use crate::capture::diagnostics::{self, log};
+use crate::capture::diagnostics;
 use crate::capture::hooks::{Disposition, Hooks};
 #[cfg(feature = "metrics")]
 use crate::capture::ledger::Stats;
 use crate::capture::ledger::{Counters, DropReason, Residence};
 use crate::capture::queue::{Queue, Sleep};
-use crate::capture::spool::{Durability, Store};
+use crate::capture::spool::Store;
+use crate::diagnostics::log;
 use crate::http::breaker::Breaker;
 use crate::http::{Destination, FOREVER, Http, Visibility};
-use crate::suppress::SuppressGuard;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-
-/// How long writing what is left may take at the end, beside what the network leaves of a shutdown's time. Callers
-/// wait 500 ms longer than the shutdown's time for the answer.
-const WRITING: Duration = Duration::from_millis(300);
 
 /// What an actor is made of.
 pub(crate) struct Setup {
@@ -56,21 +51,21 @@ pub(crate) struct Setup {
 
 /// Which lanes were served last.
 #[derive(Debug)]
-struct Turns {
-    last: Option<Lane>,
-    last_older: Lane,
-    fresh_sent_at: Option<Instant>,
+pub(super) struct Turns {
+    pub(super) last: Option<Lane>,
+    pub(super) last_older: Lane,
+    pub(super) fresh_sent_at: Option<Instant>,
 }
 
 pub(crate) struct Actor {
     commands: mpsc::UnboundedReceiver<Command>,
     /// Whether the last handle is gone: no command will come any more.
     handles_dropped: bool,
-    max_in_flight: usize,
+    pub(super) max_in_flight: usize,
     shutdown_timeout: Duration,
-    visibility: Visibility,
-    clock: ClockSource,
-    pipeline: Pipeline,
+    pub(super) visibility: Visibility,
+    pub(super) clock: ClockSource,
+    pub(super) pipeline: Pipeline,
     pub(super) http: Arc<Http>,
     pub(super) protocol: Arc<Protocol>,
     pub(super) counters: Arc<Counters>,
@@ -80,12 +75,12 @@ pub(crate) struct Actor {
     pub(super) disk: Disk,
     pub(super) flushes: Flushes,
     pub(super) warnings: Warnings,
-    in_flight: InFlight,
-    interval: Interval,
-    turns: Turns,
+    pub(super) in_flight: InFlight,
+    pub(super) interval: Interval,
+    pub(super) turns: Turns,
     /// How many events of the backlog the ledger knows of.
-    counted: usize,
-    ended: bool,
+    pub(super) counted: usize,
+    pub(super) ended: bool,
     #[cfg(feature = "metrics")]
     metrics: crate::capture::metrics::Publisher,
 }
@@ -173,7 +168,7 @@ impl Actor {
         }
     }
 
-    fn breaker(&self) -> &Arc<Breaker> {
+    pub(super) fn breaker(&self) -> &Arc<Breaker> {
         self.http.breakers.of(Destination::Capture)
     }
 
@@ -223,152 +218,6 @@ impl Actor {
                 .any(|b| b.residence != Residence::Memory)
     }
 
-    fn send_next(&mut self, lane: Lane) {
-        let now = Instant::now();
-        self.turns.last = Some(lane);
-        let batch = match lane {
-            Lane::Fresh => {
-                self.turns.fresh_sent_at = Some(now);
-                self.next_fresh()
-            }
-            Lane::Retry => {
-                self.turns.last_older = lane;
-                self.backlog.pop_retry(now)
-            }
-            Lane::Spool => {
-                self.turns.last_older = lane;
-                self.next_spooled()
-            }
-        };
-        if let Some(batch) = batch {
-            self.send(batch);
-        }
-    }
-
-    fn next_fresh(&mut self) -> Option<Batch> {
-        if !self.backlog.has_ready() {
-            self.encode_next();
-        }
-        self.backlog.pop_ready()
-    }
-
-    fn next_spooled(&mut self) -> Option<Batch> {
-        let batch = self.disk.next();
-        if batch.is_none() && self.disk.has_waiting() {
-            // They cannot be read now.
-            self.backlog.backoff.lengthen(Duration::ZERO);
-        }
-        batch
-    }
-
-    fn send(&mut self, mut batch: Batch) {
-        let permit = match self.breaker().admit() {
-            Ok(permit) => permit,
-            // The last try before the end.
-            Err(_) if self.flushes.shutdown().is_some() => self.breaker().admit_always(),
-            // Somebody else's probe was quicker.
-            Err(_) => return self.backlog.push_first(vec![batch]),
-        };
-        if !std::mem::replace(&mut batch.delivery.counted, true) {
-            self.counters.batches.fetch_add(1, Relaxed);
-        }
-        let prepared = self.protocol.prepare(&mut batch, self.clock.now());
-        let Prepared { request, sent } = match prepared {
-            Ok(prepared) => prepared,
-            Err(outcome) => return self.apply_outcome(batch, *outcome, None),
-        };
-        batch.delivery.attempts += 1;
-        batch.delivery.next_at = None;
-        let visibility = match batch.delivery.panicked {
-            false => self.visibility,
-            true => Visibility::Untraced,
-        };
-        let endpoint = request.endpoint.clone();
-        let task = self
-            .http
-            .send_once(request, batch.delivery.attempts, visibility);
-        self.in_flight.push(Flight {
-            batch,
-            sent,
-            endpoint,
-            permit,
-            task,
-        });
-    }
-
-    /// Encodes the oldest segment that is ready.
-    fn encode_next(&mut self) -> Option<()> {
-        let queue = &self.account.queue;
-        let encoded = self.pipeline.next(queue, self.interval.flush_up_to())?;
-        let left_behind = queue.front_seq().is_some();
-        for reason in encoded.dropped {
-            self.account
-                .report(1, Disposition::Dropped(reason), Cause::default());
-        }
-        for mut batch in encoded.batches {
-            self.disk.write_ahead(&mut batch);
-            self.backlog.push_ready(batch);
-        }
-        match (self.disk.writes_ahead(), left_behind) {
-            // What is left behind, or waits for the disk, is not put off.
-            (true, _) => self.interval.begin(),
-            (false, false) => self.interval.begin_again(),
-            (false, true) => {}
-        }
-        Some(())
-    }
-
-    /// Moves one batch to disk that cannot be sent.
-    fn spill_next(&mut self) {
-        if !self.backlog.has_ready() {
-            self.encode_next();
-        }
-        let batch = match self.backlog.pop_ready() {
-            Some(batch) => batch,
-            None => match self.backlog.retries.take_retrying() {
-                Some(batch) => batch,
-                None => return,
-            },
-        };
-        if let Some(mut batch) = self.disk.spill(batch, Durability::Synced) {
-            batch.delivery.start_over(None);
-            match self.disk.is_usable() {
-                // Too large for the spool, which takes others.
-                true => self.backlog.retries.keep(batch),
-                false => self.backlog.push_first(vec![batch]),
-            }
-        }
-    }
-
-    /// Whether events that are due are written to disk although all slots are busy.
-    fn writes_when_busy(&self) -> bool {
-        self.disk.writes_ahead()
-            && self.disk.is_usable()
-            && self.in_flight.len() >= self.max_in_flight
-    }
-
-    /// Writes events that are due to disk where all slots are busy. They stay in memory too while there is room.
-    fn write_what_is_due(&mut self) {
-        let queue = self.account.queue.clone();
-        let up_to = self.interval.flush_up_to();
-        while self.writes_when_busy() && queue.front_seq().is_some_and(|seq| seq < up_to) {
-            if self.encode_next().is_none() {
-                break;
-            }
-        }
-        while self.writes_when_busy() && queue.is_half_full() {
-            let Some(batch) = self.backlog.pop_last_ready() else {
-                return;
-            };
-            if let Some(batch) = self.disk.spill(batch, Durability::Written) {
-                match self.writes_when_busy() {
-                    true => self.backlog.retries.keep(batch),
-                    false => return self.backlog.push_ready(batch),
-                }
-            }
-        }
-    }
-
     /// Sleeps until a time, a response, a command or a caller.
     async fn rest(&mut self, until: Option<Instant>, sleep: Sleep) {
         if self.in_flight.len() >= self.max_in_flight {
@@ -412,7 +261,7 @@ impl Actor {
     }
 
     /// Warns of what callers have begun to lose since the last look.
-    fn warn_of_losses(&mut self) {
+    pub(super) fn warn_of_losses(&mut self) {
         let losses = self.account.queue.awake();
         // A queue that fills and drains in turns would warn each time.
         if losses.overflow && self.warnings.overflow.again() {
@@ -518,112 +367,12 @@ impl Actor {
     }
 
     /// Tells the ledger how many of the taken events wait.
-    fn count_waiting(&mut self) {
+    pub(super) fn count_waiting(&mut self) {
         let events = self.backlog.events();
         if events != self.counted {
             self.counted = events;
             self.account.queue.set_waiting(events);
         }
-    }
-
-    /// The shutdown is over: settles what is answered, leaves the rest on disk or drops it, and says so.
-    async fn finish(&mut self) {
-        let (ended, mut rest) = self.in_flight.cancel().await;
-        for (flight, result) in ended {
-            self.on_response(flight, result);
-        }
-        rest.extend(self.backlog.drain());
-        self.leave_on_disk(rest);
-        let left = self.account.queue.abandon();
-        self.warn_of_losses();
-        #[cfg(feature = "metrics")]
-        self.publish(None);
-        if left > 0 {
-            log!(
-                warn,
-                events = left,
-                error = self.status.last_error(),
-                "shut down before everything was delivered; the rest is dropped",
-            );
-            self.account.report(
-                left,
-                Disposition::Dropped(DropReason::Shutdown),
-                Cause::default(),
-            );
-        }
-        self.ended = true;
-        self.answer_everybody();
-    }
-
-    /// Everybody who waits is told that this is the end.
-    fn answer_everybody(&mut self) {
-        let mut flushes = std::mem::take(&mut self.flushes);
-        let disk = std::cell::RefCell::new(&mut self.disk);
-        flushes.finish(
-            |until| disk.borrow().events_before(until),
-            // Before anybody hears of the end: what is left is for others.
-            || disk.borrow_mut().close(),
-        );
-    }
-
-    /// Leaves on disk all that is in memory, as far as time and disk allow.
-    fn leave_on_disk(&mut self, mut rest: Vec<Batch>) {
-        self.count_waiting();
-        if !self.disk.exists() {
-            return;
-        }
-        let now = Instant::now();
-        // As long as the shutdown has time, and a little in any case.
-        let until = match self.flushes.shutdown() {
-            Some(shutdown) => shutdown.deadline.max(now) + shutdown.writing + WRITING,
-            None => now + 3 * WRITING,
-        };
-        self.interval.flush(u64::MAX);
-        let mut left = 0;
-        loop {
-            for batch in rest.drain(..) {
-                let (events, residence) = (batch.len() as u64, batch.residence);
-                // What has a file costs no time.
-                if (Instant::now() < until || batch.file.is_some())
-                    && self.disk.spill(batch, Durability::Written).is_none()
-                    && residence == Residence::Memory
-                {
-                    left += events;
-                }
-            }
-            if Instant::now() >= until || !self.disk.is_usable() || self.encode_next().is_none() {
-                break;
-            }
-            rest.extend(self.backlog.drain());
-        }
-        if left > 0 {
-            log!(
-                warn,
-                events = left,
-                "shut down before everything was delivered; this is left on disk, for the next process",
-            );
-            self.disk.report_left(left);
-        }
-    }
-
-    /// After a panic: drops what is no longer held, and counts it. Returns how many events that were.
-    pub(super) fn reconcile(&mut self) -> u64 {
-        let held = self.backlog.iter().chain(self.in_flight.batches());
-        let held = held.filter(|b| b.residence == Residence::Memory);
-        let (events, bytes) = held.fold((0, 0), |(events, bytes), batch| {
-            (events + batch.len(), bytes + batch.json.len())
-        });
-        let queue = &self.account.queue;
-        let lost = queue.reconcile(events, bytes, DropReason::ActorPanic);
-        self.counted = usize::MAX;
-        self.count_waiting();
-        lost
-    }
-
-    /// Whether a shutdown should have ended by now.
-    pub(super) fn is_overdue(&self) -> bool {
-        let shutdown = self.flushes.shutdown();
-        shutdown.is_some_and(|s| Instant::now() >= s.deadline + Duration::from_secs(1))
     }
 
     pub(super) fn warnings(&mut self) -> &mut Warnings {
@@ -637,7 +386,7 @@ impl Actor {
 
     /// Before a long sleep always: what is shown meanwhile is to be true.
     #[cfg(feature = "metrics")]
-    fn publish(&mut self, until: Option<Instant>) {
+    pub(super) fn publish(&mut self, until: Option<Instant>) {
         let (account, counters, http) = (&self.account, &self.counters, &self.http);
         let stats = || Stats {
             circuit: Some(http.breakers.of(Destination::Capture).current()),
@@ -647,23 +396,5 @@ impl Actor {
             Some(_) => self.metrics.now_and_then(stats),
             None => self.metrics.now(stats()),
         }
-    }
-}
-
-impl Drop for Actor {
-    /// Only where its runtime went away before the shutdown: what was there is left on disk, else lost and counted.
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        let _suppressed = SuppressGuard::enter();
-        let mut rest = self.in_flight.take();
-        rest.extend(self.backlog.drain());
-        if !std::thread::panicking() {
-            self.leave_on_disk(rest);
-        }
-        self.account.queue.abandon();
-        #[cfg(feature = "metrics")]
-        self.publish(None);
     }
 }

@@ -6,15 +6,16 @@
 //!                          └────── disk ◄── retry, spill ◄──[settle]◄──[outcome]◄───────┘
 //! ```
 //!
-//! - [`actor`]: the loop. It asks [`scheduler`] what to do next and does it, then lets one input in: a response, a
+//! - [`actor`], [`sends`], [`end`]: the loop, how it sends, and its end. It asks [`scheduler`] what to do next and does it, then lets one input in: a response, a
 //!   command, or a caller's wake-up.
 //! - [`scheduler`]: the pure decision: fresh events, retries and spooled batches take turns at the request slots.
 //! - [`batch`], [`backlog`], [`retry_queue`], [`in_flight`], [`disk`]: what the actor holds, each where it waits.
-//! - [`pipeline`], [`protocol`], [`outcome`]: records → requests → what a response means. The same for the actor, for
-//!   [`direct`] (`capture_batch`) and for the test kit.
+//! - [`pipeline`], [`protocol`], [`outcome`]: records → requests → what a response means. The same for the actor and for
+//!   [`direct`] (`capture_batch`); the test kit uses the pipeline.
 //! - [`settle`]: applies an outcome; [`account`] tells ledger and hooks.
 //! - [`flushes`], [`interval`], [`command`]: who waits, until when, and what they asked for.
-//! - [`supervisor`]: a panic ends one step of the actor, not the actor. [`warnings`]: once per episode.
+//! - [`supervisor`]: a panic ends one step of the actor, not the actor. [`warnings`]: once per episode. [`status`]: why
+//!   events cannot be sent now, for whoever waits.
 //!
 //! Invariants:
 //! - A request slot is held only while bytes are on the wire. A batch that waits for its next attempt waits in memory
@@ -30,6 +31,7 @@ pub(crate) mod batch;
 mod command;
 pub(crate) mod direct;
 mod disk;
+mod end;
 mod flushes;
 mod in_flight;
 mod interval;
@@ -38,6 +40,7 @@ pub(crate) mod pipeline;
 pub(crate) mod protocol;
 mod retry_queue;
 mod scheduler;
+mod sends;
 mod settle;
 mod status;
 mod supervisor;

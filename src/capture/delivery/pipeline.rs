@@ -14,7 +14,7 @@ pub(crate) struct Pipeline {
     pub(crate) batch_bytes: usize,
 }
 
-/// What became of one segment. The ledger knows of the dropped events already.
+/// What became of a segment, or of the first part of it. The ledger knows of the dropped events already.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
     pub(crate) batches: Vec<Batch>,
@@ -23,35 +23,44 @@ pub(crate) struct Encoded {
 }
 
 impl Pipeline {
-    /// Encodes the oldest segment, if it is ready or began before `flush_up_to`.
+    /// Encodes the oldest segment, if it is ready or began before `flush_up_to`: all of it, or a batch and an event
+    /// where it is more. Text may be six times as long in JSON: the rest stays in the queue as it is.
     pub(crate) fn next(&mut self, queue: &Queue, flush_up_to: u64) -> Option<Encoded> {
-        let segment = queue.take(flush_up_to)?;
-        let encoded = self.encode(&segment);
-        let bytes = encoded.batches.iter().map(|b| b.json.len()).sum();
-        queue.encoded(segment, bytes);
+        let mut segment = queue.take(flush_up_to)?;
+        let taken = segment.byte_len();
+        let encoded = self.encode(&mut segment);
+        let json = encoded.batches.iter().map(|b| b.json.len()).sum();
+        let encoded_bytes = taken - segment.byte_len();
+        queue.encoded(segment, encoded_bytes, json);
         for reason in &encoded.dropped {
             queue.settle(1, 0, Err(*reason));
         }
         Some(encoded)
     }
 
-    fn encode(&mut self, segment: &Segment) -> Encoded {
+    fn encode(&mut self, segment: &mut Segment) -> Encoded {
         let mut encoded = Encoded::default();
         let mut batch = Batch::new(segment.seq());
-        batch.json.reserve(segment.len() * 512);
-        for (record, at) in segment.records() {
+        batch
+            .json
+            .reserve((segment.len() * 512).min(self.batch_bytes));
+        while encoded.batches.is_empty()
+            && let Some((record, at)) = segment.first()
+        {
             let before = batch.json.len();
             if before > 0 {
                 batch.json.push(b',');
             }
             let start = batch.json.len();
-            if let Err(reason) = self.encoder.event(record, at, &mut batch.json) {
+            let written = self.encoder.event(record, at, &mut batch.json);
+            segment.drop_first();
+            if let Err(reason) = written {
                 batch.json.truncate(before);
                 encoded.dropped.push(reason);
                 continue;
             }
             if batch.json.len() > self.batch_bytes && before > 0 {
-                let mut next = Batch::new(segment.seq());
+                let mut next = Batch::new(batch.seq);
                 next.json.extend_from_slice(&batch.json[start..]);
                 batch.json.truncate(before);
                 encoded.batches.push(std::mem::replace(&mut batch, next));

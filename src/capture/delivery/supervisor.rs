@@ -1,7 +1,7 @@
 //! Keeps the actor alive: a panic within it costs what it held at that moment at most, and is counted and logged.
 
 use super::actor::Actor;
-use crate::capture::diagnostics::log;
+use crate::diagnostics::log;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

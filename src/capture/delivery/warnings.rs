@@ -1,6 +1,6 @@
 //! What the actor has warned of.
 
-use crate::capture::diagnostics::OncePerEpisode;
+use crate::diagnostics::OncePerEpisode;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// PostHog has a few dozen reasons to refuse an event; more than this are noise.

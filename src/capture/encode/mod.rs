@@ -1,22 +1,52 @@
-//! Records into PostHog's JSON, on the actor's thread: identity resolved, every key once, nothing in it
-//! for which PostHog would refuse the batch.
+//! Records into PostHog's JSON: identity resolved, every key once, nothing in it for which PostHog would refuse the
+//! batch. Runs on the actor's thread, or on the thread that awaits `capture_batch`.
+//!
+//! ```text
+//! record ─[resolve]─► Resolved ──────────────── no hooks, objects, profiles ──► write ──► JSON, or a DropReason
+//!                        │                                                        ▲
+//!                        └─► decode ─► Event ─[identity]─► before_send hooks ─► record again
+//! ```
+//!
+//! - [`Encoder::event`] is the only entrance. It appends one event's JSON to a batch, or leaves the batch as it was.
+//! - [`resolve`]: the nearest value of each name, and the last within one segment.
+//! - [`identity`]: PostHog's own events (`$identify`, `$create_alias`, `$groupidentify`, …): what they need, and what
+//!   can be filled in.
+//! - Most events take the short way and are written straight from their record. An event becomes an [`Event`] only
+//!   where a hook is to see it, where it brings an object of properties, or where it is about a profile.
+//!
+//! What is decided here, once and for all attempts: the uuid ([`Encoder::uuid`]), the timestamp, the distinct id (or a
+//! random one for a personless event) and the name.
+//!
+//! Invariants:
+//! - Every key stands in an object once. What the grammar says (`$groups`, `$session_id`, …) and `$lib` win over a plain
+//!   field of that name, fields win over default properties, and these over what is known of the machine.
+//! - An event that PostHog would refuse or ignore is dropped alone, with a reason; a bad value is replaced or left out.
+//! - A hook that panics drops its event: what it was there to remove must not be sent.
+//! - A default property that a hook removed stays removed.
+//! - Mistakes in fields are logged here, once each, through [`Diagnostics`].
 
+mod context;
 mod identity;
+mod json;
 mod resolve;
+mod text;
 
 use super::diagnostics::Diagnostics;
 use super::hooks::Hooks;
 use super::ledger::DropReason;
-use crate::event::json::{key_of, string, write_value};
-use crate::event::record::{self, Field, Key, Record, Slot, Val};
+use crate::event::Event;
+use crate::event::json::string;
+use crate::event::record::{Field, Record, Slot, Val};
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
-use crate::event::{Event, device};
+use context::{Constant, host_context};
 use identity::{PROCESS, complete, needs};
+use json::{key_of, write_value};
 use resolve::Resolved;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use text::{Text, plain_text, to_value};
 use uuid::Uuid;
 
 /// What every event gets, and what is done to it, beside its own fields.
@@ -69,30 +99,6 @@ pub(crate) struct Encoder {
     again: Vec<u8>,
 }
 
-/// A property whose JSON is ready: `"key":value`.
-#[derive(Debug)]
-struct Constant {
-    key: Box<str>,
-    json: Vec<u8>,
-}
-
-impl Constant {
-    fn new(key: &str, value: &Value) -> Self {
-        let mut json = Vec::new();
-        string(&mut json, key);
-        json.push(b':');
-        let mut record = Record::over(Vec::new(), usize::MAX);
-        record.value(Key::Named(Slot::Property, ""), value);
-        for field in record::fields(record.bytes()) {
-            write_value(&mut json, field.value);
-        }
-        Self {
-            key: key.into(),
-            json,
-        }
-    }
-}
-
 /// Where the fields that are written come from.
 #[derive(Clone, Copy)]
 enum Source {
@@ -102,7 +108,7 @@ enum Source {
     Decoded,
 }
 
-/// UuidV7 that PostHog takes, but makes no person of.
+/// Ids that PostHog takes, but makes no person of.
 const ILLEGAL_IDS: [&str; 20] = [
     "0",
     "00000000-0000-0000-0000-000000000000",
@@ -470,81 +476,6 @@ impl Encoder {
             }
         }
         out.pop();
-    }
-}
-
-fn host_context(geoip: GeoIp) -> Vec<(&'static str, Value)> {
-    let mut context = vec![
-        ("$lib", env!("CARGO_PKG_NAME").into()),
-        ("$lib_version", env!("CARGO_PKG_VERSION").into()),
-        ("$is_server", true.into()),
-        ("$os", device::os().into()),
-    ];
-    if let Some(version) = device::os_version() {
-        context.push(("$os_version", version.into()));
-    }
-    if geoip == GeoIp::Off {
-        context.push(("$geoip_disable", true.into()));
-    }
-    context
-}
-
-/// A value as text, borrowed where it is text already.
-enum Text<'a> {
-    Borrowed(&'a str),
-    Owned(String),
-}
-
-impl<'a> Text<'a> {
-    fn of(value: Val<'a>) -> Self {
-        match value {
-            Val::Str(s) | Val::Json(s) => Self::Borrowed(s),
-            other => Self::Owned(plain_text(other)),
-        }
-    }
-
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Borrowed(s) => s,
-            Self::Owned(s) => s,
-        }
-    }
-
-    fn cut(&mut self, end: usize) {
-        match self {
-            Self::Borrowed(s) => *s = &s[..end],
-            Self::Owned(s) => s.truncate(end),
-        }
-    }
-
-    fn into_string(self) -> String {
-        match self {
-            Self::Borrowed(s) => s.to_owned(),
-            Self::Owned(s) => s,
-        }
-    }
-}
-
-fn plain_text(value: Val<'_>) -> String {
-    match value {
-        Val::Null => String::new(),
-        Val::Bool(b) => b.to_string(),
-        Val::I64(n) => n.to_string(),
-        Val::U64(n) => n.to_string(),
-        Val::F64(n) => n.to_string(),
-        Val::Str(s) | Val::Json(s) => s.to_owned(),
-    }
-}
-
-fn to_value(value: Val<'_>) -> Value {
-    match value {
-        Val::Null => Value::Null,
-        Val::Bool(b) => b.into(),
-        Val::I64(n) => n.into(),
-        Val::U64(n) => n.into(),
-        Val::F64(n) => n.into(),
-        Val::Str(s) => s.into(),
-        Val::Json(s) => serde_json::from_str(s).unwrap_or(Value::Null),
     }
 }
 

@@ -1,12 +1,32 @@
 //! [`CaptureHandle`]: what callers hold of the actor.
+//!
+//! ```text
+//! capture ──► Shared::record ──► queue          flush, shutdown ──► Command ──► actor
+//!                                                      ▲                          │
+//!                                                      └──── wait ◄── FlushReport ┘
+//! ```
+//!
+//! - [`shared`]: what all handles of one actor share: the queue, the channel of commands, the counters. Writes a record
+//!   into a buffer of the thread, then copies it into the queue.
+//! - [`wait`]: waits for the actor's report, on a thread or in a future, and says what it waits for.
+//! - [`guard`]: shuts down when it is dropped.
+//!
+//! Invariants:
+//! - Capturing runs no I/O and no code of other layers, holds no lock while it runs code of the program, and never
+//!   panics.
+//! - A pending `flush().await` costs no thread: the client's I/O thread keeps its time.
+//! - Nothing waits for an actor that cannot run: a hook that flushes, or a thread that blocks the runtime which
+//!   `spawn_on` was given, gets its answer at once or soon.
+//! - The actor ends when the last handle is gone: then the channel of commands closes.
 
 mod guard;
+mod home;
 mod shared;
 mod wait;
 
 pub use guard::PostHogGuard;
+pub(crate) use home::Home;
 pub(crate) use shared::{Shared, Sink, give_scratch, take_scratch};
-pub(crate) use wait::Home;
 
 use super::delivery::{FlushReport, Reply};
 use super::ledger::{DropReason, Stats};

@@ -1,6 +1,6 @@
 //! What handles share with each other, and how they talk to the actor.
 
-use super::wait::Home;
+use super::home::Home;
 use crate::capture::clock::ClockSource;
 use crate::capture::delivery::{Command, FlushReport, Reply, Status};
 use crate::capture::diagnostics;

@@ -2,12 +2,11 @@
 
 use super::shared::Shared;
 use crate::capture::delivery::{FlushReport, Progress, Reply};
-use crate::capture::diagnostics::log;
 use crate::capture::queue::Watermark;
+use crate::diagnostics::log;
 use crate::suppress::SuppressGuard;
 use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 /// The actor keeps the time itself; this is for its answer to arrive.
@@ -16,36 +15,6 @@ const GRACE: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_millis(500);
 /// A runtime that is driven looks at its tasks sooner than that, unless a hook holds it up.
 const DRIVEN_WITHIN: Duration = Duration::from_millis(500);
-
-/// Where the actor runs.
-#[derive(Debug, Clone)]
-pub(crate) enum Home {
-    /// On a thread of its own, or nowhere.
-    OwnThread,
-    /// As a task of the program's runtime.
-    Runtime(Handle),
-}
-
-impl Home {
-    /// Whether the actor cannot run while this thread waits: it is the only thread of the actor's runtime.
-    fn is_blocked_by_this_thread(&self) -> bool {
-        match self {
-            Self::OwnThread => false,
-            Self::Runtime(home) => {
-                home.runtime_flavor() == RuntimeFlavor::CurrentThread
-                    && Handle::try_current().is_ok_and(|here| here.id() == home.id())
-            }
-        }
-    }
-
-    /// Whether the actor runs only while somebody drives its runtime.
-    fn needs_driving(&self) -> bool {
-        match self {
-            Self::OwnThread => false,
-            Self::Runtime(home) => home.runtime_flavor() == RuntimeFlavor::CurrentThread,
-        }
-    }
-}
 
 impl Shared {
     /// Waits on this thread.

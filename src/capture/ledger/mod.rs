@@ -140,6 +140,14 @@ impl Ledger {
         self.taken_bytes += bytes;
     }
 
+    /// Taken events go back into the queue as they were.
+    pub(crate) fn put_back(&mut self, events: usize, bytes: usize) {
+        self.taken -= events;
+        self.taken_bytes -= bytes;
+        self.queued += events;
+        self.queued_bytes += bytes;
+    }
+
     /// Taken events of `before` bytes now use `after` bytes.
     pub(crate) fn resize(&mut self, before: usize, after: usize) {
         self.taken_bytes = (self.taken_bytes + after).saturating_sub(before);

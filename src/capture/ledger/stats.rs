@@ -47,9 +47,8 @@ pub enum DropReason {
     TooLarge,
     /// A `before_send` hook returned `None`, or panicked.
     BeforeSend,
-    /// Another attempt would not help: a 4xx answer, a redirect that is not followed, a client that cannot be
-    /// set up (no CA certificates), an answer that cannot be read; by capture v1 also an event that PostHog
-    /// refused.
+    /// Another attempt would not help: a 4xx answer, a redirect that is not followed, an answer that cannot be read;
+    /// by capture v1 also an event that PostHog refused.
     Rejected,
     /// PostHog takes no more of the project's events now: a quota is used up (402, or a verdict of capture v1).
     Quota,
@@ -166,7 +165,7 @@ pub struct Stats {
     pub delivered: u64,
     /// Events that will never be delivered, by reason.
     pub dropped: Dropped,
-    /// Events waiting in memory: in the queue, or for the next attempt after a failure.
+    /// Events waiting in memory: in the queue, for a free request, or for the next attempt after a failure.
     pub queued: u64,
     /// Events in requests that are on the wire.
     pub in_flight: u64,
@@ -180,7 +179,8 @@ pub struct Stats {
     pub batches: u64,
     /// Batches that failed in all their attempts and were kept for another try.
     pub batches_kept: u64,
-    /// What the client's circuit breaker is doing; `None` without a client.
+    /// What the circuit breaker of the client's capture host is doing; `None` without a client. That of the REST API
+    /// is in [`PostHogClient::circuit_state`](crate::PostHogClient::circuit_state).
     pub circuit: Option<CircuitState>,
     /// Whether capturing is switched off, by configuration or by opting out.
     pub disabled: bool,

@@ -80,8 +80,17 @@ impl Segment {
             .map_or(0, |before| self.entries[before].end)
     }
 
+    /// The oldest record, with the milliseconds of its capture.
+    pub(crate) fn first(&self) -> Option<(&[u8], i64)> {
+        let entry = self.entries.get(self.head)?;
+        Some((
+            &self.bytes[self.start_of(self.head)..entry.end],
+            millis(entry.at),
+        ))
+    }
+
     /// Drops the oldest record. Returns its bytes.
-    pub(super) fn drop_first(&mut self) -> usize {
+    pub(crate) fn drop_first(&mut self) -> usize {
         let before = self.byte_len();
         self.head += 1;
         before - self.byte_len()
@@ -98,11 +107,12 @@ impl Segment {
         })
     }
 
-    pub(super) fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.bytes.len() - self.start_of(self.head)
     }
 
     /// The records, with the milliseconds of their capture.
+    #[cfg(test)]
     pub(crate) fn records(&self) -> impl Iterator<Item = (&[u8], i64)> {
         (self.head..self.entries.len()).map(|i| {
             let entry = self.entries[i];

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::time::SystemTime;
 
 fn limits(events: usize, batch_events: usize, batch_bytes: usize) -> Limits {
     Limits {
@@ -14,12 +15,21 @@ fn limits(events: usize, batch_events: usize, batch_bytes: usize) -> Limits {
     }
 }
 
+/// Drops all records, as if they were encoded.
+fn emptied(mut segment: Segment) -> Segment {
+    while segment.len() > 0 {
+        segment.drop_first();
+    }
+    segment
+}
+
 fn take_all(queue: &Queue) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     while let Some(segment) = queue.take(u64::MAX) {
         let events = segment.len();
         records.extend(segment.records().map(|(record, _)| record.to_vec()));
-        queue.encoded(segment, 0);
+        let bytes = segment.byte_len();
+        queue.encoded(emptied(segment), bytes, 0);
         queue.settle(events, 0, Ok(()));
     }
     records

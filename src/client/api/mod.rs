@@ -18,7 +18,7 @@
 //!   they say; every other method has the name of PostHog's action. Where PostHog keeps what is
 //!   deleted and marks it, `delete` does that, and `hard_delete` is the `DELETE` that PostHog mostly
 //!   refuses.
-//! - UuidV7 are anything that is `Display`, bodies anything that is `Serialize`, and the answer can be
+//! - Ids are anything that is `Display`, bodies anything that is `Serialize`, and the answer can be
 //!   asked for as any type: [`send_as`](crate::Request::send_as).
 //! - Query parameters are methods of the request; those that PostHog requires are arguments.
 //! - Nothing is sent until the [`Request`](crate::Request) is awaited.

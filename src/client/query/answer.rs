@@ -3,7 +3,8 @@
 use super::rows::Row;
 use super::{Handle, OPERATION};
 use crate::client::failed_query::NO_REASON;
-use crate::error::{PostHogError, excerpt, without_keys};
+use crate::error::PostHogError;
+use crate::redact::{self, describe, excerpt, without_keys};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 
@@ -66,17 +67,15 @@ impl QueryAnswer {
                 ));
             }
             other => {
-                let start = excerpt(&other.to_string(), 100);
-                return Err(misfit(format!(
-                    "the results are not rows; they start with {start:?}"
-                )));
+                let what = describe(other.to_string().as_bytes()).unwrap_or_default();
+                return Err(misfit(format!("the results are not rows, but {what}")));
             }
         };
         rows.into_iter()
             .enumerate()
             .map(|(n, row)| {
                 T::deserialize(Row::new(&columns, row)).map_err(|source| {
-                    let said = source.to_string();
+                    let said = redact::problem(&source);
                     let mut what = format!("row {}, {}", n + 1, excerpt(&said, 300));
                     if !said.starts_with("column ") && !columns.is_empty() {
                         let names = excerpt(&columns.join(", "), 200);
@@ -264,7 +263,7 @@ impl QueryProgress {
 
 fn misfit(what: String) -> PostHogError {
     // Values of rows are quoted in it.
-    let what = without_keys(&what, None);
+    let what = without_keys(&what);
     PostHogError::SerializationError {
         operation: OPERATION,
         source: serde::de::Error::custom(&what),

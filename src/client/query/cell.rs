@@ -1,12 +1,16 @@
 //! One value of a row, as serde reads it.
 
+use crate::redact;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde_json::{Error, Value};
 
 pub(super) fn in_column(name: Option<&str>, error: Error) -> Error {
     match name {
-        Some(name) => Error::custom(format_args!("column {name:?}: {error}")),
+        Some(name) => {
+            let problem = redact::problem(&error);
+            Error::custom(format_args!("column {name:?}: {problem}"))
+        }
         None => error,
     }
 }

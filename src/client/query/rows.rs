@@ -414,10 +414,10 @@ mod tests {
         assert_eq!(rows(&["p"], json!([["[1]"]])), Ok(vec!["[1]".to_owned()]));
         assert_eq!(rows(&["p"], json!([["[1]"]])), Ok(vec![(json!("[1]"),)]));
         for (cell, says) in [
-            (json!(["a", 7, 8]), "invalid length 3"),
+            (json!(["a", 7, 8]), "invalid length"),
             (json!("[\"a\""), "invalid type: string"),
             (json!("7"), "invalid type: string"),
-            (json!(7), "invalid type: integer `7`"),
+            (json!(7), "invalid type: integer"),
         ] {
             let e = rows::<((String, u8),)>(&["t"], json!([[cell]])).unwrap_err();
             assert!(
@@ -451,13 +451,17 @@ mod tests {
         assert!(e.contains("where one is expected"), "{e}");
         let e = rows::<u8>(&["a"], json!([[300]])).unwrap_err();
         assert!(
-            e.contains("column \"a\": invalid value: integer `300`"),
+            e.contains("column \"a\": invalid value: integer, expected u8"),
             "{e}"
         );
         let e = rows::<u8>(&["a"], json!([[]])).unwrap_err();
         assert!(e.contains("it has 0 values"), "{e}");
         let e = rows::<Plan>(&["plan"], json!([["gold"]])).unwrap_err();
-        assert!(e.contains("column \"plan\": unknown variant `gold`"), "{e}");
+        assert!(
+            e.contains("column \"plan\": unknown variant, expected"),
+            "{e}"
+        );
+        assert!(!e.contains("gold"), "{e}");
         let e = rows::<u8>(&["a"], json!({"a": 1})).unwrap_err();
         assert!(e.contains("the results are not rows"), "{e}");
         let long = rows::<u8>(&["a"], json!([["x".repeat(10_000)]])).unwrap_err();

@@ -1,11 +1,29 @@
 //! How an event crosses the queue: its fields in order, compact, in one run of bytes.
 //!
-//! A field is `slot, tag, key length, value length, key, value`. Fields of the event come first, then
-//! a break, then those of the nearest span, a break, and so on outwards: whoever reads a record lets
-//! the nearest value win, and within one segment the last.
+//! ```text
+//!  layer, `Event` ──[write]──► record ──► queue ──► record ──[read]──► `capture::encode`
 //!
-//! The fields of a known callsite, event or span, stand behind its number, first in their segment. They
-//! have no key: what would be its length is the number of the field in the callsite.
+//!  record:  fields of the event │ break │ fields of the callsite │ break │ nearest span │ break │ next span outwards …
+//!  field:   slot (1 byte), tag (1), key length (2), value length (4), key, value
+//! ```
+//!
+//! - A *slot* says what a field is for (a property, a group, the distinct id, …), a *tag* which type its value has.
+//! - A *segment* is a run of fields between two breaks. The nearest segment comes first: whoever reads a record lets the
+//!   nearest value of each name win, and within one segment the last.
+//! - The fields of a known callsite, of an event or a span, stand behind the callsite's number, first in their segment.
+//!   They have no key: their key length is the number of the field in the callsite ([`callsite`](super::callsite)).
+//!   So names are neither copied by callers nor escaped by the actor.
+//! - [`write`](mod@write) appends fields up to a limit in bytes. [`read`] gives them back, and merges what a span
+//!   records later.
+//!
+//! Times are not part of a record: the queue keeps the time of capture beside it.
+//!
+//! Invariants:
+//! - A record never exceeds its limit and never holds a part of a field. What does not fit is left out, and the record
+//!   remembers that it was too small.
+//! - Text is UTF-8, and JSON values are valid and nested at most [`MAX_DEPTH`] levels.
+//! - Any bytes can be read without a panic; bytes that make no field end the record.
+//! - A record never leaves the process: callsite numbers mean nothing elsewhere. Files and requests hold JSON.
 
 mod read;
 mod write;

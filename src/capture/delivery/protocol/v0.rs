@@ -9,6 +9,7 @@ use crate::error::PostHogError;
 use crate::event::record::millis;
 use crate::event::timestamp::TimestampWriter;
 use crate::http::{Destination, Endpoint, Http, Redirect, Response};
+use crate::redact;
 use reqwest::Method;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -101,15 +102,11 @@ fn is_answer(body: &[u8]) -> bool {
     serde_json::from_slice::<Value>(body).is_ok_and(|answer| answer.get("status").is_some())
 }
 
-/// What answered, by its kind and length; never by its contents.
+/// What answered, by its kind and length.
 fn describe(response: &Response) -> String {
-    let body = response.body.trim_ascii();
     let status = response.status.as_u16();
-    let kind = match body.first() {
-        None => return format!("status {status} without a body"),
-        Some(b'<') => "HTML or XML",
-        Some(b'{' | b'[' | b'"') if serde_json::from_slice::<Value>(body).is_ok() => "other JSON",
-        Some(_) => "other text",
-    };
-    format!("status {status} with {kind} of {} bytes", body.len())
+    match redact::describe(&response.body) {
+        Some(body) => format!("status {status} with {body}"),
+        None => format!("status {status} with an empty body"),
+    }
 }

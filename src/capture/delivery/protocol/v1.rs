@@ -7,7 +7,7 @@ use crate::capture::delivery::batch::{Batch, RequestIdentity};
 use crate::capture::delivery::outcome::{Outcome, Refused, Rest, Which};
 use crate::capture::ledger::DropReason;
 use crate::config::Secret;
-use crate::error::{PostHogError, RequestErrorKind, excerpt};
+use crate::error::{PostHogError, RequestErrorKind};
 use crate::event::record::millis;
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
@@ -200,11 +200,12 @@ pub(super) fn outcome(
     positions.after(Outcome::failed(error, response.retry_after()))
 }
 
-/// Whether a refusal shows that the host does not have v1: it is final, and not what PostHog's v1 says. A proxy's
-/// page about a body that is too large says nothing about the path.
+/// Whether a refusal shows that the host does not have v1: it is final, and not what PostHog's v1 says, such as a
+/// redirect to a login page. A proxy's page about a body that is too large says nothing about the path.
 fn shows_no_v1(response: &Response) -> bool {
     let status = response.status;
     status == StatusCode::NOT_FOUND
+        || status.is_redirection()
         || ((status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED)
             && !matches!(status.as_u16(), 408 | 413 | 429)
             && serde_json::from_slice::<Refusal>(&response.body).is_err())
@@ -271,7 +272,7 @@ impl Positions {
                     crate::panic::catch(|| {
                         debug!(
                             target: "tracing_posthog::capture",
-                            verdict = excerpt(other, 40),
+                            verdict = vouched_verdict(other),
                             "PostHog took an event with a remark",
                         );
                     });
@@ -296,6 +297,13 @@ impl Positions {
     }
 }
 
+/// The verdicts that PostHog is known to have.
+fn vouched_verdict(verdict: &str) -> &'static str {
+    let known = ["warning", "limited"];
+    let of_known = known.into_iter().find(|known| *known == verdict);
+    of_known.unwrap_or("another")
+}
+
 fn refuse(refused: &mut Vec<Refused>, detail: &str) {
     match refused.iter_mut().find(|r| r.detail == detail) {
         Some(same) => same.events += 1,
@@ -307,19 +315,60 @@ fn refuse(refused: &mut Vec<Refused>, detail: &str) {
     }
 }
 
-/// PostHog's word for what is wrong with an event.
-fn detail(details: Option<&Value>) -> String {
-    match details {
-        Some(Value::String(text)) => excerpt(text, 200),
-        Some(other) => excerpt(&other.to_string(), 200),
-        None => "rejected".to_owned(),
+/// PostHog's words for what is wrong with an event. Others may hold the event.
+const DETAILS: [&str; 25] = [
+    "ai_byte_rate_limited",
+    "ai_event_too_big",
+    "distinct_id_too_large",
+    "dropped_performance_event",
+    "event_name_too_long",
+    "event_over_quota",
+    "event_restriction_drop",
+    "event_too_big",
+    "events_over_quota",
+    "exceptions_over_quota",
+    "feature_flags_over_quota",
+    "gateway_props_unparseable",
+    "invalid_event_timestamp",
+    "invalid_options",
+    "llm_events_over_quota",
+    "malformed_event_properties",
+    "misrouted_event",
+    "missing_distinct_id",
+    "missing_event_name",
+    "non_ai_event",
+    "non_historical_import_drop",
+    "recordings_over_quota",
+    "rejected",
+    "serialization_failed",
+    "survey_responses_over_quota",
+];
+
+/// PostHog's word for what is wrong with an event, or what is known of another.
+fn detail(details: Option<&Value>) -> Cow<'static, str> {
+    let Some(details) = details else {
+        return Cow::Borrowed("rejected");
+    };
+    let word = details.as_str().unwrap_or_default();
+    if let Some(known) = DETAILS.into_iter().find(|known| *known == word) {
+        return Cow::Borrowed(known);
     }
+    let bytes = details
+        .as_str()
+        .map_or_else(|| details.to_string().len(), str::len);
+    let kind = match word.ends_with("_over_quota") {
+        true => "another quota",
+        false => "another reason",
+    };
+    Cow::Owned(format!("{kind} ({bytes} bytes)"))
 }
 
 fn reason(detail: &str) -> DropReason {
     match detail {
         "event_too_big" | "ai_event_too_big" => DropReason::TooLarge,
-        quota if quota.ends_with("_over_quota") => DropReason::Quota,
+        quota if quota.ends_with("_over_quota") || quota.starts_with("another quota") => {
+            DropReason::Quota
+        }
         _ => DropReason::Rejected,
     }
 }

@@ -1,7 +1,7 @@
 //! The warnings of the spool, each at most once a minute.
 
-use crate::capture::diagnostics::{OncePerEpisode, log};
 use crate::capture::spool::Spool;
+use crate::diagnostics::{OncePerEpisode, log};
 use std::io;
 use std::path::Path;
 

@@ -1,0 +1,237 @@
+//! Checks the settings, puts the parts together, and starts the actor.
+
+use super::{CaptureBuilder, EventCaptureBackend};
+use crate::capture::delivery::direct::DirectSettings;
+use crate::capture::delivery::pipeline::Pipeline;
+use crate::capture::delivery::protocol::Protocol;
+use crate::capture::delivery::{Actor, Setup, Status, run};
+use crate::capture::diagnostics::Diagnostics;
+use crate::capture::encode::{Encoder, IdLimit};
+use crate::capture::ledger::Counters;
+use crate::capture::queue::Queue;
+use crate::capture::{CaptureHandle, CaptureProtocol, Home, Shared, Sink};
+use crate::client::PostHogClient;
+use crate::error::PostHogError;
+use crate::http::io::Droppable;
+use crate::http::{FOREVER, Visibility};
+use crate::suppress::{SuppressGuard, Suppressed};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::mpsc;
+
+/// PostHog takes 20 MiB; the rest is for what stands around the events.
+const MAX_BATCH_BYTES: usize = 19 << 20;
+
+/// Starts capturing with the default settings, on a thread of its own.
+///
+/// # Errors
+/// As [`CaptureBuilder::start`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+/// use tracing_posthog::{Event, PostHogClient, start_event_capture_backend};
+/// let posthog = start_event_capture_backend(PostHogClient::from_env()?)?;
+/// posthog.capture(Event::new("signup").distinct_id("user_42"));
+/// posthog.shutdown_blocking(std::time::Duration::from_secs(5));
+/// # Ok(())
+/// # }
+/// ```
+pub fn start_event_capture_backend(client: PostHogClient) -> Result<CaptureHandle, PostHogError> {
+    EventCaptureBackend::builder(client).start()
+}
+
+impl CaptureBuilder {
+    /// Starts the actor on a thread of its own (`posthog-capture`) with a runtime of its own: it works without a
+    /// runtime, and outlives yours. Its requests run on the client's thread (`posthog-io`).
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`] where the client has no project API key, a limit or the flush interval is
+    /// zero, the compression is none that capture v0 takes, or the spool's directory is empty;
+    /// [`PostHogError::Start`] where the system gives no thread or runtime.
+    pub fn start(self) -> Result<CaptureHandle, PostHogError> {
+        let Some((handle, actor)) = self.build(Home::OwnThread)? else {
+            return Ok(CaptureHandle::disabled());
+        };
+        let start = |source| PostHogError::Start { source };
+        let runtime = Droppable::new().map_err(start)?;
+        std::thread::Builder::new()
+            .name("posthog-capture".into())
+            .spawn(move || {
+                let _suppressed = SuppressGuard::enter();
+                if let Some(runtime) = &runtime.0 {
+                    runtime.block_on(run(actor));
+                }
+            })
+            .map_err(start)?;
+        Ok(handle)
+    }
+
+    /// Starts the actor as a task of your runtime, which needs timers (`enable_time`). Sockets stay on the client's
+    /// own thread. When that runtime goes away first, what is not delivered is dropped (left on disk, with a disk
+    /// spool) and counted.
+    ///
+    /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a guard, keeps the
+    /// actor from running: such a call returns soon, and a warning says so. A disk spool reads and writes its files
+    /// within that task: prefer [`start`](Self::start) with one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn spawn_on(self, runtime: &tokio::runtime::Handle) -> Result<CaptureHandle, PostHogError> {
+        let home = Home::Runtime(runtime.clone());
+        let Some((handle, actor)) = self.build(home)? else {
+            return Ok(CaptureHandle::disabled());
+        };
+        runtime.spawn(Suppressed(Box::pin(run(actor))));
+        Ok(handle)
+    }
+
+    /// Checks the settings and makes both ends. `None`: disabled.
+    fn build(mut self, home: Home) -> Result<Option<(CaptureHandle, Actor)>, PostHogError> {
+        let key = self.client.require_project_key()?;
+        for (setting, value) in [
+            ("queue_events", self.limits.events),
+            ("queue_bytes", self.limits.bytes),
+            ("batch_events", self.limits.batch_events),
+            ("batch_bytes", self.limits.batch_bytes),
+            ("flush_at", self.limits.flush_at),
+            ("event_bytes", self.enrichment.max_event_bytes),
+            ("requests_in_flight", self.in_flight),
+        ] {
+            if value == 0 {
+                return Err(PostHogError::config(setting, "must be at least 1"));
+            }
+        }
+        if let Some(name) = self
+            .enrichment
+            .defaults
+            .keys()
+            .find(|name| name.is_empty() || name.starts_with("posthog."))
+        {
+            return Err(PostHogError::config(
+                "default_property",
+                format!(
+                    "{name:?} is no name of a property; identity and the like of all events are set by the layer's \
+                     builder"
+                ),
+            ));
+        }
+        if self.flush_interval.is_zero() {
+            return Err(PostHogError::config(
+                "flush_interval",
+                "must be longer than zero; to send each event at once use `flush_at(1)`",
+            ));
+        }
+        if self.protocol == CaptureProtocol::V0 && !self.compression.is_v0() {
+            return Err(PostHogError::config(
+                "compression",
+                "capture v0 takes gzip or none; choose `Compression::Gzip`, or `.protocol(CaptureProtocol::Auto)`",
+            ));
+        }
+        #[cfg(feature = "spool")]
+        if let Some(spool) = &self.spool {
+            if spool.directory.as_os_str().is_empty() {
+                return Err(PostHogError::config(
+                    "spool",
+                    "the directory is empty; name one",
+                ));
+            }
+            if spool.max_bytes == 0 || spool.max_age.is_zero() {
+                return Err(PostHogError::config(
+                    "spool",
+                    "`max_bytes` and `max_age` must be more than zero; without a spool leave it out",
+                ));
+            }
+        }
+        if self.disabled {
+            return Ok(None);
+        }
+        // More than fits in the queue would never be reached.
+        self.limits.flush_at = self
+            .limits
+            .flush_at
+            .min(self.limits.batch_events)
+            .min(self.limits.events);
+        let batch_bytes = self.limits.batch_bytes.min(MAX_BATCH_BYTES);
+        self.limits.batch_bytes = batch_bytes.min(self.limits.bytes / 2);
+        let protocol = Arc::new(Protocol::new(
+            key,
+            self.migration,
+            self.protocol,
+            self.compression,
+        ));
+        self.enrichment.limit = match self.protocol {
+            CaptureProtocol::V0 => IdLimit::Characters,
+            // With `Auto` as by v1 from the start: who somebody is does not depend on the protocol in the end.
+            CaptureProtocol::V1 | CaptureProtocol::Auto => IdLimit::Bytes,
+        };
+        let http = self.client.inner.http.clone();
+        // What waits for the actor needs its timers: better no thread now than then.
+        http.start()
+            .map_err(|source| PostHogError::Start { source })?;
+        let queue = Arc::new(Queue::new(self.limits));
+        let counters = Arc::new(Counters::default());
+        #[cfg(not(feature = "spool"))]
+        let store = None;
+        #[cfg(feature = "spool")]
+        let store = self.spool.map(|spool| {
+            // What the envelope says is part of where files belong: another host, project or kind of
+            // traffic never gets them.
+            let identity = format!(
+                "{}\n{}\n{:?}",
+                self.client.inner.http.hosts.capture,
+                key.reveal(),
+                self.migration,
+            );
+            crate::capture::spool::Store::new(spool, &identity, counters.clone())
+        });
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let status = Arc::new(Status::default());
+        let visibility = match home {
+            // No subscriber is scoped to a thread of this crate.
+            Home::OwnThread => Visibility::Global,
+            Home::Runtime(_) => Visibility::Scoped,
+        };
+        let handle = CaptureHandle::new(Shared {
+            queue: queue.clone(),
+            sink: Sink::Actor(commands),
+            counters: counters.clone(),
+            status: status.clone(),
+            home,
+            opted_out: AtomicBool::new(false),
+            http: Some(http.clone()),
+            clock: self.clock.clone(),
+            max_event_bytes: self.enrichment.max_event_bytes,
+            flush_timeout: self.flush_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+        });
+        // `capture_batch` of this client sends as the actor does, hooks included.
+        self.client.inner.set_direct(DirectSettings {
+            enrichment: self.enrichment.clone(),
+            protocol: protocol.clone(),
+            clock: self.clock.clone(),
+            batch_events: self.limits.batch_events,
+            batch_bytes,
+        });
+        let hooks = self.enrichment.hooks.clone();
+        let actor = Actor::new(Setup {
+            queue,
+            counters,
+            status,
+            commands: inbox,
+            http,
+            protocol,
+            pipeline: Pipeline {
+                encoder: Encoder::new(self.enrichment, Arc::new(Diagnostics::default())),
+                batch_bytes,
+            },
+            hooks,
+            clock: self.clock,
+            store,
+            interval: self.flush_interval.min(FOREVER),
+            max_in_flight: self.in_flight,
+            shutdown_timeout: self.shutdown_timeout,
+            visibility,
+        });
+        Ok(Some((handle, actor)))
+    }
+}

@@ -1,0 +1,63 @@
+//! Values of records as text, and as JSON values.
+
+use crate::event::record::Val;
+use serde_json::Value;
+
+/// A value as text, borrowed where it is text already.
+pub(super) enum Text<'a> {
+    Borrowed(&'a str),
+    Owned(String),
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn of(value: Val<'a>) -> Self {
+        match value {
+            Val::Str(s) | Val::Json(s) => Self::Borrowed(s),
+            other => Self::Owned(plain_text(other)),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Borrowed(s) => s,
+            Self::Owned(s) => s,
+        }
+    }
+
+    pub(super) fn cut(&mut self, end: usize) {
+        match self {
+            Self::Borrowed(s) => *s = &s[..end],
+            Self::Owned(s) => s.truncate(end),
+        }
+    }
+
+    pub(super) fn into_string(self) -> String {
+        match self {
+            Self::Borrowed(s) => s.to_owned(),
+            Self::Owned(s) => s,
+        }
+    }
+}
+
+pub(super) fn plain_text(value: Val<'_>) -> String {
+    match value {
+        Val::Null => String::new(),
+        Val::Bool(b) => b.to_string(),
+        Val::I64(n) => n.to_string(),
+        Val::U64(n) => n.to_string(),
+        Val::F64(n) => n.to_string(),
+        Val::Str(s) | Val::Json(s) => s.to_owned(),
+    }
+}
+
+pub(super) fn to_value(value: Val<'_>) -> Value {
+    match value {
+        Val::Null => Value::Null,
+        Val::Bool(b) => b.into(),
+        Val::I64(n) => n.into(),
+        Val::U64(n) => n.into(),
+        Val::F64(n) => n.into(),
+        Val::Str(s) => s.into(),
+        Val::Json(s) => serde_json::from_str(s).unwrap_or(Value::Null),
+    }
+}

@@ -1,0 +1,308 @@
+//! The one place through which foreign text goes before it may be shown.
+//!
+//! Foreign is what comes from responses, redirects, settings and the environment: it may hold keys, credentials, ids
+//! of people and their properties, because a server may echo what it was sent and a variable may hold the wrong
+//! value. Errors, log lines, hooks and `Debug` show only:
+//!
+//! - PostHog's own words, from responses of its own shape ([`crate::error::ErrorBody`] decides), without secrets;
+//! - words of a short list ([`vouched`]), for the titles and sentences of gateways and login pages;
+//! - of everything else its kind and length ([`describe`]).
+//!
+//! Invariant: whatever is shown went through [`Redactor::text`], [`vouched`], [`describe`] or [`problem`].
+
+use std::fmt;
+
+/// What stands in the place of a secret.
+pub(crate) const REDACTED: &str = "[redacted]";
+
+/// A shorter header value is no secret, and replacing it everywhere would garble texts.
+const SHORTEST_SECRET: usize = 6;
+
+/// Removes the secrets of one client from texts.
+#[derive(Clone, Default)]
+pub(crate) struct Redactor {
+    /// The longest first: one may be a part of another.
+    secrets: Vec<String>,
+}
+
+impl Redactor {
+    /// `keys` are removed whatever their length; of header values also what follows an authentication scheme.
+    pub(crate) fn new<'a>(
+        keys: impl IntoIterator<Item = &'a str>,
+        header_values: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let of_headers = header_values.into_iter().flat_map(|value| {
+            let credentials = value.split_once(' ').map(|(_, rest)| rest.trim());
+            [Some(value.trim()), credentials]
+        });
+        let long = |secret: &&str| secret.len() >= SHORTEST_SECRET;
+        let of_headers = of_headers.flatten().filter(long);
+        let keys = keys.into_iter().filter(|key| !key.is_empty());
+        let mut secrets: Vec<String> = keys.chain(of_headers).map(str::to_owned).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Self { secrets }
+    }
+
+    /// `text` without this client's secrets and without anything that looks like a key of PostHog.
+    pub(crate) fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            if text.contains(secret) {
+                text = text.replace(secret, REDACTED);
+            }
+        }
+        without_keys(&text)
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+/// Where something begins that looks like a key of PostHog (`phc_…`, `phx_…`): its place, and its end.
+fn next_key(text: &str, from: usize) -> Option<(usize, usize)> {
+    text[from..].match_indices("ph").find_map(|(at, _)| {
+        let at = from + at;
+        let own = &text.as_bytes()[at..];
+        let starts_word = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        if !starts_word || own.len() < 5 || !own[2].is_ascii_lowercase() || own[3] != b'_' {
+            return None;
+        }
+        let secret = text[at + 4..]
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
+            .map_or(text.len(), |end| at + 4 + end);
+        (secret > at + 4).then_some((at, secret))
+    })
+}
+
+/// Whether it holds something that looks like a key of PostHog.
+pub(crate) fn has_key(text: &str) -> bool {
+    next_key(text, 0).is_some()
+}
+
+/// `text` without anything that looks like a key of PostHog.
+pub(crate) fn without_keys(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut from = 0;
+    while let Some((at, end)) = next_key(text, from) {
+        clean.push_str(&text[from..at + 4]);
+        clean.push_str(REDACTED);
+        from = end;
+    }
+    clean.push_str(&text[from..]);
+    clean
+}
+
+/// `text`, cut to at most `max` characters.
+pub(crate) fn excerpt(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What a body is: a sentence of known words as it is, anything else by its kind and length. `None`: it is empty.
+pub(crate) fn describe(body: &[u8]) -> Option<String> {
+    let text = body.trim_ascii();
+    let first = text.first()?;
+    let head = String::from_utf8_lossy(&text[..text.len().min(8_000)]);
+    let lower = head.to_ascii_lowercase();
+    let what = match first {
+        b'<' => {
+            let html = lower.contains("<html") || lower.starts_with("<!doctype html");
+            let kind = if html { "HTML" } else { "XML" };
+            let title = title(&head, &lower).map(|title| format!(", titled {title:?}"));
+            format!(
+                "{kind} instead of PostHog's JSON{}",
+                title.unwrap_or_default()
+            )
+        }
+        b'{' | b'[' | b'"' if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() => {
+            "JSON that is not PostHog's".to_owned()
+        }
+        _ => match vouched(&head) {
+            Some(words) => return Some(words),
+            None => "text instead of PostHog's JSON".to_owned(),
+        },
+    };
+    Some(format!("{what} ({} bytes)", body.len()))
+}
+
+fn title(head: &str, lower: &str) -> Option<String> {
+    let at = lower.find("<title")?;
+    let start = at + lower[at..].find('>')? + 1;
+    let end = start + lower[start..].find("</title")?;
+    vouched(head.get(start..end)?)
+}
+
+/// The text, if it is short and each of its words is on the list.
+pub(crate) fn vouched(text: &str) -> Option<String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let is_known = |word: &&str| {
+        let bare = word.trim_matches(|c: char| c.is_ascii_punctuation());
+        let is_status = bare.len() == 3 && bare.bytes().all(|b| b.is_ascii_digit());
+        bare.is_empty() || is_status || WORDS.contains(&&*bare.to_ascii_lowercase())
+    };
+    let known = (1..=16).contains(&words.len()) && words.iter().all(is_known);
+    known.then(|| words.join(" "))
+}
+
+/// What serde has against a value, without the value: `invalid type: string, expected u64`.
+pub(crate) fn problem(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    if OWN_PROBLEMS.iter().any(|own| said.starts_with(own)) || said.contains(OWN_PROBLEM_OF_MODELS)
+    {
+        return said.to_owned();
+    }
+    let expected = said
+        .rsplit_once(", expected ")
+        .map(|(_, expected)| format!(", expected {expected}"))
+        .unwrap_or_default();
+    for kind in [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+    ] {
+        if let Some(of) = said.strip_prefix(kind) {
+            let of = of.trim_start_matches(": ");
+            let of = of.split([' ', ',']).next().unwrap_or_default();
+            let known = SERDE_KINDS.contains(&of).then(|| format!(": {of}"));
+            return format!("{kind}{}{expected}", known.unwrap_or_default());
+        }
+    }
+    match error.classify() {
+        serde_json::error::Category::Eof => "it breaks off".to_owned(),
+        serde_json::error::Category::Syntax => "it is not JSON".to_owned(),
+        _ => format!("a value does not fit{expected}"),
+    }
+}
+
+/// What names a field of a type of the program, or is said by this crate.
+const OWN_PROBLEMS: [&str; 3] = ["missing field `", "column \"", "it has "];
+const OWN_PROBLEM_OF_MODELS: &str = " is a JSON object, but here is ";
+
+const SERDE_KINDS: [&str; 10] = [
+    "string",
+    "integer",
+    "floating",
+    "map",
+    "sequence",
+    "boolean",
+    "null",
+    "unit",
+    "character",
+    "byte",
+];
+
+/// Words of gateways, login pages and capture endpoints.
+#[rustfmt::skip]
+const WORDS: [&str; 172] = [
+    "a", "accept", "acceptable", "accepted", "access", "again", "allowed", "an", "and", "apache",
+    "api", "application", "are", "at", "attention", "authentication", "authorization", "bad",
+    "be", "been", "billing", "blocked", "body", "buffer", "by", "check", "cloudflare",
+    "cloudfront", "compression", "conflict", "connection", "content", "continue", "could", "csrf",
+    "data", "decode", "denied", "did", "distinct_id", "does", "down", "empty", "encoding",
+    "entity", "envoy", "error", "event", "events", "exceeded", "exist", "expectation", "failed",
+    "failure", "for", "forbidden", "found", "gateway", "gone", "gzip", "haproxy", "has", "health",
+    "healthy", "here", "holds", "host", "http", "https", "implemented", "in", "internal",
+    "invalid", "is", "it", "json", "just", "key", "large", "later", "length", "limit", "limited",
+    "log", "login", "long", "maintenance", "many", "maximum", "media", "memory", "method",
+    "missing", "moment", "moved", "name", "nginx", "no", "not", "of", "ok", "on", "open", "or",
+    "origin", "out", "overloaded", "page", "parse", "payload", "payment", "permanently", "please",
+    "posthog", "proxy", "quota", "rate", "reached", "refused", "request", "requested", "requests",
+    "required", "resource", "response", "retry", "server", "service", "sign", "size", "sorry",
+    "ssl", "submitted", "such", "supported", "temporarily", "temporary", "that", "the", "this",
+    "timed", "timeout", "tls", "to", "token", "too", "traefik", "transient", "try", "type",
+    "unauthorized", "unavailable", "under", "unexpected", "unknown", "unprocessable",
+    "unreachable", "unsupported", "upstream", "uri", "url", "valid", "varnish", "verification",
+    "version", "waf", "was", "welcome", "with", "without", "wrong", "you",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn keys_are_taken_out_of_texts() {
+        assert_eq!(
+            without_keys("Bearer phx_aB9-_c, \"phc_1\" graph_node phx_ php phä phs_z"),
+            "Bearer phx_[redacted], \"phc_[redacted]\" graph_node phx_ php phä phs_[redacted]"
+        );
+        let redactor = Redactor::new(["old-key"], ["Bearer s3cr3t-token", "acme", "a"]);
+        assert_eq!(
+            redactor.text("old-key and old-key2 of acme: s3cr3t-token, Bearer s3cr3t-token"),
+            "[redacted] and [redacted]2 of acme: [redacted], [redacted]"
+        );
+    }
+
+    #[test]
+    fn bodies_are_described_without_what_they_say() {
+        for (body, want) in [
+            ("", None),
+            (" \n", None),
+            (
+                "<html>\r\n<head><TITLE>\n502 Bad  Gateway</TITLE></head>",
+                Some("HTML instead of PostHog's JSON, titled \"502 Bad Gateway\" (53 bytes)"),
+            ),
+            (
+                "<!DOCTYPE html><title>user_42 not found</title>",
+                Some("HTML instead of PostHog's JSON (47 bytes)"),
+            ),
+            (
+                "<?xml version='1.0'?><Error/>",
+                Some("XML instead of PostHog's JSON (29 bytes)"),
+            ),
+            (
+                "{\"ada\": 1}",
+                Some("JSON that is not PostHog's (10 bytes)"),
+            ),
+            ("no such token\n", Some("no such token")),
+            (
+                "no such token: ada",
+                Some("text instead of PostHog's JSON (18 bytes)"),
+            ),
+            ("user 42", Some("text instead of PostHog's JSON (7 bytes)")),
+        ] {
+            assert_eq!(describe(body.as_bytes()).as_deref(), want, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_serde_says_is_shown_without_the_value() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only its reading is looked at")]
+        struct Row {
+            id: u64,
+        }
+        for (text, want) in [
+            (
+                r#"{"id": "ada@example.com"}"#,
+                "invalid type: string, expected u64",
+            ),
+            (r#"{"id": -7}"#, "invalid value: integer, expected u64"),
+            (r#"{"other": 1}"#, "missing field `id`"),
+            (r#"{"id": 1"#, "it breaks off"),
+            ("ada", "it is not JSON"),
+        ] {
+            let error = serde_json::from_str::<Row>(text).unwrap_err();
+            assert_eq!(problem(&error), want, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_never_survives(
+            before in "\\PC{0,20}", after in "\\PC{0,20}", secret in "[a-zA-Z0-9=+/-]{6,40}",
+        ) {
+            let redactor = Redactor::new([], [&*secret]);
+            let text = redactor.text(&format!("{before}{secret}{after}"));
+            prop_assert!(!text.contains(&secret));
+        }
+    }
+}
