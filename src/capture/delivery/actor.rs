@@ -156,8 +156,12 @@ impl Actor {
     /// Sends and spills as the scheduler says, up to a limit. Returns the step that is next.
     fn perform_steps(&mut self) -> Step {
         // Callers may fill the queue as fast as hooks drop its events, or the disk takes them.
-        let mut left = 2 * self.max_in_flight;
+        let mut left = self.max_in_flight.saturating_mul(2);
         loop {
+            if self.in_flight.len() >= self.max_in_flight {
+                // Callers do not wake the actor: what comes from now on waits since now.
+                self.interval.begin();
+            }
             let step = next_step(&self.state(), Instant::now());
             match step {
                 Step::Send(lane) if left > 0 => self.send_next(lane),
@@ -220,10 +224,6 @@ impl Actor {
 
     /// Sleeps until a time, a response, a command or a caller.
     async fn rest(&mut self, until: Option<Instant>, sleep: Sleep) {
-        if self.in_flight.len() >= self.max_in_flight {
-            // Callers do not wake the actor: what comes from now on waits since now.
-            self.interval.begin();
-        }
         let until = match self.account.queue.sleep(self.interval.flush_up_to(), sleep) {
             true => until,
             // Events came in the meantime.
@@ -321,33 +321,29 @@ impl Actor {
     }
 
     pub(super) fn answer_flushes(&mut self) {
-        let mut flushes = std::mem::take(&mut self.flushes);
-        flushes.answer(
-            |flush| self.is_busy(flush),
-            |until| Left {
-                pending: self.pending(until),
-                spooled: self.disk.events_before(until),
-            },
-        );
-        self.flushes = flushes;
-    }
-
-    /// Whether something can still become of the events of a flush without waiting for the backoff.
-    fn is_busy(&self, flush: &Flush) -> bool {
+        if self.flushes.is_empty() {
+            return;
+        }
         let now = Instant::now();
-        let meant = |batch: &Batch| batch.seq < flush.until;
         let front = self.account.queue.front_seq();
-        self.in_flight.batches().any(meant)
-            || self.backlog.iter_under_way().any(meant)
-            || front.is_some_and(|seq| seq < flush.until)
-            // During a backoff one of them failed since, and the others wait for it: longer than who asked wants to.
-            || (self.backlog.backoff.is_over(now)
-                && (self.waits_untried(flush)
-                    || (self.may_send(now) && self.disk.waits_untried(flush.until, flush.since))))
-    }
-
-    fn may_send(&self, now: Instant) -> bool {
-        self.state().may_send(now)
+        // During a backoff one of them failed since, and the others wait for it: longer than who asked wants to.
+        let may_retry = self.backlog.backoff.is_over(now);
+        let may_replay = may_retry && self.state().may_send(now);
+        let mut flushes = std::mem::take(&mut self.flushes);
+        // Whether something can still become of its events without waiting for the backoff.
+        let is_busy = |flush: &Flush| {
+            let meant = |batch: &Batch| batch.seq < flush.until;
+            front.is_some_and(|seq| seq < flush.until)
+                || self.in_flight.batches().any(meant)
+                || self.backlog.iter_under_way().any(meant)
+                || (may_retry && self.waits_untried(flush))
+                || (may_replay && self.disk.waits_untried(flush.until, flush.since))
+        };
+        flushes.answer(is_busy, |until| Left {
+            pending: self.pending(until),
+            spooled: self.disk.events_before(until),
+        });
+        self.flushes = flushes;
     }
 
     /// Whether an exhausted batch waits that did not fail since the flush began.

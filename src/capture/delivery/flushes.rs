@@ -106,6 +106,11 @@ impl Flushes {
         }
     }
 
+    /// Whether nobody waits for a flush.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// The earliest time at which a flush ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.open.iter().map(|flush| flush.deadline).min()
