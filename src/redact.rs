@@ -10,6 +10,7 @@
 //!
 //! Invariant: whatever is shown went through [`Redactor::text`], [`vouched`], [`describe`] or [`problem`].
 
+use serde_json::Value;
 use std::fmt;
 
 /// What stands in the place of a secret.
@@ -76,6 +77,29 @@ fn next_key(text: &str, from: usize) -> Option<(usize, usize)> {
             .map_or(text.len(), |end| at + 4 + end);
         (secret > at + 4).then_some((at, secret))
     })
+}
+
+impl Redactor {
+    /// A value of JSON, all of whose texts are cleaned: secrets may be written in escapes.
+    pub(crate) fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
+            Value::Object(fields) => fields
+                .into_iter()
+                .map(|(name, value)| (self.text(&name), self.value(value)))
+                .collect(),
+            other => other,
+        }
+    }
+
+    /// A body without secrets, for programs to read.
+    pub(crate) fn body(&self, body: &[u8]) -> String {
+        match serde_json::from_slice(body) {
+            Ok(value) => self.value(value).to_string(),
+            Err(_) => self.text(&String::from_utf8_lossy(body)),
+        }
+    }
 }
 
 /// Whether it holds something that looks like a key of PostHog.
@@ -150,6 +174,22 @@ pub(crate) fn vouched(text: &str) -> Option<String> {
     known.then(|| words.join(" "))
 }
 
+/// The path of a foreign address, if each of its parts is a word of the list, or a single letter.
+pub(crate) fn vouched_path(path: &str) -> Option<&str> {
+    let parts = path.split(['/', '-']).filter(|part| part.len() > 1);
+    let known = |part: &str| WORDS.contains(&&*part.to_ascii_lowercase());
+    parts.into_iter().all(known).then_some(path)
+}
+
+/// The name of a column, where it reads like one: a server may send anything instead.
+pub(crate) fn vouched_column(name: &str) -> &str {
+    let is_expression = |c: char| c.is_ascii_alphanumeric() || "_$.,()* ".contains(c);
+    match name.len() <= 64 && name.chars().all(is_expression) {
+        true => name,
+        false => "…",
+    }
+}
+
 /// What serde has against a value, without the value: `invalid type: string, expected u64`.
 pub(crate) fn problem(error: &serde_json::Error) -> String {
     let said = error.to_string();
@@ -201,26 +241,31 @@ const SERDE_KINDS: [&str; 10] = [
 
 /// Words of gateways, login pages and capture endpoints.
 #[rustfmt::skip]
-const WORDS: [&str; 172] = [
-    "a", "accept", "acceptable", "accepted", "access", "again", "allowed", "an", "and", "apache",
-    "api", "application", "are", "at", "attention", "authentication", "authorization", "bad",
-    "be", "been", "billing", "blocked", "body", "buffer", "by", "check", "cloudflare",
-    "cloudfront", "compression", "conflict", "connection", "content", "continue", "could", "csrf",
-    "data", "decode", "denied", "did", "distinct_id", "does", "down", "empty", "encoding",
-    "entity", "envoy", "error", "event", "events", "exceeded", "exist", "expectation", "failed",
-    "failure", "for", "forbidden", "found", "gateway", "gone", "gzip", "haproxy", "has", "health",
-    "healthy", "here", "holds", "host", "http", "https", "implemented", "in", "internal",
-    "invalid", "is", "it", "json", "just", "key", "large", "later", "length", "limit", "limited",
-    "log", "login", "long", "maintenance", "many", "maximum", "media", "memory", "method",
-    "missing", "moment", "moved", "name", "nginx", "no", "not", "of", "ok", "on", "open", "or",
-    "origin", "out", "overloaded", "page", "parse", "payload", "payment", "permanently", "please",
-    "posthog", "proxy", "quota", "rate", "reached", "refused", "request", "requested", "requests",
-    "required", "resource", "response", "retry", "server", "service", "sign", "size", "sorry",
-    "ssl", "submitted", "such", "supported", "temporarily", "temporary", "that", "the", "this",
-    "timed", "timeout", "tls", "to", "token", "too", "traefik", "transient", "try", "type",
+const WORDS: [&str; 207] = [
+    "a", "accept", "acceptable", "accepted", "access", "accounts", "again", "allowed", "an",
+    "and", "any", "apache", "api", "api_key", "application", "are", "array", "at", "attention",
+    "auth", "authentication", "authorization", "bad", "batch", "be", "been", "billing", "blocked",
+    "body", "buffer", "by", "character", "characters", "check", "cloudflare", "cloudfront",
+    "compression", "conflict", "connection", "content", "continue", "could", "csrf", "data",
+    "decode", "decompress", "decompression", "deflate", "denied", "did", "distinct_id", "does",
+    "down", "empty", "encoding", "entity", "enum", "envoy", "error", "event", "events",
+    "exceeded", "exist", "expectation", "expected", "failed", "failure", "field", "for",
+    "forbidden", "format", "found", "gateway", "gone", "gzip", "haproxy", "has", "health",
+    "healthy", "here", "historical", "holds", "host", "http", "https", "implemented", "in",
+    "internal", "invalid", "is", "it", "json", "just", "key", "large", "later", "length", "limit",
+    "limited", "log", "login", "long", "maintenance", "many", "match", "maximum", "media",
+    "memory", "method", "missing", "moment", "more", "moved", "name", "nginx", "no", "not",
+    "number", "oauth", "object", "of", "ok", "on", "open", "or", "origin", "out", "overloaded",
+    "page", "parse", "payload", "payment", "permanently", "please", "posthog", "properties",
+    "property", "proxy", "quota", "rate", "rawrequest", "reached", "refused", "request",
+    "requested", "requests", "required", "resource", "response", "retry", "server", "service",
+    "session", "sign", "signin", "signup", "size", "sorry", "ssl", "string", "submitted", "such",
+    "supported", "temporarily", "temporary", "than", "that", "the", "this", "timed", "timeout",
+    "timestamp", "tls", "to", "token", "too", "traefik", "transient", "try", "type",
     "unauthorized", "unavailable", "under", "unexpected", "unknown", "unprocessable",
-    "unreachable", "unsupported", "upstream", "uri", "url", "valid", "varnish", "verification",
-    "version", "waf", "was", "welcome", "with", "without", "wrong", "you",
+    "unreachable", "unsupported", "untagged", "upstream", "uri", "url", "utf", "uuid", "valid",
+    "value", "variant", "varnish", "verification", "version", "waf", "was", "welcome", "with",
+    "without", "wrong", "you",
 ];
 
 #[cfg(test)]

@@ -248,6 +248,7 @@ mod tests {
             ("", ""),
             ("no such token\n", "no such token"),
             ("\"gone\"", "gone"),
+            ("\"ada\"", "JSON that is not PostHog's (5 bytes)"),
             ("[1]", "JSON that is not PostHog's (3 bytes)"),
             (r#"{"error":"Forbidden"}"#, "Forbidden"),
             (

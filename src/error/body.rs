@@ -1,7 +1,7 @@
 //! What may be shown of a body that refuses.
 
 use super::api::FieldError;
-use crate::redact::{Redactor, describe, excerpt};
+use crate::redact::{Redactor, describe, excerpt, vouched};
 use serde_json::{Map, Value};
 
 /// What a response says about a refusal: PostHog's own words, or what kind of body it is.
@@ -91,11 +91,17 @@ impl ErrorBody {
     /// `{error, error_description, error_uri}` of capture v1, the status of a query. Anything else is described.
     pub(crate) fn read(body: &[u8], from: Refusals, redactor: &Redactor) -> Self {
         // A proxy that shows the request it failed on shows the key.
-        let text = redactor.text(&String::from_utf8_lossy(body));
-        match serde_json::from_str(&text) {
-            Ok(Value::Object(map)) if is_posthogs(&map, from) => Self::of(&map, text.len()),
+        let value = serde_json::from_slice(body).map(|value| redactor.value(value));
+        match value {
+            Ok(Value::Object(map)) if is_posthogs(&map, from) => match from {
+                Refusals::Api => Self::of(&map, body.len()),
+                Refusals::Capture => Self::of(&map, body.len()).vouched(),
+            },
             // A single sentence, as some endpoints answer.
-            Ok(Value::String(said)) if from == Refusals::Api => Self::said(said),
+            Ok(Value::String(said)) => {
+                let said = vouched(&said).or_else(|| describe(body));
+                Self::said(said.unwrap_or_default())
+            }
             _ => Self::said(describe(body).unwrap_or_default()),
         }
     }
@@ -132,6 +138,24 @@ impl ErrorBody {
                 .filter(|extra| !extra.is_null() && len <= MAX_EXTRA)
                 .cloned(),
             list,
+        }
+    }
+
+    /// Of a refusal of events only what holds none: the known codes, and sentences of known words.
+    fn vouched(self) -> Self {
+        let known = |code: Option<String>| {
+            code.filter(|code| CAPTURE_CODES.contains(&&**code) || TYPES.contains(&&**code))
+        };
+        let code = known(self.code);
+        let detail = vouched(&self.detail).or_else(|| code.clone());
+        Self {
+            kind: known(self.kind),
+            detail: detail.unwrap_or_default(),
+            uri: self
+                .uri
+                .filter(|uri| uri.starts_with("https://posthog.com/") && !uri.contains('?')),
+            code,
+            ..Self::default()
         }
     }
 

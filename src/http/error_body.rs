@@ -36,7 +36,7 @@ impl Http {
             }
             None => body.detail,
         };
-        let text = self.clean(&String::from_utf8_lossy(&response.body));
+        let text = self.redactor.body(&response.body);
         PostHogError::ApiError(Box::new(ApiError {
             operation: endpoint.operation,
             method: endpoint.method.to_string(),

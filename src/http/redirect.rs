@@ -2,6 +2,7 @@
 
 use super::Http;
 use super::request::{Destination, Request};
+use crate::redact::vouched_path;
 use reqwest::Url;
 use reqwest::header::LOCATION;
 
@@ -40,12 +41,7 @@ impl Redirect {
 
 /// Of a foreign address the host, and the path where it is made of plain words: it may hold what was sent.
 fn address(url: &Url, path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_lowercase() || matches!(c, '/' | '-' | '_');
-    let known = ["/batch/", "/i/v0/e/", "/i/v1/analytics/events"];
-    let shown = match path.chars().all(is_plain) || known.iter().any(|k| path.ends_with(k)) {
-        true => path,
-        false => "/…",
-    };
+    let shown = vouched_path(path).unwrap_or("/…");
     format!("{}{shown}", url.origin().ascii_serialization())
 }
 

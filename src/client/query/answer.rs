@@ -78,7 +78,11 @@ impl QueryAnswer {
                     let said = redact::problem(&source);
                     let mut what = format!("row {}, {}", n + 1, excerpt(&said, 300));
                     if !said.starts_with("column ") && !columns.is_empty() {
-                        let names = excerpt(&columns.join(", "), 200);
+                        let names: Vec<_> = columns
+                            .iter()
+                            .map(|name| redact::vouched_column(name))
+                            .collect();
+                        let names = excerpt(&names.join(", "), 200);
                         what = format!("{what}; the columns are {names}");
                     }
                     misfit(what)

@@ -294,7 +294,7 @@ impl Drop for RunningQuery {
 impl fmt::Debug for RunningQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningQuery")
-            .field("id", &self.handle.id)
+            .field("id", &self.handle.shown_id())
             .finish_non_exhaustive()
     }
 }

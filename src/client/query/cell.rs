@@ -9,6 +9,7 @@ pub(super) fn in_column(name: Option<&str>, error: Error) -> Error {
     match name {
         Some(name) => {
             let problem = redact::problem(&error);
+            let name = redact::vouched_column(name);
             Error::custom(format_args!("column {name:?}: {problem}"))
         }
         None => error,

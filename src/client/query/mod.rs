@@ -17,6 +17,7 @@ use super::request::Problem;
 use crate::error::PostHogError;
 use crate::event::uuid_v7::UuidV7;
 use crate::http::io::Io;
+use crate::redact::excerpt;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -468,6 +469,11 @@ impl Handle {
         call.send_raw().await.map(drop)
     }
 
+    /// The id without secrets: the server may have chosen it.
+    fn shown_id(&self) -> String {
+        excerpt(&self.at.client().inner.http.clean(&self.id), 100)
+    }
+
     fn io(&self) -> &Io {
         &self.at.client().inner.http.io
     }
@@ -492,7 +498,7 @@ impl Handle {
         PostHogError::QueryTimeLimit {
             operation: OPERATION,
             limit,
-            query_id: self.id.clone(),
+            query_id: self.shown_id(),
             cancelled: matches!(cancelled, Some(Ok(()))),
         }
     }
