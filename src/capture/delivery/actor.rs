@@ -29,6 +29,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+/// At most this many batches are sent or spilled before responses and commands have their turn.
+const MOST_STEPS: usize = 1_000;
+
 /// What an actor is made of.
 pub(crate) struct Setup {
     pub(crate) queue: Arc<Queue>,
@@ -156,7 +159,7 @@ impl Actor {
     /// Sends and spills as the scheduler says, up to a limit. Returns the step that is next.
     fn perform_steps(&mut self) -> Step {
         // Callers may fill the queue as fast as hooks drop its events, or the disk takes them.
-        let mut left = 2 * self.max_in_flight;
+        let mut left = self.max_in_flight.saturating_mul(2).min(MOST_STEPS);
         loop {
             let step = next_step(&self.state(), Instant::now());
             match step {
