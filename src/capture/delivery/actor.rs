@@ -3,7 +3,7 @@
 use super::account::{Account, Cause};
 use super::backlog::Backlog;
 use super::batch::Batch;
-use super::command::Command;
+use super::command::{Command, Reply};
 use super::disk::Disk;
 use super::flushes::{Flush, Flushes, Left};
 use super::in_flight::{Ended, Flight, InFlight};
@@ -19,7 +19,7 @@ use crate::capture::hooks::{Disposition, Hooks};
 #[cfg(feature = "metrics")]
 use crate::capture::ledger::Stats;
 use crate::capture::ledger::{Counters, DropReason, Residence};
-use crate::capture::queue::{Queue, Sleep};
+use crate::capture::queue::{Queue, Sleep, Watermark};
 use crate::capture::spool::Store;
 use crate::diagnostics::log;
 use crate::http::breaker::Breaker;
@@ -289,34 +289,47 @@ impl Actor {
                 reply,
             }) => {
                 reply.started();
-                let delivered = self.account.queue.counts().delivered_here;
-                let meanwhile = delivered.saturating_sub(watermark.delivered);
-                self.flushes.begin(watermark, meanwhile, timeout, reply);
+                let delivered = self.delivered_since(watermark);
+                self.flushes.begin(watermark, delivered, timeout, reply);
                 self.interval.flush(watermark.until);
                 self.backlog.backoff.cut_short();
                 self.disk.adopt_orphans(Duration::from_secs(1));
             }
-            Some(Command::Shutdown { timeout, reply }) => {
+            Some(Command::Shutdown {
+                watermark,
+                timeout,
+                reply,
+            }) => {
                 reply.started();
-                self.begin_shutdown(timeout, Some(reply));
+                self.begin_shutdown(watermark, timeout, Some(reply));
             }
             None => {
                 self.handles_dropped = true;
-                self.begin_shutdown(self.shutdown_timeout, None);
+                self.account.queue.close();
+                let watermark = self.account.queue.mark();
+                self.begin_shutdown(watermark, self.shutdown_timeout, None);
             }
         }
     }
 
-    fn begin_shutdown(&mut self, timeout: Duration, reply: Option<super::command::Reply>) {
-        let queue = &self.account.queue;
-        queue.close();
-        let watermark = queue.mark();
+    /// How many events were delivered while a command was on its way.
+    fn delivered_since(&self, watermark: Watermark) -> u64 {
+        let delivered = self.account.queue.counts().delivered_here;
+        delivered.saturating_sub(watermark.delivered)
+    }
+
+    /// Whoever asked for it closed the queue and took the watermark after that.
+    fn begin_shutdown(&mut self, watermark: Watermark, timeout: Duration, reply: Option<Reply>) {
         // Some of the time is for writing what is left.
         let writing = match self.disk.exists() {
             true => (timeout / 4).min(Duration::from_millis(500)),
             false => Duration::ZERO,
         };
-        self.flushes.shut_down(watermark, timeout, writing, reply);
+        let delivered = self.delivered_since(watermark);
+        let shutdown = self
+            .flushes
+            .shut_down(watermark, delivered, timeout, writing);
+        shutdown.replies.extend(reply);
         self.interval.flush(watermark.until);
         // What waits goes once more at once, and from there as patiently as if it were the first time.
         self.backlog.backoff.reset();

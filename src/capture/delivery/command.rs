@@ -54,12 +54,13 @@ impl fmt::Display for FlushReport {
 #[derive(Debug)]
 pub(crate) enum Command {
     Flush {
-        /// Which events are meant, and where they were when it was asked.
+        /// Which events are meant, and where they were when it was asked for.
         watermark: Watermark,
         timeout: Duration,
         reply: Reply,
     },
     Shutdown {
+        watermark: Watermark,
         timeout: Duration,
         reply: Reply,
     },
