@@ -139,12 +139,16 @@ fn soak(world: World, time: Duration, per_second: u64, program: &Arc<Program>) {
         &mut seen,
     );
     let flushed = flushes.stop();
-    wait_until("everything is settled", || {
+    let since = Instant::now();
+    loop {
         handle.flush_blocking(LONG);
         let stats = handle.stats();
         assert_conserved(&stats);
-        stats.queued + stats.in_flight + stats.spooled == 0
-    });
+        if stats.queued + stats.in_flight + stats.spooled == 0 {
+            break;
+        }
+        assert!(since.elapsed() < LONG, "never settled: {stats:?}");
+    }
     assert!(handle.shutdown_blocking(LONG).is_complete());
     let second = Life {
         captured,
