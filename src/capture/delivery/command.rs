@@ -1,6 +1,7 @@
 //! What handles ask of the actor, in a channel of its own: never stuck behind events.
 
 use crate::capture::queue::Watermark;
+use crate::panic::catch;
 use std::fmt;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
@@ -69,8 +70,38 @@ pub(crate) enum Command {
 /// Where a report goes: to a future, or to a thread that waits.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Future(oneshot::Sender<FlushReport>),
+    Future(ToFuture),
     Thread(blocking::SyncSender<Progress>),
+}
+
+/// Answers a future. Its waker is code of the program, which is called by an answer and where there is none: if it
+/// panics, that costs whoever waits with it, and nobody else.
+#[derive(Debug)]
+pub(crate) struct ToFuture(Option<oneshot::Sender<FlushReport>>);
+
+impl ToFuture {
+    fn send(mut self, report: FlushReport) {
+        let to = self.0.take();
+        // Who asked may have gone.
+        catch(|| to.map(|to| to.send(report)));
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl From<oneshot::Sender<FlushReport>> for ToFuture {
+    fn from(to: oneshot::Sender<FlushReport>) -> Self {
+        Self(Some(to))
+    }
+}
+
+impl Drop for ToFuture {
+    fn drop(&mut self) {
+        let to = self.0.take();
+        catch(|| drop(to));
+    }
 }
 
 /// What a thread that waits is told.
@@ -92,13 +123,13 @@ impl Reply {
 
     /// Whether the future that asked was dropped. A thread that asked stays until it is answered.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(self, Self::Future(to) if to.is_closed())
+        matches!(self, Self::Future(to) if to.is_gone())
     }
 
     pub(super) fn send(self, report: FlushReport) {
-        // Who asked may have gone.
         match self {
-            Self::Future(to) => drop(to.send(report)),
+            Self::Future(to) => to.send(report),
+            // Who asked may have gone.
             Self::Thread(to) => drop(to.try_send(Progress::Done(report))),
         }
     }

@@ -170,7 +170,7 @@ async fn a_flush_that_nobody_waits_for_is_forgotten() {
     };
     let mut begin = || {
         let (reply, answer) = oneshot::channel::<FlushReport>();
-        flushes.begin(watermark, 0, ms(1_000), Reply::Future(reply));
+        flushes.begin(watermark, 0, ms(1_000), Reply::Future(reply.into()));
         answer
     };
     let (_waits, gone) = (begin(), begin());
