@@ -26,7 +26,7 @@ use crate::http::breaker::Breaker;
 use crate::http::{Destination, FOREVER, Http, Visibility};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::time::Instant;
 
 /// At most this many batches are sent or spilled before responses and commands have their turn.
@@ -278,6 +278,17 @@ impl Actor {
         }
         if losses.late {
             diagnostics::late();
+        }
+    }
+
+    /// Lets the commands in that have come, and nothing else: a shutdown is noticed whatever panics.
+    pub(super) fn accept_commands(&mut self) {
+        while !self.handles_dropped {
+            match self.commands.try_recv() {
+                Ok(command) => self.handle_command(Some(command)),
+                Err(TryRecvError::Disconnected) => self.handle_command(None),
+                Err(TryRecvError::Empty) => return,
+            }
         }
     }
 
