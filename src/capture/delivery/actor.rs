@@ -3,7 +3,7 @@
 use super::account::{Account, Cause};
 use super::backlog::Backlog;
 use super::batch::Batch;
-use super::command::{Command, Reply};
+use super::command::Command;
 use super::disk::Disk;
 use super::flushes::{Flush, Flushes, Left};
 use super::in_flight::{Ended, Flight, InFlight};
@@ -19,14 +19,14 @@ use crate::capture::hooks::{Disposition, Hooks};
 #[cfg(feature = "metrics")]
 use crate::capture::ledger::Stats;
 use crate::capture::ledger::{Counters, DropReason, Residence};
-use crate::capture::queue::{Queue, Sleep, Watermark};
+use crate::capture::queue::{Queue, Sleep};
 use crate::capture::spool::Store;
 use crate::diagnostics::log;
 use crate::http::breaker::Breaker;
 use crate::http::{Destination, FOREVER, Http, Visibility};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// At most this many batches are sent or spilled before responses and commands have their turn.
@@ -61,11 +61,11 @@ pub(super) struct Turns {
 }
 
 pub(crate) struct Actor {
-    commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
     /// Whether the last handle is gone: no command will come any more.
-    handles_dropped: bool,
+    pub(super) handles_dropped: bool,
     pub(super) max_in_flight: usize,
-    shutdown_timeout: Duration,
+    pub(super) shutdown_timeout: Duration,
     pub(super) visibility: Visibility,
     pub(super) clock: ClockSource,
     pub(super) pipeline: Pipeline,
@@ -257,7 +257,10 @@ impl Actor {
         };
         self.warn_of_losses();
         match input {
-            Input::Command(command) => self.handle_command(command),
+            Input::Command(command) => {
+                self.handle_command(command);
+                self.accept_commands();
+            }
             Input::Response(ended) => self.on_response(ended.0, ended.1),
             Input::Woken => {}
         }
@@ -279,72 +282,6 @@ impl Actor {
         if losses.late {
             diagnostics::late();
         }
-    }
-
-    /// Lets the commands in that have come, and nothing else: a shutdown is noticed whatever panics.
-    pub(super) fn accept_commands(&mut self) {
-        while !self.handles_dropped {
-            match self.commands.try_recv() {
-                Ok(command) => self.handle_command(Some(command)),
-                Err(TryRecvError::Disconnected) => self.handle_command(None),
-                Err(TryRecvError::Empty) => return,
-            }
-        }
-    }
-
-    pub(super) fn handle_command(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Flush {
-                watermark,
-                timeout,
-                reply,
-            }) => {
-                reply.started();
-                let delivered = self.delivered_since(watermark);
-                self.flushes.begin(watermark, delivered, timeout, reply);
-                self.interval.flush(watermark.until);
-                self.backlog.backoff.cut_short();
-                self.disk.adopt_orphans(Duration::from_secs(1));
-            }
-            Some(Command::Shutdown {
-                watermark,
-                timeout,
-                reply,
-            }) => {
-                reply.started();
-                self.begin_shutdown(watermark, timeout, Some(reply));
-            }
-            None => {
-                self.handles_dropped = true;
-                self.account.queue.close();
-                let watermark = self.account.queue.mark();
-                self.begin_shutdown(watermark, self.shutdown_timeout, None);
-            }
-        }
-    }
-
-    /// How many events were delivered while a command was on its way.
-    fn delivered_since(&self, watermark: Watermark) -> u64 {
-        let delivered = self.account.queue.counts().delivered_here;
-        delivered.saturating_sub(watermark.delivered)
-    }
-
-    /// Whoever asked for it closed the queue and took the watermark after that.
-    fn begin_shutdown(&mut self, watermark: Watermark, timeout: Duration, reply: Option<Reply>) {
-        // Some of the time is for writing what is left.
-        let writing = match self.disk.exists() {
-            true => (timeout / 4).min(Duration::from_millis(500)),
-            false => Duration::ZERO,
-        };
-        let delivered = self.delivered_since(watermark);
-        let shutdown = self
-            .flushes
-            .shut_down(watermark, delivered, timeout, writing);
-        shutdown.replies.extend(reply);
-        self.interval.flush(watermark.until);
-        // What waits goes once more at once, and from there as patiently as if it were the first time.
-        self.backlog.backoff.reset();
-        self.backlog.retries.hurry();
     }
 
     pub(super) fn answer_flushes(&mut self) {
