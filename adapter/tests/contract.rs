@@ -563,7 +563,7 @@ async fn bad_input_is_named() {
             "/init?test_id=a%0Ab",
             json!({"api_key": "phc_x", "host": host}),
             400,
-            "X-Test-Id",
+            "header number 1: its value is malformed",
         ),
         ("/init", json!({"api_key": "phc_x", "host": host}), 200, ""),
         (

@@ -285,7 +285,7 @@ impl PostHogClientBuilder {
                     redactor,
                     headers,
                     retry: self.retry,
-                    breakers: Breakers::new(&self.breaker),
+                    breakers: Breakers::new(&self.breaker, self.attempt_timeout),
                     attempt_timeout: self.attempt_timeout,
                     connect_timeout: self.connect_timeout,
                     io: Default::default(),

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How long the response to a probe may take to be handled once it is there.
+const HANDLED_WITHIN: Duration = Duration::from_secs(1);
+
 /// When a client stops asking a PostHog that does not answer.
 ///
 /// Each client has one breaker for capture and one for the REST API ([`Destination`](crate::Destination)): a failing
@@ -84,28 +87,43 @@ pub(crate) enum Circuit {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     config: CircuitBreaker,
+    /// How long a probe is waited for.
+    probe_timeout: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
-    Probing,
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
+    /// The probe is waited for until then. One that takes longer belongs to somebody who is held up, by a runtime that
+    /// is not driven or a busy hook, and holds up nobody else: another may go.
+    Probing {
+        until: Instant,
+    },
 }
 
 /// Permission for one call. Dropping it without a result (the call was cancelled) releases the probe slot.
 #[derive(Debug)]
 pub(crate) struct Permit {
     breaker: Arc<Breaker>,
-    probe: bool,
+    /// Of the probe: until when it is waited for.
+    probe: Option<Instant>,
     settled: bool,
 }
 
 impl Breaker {
-    pub(crate) fn new(config: CircuitBreaker) -> Self {
+    /// `attempt_timeout`: no answer is waited for longer than that.
+    pub(crate) fn new(config: CircuitBreaker, attempt_timeout: Duration) -> Self {
         Self {
             config,
+            probe_timeout: attempt_timeout
+                .saturating_add(HANDLED_WITHIN)
+                .min(super::FOREVER),
             state: Mutex::new(State::Closed { failures: 0 }),
         }
     }
@@ -116,18 +134,17 @@ impl Breaker {
 
     /// Asks to make a call. Refused, says how long to wait (zero: until the running probe ends).
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Duration> {
+        let now = Instant::now();
         let mut state = self.state();
         let probe = match *state {
-            State::Closed { .. } => false,
-            State::Open { until } => {
-                let wait = until.saturating_duration_since(Instant::now());
-                if !wait.is_zero() {
-                    return Err(wait);
-                }
-                *state = State::Probing;
-                true
+            State::Closed { .. } => None,
+            State::Open { until } if until > now => return Err(until - now),
+            State::Probing { until } if until > now => return Err(Duration::ZERO),
+            State::Open { .. } | State::Probing { .. } => {
+                let until = now + self.probe_timeout;
+                *state = State::Probing { until };
+                Some(until)
             }
-            State::Probing => return Err(Duration::ZERO),
         };
         Ok(Permit {
             breaker: self.clone(),
@@ -140,7 +157,7 @@ impl Breaker {
     pub(crate) fn admit_always(self: &Arc<Self>) -> Permit {
         Permit {
             breaker: self.clone(),
-            probe: false,
+            probe: None,
             settled: false,
         }
     }
@@ -149,7 +166,7 @@ impl Breaker {
         match *self.state() {
             State::Closed { .. } => CircuitState::Closed,
             State::Open { until } if until > Instant::now() => CircuitState::Open,
-            State::Open { .. } | State::Probing => CircuitState::HalfOpen,
+            State::Open { .. } | State::Probing { .. } => CircuitState::HalfOpen,
         }
     }
 
@@ -158,8 +175,8 @@ impl Breaker {
         match *self.state() {
             State::Closed { .. } => Circuit::Closed,
             State::Open { until } if until > Instant::now() => Circuit::Open(until),
-            State::Open { .. } => Circuit::HalfOpen,
-            State::Probing => Circuit::Probing,
+            State::Probing { until } if until > Instant::now() => Circuit::Probing,
+            State::Open { .. } | State::Probing { .. } => Circuit::HalfOpen,
         }
     }
 
@@ -190,7 +207,7 @@ impl Breaker {
             },
             // A call that began before the breaker opened does not lengthen the cool-down.
             State::Open { until } if !probe => State::Open { until },
-            State::Probing if !probe => State::Probing,
+            State::Probing { until } if !probe => State::Probing { until },
             _ => self.open(),
         };
     }
@@ -212,12 +229,12 @@ impl Permit {
     /// The attempts are exhausted, or the attempt timed out.
     pub(crate) fn failure(mut self) {
         self.settled = true;
-        self.breaker.count_failure(self.probe);
+        self.breaker.count_failure(self.probe.is_some());
     }
 
     /// The attempt failed and another follows: a failure of the probe, else nothing.
     pub(crate) fn retried(self) {
-        if self.probe {
+        if self.probe.is_some() {
             self.failure();
         }
     }
@@ -225,10 +242,14 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.probe && !self.settled {
-            *self.breaker.state() = State::Open {
-                until: Instant::now(),
-            };
+        let mut state = self.breaker.state();
+        // Another may have gone meanwhile.
+        if let (State::Probing { until }, Some(own)) = (*state, self.probe)
+            && !self.settled
+            && until == own
+        {
+            let until = Instant::now();
+            *state = State::Open { until };
         }
     }
 }
@@ -237,9 +258,11 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
+    const ATTEMPT: Duration = Duration::from_secs(10);
+
     fn breaker() -> Arc<Breaker> {
         let config = CircuitBreaker::after_failures(2).cool_down(Duration::from_secs(30));
-        Arc::new(Breaker::new(config))
+        Arc::new(Breaker::new(config, ATTEMPT))
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,6 +322,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_probe_that_nobody_ends_holds_up_others_no_longer_than_an_attempt_takes() {
+        let b = breaker();
+        b.admit().unwrap().failure();
+        b.admit().unwrap().failure();
+        tokio::time::advance(Duration::from_secs(38)).await;
+        let held = b.admit().unwrap();
+        tokio::time::advance(ATTEMPT).await;
+        assert_eq!(b.circuit(), Circuit::Probing);
+        assert!(b.admit().is_err(), "its response may be on its way");
+        tokio::time::advance(HANDLED_WITHIN).await;
+        assert_eq!(b.circuit(), Circuit::HalfOpen);
+        let second = b.admit().unwrap();
+        assert!(b.admit().is_err(), "one at a time");
+        drop(held);
+        assert!(b.admit().is_err(), "the second one is under way");
+        second.success();
+        assert_eq!(b.current(), CircuitState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn attempts_that_time_out_count_and_other_retries_do_not() {
         let b = breaker();
         for _ in 0..5 {
@@ -321,7 +364,7 @@ mod tests {
             b.admit().unwrap().success();
         }
         assert_eq!(b.current(), CircuitState::Closed);
-        let off = Arc::new(Breaker::new(CircuitBreaker::off()));
+        let off = Arc::new(Breaker::new(CircuitBreaker::off(), ATTEMPT));
         for _ in 0..50 {
             off.admit().unwrap().failure();
         }

@@ -92,10 +92,10 @@ pub(crate) struct Breakers {
 }
 
 impl Breakers {
-    pub(crate) fn new(config: &breaker::CircuitBreaker) -> Self {
+    pub(crate) fn new(config: &breaker::CircuitBreaker, attempt_timeout: Duration) -> Self {
         Self {
-            capture: Arc::new(Breaker::new(config.clone())),
-            api: Arc::new(Breaker::new(config.clone())),
+            capture: Arc::new(Breaker::new(config.clone(), attempt_timeout)),
+            api: Arc::new(Breaker::new(config.clone(), attempt_timeout)),
         }
     }
 

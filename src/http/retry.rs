@@ -53,13 +53,13 @@ impl RetryPolicy {
 
     /// The wait before the first retry; it doubles from there. Default 100 ms.
     pub fn first_delay(mut self, delay: Duration) -> Self {
-        self.first_delay = delay;
+        self.first_delay = delay.min(super::FOREVER);
         self
     }
 
     /// The longest wait between two attempts, also where `Retry-After` asks for more. Default 30 s.
     pub fn max_delay(mut self, delay: Duration) -> Self {
-        self.max_delay = delay;
+        self.max_delay = delay.min(super::FOREVER);
         self
     }
 

@@ -1,6 +1,7 @@
 //! After repeated failures a destination is left alone for a while, by everything that shares the client.
 
 use crate::support::*;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -360,4 +361,29 @@ fn while_its_own_probe_is_under_way_it_sleeps() {
     runtime.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
     let parks = m.worker_park_count(0) - before;
     assert!(parks < 10, "it woke {parks} times");
+}
+
+/// A batch that is sent at once may be the probe, and its runtime may never be driven again.
+#[test]
+fn a_probe_of_a_runtime_that_starves_does_not_keep_events_from_going() {
+    let server = server();
+    fail(&server);
+    let client = client_of(&server)
+        .retry(RetryPolicy::none())
+        .attempt_timeout(ms(200))
+        .circuit_breaker(CircuitBreaker::after_failures(1).cool_down(ms(100)))
+        .build()
+        .unwrap();
+    let posthog = capture(&client);
+    posthog.capture(Event::new("waits").distinct_id("ada"));
+    let mut starving = Vec::new();
+    wait_until("a batch is the probe, and is left there", || {
+        let half_open = client.circuit_state(Destination::Capture) == CircuitState::HalfOpen;
+        let mut batch = Box::pin(client.capture_batch([Event::new("held")]));
+        let admitted = batch.as_mut().now_or_never().is_none();
+        starving.push(batch);
+        half_open && admitted
+    });
+    recover(&server);
+    wait_until("the event is delivered", || posthog.stats().delivered == 1);
 }

@@ -2,6 +2,7 @@
 //! bounded time, wherever it is asked for.
 
 use crate::support::*;
+use futures_util::FutureExt;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -129,6 +130,38 @@ async fn a_hook_that_takes_its_time_holds_up_no_flush_or_shutdown() {
     assert_eq!(report.pending, 1, "{report}");
     drop(hold);
     wait_for_end(&posthog);
+}
+
+/// What happens to events between the call and the moment at which the actor hears of it is part of the report.
+#[tokio::test]
+async fn a_shutdown_reports_everything_since_it_was_asked_for() {
+    let (arrive, arrived) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let server = server();
+    let held = Held::by(&server);
+    let posthog = capture_to(&server)
+        .flush_at(1)
+        .before_send(move |event| {
+            arrive.send(()).unwrap();
+            let _ = released.lock().unwrap().recv();
+            (event.name == "e0").then_some(event)
+        })
+        .start()
+        .unwrap();
+    posthog.capture(event(0));
+    release.send(()).unwrap();
+    held.wait();
+    posthog.capture(event(1));
+    for _ in 0..2 {
+        arrived.recv_timeout(LONG).unwrap();
+    }
+    // The actor is busy with the hook for the second one, and the first one is on the wire.
+    let mut shutdown = std::pin::pin!(posthog.shutdown());
+    assert!(shutdown.as_mut().now_or_never().is_none());
+    drop((held, release));
+    let report = shutdown.await;
+    assert_eq!((report.delivered, report.dropped), (1, 1), "{report}");
 }
 
 #[test]

@@ -35,3 +35,4 @@ mod runtimes;
 mod soak;
 mod spool_directory;
 mod unconcerned_code_is_untouched;
+mod wakers;

@@ -29,6 +29,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+/// At most this many batches are sent or spilled before responses and commands have their turn.
+const MOST_STEPS: usize = 1_000;
+
 /// What an actor is made of.
 pub(crate) struct Setup {
     pub(crate) queue: Arc<Queue>,
@@ -58,11 +61,11 @@ pub(super) struct Turns {
 }
 
 pub(crate) struct Actor {
-    commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
     /// Whether the last handle is gone: no command will come any more.
-    handles_dropped: bool,
+    pub(super) handles_dropped: bool,
     pub(super) max_in_flight: usize,
-    shutdown_timeout: Duration,
+    pub(super) shutdown_timeout: Duration,
     pub(super) visibility: Visibility,
     pub(super) clock: ClockSource,
     pub(super) pipeline: Pipeline,
@@ -156,7 +159,7 @@ impl Actor {
     /// Sends and spills as the scheduler says, up to a limit. Returns the step that is next.
     fn perform_steps(&mut self) -> Step {
         // Callers may fill the queue as fast as hooks drop its events, or the disk takes them.
-        let mut left = self.max_in_flight.saturating_mul(2);
+        let mut left = self.max_in_flight.saturating_mul(2).min(MOST_STEPS);
         loop {
             if self.in_flight.len() >= self.max_in_flight {
                 // Callers do not wake the actor: what comes from now on waits since now.
@@ -254,7 +257,10 @@ impl Actor {
         };
         self.warn_of_losses();
         match input {
-            Input::Command(command) => self.handle_command(command),
+            Input::Command(command) => {
+                self.handle_command(command);
+                self.accept_commands();
+            }
             Input::Response(ended) => self.on_response(ended.0, ended.1),
             Input::Woken => {}
         }
@@ -276,48 +282,6 @@ impl Actor {
         if losses.late {
             diagnostics::late();
         }
-    }
-
-    pub(super) fn handle_command(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Flush {
-                watermark,
-                timeout,
-                reply,
-            }) => {
-                reply.started();
-                let delivered = self.account.queue.counts().delivered_here;
-                let meanwhile = delivered.saturating_sub(watermark.delivered);
-                self.flushes.begin(watermark, meanwhile, timeout, reply);
-                self.interval.flush(watermark.until);
-                self.backlog.backoff.cut_short();
-                self.disk.adopt_orphans(Duration::from_secs(1));
-            }
-            Some(Command::Shutdown { timeout, reply }) => {
-                reply.started();
-                self.begin_shutdown(timeout, Some(reply));
-            }
-            None => {
-                self.handles_dropped = true;
-                self.begin_shutdown(self.shutdown_timeout, None);
-            }
-        }
-    }
-
-    fn begin_shutdown(&mut self, timeout: Duration, reply: Option<super::command::Reply>) {
-        let queue = &self.account.queue;
-        queue.close();
-        let watermark = queue.mark();
-        // Some of the time is for writing what is left.
-        let writing = match self.disk.exists() {
-            true => (timeout / 4).min(Duration::from_millis(500)),
-            false => Duration::ZERO,
-        };
-        self.flushes.shut_down(watermark, timeout, writing, reply);
-        self.interval.flush(watermark.until);
-        // What waits goes once more at once, and from there as patiently as if it were the first time.
-        self.backlog.backoff.reset();
-        self.backlog.retries.hurry();
     }
 
     pub(super) fn answer_flushes(&mut self) {

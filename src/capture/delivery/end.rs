@@ -118,7 +118,8 @@ impl Actor {
 }
 
 impl Drop for Actor {
-    /// Only where its runtime went away before the shutdown: what was there is left on disk, else lost and counted.
+    /// Only where its runtime went away before the shutdown, or its panics did not end: what was there is left on disk,
+    /// else lost and counted.
     fn drop(&mut self) {
         if self.ended {
             return;
@@ -127,7 +128,7 @@ impl Drop for Actor {
         let mut rest = self.in_flight.take();
         rest.extend(self.backlog.drain());
         if !std::thread::panicking() {
-            self.leave_on_disk(rest);
+            crate::panic::catch(|| self.leave_on_disk(rest));
         }
         self.account.queue.abandon();
         #[cfg(feature = "metrics")]

@@ -28,7 +28,7 @@ pub(super) struct Shutdown {
     pub(super) failed: bool,
     open: u64,
     delivered: u64,
-    replies: Vec<Reply>,
+    pub(super) replies: Vec<Reply>,
 }
 
 /// The events of a flush that are left.
@@ -64,26 +64,27 @@ impl Flushes {
         });
     }
 
-    /// The shutdown begins, or is asked for again: the shortest time counts.
+    /// The shutdown begins, or is asked for again: the shortest time counts. `delivered` of its events were delivered
+    /// while the command was on its way.
     pub(super) fn shut_down(
         &mut self,
         watermark: Watermark,
+        delivered: u64,
         timeout: Duration,
         writing: Duration,
-        reply: Option<Reply>,
-    ) {
+    ) -> &mut Shutdown {
         let deadline = Instant::now() + timeout.saturating_sub(writing).min(FOREVER);
         let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
             deadline,
             writing,
             failed: false,
             open: watermark.open,
-            delivered: 0,
+            delivered: delivered.min(watermark.open),
             replies: Vec::new(),
         });
         shutdown.deadline = shutdown.deadline.min(deadline);
         shutdown.writing = shutdown.writing.min(writing);
-        shutdown.replies.extend(reply);
+        shutdown
     }
 
     pub(super) fn shutdown(&self) -> Option<&Shutdown> {

@@ -33,6 +33,7 @@ pub(crate) async fn run(mut actor: Actor) {
                  this is a bug of tracing-posthog",
             );
         }
+        crate::panic::catch(|| actor.accept_commands());
         tries += u32::from(actor.is_overdue());
         if tries >= LAST_TRIES {
             return;

@@ -183,7 +183,7 @@ impl CaptureHandle {
             return FlushReport::default();
         };
         let (reply, answer) = oneshot::channel();
-        match shared.ask_flush(shared.flush_timeout, Reply::Future(reply)) {
+        match shared.ask_flush(shared.flush_timeout, Reply::Future(reply.into())) {
             Ok(watermark) => {
                 shared
                     .answered(answer, shared.flush_timeout, watermark)
@@ -214,7 +214,7 @@ impl CaptureHandle {
             return FlushReport::default();
         };
         let (reply, answer) = oneshot::channel();
-        match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply)) {
+        match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply.into())) {
             Ok(watermark) => {
                 shared
                     .answered(answer, shared.shutdown_timeout, watermark)

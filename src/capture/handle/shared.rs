@@ -137,7 +137,11 @@ impl Shared {
             Sink::InMemory(settle) => return Err(settle(watermark)),
         };
         commands
-            .send(Command::Shutdown { timeout, reply })
+            .send(Command::Shutdown {
+                watermark,
+                timeout,
+                reply,
+            })
             .map_err(|_| self.report_after_close(watermark))?;
         if is_suppressed() {
             return Err(self.report_after_close(watermark));

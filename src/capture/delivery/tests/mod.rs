@@ -144,6 +144,20 @@ async fn a_request_that_panics_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_an_actor_that_panics_over_and_over() {
+    let (posthog, _) = actor(|_, _| panic!("on purpose"));
+    capture(&posthog, &["tick"; 100]);
+    let since = Instant::now();
+    posthog.shutdown().await;
+    assert!(since.elapsed() < ms(10_000), "{:?}", since.elapsed());
+    let stats = posthog.stats();
+    assert_eq!((stats.queued, stats.in_flight), (0, 0), "{stats}");
+    let panicked = stats.dropped.by(crate::DropReason::ActorPanic);
+    assert!((1..50).contains(&panicked), "{stats}");
+    assert_eq!(stats.dropped.total(), 100, "{stats}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_tries_at_once_what_waits() {
     let (posthog, sent) = actor(|body, attempt| match (body.contains("bad"), attempt) {
         (true, 1) => FakeAnswer::RetryAfter(503, 20),
@@ -170,7 +184,7 @@ async fn a_flush_that_nobody_waits_for_is_forgotten() {
     };
     let mut begin = || {
         let (reply, answer) = oneshot::channel::<FlushReport>();
-        flushes.begin(watermark, 0, ms(1_000), Reply::Future(reply));
+        flushes.begin(watermark, 0, ms(1_000), Reply::Future(reply.into()));
         answer
     };
     let (_waits, gone) = (begin(), begin());
