@@ -5,7 +5,10 @@
 mod layers;
 #[path = "../shared/own_process.rs"]
 mod own_process;
+#[path = "../shared/support/mod.rs"]
+mod support;
 
 mod privacy;
 #[cfg(feature = "rest")]
 mod rest_keys;
+mod secrets;
