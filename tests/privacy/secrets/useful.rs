@@ -162,44 +162,44 @@ fn known_words_of_v1_are_shown_and_others_are_not() {
 
 #[test]
 fn refusals_of_capture_are_still_shown() {
-    own_process!();
-    let log = Log::start();
     let server = PostHogServer::start().unwrap();
     let client = client_of(&server).build().unwrap();
     let page = "<html><title>403 Forbidden</title></html>";
-    for (protocol, answer, words) in [
+    let of_v1 = json!({"error": "invalid_api_token", "error_description": "no such token"});
+    for (protocol, answer, kind, words) in [
         (
             CaptureProtocol::V0,
             Answer::status(401).body("event submitted without an api_key"),
+            "Display",
             "event submitted without an api_key",
         ),
         (
             CaptureProtocol::V0,
             Answer::status(403).body(page),
+            "Display",
             "403 Forbidden",
         ),
         (
             CaptureProtocol::V1,
-            Answer::status(401)
-                .json(json!({"error": "invalid_api_token", "error_description": "invalid token"})),
-            "invalid_api_token",
+            Answer::status(401).json(of_v1),
+            "Debug",
+            r#"code: Some("invalid_api_token")"#,
         ),
         (
             CaptureProtocol::V1,
             Answer::status(402).body("billing limit reached"),
+            "Display",
             "402",
         ),
     ] {
         server.clear();
         server.answer_next(answer);
         let shown = deliver(client.clone(), protocol, &server);
-        log.take();
-        let said = of_kind(&shown, "on_error");
+        let said = of_kind(&shown, kind);
         assert!(said.contains(words), "{words}: {said}");
     }
 }
 
-/// What an error says is in the first place that people look at.
 #[tokio::test]
 async fn sources_repeat_nothing_that_display_leaves_out() {
     let error = get(Answer::status(200).json(json!({"emailmark@example.com": "idmark"}))).await;
