@@ -277,6 +277,7 @@ impl PostHogClientBuilder {
                 #[cfg(feature = "rate-limit")]
                 limiter: self.rate_limits.as_ref().map(Limiter::new),
                 http: Arc::new(Http {
+                    client_panicked: Default::default(),
                     foreign_client: self.http.is_some(),
                     client: Mutex::new(self.http),
                     hosts,

@@ -10,6 +10,7 @@ use super::{Http, USER_AGENT_VALUE};
 use crate::error::{PostHogError, RequestErrorKind};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use tracing::debug_span;
 use tracing::field::Empty;
@@ -117,6 +118,7 @@ impl Http {
                 status = Empty,
             )
         });
+        let _renewed = RenewedByPanic(self);
         let timeout = self.attempt_timeout;
         let exchange = span.around(self.exchange(request, attempt, &span));
         match tokio::time::timeout(timeout, exchange).await {
@@ -216,6 +218,18 @@ impl Http {
     }
 }
 
+/// A panic within an attempt may come from a tracing layer at a line of the HTTP stack, which then has a poisoned lock:
+/// each later attempt with the same `reqwest::Client` would panic too. So the next one builds another.
+struct RenewedByPanic<'a>(&'a Http);
+
+impl Drop for RenewedByPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.client_panicked.store(true, Relaxed);
+        }
+    }
+}
+
 /// Reads a body up to a limit in bytes. False: there is more.
 async fn read(
     answer: &mut reqwest::Response,
@@ -264,5 +278,45 @@ pub(crate) fn kind_of_body(e: &reqwest::Error) -> RequestErrorKind {
     match kind_of(e) {
         RequestErrorKind::Setup => RequestErrorKind::Interrupted,
         kind => kind,
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::client::PostHogClient;
+    use crate::testing::PostHogServer;
+
+    struct Panics;
+
+    impl reqwest::dns::Resolve for Panics {
+        fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+            panic!("on purpose")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_panicked_is_replaced_unless_the_caller_gave_it() {
+        let server = PostHogServer::start().unwrap();
+        let client = |foreign| {
+            let panics = reqwest::Client::builder().dns_resolver(Arc::new(Panics));
+            let panics = panics.build().unwrap();
+            let builder = PostHogClient::builder()
+                .project_api_key("phc_test")
+                .host(format!("http://localhost:{}", server.addr().port()));
+            match foreign {
+                true => builder.reqwest_client(panics).build().unwrap(),
+                false => {
+                    let client = builder.build().unwrap();
+                    *client.inner.http.client.lock().unwrap() = Some(panics);
+                    client
+                }
+            }
+        };
+        for foreign in [false, true] {
+            let events = [crate::event::Event::new("e")];
+            let sent = client(foreign).capture_batch(events).await.unwrap();
+            assert_eq!(sent.is_complete(), !foreign, "{sent:?}");
+        }
     }
 }

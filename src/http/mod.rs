@@ -49,6 +49,7 @@ use breaker::Breaker;
 use io::Io;
 use reqwest::header::HeaderMap;
 use retry::RetryPolicy;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub(crate) struct Http {
     /// Built by the first request unless the caller gave one: loading TLS roots takes tens of milliseconds, which
     /// nobody's `main` should wait for.
     pub(crate) client: Mutex<Option<reqwest::Client>>,
+    /// Whether a request panicked since it was built.
+    pub(crate) client_panicked: AtomicBool,
     /// Whether the caller gave it: it follows redirects by a rule of its own.
     pub(crate) foreign_client: bool,
     pub(crate) hosts: Hosts,
@@ -124,6 +127,10 @@ impl Http {
 
     fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that the caller gave cannot be built again.
+        if self.client_panicked.swap(false, Relaxed) && !self.foreign_client {
+            *slot = None;
+        }
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
