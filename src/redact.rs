@@ -95,9 +95,10 @@ impl Redactor {
 
     /// A body without secrets, for programs to read.
     pub(crate) fn body(&self, body: &[u8]) -> String {
-        match serde_json::from_slice(body) {
+        let text = String::from_utf8_lossy(body);
+        match serde_json::from_str(&text) {
             Ok(value) => self.value(value).to_string(),
-            Err(_) => self.text(&String::from_utf8_lossy(body)),
+            Err(_) => self.text(&text),
         }
     }
 }

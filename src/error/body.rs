@@ -91,7 +91,8 @@ impl ErrorBody {
     /// `{error, error_description, error_uri}` of capture v1, the status of a query. Anything else is described.
     pub(crate) fn read(body: &[u8], from: Refusals, redactor: &Redactor) -> Self {
         // A proxy that shows the request it failed on shows the key.
-        let value = serde_json::from_slice(body).map(|value| redactor.value(value));
+        let text = String::from_utf8_lossy(body);
+        let value = serde_json::from_str(&text).map(|value| redactor.value(value));
         match value {
             Ok(Value::Object(map)) if is_posthogs(&map, from) => match from {
                 Refusals::Api => Self::of(&map, body.len()),
