@@ -8,7 +8,8 @@ use std::time::Duration;
 /// PostHog's own account of a refused request.
 ///
 /// The REST API answers `{type, code, detail, attr}`; capture v0 answers plain text, which becomes `detail`;
-/// capture v1 answers `{error, error_description}`, which become `code` and `detail`.
+/// capture v1 answers `{error, error_description}`, and `error` becomes `code`. Of a refusal of events only known codes
+/// and sentences of known words are kept: others may repeat what was sent.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ApiError {
