@@ -204,9 +204,12 @@ impl CaptureBuilder {
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
         });
-        // `capture_batch` of this client sends as the actor does, hooks included.
+        // `capture_batch` of this client sends as the actor does, `before_send` included.
+        let mut enrichment = self.enrichment.clone();
+        // It reports failures itself. A hook that holds the client must not keep it alive.
+        enrichment.hooks.on_error.clear();
         self.client.inner.set_direct(DirectSettings {
-            enrichment: self.enrichment.clone(),
+            enrichment,
             protocol: protocol.clone(),
             clock: self.clock.clone(),
             batch_events: self.limits.batch_events,
@@ -233,5 +236,30 @@ impl CaptureBuilder {
             visibility,
         });
         Ok(Some((handle, actor)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn an_on_error_hook_that_holds_its_client_does_not_keep_it_alive() {
+        let client = PostHogClient::builder().project_api_key("phc_test");
+        let client = client.host("http://127.0.0.1:9").build().unwrap();
+        let inner = Arc::downgrade(&client.inner);
+        let held = client.clone();
+        let handle = EventCaptureBackend::builder(client)
+            .on_error(move |_| drop(held.clone()))
+            .start()
+            .unwrap();
+        handle.shutdown_blocking(Duration::from_secs(5));
+        drop(handle);
+        let since = Instant::now();
+        while inner.strong_count() > 0 {
+            assert!(since.elapsed() < Duration::from_secs(20), "still alive");
+            std::thread::yield_now();
+        }
     }
 }
