@@ -222,6 +222,9 @@ impl CaptureBuilder {
     /// [`capture_batch`](PostHogClient::capture_batch) on the thread that awaits it; what they capture themselves is
     /// ignored.
     ///
+    /// The client keeps these hooks for `capture_batch`. A hook that holds this same client therefore keeps the client
+    /// and its thread alive for ever.
+    ///
     /// ```
     /// # use tracing_posthog::{EventCaptureBackend, PostHogClient};
     /// # fn f(client: PostHogClient) {

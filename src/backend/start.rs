@@ -142,9 +142,6 @@ impl CaptureBuilder {
                 ));
             }
         }
-        if self.disabled {
-            return Ok(None);
-        }
         // More than fits in the queue would never be reached.
         self.limits.flush_at = self
             .limits
@@ -164,6 +161,20 @@ impl CaptureBuilder {
             // With `Auto` as by v1 from the start: who somebody is does not depend on the protocol in the end.
             CaptureProtocol::V1 | CaptureProtocol::Auto => IdLimit::Bytes,
         };
+        // `capture_batch` of this client sends as the actor does, `before_send` included.
+        let mut enrichment = self.enrichment.clone();
+        // It reports failures itself. A hook that holds the client must not keep it alive.
+        enrichment.hooks.on_error.clear();
+        self.client.inner.set_direct(DirectSettings {
+            enrichment,
+            protocol: protocol.clone(),
+            clock: self.clock.clone(),
+            batch_events: self.limits.batch_events,
+            batch_bytes,
+        });
+        if self.disabled {
+            return Ok(None);
+        }
         let http = self.client.inner.http.clone();
         // What waits for the actor needs its timers: better no thread now than then.
         http.start()
@@ -204,14 +215,6 @@ impl CaptureBuilder {
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
         });
-        // `capture_batch` of this client sends as the actor does, hooks included.
-        self.client.inner.set_direct(DirectSettings {
-            enrichment: self.enrichment.clone(),
-            protocol: protocol.clone(),
-            clock: self.clock.clone(),
-            batch_events: self.limits.batch_events,
-            batch_bytes,
-        });
         let hooks = self.enrichment.hooks.clone();
         let actor = Actor::new(Setup {
             queue,
@@ -233,5 +236,49 @@ impl CaptureBuilder {
             visibility,
         });
         Ok(Some((handle, actor)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::DropReason;
+    use crate::event::Event;
+    use crate::http::fake::{FakeAnswer, FakeNetwork};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn an_on_error_hook_that_holds_its_client_does_not_keep_it_alive() {
+        let client = PostHogClient::builder().project_api_key("phc_test");
+        let client = client.host("http://127.0.0.1:9").build().unwrap();
+        let inner = Arc::downgrade(&client.inner);
+        let held = client.clone();
+        let handle = EventCaptureBackend::builder(client)
+            .on_error(move |_| drop(held.clone()))
+            .start()
+            .unwrap();
+        handle.shutdown_blocking(Duration::from_secs(5));
+        drop(handle);
+        let since = Instant::now();
+        while inner.strong_count() > 0 {
+            assert!(since.elapsed() < Duration::from_secs(20), "still alive");
+            std::thread::yield_now();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_hook_drops_is_not_sent_at_once_where_the_backend_is_disabled() {
+        let client = PostHogClient::builder().project_api_key("phc_test");
+        let mut client = client.host("http://127.0.0.1:9");
+        client.fake = Some(FakeNetwork::new(|_, _, _| FakeAnswer::ok()));
+        let client = client.build().unwrap();
+        EventCaptureBackend::builder(client.clone())
+            .before_send(|_| None)
+            .disabled()
+            .start()
+            .unwrap();
+        let event = Event::new("signup").distinct_id("user_1");
+        let summary = client.capture_batch([event]).await.unwrap();
+        assert_eq!(summary.dropped.by(DropReason::BeforeSend), 1, "{summary:?}");
     }
 }

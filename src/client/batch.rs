@@ -20,7 +20,8 @@ impl PostHogClient {
     ///
     /// Where an [`EventCaptureBackend`](crate::EventCaptureBackend) was started with this client or a clone of it,
     /// its settings count here too: hooks, default properties, protocol, limits, clock. So what a `before_send` hook
-    /// removes is never sent. Of several backends the one that was started last counts. Otherwise requests are sent
+    /// removes is never sent, also where that backend is [`disabled`](crate::CaptureBuilder::disabled). Of several
+    /// backends the one that was started last counts. Otherwise requests are sent
     /// by capture v0 with gzip, hold up to 100 events and 5 MiB of JSON, and PostHog looks up no locations. Hooks run
     /// on the thread that awaits this.
     ///

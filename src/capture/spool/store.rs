@@ -169,11 +169,12 @@ impl Store {
         Ok(id)
     }
 
-    /// Writes a part of the file `of`, with the same age.
+    /// Writes a part of the file `of`, with the same age. It is where that is: in memory too, or on disk only and being
+    /// sent.
     pub(crate) fn rewrite(&mut self, batch: &Batch, of: FileId) -> io::Result<FileId> {
-        let first = match self.files.get(&of) {
-            Some(entry) => entry.first,
-            None => Some(batch.seq),
+        let (first, state) = match self.files.get(&of) {
+            Some(entry) => (entry.first, entry.state),
+            None => (Some(batch.seq), FileState::InMemory),
         };
         self.check_backoff()?;
         // The caller removes `of` next: no room is needed, and the part must be as durable.
@@ -181,7 +182,11 @@ impl Store {
             SpoolMode::OnFailure => Durability::Synced,
             SpoolMode::WriteAhead => Durability::Written,
         };
-        self.put(batch, &file::write(batch), first, of.created, durability)
+        let id = self.put(batch, &file::write(batch), first, of.created, durability)?;
+        if let Some(entry) = self.files.get_mut(&id) {
+            entry.state = state;
+        }
+        Ok(id)
     }
 
     /// The batch has left memory: its file waits for its turn.

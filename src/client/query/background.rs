@@ -71,9 +71,9 @@ impl AsyncQuery {
         self
     }
 
-    /// Tells PostHog to cancel the query when it is dropped before its end: this future, or the
-    /// [`RunningQuery`]. It is done by a task of the Tokio runtime in which the drop happens; where
-    /// there is none, the query is left running.
+    /// Tells PostHog to cancel the query when this future or the [`RunningQuery`] is dropped before the query has
+    /// ended. The client's own thread sends that request, so the drop needs no async runtime and does not wait. A
+    /// process that ends right after the drop may leave the query running.
     pub fn cancel_on_drop(mut self) -> Self {
         self.on_drop = OnDrop::Cancel;
         self
@@ -177,7 +177,7 @@ pub struct RunningQuery {
     deadline: Option<(Duration, Instant)>,
     first: Duration,
     longest: Duration,
-    /// Locked never, but for the handle to be shared.
+    /// Never contended: the mutex only makes the type `Sync`.
     progress: Option<Mutex<Progress>>,
     /// Whether it is to be cancelled when dropped.
     armed: bool,

@@ -183,7 +183,8 @@ pub(super) fn outcome(
             }
             Err(_) => match http.read_json::<Answer>(OPERATION, &response.body) {
                 Err(error) => positions.after(Outcome::of(Rest::Refused(error))),
-                Ok(_) => Outcome::of(Rest::OtherProtocol),
+                // It is more lenient. Without a protocol to fall back to, nothing else would end this.
+                Ok(answer) => positions.judge(http, &answer, response.retry_after()),
             },
         };
     }

@@ -3,7 +3,7 @@
 mod thundering_herd;
 
 use crate::backend::EventCaptureBackend;
-use crate::capture::CaptureHandle;
+use crate::capture::{CaptureHandle, CaptureProtocol};
 use crate::client::PostHogClient;
 use crate::event::Event;
 use crate::http::fake::{FakeAnswer, FakeNetwork};
@@ -21,6 +21,14 @@ fn ms(millis: u64) -> Duration {
 
 /// An actor whose events are batches by themselves; `answer` is asked with the body of each request.
 fn actor(
+    answer: impl Fn(&str, u32) -> FakeAnswer + Send + Sync + 'static,
+) -> (CaptureHandle, Sent) {
+    actor_by(CaptureProtocol::V0, answer)
+}
+
+/// The same, by a protocol.
+fn actor_by(
+    protocol: CaptureProtocol,
     answer: impl Fn(&str, u32) -> FakeAnswer + Send + Sync + 'static,
 ) -> (CaptureHandle, Sent) {
     let sent = Sent::default();
@@ -42,6 +50,7 @@ fn actor(
     }));
     let posthog = EventCaptureBackend::builder(client.build().unwrap())
         .batch_events(1)
+        .protocol(protocol)
         .compression(crate::Compression::Off)
         .spawn_on(&Handle::current())
         .unwrap();
@@ -195,4 +204,19 @@ async fn a_flush_that_nobody_waits_for_is_forgotten() {
     };
     flushes.answer(|_| true, nothing_left);
     assert_eq!(flushes.len(), 1, "the one that somebody waits for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_v1_after_a_form_feed_is_an_answer() {
+    let requests = std::sync::atomic::AtomicUsize::new(0);
+    let (posthog, sent) = actor_by(CaptureProtocol::V1, move |_, _| {
+        match requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0..10 => FakeAnswer::Status(200, "\u{c}{\"results\":{}}", Duration::ZERO),
+            _ => FakeAnswer::status(400),
+        }
+    });
+    capture(&posthog, &["tick"]);
+    let report = posthog.flush().await;
+    assert_eq!(sent.lock().unwrap().len(), 1, "sent again and again");
+    assert!(report.is_complete(), "{report}");
 }

@@ -97,11 +97,6 @@ impl Store {
     fn repair(&mut self, id: FileId, mut batch: Batch) -> Option<Batch> {
         let (residence, read) = (batch.residence, batch.len() as u64);
         batch.file = self.rewrite(&batch, id).ok();
-        if let Some(file) = batch.file
-            && let Some(entry) = self.files.get_mut(&file)
-        {
-            entry.state = FileState::Sending;
-        }
         if let Some(path) = self.path(id) {
             let _ = fs::remove_file(path);
         }

@@ -92,6 +92,21 @@ fn the_parts_of_a_file_are_as_old_as_it_was() {
 }
 
 #[test]
+fn the_parts_of_a_file_that_is_being_sent_are_on_disk_only() {
+    let directory = Directory::new("sending");
+    let mut store = store(&directory.0);
+    let id = store.write(&batch(4), Durability::Written).unwrap();
+    store.release(id);
+    let whole = store.next().unwrap();
+    let of = whole.file.unwrap();
+    let [part, _] = whole.split().unwrap();
+    store.rewrite(&part, of).unwrap();
+    store.remove(of);
+    assert_eq!(store.events_before(u64::MAX), 2);
+    assert!(!store.has_waiting(), "it is being sent");
+}
+
+#[test]
 fn the_parts_of_a_synced_file_are_synced() {
     use SpoolMode::{OnFailure, WriteAhead};
     for (mode, syncs) in [(OnFailure, 1), (WriteAhead, 0)] {
