@@ -290,6 +290,7 @@ mod tests {
     struct Panics;
 
     impl reqwest::dns::Resolve for Panics {
+        #[allow(clippy::panic)] // It is what the test is about.
         fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
             panic!("on purpose")
         }
