@@ -183,6 +183,7 @@ pub(crate) fn vouched_path(path: &str) -> Option<&str> {
 }
 
 /// The name of a column, where it reads like one: a server may send anything instead.
+#[cfg(feature = "rest")]
 pub(crate) fn vouched_column(name: &str) -> &str {
     let is_expression = |c: char| c.is_ascii_alphanumeric() || "_$.,()* ".contains(c);
     match name.len() <= 64 && name.chars().all(is_expression) {
