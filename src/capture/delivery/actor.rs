@@ -58,6 +58,8 @@ pub(super) struct Turns {
     pub(super) last: Option<Lane>,
     pub(super) last_older: Lane,
     pub(super) fresh_sent_at: Option<Instant>,
+    /// How many first attempts failed since PostHog last took a batch.
+    pub(super) failures: usize,
 }
 
 pub(crate) struct Actor {
@@ -120,6 +122,7 @@ impl Actor {
                 last: None,
                 last_older: Lane::Spool,
                 fresh_sent_at: None,
+                failures: 0,
             },
             counted: 0,
             ended: false,
@@ -202,7 +205,7 @@ impl Actor {
             circuit: self.breaker().circuit(),
             fresh,
             fresh_sent_at: self.turns.fresh_sent_at,
-            retrying: backlog.retries.retrying(),
+            failing: self.turns.failures.min(backlog.retries.retrying()),
             retry_at: backlog.next_retry_at(now),
             spool_at,
             last: self.turns.last,

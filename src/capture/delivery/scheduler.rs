@@ -4,8 +4,9 @@
 //! disk. Fresh events and older batches alternate, and of the older ones memory and disk, so that no lane waits for
 //! another. A slot is held only while a request is on the wire.
 //!
-//! Where many batches fail, fresh ones are let through more slowly the more of them wait for a retry: one after the
-//! other still tries its luck, so that a good batch passes bad ones, and a PostHog that is down is not flooded.
+//! Where nothing but failures comes back, fresh batches are let through more slowly the more of them wait for a retry:
+//! one after the other still tries its luck, so that a good batch passes bad ones, and a PostHog that is down is not
+//! flooded. As soon as one is taken, PostHog is up, and those that fail hold no others up.
 
 use crate::capture::queue::Sleep;
 use crate::http::breaker::Circuit;
@@ -33,8 +34,8 @@ pub(super) struct State {
     pub(super) fresh: bool,
     /// When a fresh batch was last sent.
     pub(super) fresh_sent_at: Option<Instant>,
-    /// How many batches wait between two attempts.
-    pub(super) retrying: usize,
+    /// How many batches failed at once since PostHog last took one, and wait for their next attempt.
+    pub(super) failing: usize,
     /// When the next batch of the lane may go; `None`: there is none.
     pub(super) retry_at: Option<Instant>,
     pub(super) spool_at: Option<Instant>,
@@ -133,7 +134,7 @@ impl State {
 
     /// When a fresh batch may go, were there one.
     fn fresh_at(&self) -> Option<Instant> {
-        let failing = (self.retrying + 1).saturating_sub(self.max_in_flight);
+        let failing = (self.failing + 1).saturating_sub(self.max_in_flight);
         let spacing = FAILING_SPACING.saturating_mul(u32::try_from(failing).unwrap_or(u32::MAX));
         let spacing = match self.shutdown {
             None => spacing,

@@ -18,7 +18,7 @@ fn idle() -> State {
         circuit: Circuit::Closed,
         fresh: false,
         fresh_sent_at: None,
-        retrying: 0,
+        failing: 0,
         retry_at: None,
         spool_at: None,
         last: None,
@@ -65,7 +65,7 @@ fn fresh_events_go_beside_batches_that_wait_for_a_retry() {
     let now = Instant::now();
     let failing = State {
         fresh: true,
-        retrying: 4,
+        failing: 4,
         retry_at: Some(now + s(5)),
         fresh_sent_at: Some(now - s(1)),
         last: Some(Lane::Retry),
@@ -77,15 +77,15 @@ fn fresh_events_go_beside_batches_that_wait_for_a_retry() {
 #[test]
 fn the_more_batches_fail_the_longer_a_fresh_one_waits_after_the_last() {
     let now = Instant::now();
-    let failing = |retrying| State {
+    let with = |failing| State {
         fresh: true,
-        retrying,
+        failing,
         retry_at: Some(now + s(9)),
         fresh_sent_at: Some(now),
         ..idle()
     };
-    assert_eq!(next_step(&failing(3), now), Step::Send(Lane::Fresh));
-    let eight = failing(8);
+    assert_eq!(next_step(&with(3), now), Step::Send(Lane::Fresh));
+    let eight = with(8);
     assert_eq!(
         next_step(&eight, now),
         wait(Some(now + ms(50)), Sleep::Awake)
@@ -103,7 +103,7 @@ fn the_more_batches_fail_the_longer_a_fresh_one_waits_after_the_last() {
 fn a_retry_goes_at_its_time_and_not_before() {
     let now = Instant::now();
     let state = State {
-        retrying: 1,
+        failing: 1,
         // `Retry-After: 7`, for instance.
         retry_at: Some(now + s(7)),
         ..idle()

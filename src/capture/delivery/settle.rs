@@ -51,6 +51,10 @@ impl Actor {
             foreign,
         } = outcome;
         self.warn_foreign(foreign);
+        if accepted > 0 || !matches!(rest, Rest::Retry { .. }) {
+            // PostHog is up: what fails does so for reasons of its own.
+            self.turns.failures = 0;
+        }
         match rest {
             Rest::Nothing => {
                 succeed(permit);
@@ -124,6 +128,9 @@ impl Actor {
                     false => retried(permit),
                 }
                 log!(target: "tracing_posthog::http", debug, %error, attempt = attempts, ?wait, "will retry");
+                if attempts == 1 {
+                    self.turns.failures = self.turns.failures.saturating_add(1);
+                }
                 let next_at = Instant::now() + wait;
                 for mut batch in batches {
                     batch.delivery.next_at = Some(next_at);

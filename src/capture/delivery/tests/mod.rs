@@ -96,6 +96,22 @@ async fn a_good_event_passes_any_number_of_failing_batches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn bad_batches_that_keep_coming_hold_no_good_ones_up() {
+    let (posthog, sent) = actor(bad_fails);
+    // No longer than the attempts of one batch take: exhausted ones in a row open the circuit.
+    for _ in 0..100 {
+        capture(&posthog, &["good", "bad", "good", "good", "good"]);
+        tokio::time::sleep(ms(50)).await;
+    }
+    tokio::time::sleep(ms(100)).await;
+    let times = times_of(&sent, "good");
+    let late = |(n, at): (usize, &Duration)| *at - ms(n as u64 / 4 * 50);
+    let latest = times.iter().enumerate().map(late).max();
+    assert_eq!(times.len(), 400, "{latest:?}");
+    assert!(latest < Some(ms(50)), "{latest:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_that_waits_as_posthog_asked_holds_no_slot() {
     let (posthog, sent) = actor(|body, _| match body.contains("bad") {
         true => FakeAnswer::RetryAfter(503, 5),
