@@ -355,9 +355,11 @@ impl Actor {
             circuit: Some(http.breakers.of(Destination::Capture).current()),
             ..Stats::of(&account.queue.counts(), counters)
         };
+        // Before a long sleep the last state is shown: nothing would show it later.
+        let soon = Instant::now() + Duration::from_secs(1);
         match until {
-            Some(_) => self.metrics.now_and_then(stats),
-            None => self.metrics.now(stats()),
+            Some(until) if until <= soon => self.metrics.now_and_then(stats),
+            _ => self.metrics.now(stats()),
         }
     }
 }
