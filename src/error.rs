@@ -197,6 +197,9 @@ impl PostHogError {
 }
 
 /// A request that got no usable answer.
+///
+/// Its source is what the HTTP client reported. Where that shows a key or the value of a configured header, the source
+/// holds the cleaned texts instead of the client's own error.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RequestError {

@@ -10,50 +10,85 @@
 //!
 //! Invariant: whatever is shown went through [`Redactor::text`], [`vouched`], [`describe`] or [`problem`].
 
+mod errors;
+mod forms;
+mod problem;
+
+pub(crate) use problem::problem;
+
 use serde_json::Value;
 use std::fmt;
 
 /// What stands in the place of a secret.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-/// A shorter header value is no secret, and replacing it everywhere would garble texts.
-const SHORTEST_SECRET: usize = 6;
+/// As much of a secret's start as is no longer an ordinary word.
+const SHORTEST_START: usize = 6;
 
 /// Removes the secrets of one client from texts.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
-    /// The longest first: one may be a part of another.
+    /// In all their forms and in small letters; the longest first: one may be a part of another.
     secrets: Vec<String>,
 }
 
 impl Redactor {
-    /// `keys` are removed whatever their length; of header values also what follows an authentication scheme.
+    /// `keys` are removed whatever their length; of header values also what follows an authentication scheme, and the
+    /// values of cookies.
     pub(crate) fn new<'a>(
         keys: impl IntoIterator<Item = &'a str>,
         header_values: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let of_headers = header_values.into_iter().flat_map(|value| {
-            let credentials = value.split_once(' ').map(|(_, rest)| rest.trim());
-            [Some(value.trim()), credentials]
-        });
-        let long = |secret: &&str| secret.len() >= SHORTEST_SECRET;
-        let of_headers = of_headers.flatten().filter(long);
+        let of_headers = header_values.into_iter().flat_map(forms::of_header);
         let keys = keys.into_iter().filter(|key| !key.is_empty());
-        let mut secrets: Vec<String> = keys.chain(of_headers).map(str::to_owned).collect();
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let mut secrets: Vec<String> = keys.chain(of_headers).flat_map(forms::of_secret).collect();
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
         Self { secrets }
     }
 
-    /// `text` without this client's secrets and without anything that looks like a key of PostHog.
+    /// `text` without this client's secrets, however they are encoded and in letters of either case, and without
+    /// anything that looks like a key of PostHog.
     pub(crate) fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
-            if text.contains(secret) {
-                text = text.replace(secret, REDACTED);
-            }
+            text = without(text, secret);
         }
         without_keys(&text)
+    }
+
+    /// The same for a text that breaks off: it may end within a secret.
+    fn broken_text(&self, text: &str) -> String {
+        let mut text = self.text(text);
+        let lower = text.to_ascii_lowercase();
+        let starts = |secret: &String| {
+            let lengths = (SHORTEST_START..secret.len()).rev();
+            lengths
+                .filter(|length| secret.is_char_boundary(*length))
+                .find(|length| lower.ends_with(&secret[..*length]))
+        };
+        if let Some(length) = self.secrets.iter().filter_map(starts).max() {
+            text.truncate(text.len() - length);
+            text.push_str(REDACTED);
+        }
+        text
+    }
+}
+
+/// `text` without `secret`, which is in small letters.
+fn without(text: String, secret: &str) -> String {
+    // Small letters of ASCII are as long as capital ones: places in one are places in the other.
+    let lower = text.to_ascii_lowercase();
+    let mut clean = String::new();
+    let mut from = 0;
+    for (at, _) in lower.match_indices(secret) {
+        clean.push_str(&text[from..at]);
+        clean.push_str(REDACTED);
+        from = at + secret.len();
+    }
+    match from {
+        0 => text,
+        from => clean + &text[from..],
     }
 }
 
@@ -84,6 +119,15 @@ impl Redactor {
     pub(crate) fn value(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(&text)),
+            Value::Number(number) => {
+                // A header's value may be one.
+                let text = number.to_string();
+                let clean = self.text(&text);
+                match clean == text {
+                    true => Value::Number(number),
+                    false => Value::String(clean),
+                }
+            }
             Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
             Value::Object(fields) => fields
                 .into_iter()
@@ -98,7 +142,7 @@ impl Redactor {
         let text = String::from_utf8_lossy(body);
         match serde_json::from_str(&text) {
             Ok(value) => self.value(value).to_string(),
-            Err(_) => self.text(&text),
+            Err(_) => self.broken_text(&text),
         }
     }
 }
@@ -163,6 +207,9 @@ fn title(head: &str, lower: &str) -> Option<String> {
     vouched(head.get(start..end)?)
 }
 
+/// The longest sentence of known words, in bytes.
+const LONGEST_SENTENCE: usize = 200;
+
 /// The text, if it is short and each of its words is on the list.
 pub(crate) fn vouched(text: &str) -> Option<String> {
     let words: Vec<_> = text.split_whitespace().collect();
@@ -172,7 +219,9 @@ pub(crate) fn vouched(text: &str) -> Option<String> {
         bare.is_empty() || is_status || WORDS.contains(&&*bare.to_ascii_lowercase())
     };
     let known = (1..=16).contains(&words.len()) && words.iter().all(is_known);
-    known.then(|| words.join(" "))
+    known
+        .then(|| words.join(" "))
+        .filter(|said| said.len() <= LONGEST_SENTENCE)
 }
 
 /// The path of a foreign address, if each of its parts is a word of the list, or a single letter.
@@ -192,82 +241,33 @@ pub(crate) fn vouched_column(name: &str) -> &str {
     }
 }
 
-/// What serde has against a value, without the value: `invalid type: string, expected u64`.
-pub(crate) fn problem(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    let said = said.split(" at line ").next().unwrap_or_default();
-    if OWN_PROBLEMS.iter().any(|own| said.starts_with(own)) || said.contains(OWN_PROBLEM_OF_MODELS)
-    {
-        return said.to_owned();
-    }
-    let expected = said
-        .rsplit_once(", expected ")
-        .map(|(_, expected)| format!(", expected {expected}"))
-        .unwrap_or_default();
-    for kind in [
-        "invalid type",
-        "invalid value",
-        "invalid length",
-        "unknown variant",
-    ] {
-        if let Some(of) = said.strip_prefix(kind) {
-            let of = of.trim_start_matches(": ");
-            let of = of.split([' ', ',']).next().unwrap_or_default();
-            let known = SERDE_KINDS.contains(&of).then(|| format!(": {of}"));
-            return format!("{kind}{}{expected}", known.unwrap_or_default());
-        }
-    }
-    match error.classify() {
-        serde_json::error::Category::Eof => "it breaks off".to_owned(),
-        serde_json::error::Category::Syntax => "it is not JSON".to_owned(),
-        _ => format!("a value does not fit{expected}"),
-    }
-}
-
-/// What names a field of a type of the program, or is said by this crate.
-const OWN_PROBLEMS: [&str; 3] = ["missing field `", "column \"", "it has "];
-const OWN_PROBLEM_OF_MODELS: &str = " is a JSON object, but here is ";
-
-const SERDE_KINDS: [&str; 10] = [
-    "string",
-    "integer",
-    "floating",
-    "map",
-    "sequence",
-    "boolean",
-    "null",
-    "unit",
-    "character",
-    "byte",
-];
-
 /// Words of gateways, login pages and capture endpoints.
 #[rustfmt::skip]
-const WORDS: [&str; 207] = [
-    "a", "accept", "acceptable", "accepted", "access", "accounts", "again", "allowed", "an",
-    "and", "any", "apache", "api", "api_key", "application", "are", "array", "at", "attention",
-    "auth", "authentication", "authorization", "bad", "batch", "be", "been", "billing", "blocked",
-    "body", "buffer", "by", "character", "characters", "check", "cloudflare", "cloudfront",
-    "compression", "conflict", "connection", "content", "continue", "could", "csrf", "data",
-    "decode", "decompress", "decompression", "deflate", "denied", "did", "distinct_id", "does",
-    "down", "empty", "encoding", "entity", "enum", "envoy", "error", "event", "events",
+const WORDS: [&str; 217] = [
+    "a", "accept", "acceptable", "accepted", "access", "accounts", "again", "allowed", "an", "and",
+    "any", "apache", "api", "api_key", "application", "are", "array", "at", "attention", "auth",
+    "authentication", "authorization", "bad", "batch", "be", "been", "billing", "blocked", "body",
+    "buffer", "by", "character", "characters", "check", "cloudflare", "cloudfront", "compression",
+    "conflict", "connection", "content", "continue", "could", "created_at", "csrf", "data",
+    "decode", "decompress", "decompression", "deflate", "denied", "did", "distinct_id", "docs",
+    "does", "down", "empty", "encoding", "entity", "enum", "envoy", "error", "event", "events",
     "exceeded", "exist", "expectation", "expected", "failed", "failure", "field", "for",
     "forbidden", "format", "found", "gateway", "gone", "gzip", "haproxy", "has", "health",
     "healthy", "here", "historical", "holds", "host", "http", "https", "implemented", "in",
-    "internal", "invalid", "is", "it", "json", "just", "key", "large", "later", "length", "limit",
-    "limited", "log", "login", "long", "maintenance", "many", "match", "maximum", "media",
-    "memory", "method", "missing", "moment", "more", "moved", "name", "nginx", "no", "not",
-    "number", "oauth", "object", "of", "ok", "on", "open", "or", "origin", "out", "overloaded",
-    "page", "parse", "payload", "payment", "permanently", "please", "posthog", "properties",
-    "property", "proxy", "quota", "rate", "rawrequest", "reached", "refused", "request",
-    "requested", "requests", "required", "resource", "response", "retry", "server", "service",
-    "session", "sign", "signin", "signup", "size", "sorry", "ssl", "string", "submitted", "such",
-    "supported", "temporarily", "temporary", "than", "that", "the", "this", "timed", "timeout",
-    "timestamp", "tls", "to", "token", "too", "traefik", "transient", "try", "type",
-    "unauthorized", "unavailable", "under", "unexpected", "unknown", "unprocessable",
-    "unreachable", "unsupported", "untagged", "upstream", "uri", "url", "utf", "uuid", "valid",
-    "value", "variant", "varnish", "verification", "version", "waf", "was", "welcome", "with",
-    "without", "wrong", "you",
+    "inconsistent", "internal", "invalid", "is", "it", "json", "just", "key", "large", "later",
+    "length", "limit", "limited", "log", "login", "long", "maintenance", "many", "match", "maximum",
+    "media", "memory", "method", "missing", "moment", "more", "moved", "name", "nginx", "no", "not",
+    "not_ascii", "number", "oauth", "object", "of", "ok", "on", "open", "or", "organization",
+    "origin", "out", "over", "overloaded", "page", "parse", "payload", "payment", "permanently",
+    "personal_api_key", "please", "posthog", "properties", "property", "proxy", "quota", "rate",
+    "rawrequest", "reached", "refused", "request", "requested", "requests", "required", "resource",
+    "response", "retry", "server", "service", "session", "settings", "sign", "signin", "signup",
+    "size", "sorry", "ssl", "string", "submitted", "such", "supported", "temporarily", "temporary",
+    "than", "that", "the", "this", "timed", "timeout", "timestamp", "tls", "to", "token", "too",
+    "too_long", "traefik", "transient", "try", "type", "unauthorized", "unavailable", "under",
+    "unexpected", "unknown", "unprocessable", "unreachable", "unsupported", "untagged", "upstream",
+    "uri", "url", "utf", "uuid", "valid", "value", "values", "variant", "varnish", "verification",
+    "version", "waf", "was", "welcome", "with", "without", "wrong", "you",
 ];
 
 #[cfg(test)]
@@ -321,25 +321,37 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_says_is_shown_without_the_value() {
-        #[derive(Debug, serde::Deserialize)]
-        #[expect(dead_code, reason = "only its reading is looked at")]
-        struct Row {
-            id: u64,
-        }
-        for (text, want) in [
-            (
-                r#"{"id": "ada@example.com"}"#,
-                "invalid type: string, expected u64",
-            ),
-            (r#"{"id": -7}"#, "invalid value: integer, expected u64"),
-            (r#"{"other": 1}"#, "missing field `id`"),
-            (r#"{"id": 1"#, "it breaks off"),
-            ("ada", "it is not JSON"),
+    fn what_capture_v0_refuses_with_is_shown() {
+        for said in [
+            "failed to parse request: data did not match any variant of untagged enum RawRequest",
+            "failed to decode request: invalid gzip data",
+            "failed to decode request: invalid body encoding",
+            "event submitted without an api_key",
+            "event submitted without a distinct_id",
+            "event submitted with an empty distinct_id",
+            "event submitted with an empty event name",
+            "batch submitted with inconsistent api_key values",
+            "request holds no event",
+            "API key is not valid: empty",
+            "API key is not valid: personal_api_key",
+            "API key is not valid: too_long",
+            "API key is not valid: not_ascii",
+            "Failed to buffer the request body: length limit exceeded",
+            "maximum event size exceeded",
+            "transient error, please retry",
         ] {
-            let error = serde_json::from_str::<Row>(text).unwrap_err();
-            assert_eq!(problem(&error), want, "{text}");
+            assert_eq!(describe(said.as_bytes()).as_deref(), Some(said));
         }
+    }
+
+    #[test]
+    fn a_long_text_is_none_of_known_words() {
+        let long = format!("gateway {} timeout", "-".repeat(5_000));
+        let said = describe(long.as_bytes());
+        assert_eq!(
+            said.as_deref(),
+            Some("text instead of PostHog's JSON (5016 bytes)")
+        );
     }
 
     proptest! {

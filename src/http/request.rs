@@ -101,7 +101,7 @@ impl Endpoint {
             kind,
             attempts,
             retry_after: Duration::ZERO,
-            source,
+            source: source.map(|source| http.redactor.error(source)),
         }))
     }
 }
