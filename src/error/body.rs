@@ -1,7 +1,7 @@
 //! What may be shown of a body that refuses.
 
 use super::api::FieldError;
-use crate::redact::{Redactor, describe, excerpt, vouched};
+use crate::redact::{Redactor, describe, excerpt, vouched, vouched_path};
 use serde_json::{Map, Value};
 
 /// What a response says about a refusal: PostHog's own words, or what kind of body it is.
@@ -59,8 +59,9 @@ const TYPES: [&str; 6] = [
 ];
 
 /// The refusals of capture v1.
-const CAPTURE_CODES: [&str; 24] = [
+const CAPTURE_CODES: [&str; 25] = [
     "billing_limit_exceeded",
+    "body_read_timeout",
     "duplicate_event_uuid",
     "empty_batch",
     "empty_body",
@@ -152,9 +153,7 @@ impl ErrorBody {
         Self {
             kind: known(self.kind),
             detail: detail.unwrap_or_default(),
-            uri: self
-                .uri
-                .filter(|uri| uri.starts_with("https://posthog.com/") && !uri.contains('?')),
+            uri: self.uri.filter(|uri| is_posthogs_address(uri)),
             code,
             ..Self::default()
         }
@@ -179,6 +178,23 @@ fn is_posthogs(map: &Map<String, Value>, from: Refusals) -> bool {
             Refusals::Api => true,
             Refusals::Capture => known("error", &CAPTURE_CODES) || known("type", &TYPES),
         }
+}
+
+/// Whether it is the address of a page of PostHog's, made of plain words.
+fn is_posthogs_address(uri: &str) -> bool {
+    let Some((host, path)) = uri
+        .strip_prefix("https://")
+        .and_then(|rest| rest.split_once('/'))
+    else {
+        return false;
+    };
+    let hosts = [
+        "posthog.com",
+        "us.posthog.com",
+        "eu.posthog.com",
+        "app.posthog.com",
+    ];
+    hosts.contains(&host) && vouched_path(path).is_some()
 }
 
 impl FieldError {
