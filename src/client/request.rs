@@ -8,6 +8,7 @@ use crate::http::request::{MAX_RESPONSE, content_type};
 use crate::http::{
     Auth, Body, Destination, Endpoint, Request as HttpRequest, Response, ResponseMode,
 };
+use crate::redact::REDACTED;
 use crate::suppress::SuppressGuard;
 use bytes::Bytes;
 use reqwest::Method;
@@ -104,6 +105,14 @@ impl Clone for Content {
     }
 }
 
+/// A path without what stands behind it.
+fn without_query(path: &str) -> String {
+    match path.find(['?', '#']) {
+        Some(at) => format!("{}{REDACTED}", &path[..=at]),
+        None => path.to_owned(),
+    }
+}
+
 /// Whether a segment would be read as "here" or "one up".
 pub(crate) fn is_dots(segment: &str) -> bool {
     let plain = segment.replace("%2e", ".").replace("%2E", ".");
@@ -134,7 +143,7 @@ impl PostHogClient {
                         "{:?} must start with a slash, and have no dot segments, control characters, query or fragment; \
                          give query parameters with `query`",
                         // Who writes a query into the path may write a token into it.
-                        self.inner.http.clean(&path),
+                        self.inner.http.clean(&without_query(&path)),
                     ),
                 })
             } else {
@@ -314,7 +323,7 @@ impl ApiCall {
             Ok(kind) => Content::Raw(kind, body),
             Err(_) => Content::Bad(Problem {
                 setting: "content_type",
-                problem: format!("{content_type:?} is malformed"),
+                problem: "the content type is malformed; write it like text/csv".into(),
             }),
         };
     }

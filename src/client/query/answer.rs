@@ -119,7 +119,7 @@ impl QueryAnswer {
         Err(PostHogError::QueryFailed {
             operation: OPERATION,
             message: excerpt(&handle.at.client().inner.http.clean(&message), 500),
-            query_id: handle.id.clone(),
+            query_id: handle.shown_id(),
         })
     }
 

@@ -437,7 +437,7 @@ impl fmt::Debug for Query {
     /// Shows neither the query nor its values: both may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Query")
-            .field("id", &self.handle.id)
+            .field("id", &self.handle.shown_id())
             .field("name", &self.options.get("name"))
             .field("refresh", &self.refresh)
             .field("time_limit", &self.limit)
