@@ -5,6 +5,7 @@ mod behaviours;
 mod capture;
 mod config;
 mod debug;
+mod disguised;
 mod encoded;
 #[cfg(feature = "rest")]
 mod rest;
