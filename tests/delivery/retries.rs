@@ -402,7 +402,7 @@ async fn a_redirect_that_the_callers_client_follows_delivers_only_where_posthog_
             assert!(!said.contains("to=here"), "{said}");
             assert_eq!(
                 said.contains("no such token"),
-                said.contains("401"),
+                said.contains("answered 401"),
                 "{said}"
             );
         }
