@@ -22,7 +22,8 @@ pub struct DeliveryFailure<'a> {
     /// dropped them), and where `detail` tells.
     pub error: Option<&'a PostHogError>,
     /// PostHog's word for refusing these events and not others of their request, such as
-    /// `event_name_too_long`; by capture v1 only.
+    /// `event_name_too_long`; by capture v1 only. A word that this crate does not know is given by its length alone,
+    /// for it may repeat what was sent.
     pub detail: Option<&'a str>,
 }
 

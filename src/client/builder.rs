@@ -154,7 +154,10 @@ impl PostHogClientBuilder {
         self
     }
 
-    /// A header for every request, such as one a proxy asks for.
+    /// A header for every request, such as one a proxy asks for. A value of six characters or more is taken for a
+    /// secret: it is removed from errors and log lines even where a server echoes it, and so are the credentials after
+    /// a scheme and the longer values of cookies in it. Headers of your own [`reqwest_client`](Self::reqwest_client)
+    /// are not known here; give them to this method instead.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
