@@ -243,7 +243,7 @@ pub(crate) fn vouched_column(name: &str) -> &str {
 
 /// Words of gateways, login pages and capture endpoints.
 #[rustfmt::skip]
-const WORDS: [&str; 217] = [
+const WORDS: [&str; 220] = [
     "a", "accept", "acceptable", "accepted", "access", "accounts", "again", "allowed", "an", "and",
     "any", "apache", "api", "api_key", "application", "are", "array", "at", "attention", "auth",
     "authentication", "authorization", "bad", "batch", "be", "been", "billing", "blocked", "body",
@@ -254,13 +254,13 @@ const WORDS: [&str; 217] = [
     "exceeded", "exist", "expectation", "expected", "failed", "failure", "field", "for",
     "forbidden", "format", "found", "gateway", "gone", "gzip", "haproxy", "has", "health",
     "healthy", "here", "historical", "holds", "host", "http", "https", "implemented", "in",
-    "inconsistent", "internal", "invalid", "is", "it", "json", "just", "key", "large", "later",
+    "inconsistent", "ingest", "internal", "invalid", "is", "it", "json", "just", "key", "large", "later",
     "length", "limit", "limited", "log", "login", "long", "maintenance", "many", "match", "maximum",
-    "media", "memory", "method", "missing", "moment", "more", "moved", "name", "nginx", "no", "not",
+    "media", "memory", "method", "missing", "moment", "more", "moved", "name", "new", "nginx", "no", "not",
     "not_ascii", "number", "oauth", "object", "of", "ok", "on", "open", "or", "organization",
     "origin", "out", "over", "overloaded", "page", "parse", "payload", "payment", "permanently",
     "personal_api_key", "please", "posthog", "properties", "property", "proxy", "quota", "rate",
-    "rawrequest", "reached", "refused", "request", "requested", "requests", "required", "resource",
+    "rawrequest", "reached", "refused", "relay", "request", "requested", "requests", "required", "resource",
     "response", "retry", "server", "service", "session", "settings", "sign", "signin", "signup",
     "size", "sorry", "ssl", "string", "submitted", "such", "supported", "temporarily", "temporary",
     "than", "that", "the", "this", "timed", "timeout", "timestamp", "tls", "to", "token", "too",

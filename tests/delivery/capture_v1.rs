@@ -466,11 +466,39 @@ fn a_quota_is_told_as_one() {
 type Refusals = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
 #[test]
-fn a_refusal_is_told_by_its_code_alone() {
-    let uri = "https://us.posthog.com/organization/billing?of=someone";
-    for (status, tag, words) in [
-        (400, "invalid_batch", "someone: created_at is missing"),
-        (402, "billing_limit_exceeded", "someone is over quota"),
+fn a_refusal_is_told_in_words_that_hold_nothing_that_was_sent() {
+    let uri = "https://us.posthog.com/organization/billing";
+    let uri_with_more = "https://us.posthog.com/organization/billing?of=someone";
+    for (status, tag, words, uri, says) in [
+        (
+            400,
+            "invalid_batch",
+            "created_at is missing",
+            uri,
+            "created_at is missing",
+        ),
+        (
+            402,
+            "billing_limit_exceeded",
+            "over quota",
+            uri,
+            "over quota; see https://us.posthog.com/organization/billing",
+        ),
+        // Sentences of other words may repeat what was sent; the code says what it was.
+        (
+            400,
+            "invalid_batch",
+            "someone: created_at is missing",
+            uri_with_more,
+            "invalid_batch",
+        ),
+        (
+            402,
+            "billing_limit_exceeded",
+            "someone is over quota",
+            uri_with_more,
+            "billing_limit_exceeded",
+        ),
     ] {
         let server = server();
         let body = json!({"error": tag, "error_description": words, "error_uri": uri});
@@ -490,8 +518,7 @@ fn a_refusal_is_told_by_its_code_alone() {
         let [(said, code)] = &heard[..] else {
             panic!("{heard:?}")
         };
-        assert!(said.ends_with(tag), "{said}");
-        // PostHog's sentences may repeat what was sent.
+        assert!(said.ends_with(says), "{said}");
         assert!(!said.contains("someone"), "{said}");
         assert_eq!(code.as_deref(), Some(tag));
     }

@@ -397,7 +397,7 @@ async fn a_redirect_that_the_callers_client_follows_delivers_only_where_posthog_
         if !delivers {
             assert_eq!(summary.dropped.by(DropReason::Rejected), 1);
             let said = summary.errors[0].to_string();
-            let place = format!("followed a redirect to {}/…,", server.url());
+            let place = format!("followed a redirect to {}/new,", server.url());
             assert!(said.contains(&place), "{said}");
             assert!(!said.contains("to=here"), "{said}");
             assert_eq!(
