@@ -4,7 +4,7 @@ use crate::support::clock::Clock;
 use crate::support::spooling::*;
 use crate::support::*;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -35,6 +35,11 @@ fn assert_once(server: &PostHogServer, wanted: u64) {
     assert_eq!(seen.len() as u64, wanted);
 }
 
+fn names(events: &[Value]) -> Vec<String> {
+    let name = |event: &Value| event["event"].as_str().unwrap().to_owned();
+    events.iter().map(name).collect()
+}
+
 #[test]
 fn an_outage_costs_nothing_and_changes_nothing() {
     let (server, spool) = (server(), Directory::new());
@@ -48,7 +53,7 @@ fn an_outage_costs_nothing_and_changes_nothing() {
         .start()
         .unwrap();
     let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let on_disk = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
                 assert_conserved(&posthog.stats());
@@ -59,7 +64,11 @@ fn an_outage_costs_nothing_and_changes_nothing() {
         let stats = posthog.stats();
         assert_eq!((stats.queued, stats.in_flight), (0, 0));
         assert_eq!(stats.spool.files, 10);
-        assert_eq!(spool.events().len(), 100);
+        let on_disk = names(&spool.events());
+        // Batches are written in the order in which their attempts end; a batch keeps the order of its events.
+        let batches: BTreeSet<_> = on_disk.chunks(10).map(<[_]>::to_vec).collect();
+        let captured = (0..100).map(|n| format!("e{n}")).collect::<Vec<_>>();
+        assert_eq!(batches, captured.chunks(10).map(<[_]>::to_vec).collect());
         let report = posthog.flush_blocking(LONG);
         assert_eq!(
             (report.spooled, report.dropped, report.pending),
@@ -74,13 +83,14 @@ fn an_outage_costs_nothing_and_changes_nothing() {
         assert!(report.is_complete(), "{report}");
         assert_eq!(report.delivered, 100);
         done.store(true, Relaxed);
+        on_disk
     });
     assert_once(&server, 100);
-    // One at a time, in their order, round from behind the one that failed last.
+    // One batch at a time, as the files are ordered, round from behind the one that failed last.
     let order: Vec<_> = server.events().iter().map(|e| e.event.clone()).collect();
-    let first = order.iter().position(|name| name == "e0").unwrap();
-    let (since, before) = ((0..100 - first), (100 - first..100));
-    let wanted: Vec<_> = before.chain(since).map(|n| format!("e{n}")).collect();
+    let first = on_disk.iter().position(|name| *name == order[0]).unwrap();
+    let mut wanted = on_disk.clone();
+    wanted.rotate_left(first);
     assert_eq!(order, wanted);
     assert!(
         fates
