@@ -188,13 +188,16 @@ impl Spare {
 
     /// A new segment for a record of that size, as large as `model`. `None`: it is to be allocated.
     pub(super) fn segment(&mut self, record: usize, model: Option<&Segment>) -> Option<Segment> {
-        // With a little more room, for records are of slightly different sizes.
-        let with_slack = |m: &Segment| (m.bytes.len() + m.bytes.len() / 8, m.entries.len());
-        let (bytes, entries) = model.map_or((0, 0), with_slack);
-        let (bytes, entries) = (
-            bytes.max(record).max(FIRST_BYTES),
-            entries.max(FIRST_ENTRIES),
-        );
+        let (bytes, entries) = match model {
+            // With a little more room, for records are of slightly different sizes. Where each is flushed by itself, a
+            // segment holds one record and not much more memory.
+            Some(model) => (
+                model.bytes.len() + model.bytes.len() / 8,
+                model.entries.len(),
+            ),
+            None => (FIRST_BYTES, FIRST_ENTRIES),
+        };
+        let (bytes, entries) = (bytes.max(record), entries.max(1));
         if self.bytes.capacity() < bytes || self.entries.capacity() < entries {
             (self.wanted.0, self.wanted.1) = (bytes, entries);
             return None;
@@ -221,5 +224,14 @@ impl Spare {
         self.list.extend(segments.drain(..));
         std::mem::swap(&mut self.list, segments);
         true
+    }
+}
+
+#[cfg(test)]
+impl Segment {
+    /// How much memory it holds.
+    pub(super) fn memory(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        size_of::<Self>() + self.bytes.capacity() + entries
     }
 }

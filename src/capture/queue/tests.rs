@@ -92,3 +92,18 @@ fn events_after_a_watermark_travel_apart() {
     assert!(queue.take(watermark.until).is_none());
     assert_eq!(queue.queued_before(u64::MAX), 1);
 }
+
+/// Whoever flushes after each event makes as many segments as events, which count by what they hold.
+#[test]
+fn a_segment_of_one_record_holds_little_more_memory_than_it() {
+    let queue = Queue::new(limits(1_000, 250, 1 << 20));
+    for _ in 0..100 {
+        queue.push(&[0; 100], SystemTime::now()).unwrap();
+        queue.mark();
+    }
+    let segments = std::iter::from_fn(|| queue.take(u64::MAX));
+    let memory: Vec<usize> = segments.map(|segment| segment.memory()).collect();
+    assert_eq!(memory.len(), 100);
+    let most = memory.iter().skip(1).max().unwrap();
+    assert!(*most < 500, "{memory:?}");
+}
