@@ -17,6 +17,7 @@ use crate::http::{FOREVER, Visibility};
 use crate::suppress::{SuppressGuard, Suppressed};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// PostHog takes 20 MiB; the rest is for what stands around the events.
@@ -68,15 +69,21 @@ impl CaptureBuilder {
 
     /// Starts the actor as a task of your runtime, which needs timers (`enable_time`). Sockets stay on the client's
     /// own thread. When that runtime goes away first, what is not delivered is dropped (left on disk, with a disk
-    /// spool) and counted.
+    /// spool) and counted, and the log says so.
     ///
     /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a guard, keeps the
     /// actor from running: such a call returns soon, and a warning says so. A disk spool reads and writes its files
     /// within that task: prefer [`start`](Self::start) with one.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start), and [`PostHogError::Config`] where that runtime has no timers.
     pub fn spawn_on(self, runtime: &tokio::runtime::Handle) -> Result<CaptureHandle, PostHogError> {
+        if !has_timers(runtime) {
+            return Err(PostHogError::config(
+                "spawn_on",
+                "the runtime has no timers; build it with `enable_time` or `enable_all`",
+            ));
+        }
         let home = Home::Runtime(runtime.clone());
         let Some((handle, actor)) = self.build(home)? else {
             return Ok(CaptureHandle::disabled());
@@ -237,6 +244,12 @@ impl CaptureBuilder {
         });
         Ok(Some((handle, actor)))
     }
+}
+
+/// Whether futures on that runtime can sleep. It only says so by a panic.
+fn has_timers(runtime: &tokio::runtime::Handle) -> bool {
+    let _context = runtime.enter();
+    crate::panic::catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_some()
 }
 
 #[cfg(test)]

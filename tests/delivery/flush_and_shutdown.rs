@@ -4,7 +4,7 @@
 use crate::support::*;
 use futures_util::FutureExt;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};
@@ -588,6 +588,49 @@ fn a_runtime_dropped_while_its_actor_sends_costs_events_that_are_counted() {
         (stats.captured, stats.dropped.by(DropReason::Shutdown)),
         (31, 31)
     );
+}
+
+/// Not a word of a shutdown, which nobody asked for.
+#[test]
+fn a_runtime_that_goes_away_under_its_actor_is_told_loudly() {
+    let (seen, _listening) = Diagnostics::listen();
+    let server = server();
+    server.answer_with(|_| Some(Answer::stall()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let lost = Arc::<AtomicU64>::default();
+    let heard = lost.clone();
+    let posthog = capture_to(&server)
+        .on_error(move |failure| {
+            heard.fetch_add(failure.events, Relaxed);
+        })
+        .spawn_on(runtime.handle())
+        .unwrap();
+    capture_some(&posthog, 0..30);
+    runtime.block_on(until("a request", || server.request_count() > 0));
+    drop(runtime);
+    let said = seen.with(&[
+        "ERROR tracing_posthog::capture",
+        "no event is delivered any more",
+    ]);
+    assert_eq!(said.len(), 1, "{:?}", seen.lines());
+    let said = seen.with(&["WARN tracing_posthog::capture", "events=30"]);
+    assert_eq!(said.len(), 1, "{:?}", seen.lines());
+    assert_eq!(lost.load(Relaxed), 30);
+    assert_settled(&posthog.stats());
+}
+
+#[test]
+fn a_runtime_without_timers_is_an_error() {
+    let server = server();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let started = capture_to(&server).spawn_on(runtime.handle());
+    let error = started.map(drop).unwrap_err().to_string();
+    assert!(error.contains("enable_time"), "{error}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 /// wait 500 ms longer than the shutdown's time for the answer.
 const WRITING: Duration = Duration::from_millis(300);
 
+const SHUT_DOWN: &str = "shut down before everything was delivered; the rest is dropped";
+
 impl Actor {
     /// The shutdown is over: settles what is answered, leaves the rest on disk or drops it, and says so.
     pub(super) async fn finish(&mut self) {
@@ -24,6 +26,13 @@ impl Actor {
         }
         rest.extend(self.backlog.drain());
         self.leave_on_disk(rest);
+        self.drop_the_rest(SHUT_DOWN);
+        self.ended = true;
+        self.answer_everybody();
+    }
+
+    /// Drops what is in memory, and tells the log and the hooks of it.
+    fn drop_the_rest(&mut self, why: &'static str) {
         let left = self.account.queue.abandon();
         self.warn_of_losses();
         #[cfg(feature = "metrics")]
@@ -33,16 +42,11 @@ impl Actor {
                 warn,
                 events = left,
                 error = self.status.last_error(),
-                "shut down before everything was delivered; the rest is dropped",
+                "{why}"
             );
-            self.account.report(
-                left,
-                Disposition::Dropped(DropReason::Shutdown),
-                Cause::default(),
-            );
+            let reason = Disposition::Dropped(DropReason::Shutdown);
+            self.account.report(left, reason, Cause::default());
         }
-        self.ended = true;
-        self.answer_everybody();
     }
 
     /// Everybody who waits is told that this is the end.
@@ -130,8 +134,16 @@ impl Drop for Actor {
         if !std::thread::panicking() {
             crate::panic::catch(|| self.leave_on_disk(rest));
         }
-        self.account.queue.abandon();
-        #[cfg(feature = "metrics")]
-        self.publish(None);
+        if self.flushes.shutdown().is_some() {
+            return self.drop_the_rest(SHUT_DOWN);
+        }
+        if !self.commands.is_closed() {
+            // Somebody goes on capturing.
+            log!(
+                error,
+                "no event is delivered any more: the runtime that `spawn_on` was given ended before a shutdown",
+            );
+        }
+        self.drop_the_rest("the runtime that `spawn_on` was given ended before everything was delivered; the rest is dropped");
     }
 }
