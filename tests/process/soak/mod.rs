@@ -322,9 +322,11 @@ fn judge(world: World, posthog: &PostHog, first: &Life, second: &Life, program: 
     let lost = dropped(DropReason::BeforeSend) + shutdown;
     let all = first.stats.dropped.total() + second.stats.dropped.total();
     assert_eq!(all, lost, "{:?}, {:?}", first.stats, second.stats);
+    assert_eq!(second.stats.recovered, first.stats.spooled);
     if world.spool.is_some() {
-        assert_eq!(shutdown, 0, "left on disk instead: {:?}", first.stats);
-        assert_eq!(second.stats.recovered, first.stats.spooled);
+        // As much as the disk took in that time.
+        let kept = first.stats.spooled > 0 || shutdown == 0;
+        assert!(kept, "{:?}", first.stats);
     }
     assert_eq!(second.stats.spooled, 0);
     let delivered = first.stats.delivered + second.stats.delivered;
