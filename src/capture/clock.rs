@@ -1,6 +1,7 @@
 //! Where captured events get their time from.
 
 use crate::panic::catch;
+use crate::suppress::SuppressGuard;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,7 +21,8 @@ use std::time::SystemTime;
 /// }
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time now. Where this panics, the system's time is used.
+    /// The time now. Where this panics, the system's time is used. Events that it captures are ignored, as those of
+    /// hooks are.
     fn now(&self) -> SystemTime;
 }
 
@@ -37,7 +39,11 @@ impl ClockSource {
     pub(crate) fn now(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),
-            Some(clock) => catch(|| clock.now()).unwrap_or_else(SystemTime::now),
+            Some(clock) => {
+                // A clock that captures events would ask itself when, without end.
+                let _suppressed = SuppressGuard::enter();
+                catch(|| clock.now()).unwrap_or_else(SystemTime::now)
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use crate::support::*;
 use serde_json::{Map, Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedEvent, RecordedRequest};
 use tracing_posthog::{
-    CaptureBuilder, Clock, Compression, Disposition, DropReason, Event, GeoIp, PostHogError, Stats,
+    CaptureBuilder, CaptureHandle, Clock, Compression, Disposition, DropReason, Event, GeoIp,
+    PostHogError, Stats,
 };
 
 /// What becomes of these events, with these settings.
@@ -161,6 +163,34 @@ fn the_time_comes_from_the_given_clock_and_may_go_backwards() {
         stamps,
         ["2025-01-02T03:04:07.000Z", "2025-01-02T03:04:06.000Z"]
     );
+}
+
+/// As of hooks: it would ask itself for the time of what it captures.
+#[test]
+fn what_a_clock_captures_is_ignored() {
+    struct Captures(Arc<OnceLock<CaptureHandle>>, AtomicU64);
+    impl Clock for Captures {
+        fn now(&self) -> SystemTime {
+            let asked = self.1.fetch_add(1, SeqCst);
+            // Not without end here.
+            if let Some(posthog) = self.0.get().filter(|_| asked < 10) {
+                posthog.capture(Event::new("clock"));
+                assert!(posthog.try_capture(&Event::new("clock")).is_err());
+            }
+            UNIX_EPOCH + Duration::from_secs(1_735_787_047)
+        }
+    }
+    let own = Arc::<OnceLock<CaptureHandle>>::default();
+    let server = server();
+    let clock = Captures(own.clone(), AtomicU64::new(0));
+    let posthog = capture_to(&server).clock(clock).start().unwrap();
+    own.set(posthog.clone()).unwrap();
+    posthog.capture(paid());
+    assert!(posthog.flush_blocking(LONG).is_complete());
+    let events = server.events();
+    assert_eq!(names(&events), ["invoice paid"]);
+    let stamp = events[0].timestamp.as_deref();
+    assert_eq!(stamp, Some("2025-01-02T03:04:07.000Z"), "its own time");
 }
 
 #[test]
