@@ -1,7 +1,8 @@
 //! Spans whose layers may panic: a panic costs the span, never the request or the process.
 //!
 //! An ordinary instrumented future enters its span again when it is dropped. If a layer panics at that, within the
-//! unwinding of its first panic, the process ends.
+//! unwinding of its first panic, the process ends. And if it panics at that alone, the future's memory is freed although
+//! the future was never dropped: a timer within it stays registered with the runtime, which writes to it later.
 
 use crate::panic::{catch, discard};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -98,6 +99,23 @@ mod tests {
         fn on_close(&self, _: Id, _: LayerContext<'_, S>) {
             panic!("closed");
         }
+    }
+
+    #[test]
+    fn a_future_is_dropped_whatever_its_span_does() {
+        let subscriber = tracing_subscriber::registry().with(Panics);
+        tracing::subscriber::with_default(subscriber, || {
+            let span = GuardedSpan::new(|| tracing::info_span!("attempt"));
+            let held = std::sync::Arc::new(());
+            let inner = held.clone();
+            let mut waits = Box::pin(span.around(async move {
+                let _inner = inner;
+                std::future::pending::<()>().await;
+            }));
+            assert_eq!(waits.as_mut().now_or_never(), None);
+            catch(|| drop(waits));
+            assert_eq!(std::sync::Arc::strong_count(&held), 1);
+        });
     }
 
     #[test]
