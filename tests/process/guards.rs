@@ -124,7 +124,10 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 fn assert_said_at_once(log: &ProcessLog, time: Duration) {
     assert!(time < AT_ONCE, "the drop took {time:?}");
     let warnings = log.warnings();
-    let said: Vec<_> = warnings.iter().filter(|w| holds(w, &["runtime"])).collect();
+    let said: Vec<_> = warnings
+        .iter()
+        .filter(|w| holds(w, &["not driven"]))
+        .collect();
     assert_eq!(said.len(), 1, "{warnings:?}");
 }
 
@@ -140,6 +143,12 @@ fn a_guard_dropped_in_the_runtime_that_its_actor_needs_says_so_and_does_not_wait
         time_to_drop(posthog.unwrap())
     });
     assert_said_at_once(&log, time);
+    // With that runtime the actor ended, and what was lost is said too.
+    let warnings = log.warnings();
+    let lost = warnings
+        .iter()
+        .filter(|w| holds(w, &["runtime", "ended", "dropped", "events=3"]));
+    assert_eq!(lost.count(), 1, "{warnings:?}");
 }
 
 #[test]
