@@ -105,13 +105,21 @@ impl Said {
         }
     }
 
+    /// Whether v1 itself refuses with that status, in its own words.
+    fn is_refused_by_v1(self) -> bool {
+        matches!(self, Self::Status(400 | 401 | 402 | 415))
+    }
+
     /// Of this event among so many, sent by v1.
     fn verdict_by_v1(self, event: &Value, events: usize, protocol: CaptureProtocol) -> Verdict {
         match self {
             Self::OfEach { seed } => of_event(seed, event).1,
             said => match (protocol, said.verdict(events)) {
                 // Nothing of v1 answers there: by v0, then.
-                (CaptureProtocol::Auto, Verdict::Delivered | Verdict::Refused) => Verdict::Again,
+                (CaptureProtocol::Auto, Verdict::Delivered) => Verdict::Again,
+                (CaptureProtocol::Auto, Verdict::Refused) if !said.is_refused_by_v1() => {
+                    Verdict::Again
+                }
                 // A good status alone says nothing of the events.
                 (_, Verdict::Delivered) => Verdict::Refused,
                 (_, verdict) => verdict,
@@ -136,6 +144,7 @@ fn said() -> impl Strategy<Value = Said> {
         1 => Just(Said::Stall),
         6 => any::<u64>().prop_map(|seed| Said::OfEach { seed }),
         1 => Just(Said::Status(404)),
+        1 => proptest::sample::select(vec![400u16, 401, 402, 403, 415]).prop_map(Said::Status),
     ]
 }
 
