@@ -15,8 +15,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use std::error::Error;
 use tracing::{Instrument, field, info, info_span};
+use tracing_posthog::PostHog;
 use tracing_posthog::testing::PostHogServer;
-use tracing_posthog::{PostHogClient, PostHogLayer, start_event_capture_backend};
 use tracing_subscriber::prelude::*;
 
 /// Everything in a request, however deep, belongs to the user whom the header names. A service takes
@@ -53,14 +53,11 @@ async fn send_receipt() {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let local = PostHogServer::start()?;
-    let client = PostHogClient::builder()
+    let (layer, posthog) = PostHog::builder()
         .project_api_key("phc_local")
         .host(local.url())
-        .build()?;
-    let handle = start_event_capture_backend(client)?;
-    tracing_subscriber::registry()
-        .with(PostHogLayer::new(handle.clone()))
-        .init();
+        .start()?;
+    tracing_subscriber::registry().with(layer).init();
 
     let app = Router::new()
         .route("/pricing", get(pricing))
@@ -78,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let post = browser.post(format!("{url}/orders"));
     post.header("x-user-id", "ada").send().await?;
 
-    println!("{}", handle.shutdown().await);
+    println!("{}", posthog.shutdown().await);
     for user in ["ada", "grace"] {
         println!("\n{user}:");
         for event in local.events().iter().filter(|e| e.distinct_id == user) {

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use tracing::{info, instrument};
 use tracing_posthog::testing::PostHogServer;
-use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogGuard, PostHogLayer};
+use tracing_posthog::{PostHog, PostHogError, PostHogLayer};
 use tracing_subscriber::prelude::*;
 
 struct User {
@@ -38,17 +38,15 @@ fn send_welcome_mail(user: &User) {
     info!("sending mail to {}", user.id); // no posthog.event: a log line and nothing else
 }
 
-fn start(local: Option<&PostHogServer>) -> Result<(PostHogLayer, PostHogGuard), Box<dyn Error>> {
+fn start(local: Option<&PostHogServer>) -> Result<(PostHogLayer, PostHog), PostHogError> {
     // What a service has in its `main` is this one line:
     let Some(local) = local else {
-        return Ok(PostHogLayer::from_env()?);
+        return PostHogLayer::from_env();
     };
-    let client = PostHogClient::builder()
+    PostHog::builder()
         .project_api_key("phc_local")
         .host(local.url())
-        .build()?;
-    let handle = EventCaptureBackend::builder(client).start()?;
-    Ok((PostHogLayer::new(handle.clone()), handle.into_guard()))
+        .start()
 }
 
 #[tokio::main]
@@ -57,13 +55,13 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         Some(_) => None,
         None => Some(PostHogServer::start()?),
     };
-    let (posthog, guard) = start(local.as_ref())?;
+    let (layer, posthog) = start(local.as_ref())?;
     tracing_subscriber::registry()
         .with(
             tracing_subscriber::fmt::layer()
                 .with_filter(tracing_subscriber::filter::LevelFilter::INFO),
         )
-        .with(posthog)
+        .with(layer)
         .init();
 
     sign_up(&User {
@@ -72,7 +70,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     });
     info!(posthog.event = "page viewed", path = "/pricing"); // nobody's: a personless event
 
-    let report = guard.shutdown().await;
+    let report = posthog.shutdown().await;
     println!("\n{report}");
     for event in local.iter().flat_map(PostHogServer::events) {
         println!("\n{event}");

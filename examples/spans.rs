@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let handle = start_event_capture_backend(client)?;
     let layer = PostHogLayer::builder(handle.clone())
-        .with_busy_idle() // adds busy_ms and idle_ms
+        .with_busy_idle(true) // adds busy_ms and idle_ms
         .build();
     tracing_subscriber::registry().with(layer).init();
 

@@ -5,15 +5,15 @@
 //! use tracing_subscriber::{filter::LevelFilter, prelude::*};
 //!
 //! fn main() -> Result<(), tracing_posthog::PostHogError> {
-//!     let (posthog, _guard) = PostHogLayer::from_env()?; // POSTHOG_API_KEY, POSTHOG_HOST
+//!     let (layer, _posthog) = PostHogLayer::from_env()?; // POSTHOG_API_KEY, POSTHOG_HOST
 //!     tracing_subscriber::registry()
 //!         .with(tracing_subscriber::fmt::layer().with_filter(LevelFilter::INFO))
-//!         .with(posthog) // last
+//!         .with(layer) // last
 //!         .init();
 //!
 //!     tracing::info!(posthog.event = "signup", posthog.distinct_id = "user_42", plan = "pro");
 //!     Ok(())
-//! } // the guard is dropped here: what is left is delivered, in at most 5 s
+//! } // `_posthog` is dropped here: it delivers what is left, within 5 s
 //! ```
 //!
 //! Without `POSTHOG_API_KEY` the layer is disabled and costs nothing. Filter your log at its own layer, as
@@ -98,27 +98,29 @@
 //!
 //! # Settings
 //!
-//! Three parts, each with its builder: a [`PostHogClient`] has keys, host, retries and connections; an
-//! [`EventCaptureBackend`] over it has queue, batches and hooks, and is talked to through a
-//! [`CaptureHandle`]; a [`PostHogLayer`] over that decides what becomes an event.
+//! [`PostHog::builder`] has the settings that people set most, and reaches those of the three parts: a
+//! [`PostHogClient`] has keys, host, retries and connections; an [`EventCaptureBackend`] over it has queue, batches and
+//! hooks, and is talked to through a [`CaptureHandle`]; a [`PostHogLayer`] over that decides what becomes an event.
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogLayer, Region};
+//! use tracing_posthog::{PostHog, Region, RetryPolicy};
 //! use tracing_subscriber::prelude::*;
 //!
 //! # fn main() -> Result<(), tracing_posthog::PostHogError> {
-//! let client = PostHogClient::builder().project_api_key("phc_key").region(Region::Eu).build()?;
-//! let handle = EventCaptureBackend::builder(client)
+//! let (layer, posthog) = PostHog::builder()
+//!     .project_api_key("phc_key")
+//!     .region(Region::Eu)
 //!     .flush_interval(Duration::from_secs(2))
 //!     .before_send(|mut event| {
 //!         event.properties.remove("email");
 //!         Some(event)
 //!     })
-//!     .start()?;
-//! let posthog = PostHogLayer::builder(handle.clone()).with_message().build();
-//! let _guard = handle.into_guard();
-//! tracing_subscriber::registry().with(posthog).init();
+//!     .client(|client| client.retry(RetryPolicy::default().attempts(3)))
+//!     .capture(|capture| capture.queue_events(50_000))
+//!     .layer(|layer| layer.with_message(true))
+//!     .start()?; // or `start_from_env()?`
+//! tracing_subscriber::registry().with(layer).init();
 //! # Ok(())
 //! # }
 //! ```
@@ -160,7 +162,7 @@
 //! - A panic in code of yours (a value, a hook, a clock, a tracing layer, a resolver) costs that value, event or
 //!   attempt, not the actor.
 //! - [`flush`](CaptureHandle::flush), [`shutdown`](CaptureHandle::shutdown) and the drop of the
-//!   [`PostHogGuard`] end in bounded time. `std::process::exit` drops no guard: shut down before it.
+//!   [`PostHog`] end in bounded time. `std::process::exit` drops nothing: shut down before it.
 //! - What this crate logs itself is never captured. Its warnings have the target `tracing_posthog::capture` and are
 //!   repeated at most once a minute; its requests have `tracing_posthog::http` (level debug).
 //! - Spans and events without `posthog.*` fields cost a few dozen instructions more than without it.
@@ -195,6 +197,7 @@ mod event;
 mod http;
 mod layer;
 mod panic;
+mod posthog;
 mod redact;
 mod suppress;
 #[cfg(feature = "testing")]
@@ -251,6 +254,7 @@ pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::request::Destination;
 pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+pub use posthog::{PostHog, PostHogBuilder};
 pub use reqwest::Method;
 pub use uuid::Uuid;
 

@@ -104,7 +104,7 @@ impl Sdk {
             .on_error(move |failure| log.failed(told(failure)));
         match self.events {
             Events::Live => builder,
-            Events::Historical => builder.historical_migration(),
+            Events::Historical => builder.historical_migration(true),
         }
         .spawn_on(self.runtime.handle())
         .map_err(misconfigured)

@@ -11,6 +11,7 @@ use crate::capture::hooks::DeliveryFailure;
 use crate::capture::queue::{Limits, QueuePolicy};
 use crate::capture::{CaptureProtocol, Compression};
 use crate::client::PostHogClient;
+use crate::error::PostHogError;
 use crate::event::Event;
 use serde_json::Value;
 use std::fmt;
@@ -37,7 +38,8 @@ use std::time::Duration;
 /// | `spool` (feature `spool`) | none |
 #[must_use = "nothing is captured until it is started"]
 pub struct CaptureBuilder {
-    pub(super) client: PostHogClient,
+    /// `None`: within a [`PostHogBuilder`](crate::PostHogBuilder), which gives it at the start.
+    pub(super) client: Option<PostHogClient>,
     pub(super) limits: Limits,
     pub(super) enrichment: Enrichment,
     pub(super) flush_interval: Duration,
@@ -64,7 +66,7 @@ impl fmt::Debug for CaptureBuilder {
 }
 
 impl CaptureBuilder {
-    pub(crate) fn new(client: PostHogClient) -> Self {
+    pub(crate) fn new(client: Option<PostHogClient>) -> Self {
         Self {
             client,
             limits: Limits {
@@ -161,8 +163,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// How long a shutdown, and a guard's drop, may take. Default 5 s; with an unreachable PostHog they
-    /// may take all of it, so a command-line tool may want less.
+    /// How long a shutdown, and the drop of a [`PostHog`](crate::PostHog), may take. Default 5 s. If PostHog is
+    /// unreachable, they may take all of it, so a command-line tool may want less.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -202,10 +204,13 @@ impl CaptureBuilder {
         self
     }
 
-    /// Marks all events as history that is moved here (`historical_migration`): PostHog then treats
-    /// them apart from live traffic.
-    pub fn historical_migration(mut self) -> Self {
-        self.migration = Migration::Historical;
+    /// Whether all events are history that is moved here (`historical_migration`): PostHog then treats them apart from
+    /// live traffic. Default `false`.
+    pub fn historical_migration(mut self, historical: bool) -> Self {
+        self.migration = match historical {
+            true => Migration::Historical,
+            false => Migration::default(),
+        };
         self
     }
 
@@ -252,11 +257,23 @@ impl CaptureBuilder {
         self
     }
 
-    /// Captures nothing: no thread is started, and events cost nothing. The settings are checked all the same,
-    /// the project API key included; [`CaptureHandle::disabled`] needs none.
-    pub fn disabled(mut self) -> Self {
-        self.disabled = true;
+    /// Whether to capture nothing: no thread is started, and events cost nothing. The settings are checked all the
+    /// same, but no project API key is needed. Default `false`.
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = disabled;
         self
+    }
+
+    /// Gives the client, once.
+    pub(crate) fn over(mut self, client: PostHogClient) -> Result<Self, PostHogError> {
+        if self.client.is_some() {
+            return Err(PostHogError::config(
+                "capture",
+                "the closure returned the builder of another client; return the one that it was given",
+            ));
+        }
+        self.client = Some(client);
+        Ok(self)
     }
 
     /// Where events get their time from, and requests the time that they say they are sent at. Default: the system's
@@ -283,7 +300,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_docs() {
         let client = PostHogClient::builder().project_api_key("phc_test");
-        let b = CaptureBuilder::new(client.build().unwrap());
+        let b = CaptureBuilder::new(Some(client.build().unwrap()));
         assert_eq!((b.limits.events, b.limits.bytes), (10_000, 32 << 20));
         assert_eq!((b.limits.flush_at, b.limits.batch_events), (100, 250));
         assert_eq!(b.limits.batch_bytes, 5 << 20);
@@ -323,7 +340,7 @@ mod tests {
         ];
         for (setting, set) in zero.into_iter().chain(named) {
             let client = PostHogClient::builder().project_api_key("phc_test");
-            let started = set(CaptureBuilder::new(client.build().unwrap())).start();
+            let started = set(CaptureBuilder::new(Some(client.build().unwrap()))).start();
             let error = started.map(drop).unwrap_err().to_string();
             assert!(error.contains(setting), "{error}");
         }

@@ -36,6 +36,6 @@ impl EventCaptureBackend {
     /// Settings, over a client that has a project API key. The actor shares the client's
     /// `reqwest::Client`, retry policy and circuit breakers.
     pub fn builder(client: PostHogClient) -> CaptureBuilder {
-        CaptureBuilder::new(client)
+        CaptureBuilder::new(Some(client))
     }
 }

@@ -71,8 +71,8 @@ impl CaptureBuilder {
     /// own thread. When that runtime goes away first, what is not delivered is dropped (left on disk, with a disk
     /// spool) and counted, and the log says so.
     ///
-    /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a guard, keeps the
-    /// actor from running: such a call returns soon, and a warning says so. A disk spool reads and writes its files
+    /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a
+    /// [`PostHog`](crate::PostHog), keeps the actor from running: such a call returns soon, and a warning says so. A disk spool reads and writes its files
     /// within that task: prefer [`start`](Self::start) with one.
     ///
     /// # Errors
@@ -92,9 +92,8 @@ impl CaptureBuilder {
         Ok(handle)
     }
 
-    /// Checks the settings and makes both ends. `None`: disabled.
-    fn build(mut self, home: Home) -> Result<Option<(CaptureHandle, Actor)>, PostHogError> {
-        let key = self.client.require_project_key()?;
+    /// Checks all settings but the client's.
+    fn check(&self) -> Result<(), PostHogError> {
         for (setting, value) in [
             ("queue_events", self.limits.events),
             ("queue_bytes", self.limits.bytes),
@@ -149,6 +148,22 @@ impl CaptureBuilder {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// Checks the settings and makes both ends. `None`: disabled.
+    fn build(mut self, home: Home) -> Result<Option<(CaptureHandle, Actor)>, PostHogError> {
+        self.check()?;
+        let Some(client) = self.client.take() else {
+            return Err(PostHogError::config(
+                "capture",
+                "this builder has no client; return it from the closure, `PostHogBuilder` starts it",
+            ));
+        };
+        if self.disabled && !client.has_project_key() {
+            return Ok(None);
+        }
+        let key = client.require_project_key()?;
         // More than fits in the queue would never be reached.
         self.limits.flush_at = self
             .limits
@@ -172,7 +187,7 @@ impl CaptureBuilder {
         let mut enrichment = self.enrichment.clone();
         // It reports failures itself. A hook that holds the client must not keep it alive.
         enrichment.hooks.on_error.clear();
-        self.client.inner.set_direct(DirectSettings {
+        client.inner.set_direct(DirectSettings {
             enrichment,
             protocol: protocol.clone(),
             clock: self.clock.clone(),
@@ -182,7 +197,7 @@ impl CaptureBuilder {
         if self.disabled {
             return Ok(None);
         }
-        let http = self.client.inner.http.clone();
+        let http = client.inner.http.clone();
         // What waits for the actor needs its timers: better no thread now than then.
         http.start()
             .map_err(|source| PostHogError::Start { source })?;
@@ -196,7 +211,7 @@ impl CaptureBuilder {
             // traffic never gets them.
             let identity = format!(
                 "{}\n{}\n{:?}",
-                self.client.inner.http.hosts.capture,
+                client.inner.http.hosts.capture,
                 key.reveal(),
                 self.migration,
             );
@@ -287,7 +302,7 @@ mod tests {
         let client = client.build().unwrap();
         EventCaptureBackend::builder(client.clone())
             .before_send(|_| None)
-            .disabled()
+            .disabled(true)
             .start()
             .unwrap();
         let event = Event::new("signup").distinct_id("user_1");

@@ -40,7 +40,7 @@ pub use delivery::FlushReport;
 pub use delivery::direct::BatchSummary;
 pub use delivery::protocol::{CaptureProtocol, Compression};
 pub use encode::GeoIp;
-pub use handle::{CaptureHandle, PostHogGuard, TryCaptureError};
+pub use handle::{CaptureHandle, TryCaptureError};
 pub(crate) use handle::{Home, Shared, Sink, give_scratch, take_scratch};
 pub use hooks::{DeliveryFailure, Disposition};
 pub use ledger::{DropReason, Dropped, SpoolStats, Stats};

@@ -105,13 +105,22 @@ impl PostHogClientBuilder {
     /// # Errors
     /// [`PostHogError::Config`] where a variable is not UTF-8.
     pub fn from_env() -> Result<Self, PostHogError> {
-        let key = |name| Ok::<_, PostHogError>(variable(name)?.map(|key| (name, key)));
-        Ok(Self {
-            project_api_key: key(PROJECT_KEY_VAR)?,
-            personal_api_key: key(PERSONAL_KEY_VAR)?,
-            host: key(HOST_VAR)?,
-            ..Self::default()
-        })
+        Self::default().or_env()
+    }
+
+    /// Reads the same variables for what is unset. A region or host leaves `POSTHOG_HOST` unread.
+    pub(crate) fn or_env(mut self) -> Result<Self, PostHogError> {
+        let read = |name| Ok::<_, PostHogError>(variable(name)?.map(|value| (name, value)));
+        if self.project_api_key.is_none() {
+            self.project_api_key = read(PROJECT_KEY_VAR)?;
+        }
+        if self.personal_api_key.is_none() {
+            self.personal_api_key = read(PERSONAL_KEY_VAR)?;
+        }
+        if self.region.is_none() && self.host.is_none() {
+            self.host = read(HOST_VAR)?;
+        }
+        Ok(self)
     }
 
     /// The project API key (`phc_…`), which sends events.
@@ -225,6 +234,11 @@ impl PostHogClientBuilder {
                  `personal_api_key` to use the REST API",
             ));
         }
+        self.build_with_any_keys()
+    }
+
+    /// The same, also without a key: then the calls say which one they lack.
+    pub(crate) fn build_with_any_keys(self) -> Result<PostHogClient, PostHogError> {
         let check =
             |key: Option<(&'static str, String)>,
              check: fn(&'static str, &str) -> Result<Secret, PostHogError>| {

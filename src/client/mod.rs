@@ -160,6 +160,10 @@ impl PostHogClient {
         self.inner.http.breakers.of(destination).current()
     }
 
+    pub(crate) fn has_project_key(&self) -> bool {
+        self.inner.http.project_key.is_some()
+    }
+
     pub(crate) fn require_project_key(&self) -> Result<&Secret, PostHogError> {
         self.inner.http.project_key.as_ref().ok_or_else(|| {
             PostHogError::config(

@@ -2,6 +2,7 @@
 
 use super::PostHogLayer;
 use crate::capture::CaptureHandle;
+use crate::error::PostHogError;
 use crate::event::record::{Key, Record, Slot};
 use tracing::level_filters::LevelFilter;
 
@@ -88,7 +89,7 @@ impl Extras {
 /// # fn f(handle: CaptureHandle) {
 /// let layer = PostHogLayer::builder(handle)
 ///     .span_fields(SpanFields::named(["route"]))
-///     .with_message()
+///     .with_message(true)
 ///     .build();
 /// # }
 /// ```
@@ -104,7 +105,7 @@ pub struct PostHogLayerBuilder {
 }
 
 impl PostHogLayerBuilder {
-    pub(super) fn new(handle: CaptureHandle) -> Self {
+    pub(crate) fn new(handle: CaptureHandle) -> Self {
         Self {
             handle,
             max_level: LevelFilter::INFO,
@@ -137,49 +138,66 @@ impl PostHogLayerBuilder {
         self
     }
 
-    /// Adds the event's message as the property `message`.
-    pub fn with_message(mut self) -> Self {
-        self.extras.message = true;
+    /// Whether the event's message becomes the property `message`. Default `false`.
+    pub fn with_message(mut self, message: bool) -> Self {
+        self.extras.message = message;
         self
     }
 
-    /// Adds the level as the property `level`.
-    pub fn with_level(mut self) -> Self {
-        self.extras.level = true;
+    /// Whether the level becomes the property `level`. Default `false`.
+    pub fn with_level(mut self, level: bool) -> Self {
+        self.extras.level = level;
         self
     }
 
-    /// Adds the target as the property `target`.
-    pub fn with_target(mut self) -> Self {
-        self.extras.target = true;
+    /// Whether the target becomes the property `target`. Default `false`.
+    pub fn with_target(mut self, target: bool) -> Self {
+        self.extras.target = target;
         self
     }
 
-    /// Adds the module path as the property `module_path`.
-    pub fn with_module_path(mut self) -> Self {
-        self.extras.module_path = true;
+    /// Whether the module path becomes the property `module_path`. Default `false`.
+    pub fn with_module_path(mut self, module_path: bool) -> Self {
+        self.extras.module_path = module_path;
         self
     }
 
-    /// Adds the source file as the property `file`.
-    pub fn with_file(mut self) -> Self {
-        self.extras.file = true;
+    /// Whether the source file becomes the property `file`. Default `false`.
+    pub fn with_file(mut self, file: bool) -> Self {
+        self.extras.file = file;
         self
     }
 
-    /// Adds the source line as the property `line`.
-    pub fn with_line(mut self) -> Self {
-        self.extras.line = true;
+    /// Whether the source line becomes the property `line`. Default `false`.
+    pub fn with_line(mut self, line: bool) -> Self {
+        self.extras.line = line;
         self
     }
 
-    /// Adds `busy_ms` and `idle_ms` to spans that become events: how long they were entered, and not.
-    pub fn with_busy_idle(mut self) -> Self {
-        self.extras.busy_idle = true;
+    /// Whether spans that become events have `busy_ms` and `idle_ms`: how long they were entered, and how long not.
+    /// Default `false`.
+    pub fn with_busy_idle(mut self, busy_idle: bool) -> Self {
+        self.extras.busy_idle = busy_idle;
         self
     }
 
-    /// The layer.
+    /// Checks that it has no handle yet, as within a [`PostHogBuilder`](crate::PostHogBuilder).
+    pub(crate) fn require_no_handle(&self) -> Result<(), PostHogError> {
+        if self.handle.is_disabled() {
+            return Ok(());
+        }
+        Err(PostHogError::config(
+            "layer",
+            "the closure returned the builder of another layer; return the one that it was given",
+        ))
+    }
+
+    pub(crate) fn over(mut self, handle: CaptureHandle) -> Self {
+        self.handle = handle;
+        self
+    }
+
+    /// Makes the layer.
     pub fn build(self) -> PostHogLayer {
         PostHogLayer::from_builder(self)
     }

@@ -41,10 +41,7 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
-use crate::backend::{CaptureBuilder, EventCaptureBackend};
-use crate::capture::{CaptureHandle, PostHogGuard};
-use crate::client::PostHogClientBuilder;
-use crate::error::PostHogError;
+use crate::capture::CaptureHandle;
 use crate::event::callsite::CallsiteSchema;
 use builder::Extras;
 use callsites::{Known, Timed};
@@ -63,15 +60,15 @@ use tracing_subscriber::registry::LookupSpan;
 /// Everything else passes by: other spans and events cost next to nothing more, and other layers see
 /// what they saw. Add it **last**, after filters and filtered layers, and as it is, in no `Option`,
 /// `Box` or `and_then`: then it can tell `tracing` how little it wants. (Where there is nothing to capture,
-/// it disables itself; see [`from_env`](Self::from_env) and [`disabled`](Self::disabled).)
+/// it disables itself; see [`from_env`](Self::from_env) and [`CaptureHandle::disabled`].)
 ///
 /// ```no_run
 /// use tracing_posthog::PostHogLayer;
 /// use tracing_subscriber::prelude::*;
 ///
 /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
-/// let (posthog, _guard) = PostHogLayer::from_env()?; // POSTHOG_API_KEY, POSTHOG_HOST
-/// tracing_subscriber::registry().with(posthog).init();
+/// let (layer, _posthog) = PostHogLayer::from_env()?; // POSTHOG_API_KEY, POSTHOG_HOST
+/// tracing_subscriber::registry().with(layer).init();
 ///
 /// tracing::info!(posthog.event = "signup", posthog.distinct_id = "user_42", plan = "pro");
 /// # Ok(())
@@ -136,51 +133,6 @@ impl PostHogLayer {
     /// Options of a layer over that handle.
     pub fn builder(handle: CaptureHandle) -> PostHogLayerBuilder {
         PostHogLayerBuilder::new(handle)
-    }
-
-    /// A layer that captures nothing, costs nothing and leaves other layers alone.
-    pub fn disabled() -> Self {
-        Self::new(CaptureHandle::disabled())
-    }
-
-    /// Everything from the environment: `POSTHOG_API_KEY` (the project API key), `POSTHOG_HOST` (default
-    /// PostHog Cloud US), and `POSTHOG_PERSONAL_API_KEY`, for the REST API by the same client. Without
-    /// `POSTHOG_API_KEY` the layer is disabled, and the others are not looked at; see
-    /// [`is_enabled`](Self::is_enabled).
-    ///
-    /// Keep the guard in `main`: dropping it delivers what is left, for at most 5 s.
-    ///
-    /// # Errors
-    /// [`PostHogError::Config`], naming the variable or setting, where one is malformed;
-    /// [`PostHogError::Start`] where the system gives no thread.
-    pub fn from_env() -> Result<(Self, PostHogGuard), PostHogError> {
-        Self::from_env_with(|capture| capture)
-    }
-
-    /// Like [`from_env`](Self::from_env), with settings of your own.
-    ///
-    /// # Errors
-    /// As [`from_env`](Self::from_env).
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
-    /// use tracing_posthog::PostHogLayer;
-    /// let (posthog, guard) = PostHogLayer::from_env_with(|capture| {
-    ///     capture.default_property("app_version", env!("CARGO_PKG_VERSION"))
-    /// })?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn from_env_with(
-        settings: impl FnOnce(CaptureBuilder) -> CaptureBuilder,
-    ) -> Result<(Self, PostHogGuard), PostHogError> {
-        let client = PostHogClientBuilder::from_env()?;
-        let handle = if client.has_project_key() {
-            settings(EventCaptureBackend::builder(client.build()?)).start()?
-        } else {
-            CaptureHandle::disabled()
-        };
-        Ok((Self::new(handle.clone()), handle.into_guard()))
     }
 
     /// Whether events are captured: not disabled, not opted out and not shut down.

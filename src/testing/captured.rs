@@ -22,7 +22,7 @@ use std::time::Duration;
 ///
 /// Whoever flushes, shuts down or looks delivers what was captured, at once: code under test that asks
 /// whether its events were delivered is told so. After a shutdown, a dropped
-/// [guard](CaptureHandle::into_guard) included, nothing more is captured, as with PostHog; what was
+/// [`PostHog`](crate::PostHog) included, nothing more is captured, as with PostHog; what was
 /// captured before can still be read.
 ///
 /// ```

@@ -63,7 +63,7 @@ fn patient(builder: CaptureBuilder) -> CaptureBuilder {
 fn the_request_is_as_v1_wants_it() {
     let server = server();
     let handle = patient(v1_to(&server))
-        .historical_migration()
+        .historical_migration(true)
         .start()
         .unwrap();
     handle.capture(

@@ -112,7 +112,7 @@ fn bodies_are_gzip_unless_told_otherwise() {
 
 #[test]
 fn a_historical_migration_says_so() {
-    let body = request_of(|b| b.historical_migration()).json().unwrap();
+    let body = request_of(|b| b.historical_migration(true)).json().unwrap();
     assert_eq!(body["historical_migration"], true);
     let live = request_of(|b| b).json().unwrap();
     assert!(live.get("historical_migration").is_none());

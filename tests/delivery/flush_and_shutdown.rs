@@ -326,7 +326,7 @@ fn asking_for_a_flush_or_shutdown_inside_a_hook_does_not_hang() {
         .on_error(move |_| {
             let posthog = in_error_hook.get().unwrap();
             posthog.flush_blocking(LONG);
-            drop(posthog.clone().into_guard());
+            drop(kept(posthog.clone()));
         })
         .start()
         .unwrap();
@@ -439,8 +439,8 @@ async fn many_shutdowns_do_the_same_as_one() {
     let (a, b, ()) = tokio::join!(posthog.shutdown(), posthog.shutdown(), answer);
     assert_eq!((a.delivered, b.delivered), (1, 1));
     assert_eq!(posthog.shutdown().await, Default::default());
-    drop(posthog.clone().into_guard());
-    drop(posthog.into_guard());
+    drop(kept(posthog.clone()));
+    drop(kept(posthog));
     assert_eq!(server.event_count(), 1);
 }
 
@@ -505,7 +505,7 @@ fn a_shutdown_does_not_hammer_a_posthog_that_refuses() {
 #[test]
 fn a_dropped_guard_delivers_with_no_runtime_at_all() {
     let server = server();
-    let guard = patient(&server).into_guard();
+    let guard = kept(patient(&server));
     guard.handle().capture(event(0));
     drop(guard);
     assert_eq!(server.event_count(), 1);
@@ -514,7 +514,7 @@ fn a_dropped_guard_delivers_with_no_runtime_at_all() {
 #[tokio::test]
 async fn a_dropped_guard_delivers_in_a_current_thread_runtime() {
     let server = server();
-    let guard = patient(&server).into_guard();
+    let guard = kept(patient(&server));
     guard.handle().capture(event(0));
     drop(guard);
     assert_eq!(server.event_count(), 1);
@@ -523,11 +523,11 @@ async fn a_dropped_guard_delivers_in_a_current_thread_runtime() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_guard_delivers_in_a_multi_thread_runtime_and_in_spawn_blocking() {
     let server = server();
-    let guard = patient(&server).into_guard();
+    let guard = kept(patient(&server));
     guard.handle().capture(event(0));
     drop(guard);
     assert_eq!(server.event_count(), 1);
-    let guard = patient(&server).into_guard();
+    let guard = kept(patient(&server));
     guard.handle().capture(event(1));
     tokio::task::spawn_blocking(move || drop(guard))
         .await
@@ -539,7 +539,7 @@ async fn a_dropped_guard_delivers_in_a_multi_thread_runtime_and_in_spawn_blockin
 fn a_dropped_guard_delivers_after_the_runtime_is_gone() {
     let server = server();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let guard = runtime.block_on(async { patient(&server).into_guard() });
+    let guard = runtime.block_on(async { kept(patient(&server)) });
     drop(runtime);
     guard.handle().capture(event(0));
     drop(guard);
@@ -550,11 +550,8 @@ fn a_dropped_guard_delivers_after_the_runtime_is_gone() {
 fn a_dropped_guard_is_bounded_in_time() {
     let server = server();
     server.answer_with(|_| Some(Answer::stall()));
-    let guard = capture_to(&server)
-        .shutdown_timeout(ms(200))
-        .start()
-        .unwrap()
-        .into_guard();
+    let started = capture_to(&server).shutdown_timeout(ms(200)).start();
+    let guard = kept(started.unwrap());
     let posthog = guard.handle().clone();
     posthog.capture(event(0));
     let start = Instant::now();
@@ -692,7 +689,7 @@ fn opted_out_nothing_is_captured_and_what_was_before_is_delivered() {
 #[tokio::test]
 async fn a_disabled_handle_does_nothing_and_returns_at_once() {
     let server = server();
-    let disabled = capture_to(&server).disabled().start().unwrap();
+    let disabled = capture_to(&server).disabled(true).start().unwrap();
     for posthog in [disabled, CaptureHandle::disabled()] {
         posthog.capture(event(0));
         assert_eq!(posthog.flush().await, Default::default());
@@ -701,7 +698,7 @@ async fn a_disabled_handle_does_nothing_and_returns_at_once() {
         let stats = posthog.stats();
         assert!(stats.disabled && stats.captured == 0 && stats.circuit.is_none());
         assert!(!PostHogLayer::new(posthog.clone()).is_enabled());
-        drop(posthog.into_guard());
+        drop(kept(posthog));
     }
     assert_eq!(server.request_count(), 0);
 }

@@ -23,6 +23,7 @@ mod envelope;
 mod executors;
 mod fault_matrix;
 mod flush_and_shutdown;
+mod front_door;
 mod frozen_identity;
 mod one_bad_event;
 mod one_road;

@@ -1,11 +1,13 @@
-//! Layer, handle, guard and subscriber can be made and dropped anywhere: a layer that logs when it is
+//! Layer, handle, `PostHog` and subscriber can be made and dropped anywhere: a layer that logs when it is
 //! dropped would lock up the registry of callsites.
 
 use crate::layers::Seen;
 use std::time::Duration;
 use tracing::info;
 use tracing_posthog::testing::PostHogServer;
-use tracing_posthog::{CaptureBuilder, Event, EventCaptureBackend, PostHogClient, PostHogLayer};
+use tracing_posthog::{
+    CaptureBuilder, CaptureHandle, Event, EventCaptureBackend, PostHog, PostHogClient, PostHogLayer,
+};
 use tracing_subscriber::prelude::*;
 
 fn backend() -> (PostHogServer, CaptureBuilder) {
@@ -19,20 +21,21 @@ fn backend() -> (PostHogServer, CaptureBuilder) {
 }
 
 #[test]
-fn making_and_dropping_layer_handle_and_guard_emits_nothing_on_this_thread() {
+fn making_and_dropping_layer_handle_and_posthog_emits_nothing_on_this_thread() {
     let (_server, settings) = backend();
     let seen = Seen::default();
     let subscriber = tracing_subscriber::registry().with(seen.layer());
     tracing::subscriber::with_default(subscriber, || {
         let handle = settings.start().unwrap();
         let layer = PostHogLayer::new(handle.clone());
-        let guard = handle.clone().into_guard();
+        let client = PostHogClient::builder().project_api_key("phc_test");
+        let kept = PostHog::from_parts(client.build().unwrap(), handle.clone());
         handle.capture(Event::new("x"));
         drop(layer);
-        drop(guard);
+        drop(kept);
         assert_eq!(handle.stats().delivered, 1);
         drop(handle);
-        drop(PostHogLayer::disabled());
+        drop(PostHogLayer::new(CaptureHandle::disabled()));
     });
     assert_eq!(seen.lines(), [""; 0]);
 }

@@ -298,7 +298,7 @@ fn events_with_an_empty_name_are_dropped_and_counted() {
 #[test]
 fn tracings_own_name_of_an_event_never_leaks() {
     let events = captured_with(
-        |o| o.with_message().with_level(),
+        |o| o.with_message(true).with_level(true),
         || {
             info!(posthog.event = "signup");
             error!(posthog.event = Empty);

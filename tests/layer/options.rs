@@ -4,7 +4,7 @@ use crate::layers::{captured, captured_with};
 use serde_json::json;
 use tracing::{info, info_span, warn};
 use tracing_posthog::testing::RecordedEvent;
-use tracing_posthog::{PostHogLayerBuilder, SpanFields};
+use tracing_posthog::{PostHog, PostHogClient, PostHogLayerBuilder, SpanFields};
 
 fn emit() {
     info_span!("s", route = "/pay", tenant = 7, card = "4111").in_scope(|| {
@@ -19,7 +19,8 @@ fn own(event: &RecordedEvent) -> Vec<&str> {
 
 #[test]
 fn fields_of_its_own_beat_what_is_known_of_the_callsite() {
-    let options = |o: PostHogLayerBuilder| o.with_level().with_target().with_busy_idle();
+    let options =
+        |o: PostHogLayerBuilder| o.with_level(true).with_target(true).with_busy_idle(true);
     let events = captured_with(options, || {
         info!(posthog.event = "level up", level = 7, target = "boss");
         info_span!("s", posthog.event = "a span", duration_ms = 5, level = 8);
@@ -50,12 +51,12 @@ fn where_it_was_emitted_is_one_option_each() {
     for (name, value) in expected {
         let events = captured_with(
             |o| match name {
-                "message" => o.with_message(),
-                "level" => o.with_level(),
-                "target" => o.with_target(),
-                "module_path" => o.with_module_path(),
-                "file" => o.with_file(),
-                _ => o.with_line(),
+                "message" => o.with_message(true),
+                "level" => o.with_level(true),
+                "target" => o.with_target(true),
+                "module_path" => o.with_module_path(true),
+                "file" => o.with_file(true),
+                _ => o.with_line(true),
             },
             emit,
         );
@@ -66,14 +67,14 @@ fn where_it_was_emitted_is_one_option_each() {
             assert_eq!(events[0].properties[name], value);
         }
     }
-    let events = captured_with(|o| o.with_line(), || info!(posthog.event = "here"));
+    let events = captured_with(|o| o.with_line(true), || info!(posthog.event = "here"));
     assert_eq!(events[0].properties["line"], line!() - 1);
 }
 
 #[test]
 fn spans_that_become_events_say_where_they_are_too() {
     let events = captured_with(
-        |o| o.with_level().with_target().with_message(),
+        |o| o.with_level(true).with_target(true).with_message(true),
         || drop(info_span!(target: "billing", "s", posthog.event = "a span")),
     );
     assert_eq!(events[0].properties["level"], "INFO");
@@ -119,6 +120,9 @@ fn the_layer_tells_its_handle_and_whether_it_is_enabled() {
     layer.handle().opt_out();
     assert!(!layer.is_enabled());
     layer.handle().opt_in();
-    drop(layer.handle().clone().into_guard());
+    let client = PostHogClient::builder().project_api_key("phc_test");
+    let kept = PostHog::from_parts(client.build().unwrap(), layer.handle().clone());
+    assert!(layer.is_enabled());
+    drop(kept);
     assert!(!layer.is_enabled(), "nobody delivers what comes now");
 }

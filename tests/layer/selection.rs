@@ -3,8 +3,8 @@
 use crate::layers::{captured, captured_with};
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, info, info_span, trace, warn};
-use tracing_posthog::PostHogLayer;
 use tracing_posthog::testing::{CapturedEvents, RecordedEvent};
+use tracing_posthog::{CaptureHandle, PostHogLayer};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{registry, reload};
@@ -90,7 +90,7 @@ fn spans_below_the_level_are_no_events() {
 
 #[test]
 fn a_disabled_layer_captures_nothing() {
-    let layer = PostHogLayer::disabled();
+    let layer = PostHogLayer::new(CaptureHandle::disabled());
     assert!(!layer.is_enabled());
     let handle = layer.handle().clone();
     tracing::subscriber::with_default(registry().with(layer), || {

@@ -107,7 +107,7 @@ fn its_timestamp_is_its_end() {
 #[test]
 fn a_span_entered_many_times_is_one_event() {
     let event = captured_with(
-        |o| o.with_busy_idle(),
+        |o| o.with_busy_idle(true),
         || {
             let span = info_span!("s", posthog.event = "x");
             for _ in 0..3 {
@@ -130,7 +130,7 @@ fn a_span_entered_many_times_is_one_event() {
 #[test]
 fn time_on_two_threads_at_once_is_not_counted_twice() {
     let captured = CapturedEvents::new();
-    let layer = tracing_posthog::PostHogLayer::builder(captured.handle()).with_busy_idle();
+    let layer = tracing_posthog::PostHogLayer::builder(captured.handle()).with_busy_idle(true);
     let dispatch = Dispatch::new(registry().with(layer.build()));
     tracing::dispatcher::with_default(&dispatch, || {
         let span = info_span!("s", posthog.event = "x");
@@ -157,7 +157,7 @@ fn time_on_two_threads_at_once_is_not_counted_twice() {
 #[test]
 fn a_span_that_was_never_entered_lasts_until_it_closes_and_was_idle() {
     let event = captured_with(
-        |o| o.with_busy_idle(),
+        |o| o.with_busy_idle(true),
         || {
             let _span = info_span!("s", posthog.event = "x");
             work(5);

@@ -3,7 +3,7 @@
 use tracing::field::Empty;
 use tracing::{info, info_span};
 use tracing_posthog::testing::{CapturedEvents, RecordedEvent};
-use tracing_posthog::{PostHogLayer, SpanFields};
+use tracing_posthog::{CaptureHandle, PostHogLayer, SpanFields};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
@@ -54,7 +54,7 @@ fn one_disabled_opted_out_or_filtered_does_not_matter_to_the_other() {
     out.handle().opt_out();
     let not_inner = filter_fn(|meta| meta.name() != "inner");
     let subscriber = registry()
-        .with(PostHogLayer::disabled())
+        .with(PostHogLayer::new(CaptureHandle::disabled()))
         .with(one.layer().with_filter(not_inner))
         .with(out.layer())
         .with(two.layer());

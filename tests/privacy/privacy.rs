@@ -2,12 +2,15 @@
 
 use crate::layers::{Seen, captured, captured_with};
 use crate::own_process::own_process;
+use crate::support::kept;
 use std::fmt;
 use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{info, info_span};
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{EventCaptureBackend, PostHogClient, PostHogLayer, SpanFields};
+use tracing_posthog::{
+    CaptureHandle, EventCaptureBackend, PostHogClient, PostHogLayer, SpanFields,
+};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
@@ -67,10 +70,13 @@ fn what_is_opted_out_of_is_never_formatted() {
     tracing::subscriber::with_default(registry().with(captured.layer()), || {
         info!(posthog.event = "x", secret = ?Secret);
     });
-    tracing::subscriber::with_default(registry().with(PostHogLayer::disabled()), || {
-        info_span!("s", posthog.event = "x", secret = ?Secret)
-            .in_scope(|| info!(posthog.event = "x", secret = ?Secret));
-    });
+    tracing::subscriber::with_default(
+        registry().with(PostHogLayer::new(CaptureHandle::disabled())),
+        || {
+            info_span!("s", posthog.event = "x", secret = ?Secret)
+                .in_scope(|| info!(posthog.event = "x", secret = ?Secret));
+        },
+    );
 }
 
 #[test]
@@ -145,7 +151,7 @@ fn keys_and_data_show_in_no_debug_output_no_error_and_no_diagnostic() {
     assert_eq!(report.dropped, 2, "{report}");
     shown += &received.recv_timeout(Duration::from_secs(5)).unwrap();
     shown += &format!("{handle:?} {:?}", handle.stats());
-    drop(handle.into_guard());
+    drop(kept(handle));
 
     shown += &seen.lines().join("\n");
     assert!(shown.contains("401"), "there were errors to show: {shown}");

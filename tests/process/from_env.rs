@@ -3,7 +3,8 @@
 
 use crate::support::*;
 use std::process::{Command, Output};
-use tracing_posthog::{PostHogClient, PostHogError, PostHogLayer};
+use tracing_posthog::testing::{Answer, PostHogServer};
+use tracing_posthog::{Event, Method, PostHog, PostHogClient, PostHogError, PostHogLayer, Region};
 use tracing_subscriber::prelude::*;
 
 /// Set in the processes that this test starts.
@@ -14,10 +15,16 @@ fn layer_and_client_are_set_up_from_the_environment() {
     match std::env::var(ROLE).as_deref() {
         Ok("program") => program(),
         Ok("configuration") => configuration(),
+        Ok("client") => client(),
+        Ok("own settings") => own_settings(),
+        Ok("region") => region(),
+        Ok("mistake without a key") => mistake_without_a_key(),
         Ok("start within async code") => start_within_async_code(),
         _ => {
             a_program_delivers_without_a_flush();
             without_a_key_the_layer_is_disabled();
+            the_client_is_there_with_and_without_a_project_key();
+            settings_of_the_program_win();
             mistakes_are_named();
             if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
                 without_a_thread_the_start_is_an_error();
@@ -26,9 +33,9 @@ fn layer_and_client_are_set_up_from_the_environment() {
     }
 }
 
-/// Ends right after its last event, with nothing but the guard to deliver it.
+/// Ends right after its last event, with nothing but the drop to deliver it.
 fn program() {
-    let (layer, _guard) = PostHogLayer::from_env().unwrap();
+    let (layer, _posthog) = PostHogLayer::from_env().unwrap();
     let enabled = layer.is_enabled();
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, || {
@@ -47,6 +54,40 @@ fn configuration() {
     if let Err(error) = layer.and(client) {
         panic!("from_env: {error}");
     }
+}
+
+/// Asks the REST API by the client that it got with the layer.
+fn client() {
+    let (layer, posthog) = PostHogLayer::from_env().unwrap();
+    assert!(!layer.is_enabled() && !posthog.is_enabled());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asked = posthog.client().request(Method::GET, "/api/users/@me/");
+    let me: serde_json::Value = runtime.block_on(asked.send()).unwrap();
+    assert_eq!(me["distinct_id"], "ada");
+}
+
+/// The variables are malformed, but for the project API key.
+fn own_settings() {
+    let (_, posthog) = PostHog::builder()
+        .personal_api_key(PERSONAL_KEY)
+        .host(std::env::var("OWN_HOST").unwrap())
+        .default_property("tier", "gold")
+        .layer(|layer| layer.with_message(true))
+        .start_from_env()
+        .unwrap();
+    posthog.handle().capture(Event::new("own"));
+}
+
+/// `POSTHOG_HOST` is malformed.
+fn region() {
+    let started = PostHog::builder().region(Region::Eu).start_from_env();
+    assert!(started.unwrap().1.is_enabled());
+}
+
+fn mistake_without_a_key() {
+    let builder = PostHog::builder().capture(|capture| capture.queue_events(0));
+    let error = builder.start_from_env().unwrap_err().to_string();
+    assert!(error.contains("queue_events"), "{error}");
 }
 
 /// Starts where the system gives no threads.
@@ -119,15 +160,60 @@ fn without_a_key_the_layer_is_disabled() {
     assert_eq!(server.request_count(), 0);
 }
 
+fn the_client_is_there_with_and_without_a_project_key() {
+    let server = PostHogServer::start().unwrap();
+    server
+        .answer_with(|_| Some(Answer::status(200).json(serde_json::json!({"distinct_id": "ada"}))));
+    let host = server.url();
+    let variables = [
+        ("POSTHOG_HOST", &*host),
+        ("POSTHOG_PERSONAL_API_KEY", PERSONAL_KEY),
+    ];
+    assert_passes("client", &variables);
+    assert_eq!(server.request_count(), 1);
+}
+
+fn settings_of_the_program_win() {
+    let server = server();
+    let malformed = "eu.posthog.com";
+    let variables = [
+        ("POSTHOG_API_KEY", PROJECT_KEY),
+        ("POSTHOG_PERSONAL_API_KEY", "phc_project"),
+        ("POSTHOG_HOST", malformed),
+        ("OWN_HOST", &*server.url()),
+    ];
+    assert_passes("own settings", &variables);
+    let events = server.events();
+    assert_eq!(
+        (names(&events), &*events[0].api_key),
+        (vec!["own"], PROJECT_KEY)
+    );
+    assert_eq!(events[0].properties["tier"], "gold");
+    let key = ("POSTHOG_API_KEY", PROJECT_KEY);
+    assert_passes("region", &[key, ("POSTHOG_HOST", malformed)]);
+    assert_passes("mistake without a key", &[]);
+}
+
+#[track_caller]
+fn assert_passes(role: &str, variables: &[(&str, &str)]) {
+    let output = run(role, variables);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{role}: {output:?}"
+    );
+}
+
 fn mistakes_are_named() {
     let key = ("POSTHOG_API_KEY", PROJECT_KEY);
-    let cases: [(&[(&str, &str)], &str); 5] = [
+    let cases: [(&[(&str, &str)], &str); 6] = [
         (&[], "POSTHOG_API_KEY"),
         (
             &[("POSTHOG_API_KEY", "phx_not_a_project_key")],
             "POSTHOG_API_KEY",
         ),
         (&[key, ("POSTHOG_HOST", "eu.posthog.com")], "POSTHOG_HOST"),
+        (&[("POSTHOG_HOST", "eu.posthog.com")], "POSTHOG_HOST"),
         (
             &[key, ("POSTHOG_PERSONAL_API_KEY", "phc_project")],
             "POSTHOG_PERSONAL_API_KEY",

@@ -28,7 +28,7 @@ fn says_at_the_end(log: &ProcessLog, posthog: CaptureHandle) -> (Vec<String>, Ve
     for n in 0..17 {
         posthog.capture(Event::new(format!("e{n}")));
     }
-    let guard = posthog.into_guard();
+    let guard = kept(posthog);
     let before = log.warnings().len();
     let ended = Arc::new(AtomicBool::new(false));
     let tell = ended.clone();
@@ -97,7 +97,7 @@ fn a_guard_that_waits_for_nothing_says_nothing() {
     let server = server();
     let posthog = capture_to(&server).start().unwrap();
     posthog.capture(Event::new("e"));
-    drop(posthog.into_guard());
+    drop(kept(posthog));
     assert_eq!(server.event_count(), 1);
     assert_eq!(log.warnings(), Vec::<String>::new());
 }
@@ -111,7 +111,7 @@ fn time_to_drop(posthog: CaptureHandle) -> Duration {
     for n in 0..3 {
         posthog.capture(Event::new(format!("e{n}")));
     }
-    let guard = posthog.into_guard();
+    let guard = kept(posthog);
     let start = Instant::now();
     drop(guard);
     start.elapsed()

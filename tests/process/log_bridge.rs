@@ -14,9 +14,9 @@ fn log_records_are_not_captured_and_lose_no_events_between_them() {
     own_process!();
     let (captured, warnings) = (CapturedEvents::new(), Seen::default());
     let layer = PostHogLayer::builder(captured.handle())
-        .with_message()
-        .with_target()
-        .with_file();
+        .with_message(true)
+        .with_target(true)
+        .with_file(true);
     tracing_subscriber::registry()
         .with(warnings.layer().with_filter(LevelFilter::WARN))
         .with(layer.build())

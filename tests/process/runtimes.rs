@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CaptureHandle, Event, EventCaptureBackend, Method, PostHogClient, PostHogError, PostHogGuard,
+    CaptureHandle, Event, EventCaptureBackend, Method, PostHogClient, PostHogError,
 };
 
 /// Three events reach a healthy PostHog within this time.
@@ -63,7 +63,7 @@ fn capture_three(posthog: &CaptureHandle) {
 /// Captures three events and measures how long dropping the guard takes.
 fn time_to_drop(posthog: CaptureHandle) -> Duration {
     capture_three(&posthog);
-    let guard: PostHogGuard = posthog.into_guard();
+    let guard = kept(posthog);
     let start = Instant::now();
     drop(guard);
     start.elapsed()

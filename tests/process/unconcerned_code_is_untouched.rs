@@ -6,7 +6,7 @@ use crate::own_process::own_process;
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, debug, debug_span, error, info, info_span, trace, trace_span, warn};
 use tracing_posthog::testing::CapturedEvents;
-use tracing_posthog::{PostHogLayer, SpanFields};
+use tracing_posthog::{CaptureHandle, PostHogLayer, SpanFields};
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
@@ -225,7 +225,7 @@ fn wanting_every_level_and_every_field() {
 #[test]
 fn disabled() {
     own_process!();
-    is_invisible!(|_c| PostHogLayer::disabled(), [""; 0]);
+    is_invisible!(|_c| PostHogLayer::new(CaptureHandle::disabled()), [""; 0]);
 }
 
 #[test]
@@ -281,7 +281,9 @@ fn a_disabled_layer_does_not_raise_the_level_of_the_process() {
     own_process!();
     let seen = Seen::default();
     let errors = seen.layer().with_filter(LevelFilter::ERROR);
-    let subscriber = registry().with(errors).with(PostHogLayer::disabled());
+    let subscriber = registry()
+        .with(errors)
+        .with(PostHogLayer::new(CaptureHandle::disabled()));
     assert_eq!(wanted(subscriber), LevelFilter::ERROR);
 }
 

@@ -735,7 +735,7 @@ fn events_go_to_the_project_host_and_kind_of_traffic_they_were_captured_for() {
     for builder in [
         capture_with(retry().project_api_key("phc_another_project")),
         capture_to(&other),
-        capture_to(&server).historical_migration(),
+        capture_to(&server).historical_migration(true),
     ] {
         let posthog = builder.spool(spool.spool()).start().unwrap();
         posthog.shutdown_blocking(LONG);

@@ -9,7 +9,7 @@
 //! - [`shared`]: what all handles of one actor share: the queue, the channel of commands, the counters. Writes a record
 //!   into a buffer of the thread, then copies it into the queue.
 //! - [`wait`]: waits for the actor's report, on a thread or in a future, and says what it waits for.
-//! - [`guard`]: shuts down when it is dropped.
+//! - [`home`]: where the actor runs, and whether it can run while a thread waits for it.
 //!
 //! Invariants:
 //! - Capturing runs no I/O and no code of other layers, holds no lock while it runs code of the program, and never
@@ -19,12 +19,10 @@
 //!   `spawn_on` was given, gets its answer at once or soon.
 //! - The actor ends when the last handle is gone: then the channel of commands closes.
 
-mod guard;
 mod home;
 mod shared;
 mod wait;
 
-pub use guard::PostHogGuard;
 pub(crate) use home::Home;
 pub(crate) use shared::{Shared, Sink, give_scratch, take_scratch};
 
@@ -175,26 +173,33 @@ impl CaptureHandle {
         })
     }
 
-    /// Waits until everything captured so far is delivered or dropped, or until the flush timeout
-    /// (default 10 s) is over; says which. Returns early where PostHog failed in all attempts and events
-    /// are kept to be tried again. What a disk spool took over from ended processes is not waited for.
+    /// Waits until everything captured so far is delivered or dropped, at most for the
+    /// [`flush_timeout`](crate::CaptureBuilder::flush_timeout) (default 10 s). The report says what became of it.
+    ///
+    /// It returns early where PostHog failed in all attempts and the events are kept for later. It does not wait for
+    /// events that a disk spool took over from ended processes. Called from within a hook it returns at once, with what
+    /// is pending.
     pub async fn flush(&self) -> FlushReport {
+        match &self.shared {
+            Some(shared) => self.flush_within(shared.flush_timeout).await,
+            None => FlushReport::default(),
+        }
+    }
+
+    /// Like [`flush`](Self::flush), but waits at most for `timeout`.
+    pub async fn flush_within(&self, timeout: Duration) -> FlushReport {
         let Some(shared) = &self.shared else {
             return FlushReport::default();
         };
         let (reply, answer) = oneshot::channel();
-        match shared.ask_flush(shared.flush_timeout, Reply::Future(reply.into())) {
-            Ok(watermark) => {
-                shared
-                    .answered(answer, shared.flush_timeout, watermark)
-                    .await
-            }
+        match shared.ask_flush(timeout, Reply::Future(reply.into())) {
+            Ok(watermark) => shared.answered(answer, timeout, watermark).await,
             Err(report) => report,
         }
     }
 
-    /// Like [`flush`](Self::flush), for code that is not async: blocks this thread for `timeout` at most.
-    /// Called from within a hook it returns at once, with what is pending.
+    /// Like [`flush_within`](Self::flush_within), for code that is not async: blocks this thread for at most
+    /// `timeout`.
     pub fn flush_blocking(&self, timeout: Duration) -> FlushReport {
         let Some(shared) = &self.shared else {
             return FlushReport::default();
@@ -206,26 +211,30 @@ impl CaptureHandle {
         }
     }
 
-    /// Refuses further events, delivers what is there, within the shutdown timeout (default 5 s), and
-    /// ends the actor. What is left then is left on disk where there is a spool, else dropped, and
-    /// counted. Any number of calls do the same as one.
+    /// Refuses further events, delivers what is there, at most for the
+    /// [`shutdown_timeout`](crate::CaptureBuilder::shutdown_timeout) (default 5 s), and ends the actor. What is left
+    /// then stays on disk where there is a spool, and is dropped and counted otherwise. Further calls do nothing.
     pub async fn shutdown(&self) -> FlushReport {
+        match &self.shared {
+            Some(shared) => self.shutdown_within(shared.shutdown_timeout).await,
+            None => FlushReport::default(),
+        }
+    }
+
+    /// Like [`shutdown`](Self::shutdown), but waits at most for `timeout`.
+    pub async fn shutdown_within(&self, timeout: Duration) -> FlushReport {
         let Some(shared) = &self.shared else {
             return FlushReport::default();
         };
         let (reply, answer) = oneshot::channel();
-        match shared.ask_shutdown(shared.shutdown_timeout, Reply::Future(reply.into())) {
-            Ok(watermark) => {
-                shared
-                    .answered(answer, shared.shutdown_timeout, watermark)
-                    .await
-            }
+        match shared.ask_shutdown(timeout, Reply::Future(reply.into())) {
+            Ok(watermark) => shared.answered(answer, timeout, watermark).await,
             Err(report) => report,
         }
     }
 
-    /// Like [`shutdown`](Self::shutdown), for code that is not async: blocks this thread for `timeout`
-    /// at most.
+    /// Like [`shutdown_within`](Self::shutdown_within), for code that is not async: blocks this thread for at most
+    /// `timeout`.
     pub fn shutdown_blocking(&self, timeout: Duration) -> FlushReport {
         let Some(shared) = &self.shared else {
             return FlushReport::default();
@@ -237,9 +246,12 @@ impl CaptureHandle {
         }
     }
 
-    /// A guard that shuts down when it is dropped, within the shutdown timeout. Keep it in `main`.
-    pub fn into_guard(self) -> PostHogGuard {
-        PostHogGuard { handle: self }
+    /// A blocking shutdown within the shutdown timeout that logs what it waits for.
+    pub(crate) fn shut_down_aloud(&self) {
+        if let Some(shared) = &self.shared {
+            // The actor says what was lost.
+            let _ = shared.shut_down_aloud();
+        }
     }
 
     /// What became of every event so far.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 /// The actor keeps the time itself; this is for its answer to arrive.
 const GRACE: Duration = Duration::from_millis(500);
-/// After this time a dropped guard says what it waits for.
+/// After this time a dropped `PostHog` says what it waits for.
 const SILENCE: Duration = Duration::from_millis(500);
 /// A runtime that is driven looks at its tasks sooner than that, unless a hook holds it up.
 const DRIVEN_WITHIN: Duration = Duration::from_millis(500);

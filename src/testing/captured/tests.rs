@@ -1,5 +1,5 @@
 use super::*;
-use crate::{DropReason, Event, TryCaptureError};
+use crate::{DropReason, Event, PostHog, PostHogClient, TryCaptureError};
 use std::collections::BTreeSet;
 use std::thread;
 
@@ -49,20 +49,25 @@ async fn a_shutdown_is_complete_and_the_end_of_capturing() {
     assert_eq!(names(&captured.events()), ["before"]);
 }
 
+fn kept(captured: &CapturedEvents) -> PostHog {
+    let client = PostHogClient::builder().project_api_key("phc_test");
+    PostHog::from_parts(client.build().unwrap(), captured.handle())
+}
+
 #[tokio::test]
-async fn a_guard_does_the_same() {
+async fn what_a_program_keeps_does_the_same() {
     let captured = CapturedEvents::new();
-    let guard = captured.handle().into_guard();
-    guard.handle().capture(event("flushed"));
-    assert_eq!(guard.flush().await.delivered, 1);
-    guard.handle().capture(event("at the end"));
-    let report = guard.shutdown().await;
+    let posthog = kept(&captured);
+    posthog.handle().capture(event("flushed"));
+    assert_eq!(posthog.flush().await.delivered, 1);
+    posthog.handle().capture(event("at the end"));
+    let report = posthog.shutdown().await;
     assert_eq!((report.delivered, report.is_complete()), (1, true));
 
     let captured = CapturedEvents::new();
-    let guard = captured.handle().into_guard();
-    guard.handle().capture(event("at the drop"));
-    drop(guard);
+    let posthog = kept(&captured);
+    posthog.handle().capture(event("at the drop"));
+    drop(posthog);
     let stats = captured.handle().stats();
     assert_eq!((stats.delivered, stats.dropped.total()), (1, 0));
     captured.handle().capture(event("after"));

@@ -32,7 +32,7 @@ fn no_debug_of_the_capturing_side_shows_a_secret() {
         .distinct_id(ID)
         .build();
     shown.push(debug("layer", &layer));
-    let guard = handle.clone().into_guard();
+    let guard = crate::support::kept(handle.clone());
     shown.push(debug("guard", &guard));
     let report = guard.flush_blocking(super::LONG);
     assert_eq!(report.delivered, 1, "{report:?}");

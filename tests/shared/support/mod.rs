@@ -11,8 +11,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedEvent, RecordedRequest};
 use tracing_posthog::{
-    CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHogClient, PostHogClientBuilder,
-    RetryPolicy, Stats,
+    CaptureBuilder, CaptureHandle, EventCaptureBackend, PostHog, PostHogClient,
+    PostHogClientBuilder, RetryPolicy, Stats,
 };
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
@@ -61,6 +61,12 @@ pub fn capture_with(client: PostHogClientBuilder) -> CaptureBuilder {
         .flush_interval(ms(20))
         .flush_timeout(LONG)
         .shutdown_timeout(LONG)
+}
+
+/// What shuts this handle's actor down when it is dropped. Its client is another one, and unused.
+pub fn kept(handle: CaptureHandle) -> PostHog {
+    let unused = client_at("http://127.0.0.1:9").build().unwrap();
+    PostHog::from_parts(unused, handle)
 }
 
 /// Answers of a server that come only when it is dropped.
