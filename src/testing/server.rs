@@ -21,7 +21,7 @@ use memory::Shared;
 /// A PostHog on a free port of this machine, for tests and demos.
 ///
 /// It takes what PostHog's capture endpoints take, refuses what they refuse
-/// with the same status and text, remembers everything, and gives faulty
+/// with the same status and text, remembers what came, and gives faulty
 /// answers when told to. It runs on plain threads, without a runtime; dropping
 /// it stops it.
 ///
@@ -62,6 +62,12 @@ use memory::Shared;
 /// else that of [`answer_with`](Self::answer_with), if it gives one; else what
 /// PostHog would say. A request and its events are recorded in one step,
 /// before any of the answer is sent.
+///
+/// # What it keeps
+///
+/// The newest 10,000 requests (and 256 MiB of their bodies) and the newest 100,000 events, or what
+/// [`keep_requests`](Self::keep_requests) and [`keep_events`](Self::keep_events) say. Older ones are let go and
+/// counted; `Debug` shows how many. Waits and counts include them.
 ///
 /// # What it does not do
 ///
@@ -150,13 +156,14 @@ impl PostHogServer {
         }
     }
 
-    /// Every request that was read to its end, in order.
+    /// The requests that were read to their end, in order: the newest 10,000, or as many as
+    /// [`keep_requests`](Self::keep_requests) says.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.shared.lock().requests.clone()
+        self.shared.lock().requests.to_vec()
     }
 
-    /// How many requests were read to their end.
+    /// How many requests were read to their end, kept or not.
     #[must_use]
     pub fn request_count(&self) -> usize {
         self.shared.lock().request_count
@@ -168,19 +175,20 @@ impl PostHogServer {
         self.shared.lock().connection_count
     }
 
-    /// The accepted events in order of arrival, repeated ones included.
+    /// The accepted events in order of arrival, repeated ones included: the newest 100,000, or as many as
+    /// [`keep_events`](Self::keep_events) says.
     #[must_use]
     pub fn events(&self) -> Vec<RecordedEvent> {
-        self.shared.lock().events.clone()
+        self.shared.lock().events.to_vec()
     }
 
-    /// How many events were accepted.
+    /// How many events were accepted, kept or not.
     #[must_use]
     pub fn event_count(&self) -> usize {
         self.shared.lock().event_count
     }
 
-    /// The first event of that name.
+    /// The first event of that name, of those that are kept.
     #[must_use]
     pub fn find(&self, event: &str) -> Option<RecordedEvent> {
         let state = self.shared.lock();
@@ -275,6 +283,39 @@ impl PostHogServer {
         self.shared.lock().recording = recording;
     }
 
+    /// Sets how many requests are kept. Default 10,000, whose bodies have 256 MiB together at most. The oldest are let
+    /// go first; [`requests_let_go`](Self::requests_let_go) counts them.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = tracing_posthog::testing::PostHogServer::start()?;
+    /// server.keep_requests(100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep_requests(&self, requests: usize) {
+        self.shared.lock().requests.set_limit(requests);
+    }
+
+    /// Sets how many events are kept. Default 100,000. The oldest are let go first;
+    /// [`events_let_go`](Self::events_let_go) counts them.
+    pub fn keep_events(&self, events: usize) {
+        self.shared.lock().events.set_limit(events);
+    }
+
+    /// How many requests were let go because newer ones came. Those that [`record`](Self::record) leaves out do not
+    /// count.
+    #[must_use]
+    pub fn requests_let_go(&self) -> usize {
+        self.shared.lock().requests.let_go
+    }
+
+    /// How many events were let go because newer ones came.
+    #[must_use]
+    pub fn events_let_go(&self) -> usize {
+        self.shared.lock().events.let_go
+    }
+
     /// Forgets requests, refusals, events, repeated keys and their counts. Waiting
     /// answers and the count of connections stay.
     pub fn clear(&self) {
@@ -302,7 +343,9 @@ impl fmt::Debug for PostHogServer {
             .field("stopped", &state.stopped)
             .field("connections", &state.connection_count)
             .field("requests", &state.request_count)
+            .field("requests_let_go", &state.requests.let_go)
             .field("events", &state.event_count)
+            .field("events_let_go", &state.events.let_go)
             .field("last_refusal", &state.last_refusal)
             .finish_non_exhaustive()
     }

@@ -125,6 +125,9 @@ fn answer(request: &RecordedRequest, n: u64) -> Option<Answer> {
 #[test]
 fn nothing_that_was_written_is_lost_to_kill_9_and_nothing_becomes_another() {
     let (server, directory) = (server(), Directory::new());
+    // What the last process finds may be more than a server keeps by default.
+    server.keep_requests(usize::MAX);
+    server.keep_events(usize::MAX);
     let requests = AtomicU64::new(0);
     server.answer_with(move |request| answer(request, requests.fetch_add(1, Relaxed)));
     let mut wanted = BTreeSet::new();

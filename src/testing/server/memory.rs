@@ -19,7 +19,72 @@ pub(super) struct Shared {
     pub(super) stopped: Condvar,
 }
 
-#[derive(Default)]
+/// How many requests are kept unless told otherwise.
+const KEPT_REQUESTS: usize = 10_000;
+/// How many events are kept unless told otherwise.
+const KEPT_EVENTS: usize = 100_000;
+/// How many bytes the bodies of the kept requests have together, at most.
+const KEPT_BODY_BYTES: usize = 256 << 20;
+
+/// The newest items, up to a limit, and how many older ones were let go.
+pub(super) struct Newest<T> {
+    kept: VecDeque<T>,
+    limit: usize,
+    byte_limit: usize,
+    size: fn(&T) -> usize,
+    bytes: usize,
+    pub(super) let_go: usize,
+}
+
+impl<T: Clone> Newest<T> {
+    fn new(limit: usize, byte_limit: usize, size: fn(&T) -> usize) -> Self {
+        Self {
+            kept: VecDeque::new(),
+            limit,
+            byte_limit,
+            size,
+            bytes: 0,
+            let_go: 0,
+        }
+    }
+
+    fn push(&mut self, item: T) {
+        self.bytes += (self.size)(&item);
+        self.kept.push_back(item);
+        self.shrink();
+    }
+
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        self.shrink();
+    }
+
+    /// The newest item stays whatever its size.
+    fn shrink(&mut self) {
+        while (self.kept.len() > self.limit
+            || (self.bytes > self.byte_limit && self.kept.len() > 1))
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.bytes -= (self.size)(&oldest);
+            self.let_go += 1;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.kept.iter()
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<T> {
+        self.kept.iter().cloned().collect()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
+        self.bytes = 0;
+        self.let_go = 0;
+    }
+}
+
 pub(super) struct State {
     pub(super) stopped: bool,
     /// The open connections. Only this map and the connection's own thread
@@ -28,14 +93,37 @@ pub(super) struct State {
     pub(super) open: HashMap<usize, Arc<TcpStream>>,
     pub(super) connection_count: usize,
     pub(super) recording: Recording,
-    pub(super) requests: Vec<RecordedRequest>,
+    pub(super) requests: Newest<RecordedRequest>,
     pub(super) request_count: usize,
-    pub(super) events: Vec<RecordedEvent>,
+    pub(super) events: Newest<RecordedEvent>,
     pub(super) event_count: usize,
     pub(super) duplicate_keys: usize,
     pub(super) last_refusal: Option<String>,
     pub(super) script: VecDeque<Answer>,
     pub(super) answerer: Option<Arc<Answerer>>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            stopped: false,
+            open: HashMap::new(),
+            connection_count: 0,
+            recording: Recording::default(),
+            requests: Newest::new(
+                KEPT_REQUESTS,
+                KEPT_BODY_BYTES,
+                |request: &RecordedRequest| request.body.len(),
+            ),
+            request_count: 0,
+            events: Newest::new(KEPT_EVENTS, 0, |_| 0),
+            event_count: 0,
+            duplicate_keys: 0,
+            last_refusal: None,
+            script: VecDeque::new(),
+            answerer: None,
+        }
+    }
 }
 
 impl Shared {
@@ -107,10 +195,39 @@ impl Shared {
                 request.answer = String::new();
             }
             state.requests.push(request);
-            state.events.extend(events);
+            for event in events {
+                state.events.push(event);
+            }
         }
         drop(state);
         self.recorded.notify_all();
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_stay_within_number_and_bytes() {
+        let mut newest = Newest::new(3, 10, |text: &&str| text.len());
+        let kept = |newest: &Newest<&str>| newest.to_vec().join(" ");
+        for text in ["a", "bb", "ccc", "dd"] {
+            newest.push(text);
+        }
+        assert_eq!((kept(&newest), newest.let_go), ("bb ccc dd".into(), 1));
+        newest.push("eeeee");
+        assert_eq!((kept(&newest), newest.let_go), ("ccc dd eeeee".into(), 2));
+        newest.push("fffff");
+        assert_eq!((kept(&newest), newest.let_go), ("eeeee fffff".into(), 4));
+        newest.push("longer than all the bytes");
+        assert_eq!(newest.to_vec(), ["longer than all the bytes"]);
+        newest.set_limit(0);
+        assert_eq!((kept(&newest), newest.let_go), (String::new(), 7));
+        newest.clear();
+        newest.set_limit(2);
+        newest.push("a");
+        assert_eq!((kept(&newest), newest.let_go), ("a".into(), 0));
     }
 }

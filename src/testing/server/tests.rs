@@ -667,3 +667,36 @@ fn many_requests_and_what_is_kept() {
     assert_eq!(load(), (0, 0));
     assert_eq!(server.connection_count(), 12);
 }
+
+#[test]
+fn a_long_run_keeps_the_newest_and_says_what_it_let_go() {
+    let server = server();
+    server.keep_requests(2);
+    server.keep_events(3);
+    let mut client = Client::new(&server);
+    for n in 0..5 {
+        let body = format!(
+            r#"{{"api_key":"phc_x","batch":[{{"event":"e{n}","distinct_id":"a"}},{{"event":"e{n}","distinct_id":"b"}}]}}"#
+        );
+        assert_eq!(client.post("/batch/", body.as_bytes()).0, 200);
+    }
+    let bodies: Vec<Value> = server
+        .requests()
+        .iter()
+        .map(|r| r.json().unwrap())
+        .collect();
+    assert_eq!(bodies.len(), 2);
+    assert_eq!(bodies[1]["batch"][0]["event"], "e4");
+    let events: Vec<String> = server.events().into_iter().map(|e| e.event).collect();
+    assert_eq!(events, ["e3", "e4", "e4"]);
+    assert_eq!((server.requests_let_go(), server.events_let_go()), (3, 7));
+    assert_eq!((server.request_count(), server.event_count()), (5, 10));
+    assert!(server.wait_for_events(10, SOON) && server.find("e0").is_none());
+    let said = format!("{server:?}");
+    assert!(
+        said.contains("requests_let_go: 3") && said.contains("events_let_go: 7"),
+        "{said}"
+    );
+    server.clear();
+    assert_eq!((server.requests_let_go(), server.events_let_go()), (0, 0));
+}
