@@ -7,6 +7,8 @@ mod builder;
 mod start;
 
 pub use builder::CaptureBuilder;
+#[cfg(feature = "testing")]
+pub(crate) use start::InMemory;
 pub use start::start_event_capture_backend;
 
 use crate::client::PostHogClient;

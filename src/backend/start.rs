@@ -1,11 +1,17 @@
 //! Checks the settings, puts the parts together, and starts the actor.
 
 use super::{CaptureBuilder, EventCaptureBackend};
+#[cfg(feature = "testing")]
+use crate::capture::clock::ClockSource;
 use crate::capture::delivery::direct::DirectSettings;
 use crate::capture::delivery::pipeline::Pipeline;
+#[cfg(feature = "testing")]
+use crate::capture::delivery::protocol::Migration;
 use crate::capture::delivery::protocol::Protocol;
 use crate::capture::delivery::{Actor, Setup, Status, run};
 use crate::capture::diagnostics::Diagnostics;
+#[cfg(feature = "testing")]
+use crate::capture::encode::Enrichment;
 use crate::capture::encode::{Encoder, IdLimit};
 use crate::capture::ledger::Counters;
 use crate::capture::queue::Queue;
@@ -39,6 +45,15 @@ const MAX_BATCH_BYTES: usize = 19 << 20;
 /// ```
 pub fn start_event_capture_backend(client: PostHogClient) -> Result<CaptureHandle, PostHogError> {
     EventCaptureBackend::builder(client).start()
+}
+
+/// What remains of a [`CaptureBuilder`] where nothing is sent.
+#[cfg(feature = "testing")]
+pub(crate) struct InMemory {
+    pub(crate) enrichment: Enrichment,
+    pub(crate) clock: ClockSource,
+    pub(crate) historical: bool,
+    pub(crate) disabled: bool,
 }
 
 impl CaptureBuilder {
@@ -92,7 +107,23 @@ impl CaptureBuilder {
         Ok(handle)
     }
 
-    /// Checks all settings but the client's.
+    /// The settings that count where events stay in memory: those that change events or decide about them.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), where a setting cannot be meant.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_memory(mut self) -> Result<InMemory, PostHogError> {
+        self.check()?;
+        self.enrichment.limit = self.id_limit();
+        Ok(InMemory {
+            enrichment: self.enrichment,
+            clock: self.clock,
+            historical: matches!(self.migration, Migration::Historical),
+            disabled: self.disabled,
+        })
+    }
+
+    /// Checks that each setting can be meant.
     fn check(&self) -> Result<(), PostHogError> {
         for (setting, value) in [
             ("queue_events", self.limits.events),
@@ -151,6 +182,14 @@ impl CaptureBuilder {
         Ok(())
     }
 
+    fn id_limit(&self) -> IdLimit {
+        match self.protocol {
+            CaptureProtocol::V0 => IdLimit::Characters,
+            // With `Auto` as by v1 from the start: who somebody is does not depend on the protocol in the end.
+            CaptureProtocol::V1 | CaptureProtocol::Auto => IdLimit::Bytes,
+        }
+    }
+
     /// Checks the settings and makes both ends. `None`: disabled.
     fn build(mut self, home: Home) -> Result<Option<(CaptureHandle, Actor)>, PostHogError> {
         self.check()?;
@@ -178,11 +217,7 @@ impl CaptureBuilder {
             self.protocol,
             self.compression,
         ));
-        self.enrichment.limit = match self.protocol {
-            CaptureProtocol::V0 => IdLimit::Characters,
-            // With `Auto` as by v1 from the start: who somebody is does not depend on the protocol in the end.
-            CaptureProtocol::V1 | CaptureProtocol::Auto => IdLimit::Bytes,
-        };
+        self.enrichment.limit = self.id_limit();
         // `capture_batch` of this client sends as the actor does, `before_send` included.
         let mut enrichment = self.enrichment.clone();
         // It reports failures itself. A hook that holds the client must not keep it alive.

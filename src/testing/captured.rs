@@ -1,29 +1,62 @@
+//! [`CapturedEvents`]: events in memory, for tests.
+//!
+//! ```text
+//! layer, handle ──► queue ──[memory: pipeline, hooks]──► RecordedEvent ──► events, find, take
+//! ```
+//!
+//! - [`memory`]: stands in for the actor. [`builder`]: the settings.
+//! - [`scope`]: the code whose events are captured. [`shown`]: `Debug`.
+
+mod builder;
+mod memory;
+mod scope;
+mod shown;
 #[cfg(test)]
 mod tests;
 
+pub use builder::CapturedEventsBuilder;
+pub use scope::Scoped;
+
 use super::RecordedEvent;
-use crate::capture::delivery::pipeline::Pipeline;
-use crate::capture::diagnostics::Diagnostics;
-use crate::capture::encode::{Encoder, Enrichment};
-use crate::capture::queue::{Limits, Queue, QueuePolicy, Watermark};
-use crate::capture::{CaptureHandle, DropReason, FlushReport, Home, Shared, Sink};
-use crate::layer::PostHogLayer;
-use serde_json::{Map, Value};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use crate::backend::InMemory;
+use crate::capture::CaptureHandle;
+use crate::capture::encode::Enrichment;
+use crate::layer::{PostHogLayer, PostHogLayerBuilder};
+use memory::{Kept, Memory, WAITING};
+use std::sync::{Arc, MutexGuard, OnceLock};
+use tracing::Dispatch;
+
+type Options = Arc<dyn Fn(PostHogLayerBuilder) -> PostHogLayerBuilder + Send + Sync>;
 
 /// Events that were captured, in memory: no actor, no thread, no network.
 ///
-/// They go through the same encoding as those that are sent, so what a test sees is what PostHog would
-/// get, but for what a [`CaptureBuilder`](crate::CaptureBuilder) adds: default properties and hooks. For
-/// these use a [`PostHogServer`](super::PostHogServer). Holds up to 100,000 events that were neither
-/// looked at nor flushed.
+/// They go through the same encoding as those that are sent, so a test sees what PostHog would get. Hooks, default
+/// properties and options of the layer are set by the [`builder`](Self::builder). Up to 100,000 events wait to be
+/// looked at or flushed; further ones are dropped, and `Debug` says so.
 ///
-/// Whoever flushes, shuts down or looks delivers what was captured, at once: code under test that asks
-/// whether its events were delivered is told so. After a shutdown, a dropped
-/// [`PostHog`](crate::PostHog) included, nothing more is captured, as with PostHog; what was
-/// captured before can still be read.
+/// # Whose events
+///
+/// | the code under test | captured by |
+/// |---|---|
+/// | runs on the thread of the test | [`in_scope`](Self::in_scope) |
+/// | is a future, polled on any thread | [`scope`](Self::scope) |
+/// | spawns on a runtime or pool of the test | [`attach_thread`](Self::attach_thread) on its threads |
+/// | captures by hand | [`handle`](Self::handle) |
+/// | has a subscriber with other layers | [`layer`](Self::layer), added to that subscriber |
+///
+/// `tracing` sends an event to the subscriber of the thread that emits it. So a task or thread that the code under test
+/// spawns is outside of the scope, also where it enters a span of the test, and its events are lost.
+///
+/// # Flush and shutdown
+///
+/// Whoever flushes, shuts down or looks delivers what was captured, at once: code under test that asks whether its
+/// events were delivered is told so. After a shutdown, a dropped
+/// [`PostHog`](crate::PostHog) included, nothing more is captured, as with PostHog; what was captured before can still be read.
+///
+/// # Where an event is missing
+///
+/// Put `{captured:?}` into the message of an assertion: it lists the names and distinct ids of the events that are
+/// there, those that were dropped with the reasons, and whether capturing was shut down.
 ///
 /// ```
 /// use tracing_posthog::Event;
@@ -57,25 +90,13 @@ use std::time::Duration;
 /// assert!(captured.find("job done").is_some());
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct CapturedEvents {
     handle: CaptureHandle,
     store: Arc<Memory>,
-}
-
-/// What stands in for the actor and PostHog.
-#[derive(Debug)]
-struct Memory {
-    queue: Arc<Queue>,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    pipeline: Pipeline,
-    events: Vec<RecordedEvent>,
-    /// The first event that could not be read back, and why.
-    unreadable: Option<String>,
+    options: Options,
+    /// The dispatcher of all scopes. Not in `store`, which the dispatcher's layer holds.
+    dispatch: Arc<OnceLock<Dispatch>>,
 }
 
 const EVENT_BYTES: usize = 900 << 10;
@@ -89,47 +110,36 @@ impl Default for CapturedEvents {
 impl CapturedEvents {
     /// Nothing captured yet.
     pub fn new() -> Self {
-        let queue = Arc::new(Queue::new(Limits {
-            events: 100_000,
-            bytes: 256 << 20,
-            batch_events: 100,
-            batch_bytes: usize::MAX,
-            flush_at: usize::MAX,
-            policy: QueuePolicy::DropNewest,
-        }));
-        let encoder = Encoder::new(
-            Enrichment {
+        Self::with_room_for(WAITING)
+    }
+
+    /// The default settings, with room for so many events that wait.
+    fn with_room_for(waiting: usize) -> Self {
+        let settings = InMemory {
+            enrichment: Enrichment {
                 max_event_bytes: EVENT_BYTES,
                 ..Enrichment::default()
             },
-            Arc::new(Diagnostics::default()),
-        );
-        let store = Arc::new(Memory {
-            queue: queue.clone(),
-            kept: Mutex::new(Kept {
-                pipeline: Pipeline {
-                    encoder,
-                    batch_bytes: usize::MAX,
-                },
-                events: Vec::new(),
-                unreadable: None,
-            }),
-        });
-        let settling = store.clone();
-        let handle = CaptureHandle::new(Shared {
-            queue,
-            sink: Sink::InMemory(Box::new(move |watermark| settling.settle(watermark))),
-            counters: Arc::default(),
-            opted_out: AtomicBool::new(false),
-            status: Arc::default(),
-            home: Home::OwnThread,
-            http: None,
             clock: Default::default(),
-            max_event_bytes: EVENT_BYTES,
-            flush_timeout: Duration::ZERO,
-            shutdown_timeout: Duration::ZERO,
-        });
-        Self { handle, store }
+            historical: false,
+            disabled: false,
+        };
+        let (memory, handle) = Memory::start(settings, waiting);
+        Self::over(memory, handle, Arc::new(|layer| layer))
+    }
+
+    /// With hooks, default properties and other settings of the program under test.
+    pub fn builder() -> CapturedEventsBuilder {
+        CapturedEventsBuilder::new()
+    }
+
+    fn over(store: Arc<Memory>, handle: CaptureHandle, options: Options) -> Self {
+        Self {
+            handle,
+            store,
+            options,
+            dispatch: Arc::default(),
+        }
     }
 
     /// A handle whose events land here.
@@ -137,10 +147,10 @@ impl CapturedEvents {
         self.handle.clone()
     }
 
-    /// A layer, with the default options, whose events land here. For others use
-    /// [`PostHogLayer::builder`] with the [`handle`](Self::handle).
+    /// A layer whose events land here, with the options of the [`builder`](CapturedEventsBuilder::layer). For a
+    /// subscriber of your own; [`in_scope`](Self::in_scope) and [`scope`](Self::scope) need none.
     pub fn layer(&self) -> PostHogLayer {
-        PostHogLayer::new(self.handle())
+        (self.options)(PostHogLayer::builder(self.handle())).build()
     }
 
     /// All events so far, in order of capture.
@@ -170,7 +180,8 @@ impl CapturedEvents {
 
     #[allow(clippy::panic)] // A test that goes on would pass or fail for the wrong reason.
     fn read(&self) -> MutexGuard<'_, Kept> {
-        let kept = self.store.keep(u64::MAX);
+        self.store.keep(u64::MAX);
+        let kept = self.store.kept();
         if let Some(unreadable) = &kept.unreadable {
             panic!("tracing-posthog cannot read back an event that it wrote: {unreadable}");
         }
@@ -181,9 +192,9 @@ impl CapturedEvents {
     #[doc(hidden)]
     pub fn encode(&self) -> Vec<u8> {
         let Memory { queue, .. } = &*self.store;
-        let mut kept = self.store.kept();
+        let mut pipeline = self.store.pipeline();
         let mut json = Vec::new();
-        while let Some(encoded) = kept.pipeline.next(queue, u64::MAX) {
+        while let Some(encoded) = pipeline.next(queue, u64::MAX) {
             for batch in encoded.batches {
                 queue.settle(batch.len(), batch.json.len(), Ok(()));
                 json = match json.len() {
@@ -207,74 +218,5 @@ impl CapturedEvents {
             queue.encoded(segment, bytes, 0);
             queue.settle(events, 0, Ok(()));
         }
-    }
-}
-
-impl Memory {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps what was captured before `until`, and settles it.
-    fn keep(&self, until: u64) -> MutexGuard<'_, Kept> {
-        let mut kept = self.kept();
-        while self.queue.front_seq().is_some_and(|seq| seq < until)
-            && let Some(encoded) = kept.pipeline.next(&self.queue, until)
-        {
-            for batch in encoded.batches {
-                let readable = batch.events().filter(|json| kept.add(json)).count();
-                self.queue.settle(readable, batch.json.len(), Ok(()));
-                let unreadable = batch.len() - readable;
-                self.queue.settle(unreadable, 0, Err(DropReason::Invalid));
-            }
-        }
-        kept
-    }
-
-    /// What a flush or a shutdown reports of the events before its line.
-    fn settle(&self, watermark: Watermark) -> FlushReport {
-        let _kept = self.keep(watermark.until);
-        // What others looked at since it was asked counts too.
-        let delivered = self.queue.counts().delivered_here - watermark.delivered;
-        let delivered = delivered.min(watermark.open);
-        FlushReport {
-            delivered,
-            dropped: watermark.open - delivered,
-            ..FlushReport::default()
-        }
-    }
-}
-
-impl Kept {
-    /// Reads an encoded event back. False where it is none.
-    fn add(&mut self, json: &[u8]) -> bool {
-        #[derive(serde::Deserialize)]
-        struct Wire {
-            uuid: String,
-            event: String,
-            distinct_id: String,
-            timestamp: String,
-            properties: Map<String, Value>,
-        }
-        let e: Wire = match serde_json::from_slice(json) {
-            Ok(event) => event,
-            Err(error) => {
-                let text = String::from_utf8_lossy(json);
-                self.unreadable
-                    .get_or_insert_with(|| format!("{error}: {text}"));
-                return false;
-            }
-        };
-        self.events.push(RecordedEvent {
-            event: e.event,
-            distinct_id: e.distinct_id,
-            uuid: Some(e.uuid),
-            timestamp: Some(e.timestamp),
-            properties: e.properties,
-            api_key: String::new(),
-            sent_at: None,
-            historical_migration: false,
-        });
-        true
     }
 }

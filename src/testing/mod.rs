@@ -5,16 +5,14 @@
 //! | | [`CapturedEvents`] | [`PostHogServer`] |
 //! |---|---|---|
 //! | answers | which events did this code capture? | does everything work together, also when PostHog fails? |
-//! | runs | layer, queue, encoding | all of it: also the actor, hooks, default properties, requests |
+//! | runs | layer, queue, encoding, hooks, default properties | all of it: also the actor and requests |
 //! | needs | nothing: no thread, no port | a port of this machine, and threads |
 //!
 //! ```
 //! use tracing_posthog::testing::CapturedEvents;
-//! use tracing_subscriber::prelude::*;
 //!
 //! let captured = CapturedEvents::new();
-//! let subscriber = tracing_subscriber::registry().with(captured.layer());
-//! tracing::subscriber::with_default(subscriber, || {
+//! captured.in_scope(|| {
 //!     tracing::info!(posthog.event = "signup", posthog.distinct_id = "user_42", plan = "pro");
 //! });
 //!
@@ -49,6 +47,6 @@ mod rules;
 mod server;
 
 pub use answer::{Answer, EventVerdict};
-pub use captured::CapturedEvents;
+pub use captured::{CapturedEvents, CapturedEventsBuilder, Scoped};
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
 pub use server::PostHogServer;

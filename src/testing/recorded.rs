@@ -125,7 +125,7 @@ fn made_by_sdk(name: &str) -> bool {
 }
 
 /// Text that may go to a terminal: control characters are escaped.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() {

@@ -102,10 +102,6 @@ impl Shared {
         reply: Reply,
     ) -> Result<Watermark, FlushReport> {
         let watermark = self.queue.mark();
-        let commands = match &self.sink {
-            Sink::Actor(commands) => commands,
-            Sink::InMemory(settle) => return Err(settle(watermark)),
-        };
         if is_suppressed() {
             // A hook would wait for itself.
             return Err(FlushReport {
@@ -113,6 +109,10 @@ impl Shared {
                 ..FlushReport::default()
             });
         }
+        let commands = match &self.sink {
+            Sink::Actor(commands) => commands,
+            Sink::InMemory(settle) => return Err(settle(watermark)),
+        };
         let flush = Command::Flush {
             watermark,
             timeout,
@@ -134,6 +134,7 @@ impl Shared {
         let watermark = self.queue.mark();
         let commands = match &self.sink {
             Sink::Actor(commands) => commands,
+            Sink::InMemory(_) if is_suppressed() => return Err(self.report_after_close(watermark)),
             Sink::InMemory(settle) => return Err(settle(watermark)),
         };
         commands

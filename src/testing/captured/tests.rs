@@ -2,6 +2,7 @@ use super::*;
 use crate::{DropReason, Event, PostHog, PostHogClient, TryCaptureError};
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -126,7 +127,7 @@ fn every_event_is_taken_once() {
 fn an_event_that_cannot_be_read_back_is_loud() {
     let captured = CapturedEvents::new();
     captured.handle().capture(event("good"));
-    assert!(!captured.store.kept().add(br#"{"uuid": 5"#));
+    assert!(!captured.store.kept().add(br#"{"uuid": 5"#, false));
     for read in [
         |c: &CapturedEvents| drop(c.events()),
         |c: &CapturedEvents| drop(c.find("good")),
@@ -137,4 +138,243 @@ fn an_event_that_cannot_be_read_back_is_loud() {
         let said = said.downcast_ref::<String>().unwrap();
         assert!(said.contains(r#"{"uuid": 5"#), "{said}");
     }
+}
+
+async fn hop(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_scope_holds_through_awaits_on_any_thread() {
+    let captured = CapturedEvents::new();
+    let other = CapturedEvents::new();
+    let tasks: Vec<_> = (0..32)
+        .map(|n| {
+            let task = async move {
+                let mut threads = BTreeSet::new();
+                for _ in 0..8 {
+                    hop(3).await;
+                    threads.insert(format!("{:?}", thread::current().id()));
+                    tracing::info!(posthog.event = "step", posthog.distinct_id = n);
+                }
+                threads.len()
+            };
+            match n % 2 {
+                0 => tokio::spawn(captured.scope(task)),
+                _ => tokio::spawn(other.scope(task)),
+            }
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let of = |events: &[RecordedEvent], even: bool| {
+        let right = events.iter().filter(|e| {
+            let n: usize = e.distinct_id.parse().unwrap();
+            n.is_multiple_of(2) == even
+        });
+        right.count()
+    };
+    assert_eq!(
+        (of(&captured.events(), true), captured.events().len()),
+        (128, 128)
+    );
+    assert_eq!(
+        (of(&other.events(), false), other.events().len()),
+        (128, 128)
+    );
+}
+
+#[test]
+fn a_future_that_is_dropped_is_within_its_scope_too() {
+    struct Goodbye;
+    impl Drop for Goodbye {
+        fn drop(&mut self) {
+            tracing::info!(posthog.event = "cancelled");
+        }
+    }
+    let captured = CapturedEvents::new();
+    let mut future = captured.scope(async {
+        let _goodbye = Goodbye;
+        std::future::pending::<()>().await;
+    });
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::Pin::new(&mut future).poll(&mut cx).is_pending());
+    assert_eq!(captured.events(), []);
+    drop(future);
+    assert_eq!(names(&captured.events()), ["cancelled"]);
+}
+
+#[test]
+fn a_span_is_of_every_scope_of_its_events() {
+    let captured = CapturedEvents::new();
+    let span = captured.in_scope(|| tracing::info_span!("request", posthog.distinct_id = "ada"));
+    let again = captured.clone();
+    let within = thread::spawn(move || {
+        again.in_scope(|| span.in_scope(|| tracing::info!(posthog.event = "signup")));
+    });
+    within.join().unwrap();
+    assert_eq!(captured.events()[0].distinct_id, "ada");
+}
+
+#[test]
+fn what_an_attached_thread_emits_is_captured() {
+    let captured = CapturedEvents::new();
+    let attach = captured.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(move || attach.attach_thread())
+        .build()
+        .unwrap();
+    runtime.block_on(captured.scope(async {
+        let tasks: Vec<_> = (0..20)
+            .map(|_| {
+                tokio::spawn(async {
+                    hop(2).await;
+                    tracing::info!(posthog.event = "spawned");
+                    tokio::task::spawn_blocking(|| tracing::info!(posthog.event = "blocking"))
+                        .await
+                        .unwrap();
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }));
+    let events = captured.take();
+    let spawned = events.iter().filter(|e| e.event == "spawned").count();
+    assert_eq!((spawned, events.len()), (20, 40));
+}
+
+#[test]
+fn clones_share_their_events() {
+    let captured = CapturedEvents::new();
+    let clone = captured.clone();
+    captured.handle().capture(event("a"));
+    assert_eq!(names(&clone.take()), ["a"]);
+    assert_eq!(captured.events(), []);
+    drop(captured);
+    clone.handle().capture(event("b"));
+    assert_eq!(names(&clone.events()), ["b"]);
+}
+
+/// A handle and the store hold each other; the scopes' dispatcher must not keep them alive as well.
+#[test]
+fn nothing_stays_when_all_clones_are_gone() {
+    let captured = CapturedEvents::new();
+    let dispatch = captured.in_scope(|| tracing::dispatcher::get_default(|d| d.downgrade()));
+    assert!(dispatch.upgrade().is_some());
+    drop(captured);
+    assert!(dispatch.upgrade().is_none());
+}
+
+#[test]
+fn debug_lists_names_and_ids_and_says_why_others_are_missing() {
+    let captured = CapturedEvents::new();
+    let handle = captured.handle();
+    assert_eq!(format!("{captured:?}"), "CapturedEvents { events: [] }");
+    handle.capture(event("sign\nup").property("text", "x".repeat(5_000)));
+    handle.capture(Event::new("n".repeat(500)).distinct_id("ada"));
+    handle.capture(event(" "));
+    let n = "n".repeat(80);
+    assert_eq!(
+        format!("{captured:?}"),
+        format!(
+            "CapturedEvents {{ events: [sign\\nup (user_42), {n}… (ada)], dropped: {{Invalid: 1}} }}"
+        )
+    );
+    for _ in 0..1_000 {
+        handle.capture(event("x"));
+    }
+    handle.shutdown_blocking(LONG);
+    let said = format!("{captured:?}");
+    assert!(said.len() < 2_000, "{said}");
+    assert!(said.contains("more_events: 952"), "{said}");
+    assert!(said.contains("captures_no_more: shut down"), "{said}");
+    // Looking takes nothing away.
+    assert_eq!(captured.take().len(), 1_002);
+}
+
+#[test]
+fn settings_of_the_program_count() {
+    let (failed, failures) = std::sync::mpsc::channel();
+    let captured = CapturedEvents::builder()
+        .capture(move |capture| {
+            capture
+                .default_property("app_version", "1.2.3")
+                .before_send(|event| (event.name != "secret").then_some(event))
+                .before_send(|mut event| {
+                    event.properties.remove("email");
+                    Some(event)
+                })
+                .on_error(move |failure| {
+                    failed.send((failure.events, failure.disposition)).unwrap()
+                })
+                .historical_migration(true)
+                .protocol(crate::CaptureProtocol::V1)
+        })
+        .layer(|layer| layer.with_message(true).distinct_id("the user"))
+        .build()
+        .unwrap();
+    captured.in_scope(|| {
+        tracing::info!(posthog.event = "signup", email = "a@b.c", "hello");
+        tracing::info!(posthog.event = "secret");
+        tracing::info!(
+            posthog.event = "long",
+            posthog.distinct_id = "ö".repeat(150)
+        );
+    });
+    let report = captured.handle().flush_blocking(LONG);
+    assert_eq!((report.delivered, report.dropped), (2, 1));
+    let dropped = crate::Disposition::Dropped(DropReason::BeforeSend);
+    assert_eq!(failures.try_iter().collect::<Vec<_>>(), [(1, dropped)]);
+    let events = captured.events();
+    assert_eq!(names(&events), ["signup", "long"]);
+    assert_eq!(events[0].distinct_id, "the user");
+    assert_eq!(events[0].properties["app_version"], "1.2.3");
+    assert_eq!(events[0].properties["message"], "hello");
+    assert!(!events[0].properties.contains_key("email"));
+    assert!(events[0].historical_migration);
+    assert_eq!(events[1].distinct_id, "ö".repeat(100));
+
+    let wrong = CapturedEvents::builder().capture(|capture| capture.default_property("", 1));
+    let said = wrong.build().unwrap_err().to_string();
+    assert!(said.contains("default_property"), "{said}");
+
+    let off = CapturedEvents::builder().capture(|capture| capture.disabled(true));
+    let off = off.build().unwrap();
+    off.handle().capture(event("a"));
+    assert_eq!(off.events(), []);
+    assert!(format!("{off:?}").contains("disabled"));
+}
+
+/// It runs while they are being read, and must not wait for itself.
+#[test]
+fn a_hook_may_look_and_flush() {
+    let looks: Arc<OnceLock<CapturedEvents>> = Arc::default();
+    let hook = looks.clone();
+    let captured = CapturedEvents::builder()
+        .capture(move |capture| {
+            capture.before_send(move |event| {
+                let captured = hook.get().unwrap();
+                captured.handle().capture(Event::new("from a hook"));
+                let before = captured.events().len();
+                let flushed = captured.handle().flush_blocking(LONG);
+                assert_eq!(flushed.delivered, 0);
+                drop(format!("{captured:?}"));
+                Some(event.property("before", before))
+            })
+        })
+        .build()
+        .unwrap();
+    looks.set(captured.clone()).unwrap();
+    captured.handle().capture(event("a"));
+    assert_eq!(captured.events().len(), 1);
+    captured.handle().capture(event("b"));
+    assert_eq!(names(&captured.events()), ["a", "b"]);
+    assert_eq!(captured.events()[1].properties["before"], 1);
+    assert_eq!(captured.handle().stats().dropped.total(), 0);
 }
