@@ -1,0 +1,109 @@
+//! What an event is known by, decided once and for all its attempts: distinct id, uuid, timestamp.
+
+use super::resolve::Resolved;
+use super::text::{Text, plain_text};
+use super::{Encoder, IdLimit};
+use crate::event::record::Val;
+use crate::event::timestamp::TimestampWriter;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// Ids that PostHog takes, but makes no person of.
+const ILLEGAL_IDS: [&str; 20] = [
+    "0",
+    "00000000-0000-0000-0000-000000000000",
+    "[object object]",
+    "anonymous",
+    "anonymous-user",
+    "backend",
+    "distinct_id",
+    "distinctid",
+    "email",
+    "false",
+    "guest",
+    "id",
+    "nan",
+    "none",
+    "not_authenticated",
+    "null",
+    "system",
+    "true",
+    "undefined",
+    "user",
+];
+
+/// 3 March 1973, in milliseconds. A smaller number is more likely one of seconds (of the years up to 5138).
+const EARLIEST_LIKELY_MILLIS: i64 = 100_000_000_000;
+
+/// Characters of an id by capture v0, where PostHog cuts longer ones, which would make two people one without a
+/// word; by v1 bytes, of names too, and it drops the events.
+pub(super) const MAX_ID: usize = 200;
+
+impl Encoder {
+    pub(super) fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
+        let mut id = Text::of(r.distinct_id.get()?);
+        if let Some(end) = self.end_of_long(id.as_str()) {
+            id.cut(end);
+            self.diagnostics.id_cut();
+        }
+        let illegal = |i: &&&str| i.eq_ignore_ascii_case(id.as_str());
+        if let Some(illegal) = ILLEGAL_IDS.iter().find(illegal) {
+            self.diagnostics.illegal_id(illegal);
+        }
+        Some(id)
+    }
+
+    /// Where an id that is too long is cut.
+    fn end_of_long(&self, id: &str) -> Option<usize> {
+        // No text has more characters than bytes.
+        if id.len() <= MAX_ID {
+            return None;
+        }
+        match self.limit {
+            IdLimit::Characters => id.char_indices().nth(MAX_ID).map(|(end, _)| end),
+            IdLimit::Bytes => (0..=MAX_ID).rev().find(|end| id.is_char_boundary(*end)),
+        }
+    }
+
+    pub(super) fn uuid(&mut self, r: &Resolved<'_>, at: i64) -> Uuid {
+        if let Some(given) = r.uuid {
+            match Uuid::try_parse(plain_text(given).trim()) {
+                Ok(uuid) => return uuid,
+                Err(_) => self.diagnostics.bad_uuid(),
+            }
+        }
+        self.ids.at(at)
+    }
+
+    pub(super) fn timestamp(&self, r: &Resolved<'_>, at: i64) -> i64 {
+        let Some(given) = r.timestamp else { return at };
+        let millis = match given {
+            Val::I64(millis) => Some(millis),
+            // As `Duration::as_millis` gives them.
+            Val::U64(millis) => i64::try_from(millis).ok(),
+            Val::Str(text) => TimestampWriter::read(text),
+            _ => None,
+        };
+        if let (Val::I64(_) | Val::U64(_), Some(early)) = (given, millis)
+            && (1..EARLIEST_LIKELY_MILLIS).contains(&early)
+        {
+            self.diagnostics.early_timestamp(early);
+        }
+        millis
+            .filter(|m| TimestampWriter::writes(*m))
+            .unwrap_or_else(|| {
+                self.diagnostics.bad_timestamp();
+                at
+            })
+    }
+}
+
+pub(super) fn from_millis(ms: i64) -> SystemTime {
+    let d = Duration::from_millis(ms.unsigned_abs());
+    let at = if ms < 0 {
+        UNIX_EPOCH.checked_sub(d)
+    } else {
+        UNIX_EPOCH.checked_add(d)
+    };
+    at.unwrap_or(UNIX_EPOCH)
+}
