@@ -60,7 +60,7 @@
 //! The nearest value wins: the event's own, then the innermost span's. Booleans, integers, floats and
 //! strings keep their type; NaN and infinities become `null`; `%` and `?` give text; an `Error`
 //! (`error = &e as &dyn std::error::Error`) gives its text, and its sources as `error.chain`. Unknown
-//! `posthog.*` names are reported once, by a warning.
+//! `posthog.*` names are reported once, by a warning that names the event, its callsite and the nearest known name.
 //!
 //! The macros of `tracing` take no dotted field right after `target:` or `name:`
 //! (`info!(target: "t", posthog.event = "x")` does not compile). Write one of these:

@@ -1,16 +1,93 @@
-//! What users are told about single events: mistakes in fields, once each.
+//! What users are told about single events: mistakes in fields, each once.
+//!
+//! ```text
+//! encoder: a mistake ──► Diagnostics::…(About, field) ──[said before? stop]──► log! (target tracing_posthog::capture)
+//!                                                         │
+//!                                      About: the record ─┴─► event = its name, callsite = "src/main.rs:7"
+//! ```
+//!
+//! - Each kind of mistake has a method here, with its sentence.
+//! - [`About`] is the record of the event. It is read only for a line that is logged.
+//! - [`nearest_name`] knows what an unknown `posthog.*` name was probably meant to be.
+//!
+//! Invariants:
+//! - A warning names events, fields and callsites, never a value. Names can be foreign text: [`shown`] cuts them and takes
+//!   out keys and control characters.
+//! - At most [`MAX_LINES`] different lines are logged: names can come from data.
 
-use crate::diagnostics::{OncePerEpisode, log};
-use crate::event::record::Slot;
-use std::collections::HashMap;
+mod nearest_name;
+
+use crate::diagnostics::log;
+use crate::event::record::{self, Field, Slot};
+use crate::redact::{excerpt, without_keys};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use tracing::Metadata;
 
 /// How many different lines [`Diagnostics`] logs.
 const MAX_LINES: usize = 64;
 
-/// The lines about single events, each logged once. Bounded: field names can come from data.
+/// As much of a name as is shown, in characters.
+const MAX_NAME: usize = 100;
+
+/// Which lines about single events were logged: their sentence, and the field or name that they are about.
 #[derive(Debug, Default)]
-pub(crate) struct Diagnostics(Mutex<HashMap<String, OncePerEpisode>>);
+pub(crate) struct Diagnostics(Mutex<Vec<(&'static str, Box<str>)>>);
+
+/// The record of the event that a warning is about.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct About<'a>(pub(crate) &'a [u8]);
+
+impl About<'_> {
+    /// The event's name, and its callsite.
+    fn read(self) -> (Option<String>, Option<&'static Metadata<'static>>) {
+        let (mut name, mut callsite) = (None, None);
+        let own = record::fields(self.0).take_while(|field| field.slot != Slot::Break);
+        for field in own {
+            callsite = field.name.map(|name| name.metadata).or(callsite);
+            if field.slot == Slot::Name {
+                name = Some(field.value);
+            }
+        }
+        (name.map(|name| shown(&name.to_text())), callsite)
+    }
+}
+
+/// A name as it may stand in a line.
+fn shown(name: &str) -> String {
+    let name = without_keys(&excerpt(name, MAX_NAME));
+    let mut clean = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '"' | '\'' | '\\' => clean.push(c),
+            // Control characters, and others that do not show.
+            c => clean.extend(c.escape_debug()),
+        }
+    }
+    clean
+}
+
+/// What the field is called by those who write it.
+fn name_of(field: &Field<'_>) -> String {
+    let name = match field.slot {
+        Slot::Group => "group",
+        Slot::Set => "set",
+        Slot::SetOnce => "set_once",
+        Slot::Name => "event",
+        Slot::DistinctId => "distinct_id",
+        Slot::SessionId => "session_id",
+        Slot::Timestamp => "timestamp",
+        Slot::Uuid => "uuid",
+        Slot::ProcessPersonProfile => "process_person_profile",
+        Slot::GeoipDisable => "geoip_disable",
+        Slot::Properties => "properties",
+        _ => return shown(field.key),
+    };
+    match field.key {
+        "" => format!("posthog.{name}"),
+        key => format!("posthog.{name}.{}", shown(key)),
+    }
+}
 
 pub(crate) fn late() {
     log!(
@@ -20,128 +97,169 @@ pub(crate) fn late() {
 }
 
 impl Diagnostics {
-    /// Whether this is the first time.
-    fn first(&self, what: &str) -> bool {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(episode) = logged.get_mut(what) {
-            return episode.begin();
-        }
-        if logged.len() >= MAX_LINES {
+    /// Whether `what` is said of `of` for the first time.
+    fn first(&self, what: &'static str, of: &str) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |(sentence, name): &(&str, Box<str>)| *sentence == what && **name == *of;
+        if said.len() >= MAX_LINES || said.iter().any(known) {
             return false;
         }
-        logged.entry(what.to_owned()).or_default().begin()
+        said.push((what, of.into()));
+        true
     }
 
-    pub(crate) fn unknown_field(&self, field: &str) {
-        if self.first(field) {
-            log!(
-                warn,
-                field,
-                "unknown posthog field is ignored; see the field table in the documentation",
+    /// Logs a line about an event, and about a field where it is about one.
+    fn log(about: About<'_>, field: Option<&Field<'_>>, what: fmt::Arguments<'_>) {
+        let (event, callsite) = about.read();
+        // The field may stand on a span, elsewhere.
+        let of_field = field.and_then(|field| field.name).map(|name| name.metadata);
+        let callsite = of_field.or(callsite).map(|at| match at.line() {
+            Some(line) => format!("{}:{line}", at.file().unwrap_or(at.target())),
+            None => at.target().to_owned(),
+        });
+        let (event, callsite) = (event.as_deref(), callsite.as_deref().map(shown));
+        let (callsite, field) = (callsite.as_deref(), field.map(name_of));
+        let field = field.as_deref();
+        log!(warn, event, callsite, field, "{what}");
+    }
+
+    fn say(&self, about: About<'_>, what: &'static str) {
+        if self.first(what, "") {
+            Self::log(about, None, format_args!("{what}"));
+        }
+    }
+
+    fn say_of(&self, about: About<'_>, field: &Field<'_>, what: &'static str) {
+        if self.first(what, field.key) {
+            Self::log(about, Some(field), format_args!("{what}"));
+        }
+    }
+
+    pub(crate) fn unknown_field(&self, about: About<'_>, field: &Field<'_>) {
+        let what = "unknown posthog field is ignored";
+        if self.first(what, field.key) {
+            match nearest_name::of(field.key) {
+                Some(name) => Self::log(
+                    about,
+                    Some(field),
+                    format_args!("{what}; did you mean `{}`?", shown(&name)),
+                ),
+                None => Self::log(
+                    about,
+                    Some(field),
+                    format_args!("{what}; see the field table in the documentation"),
+                ),
+            }
+        }
+    }
+
+    /// `id` is one of our list.
+    pub(crate) fn illegal_id(&self, about: About<'_>, id: &'static str) {
+        let what = "PostHog makes no person of this distinct id";
+        if self.first(what, id) {
+            Self::log(
+                about,
+                None,
+                format_args!("{what}: `{id}`; events are still sent"),
             );
         }
     }
 
-    pub(crate) fn illegal_id(&self, id: &str) {
-        if self.first(id) {
-            log!(
-                warn,
-                distinct_id = id,
-                "PostHog makes no person of this distinct id; events are still sent",
-            );
-        }
-    }
-
-    pub(crate) fn not_a_bool(&self, slot: Slot) {
-        let field = match slot {
-            Slot::GeoipDisable => "posthog.geoip_disable",
-            _ => "posthog.process_person_profile",
+    pub(crate) fn not_a_bool(&self, about: About<'_>, field: &Field<'_>) {
+        let what = match field.slot {
+            Slot::GeoipDisable => "posthog.geoip_disable is not a bool; the field is ignored",
+            _ => "posthog.process_person_profile is not a bool; the field is ignored",
         };
-        if self.first(field) {
-            log!(warn, field, "not a bool; the field is ignored",);
-        }
+        self.say_of(about, field, what);
     }
 
-    pub(crate) fn not_inherited(&self, slot: Slot) {
-        self.say(match slot {
+    pub(crate) fn not_inherited(&self, about: About<'_>, field: &Field<'_>) {
+        let what = match field.slot {
             Slot::Timestamp => "posthog.timestamp on a span says nothing about the events within",
             Slot::Uuid => "posthog.uuid on a span says nothing about the events within",
             Slot::Set => "posthog.set.* on a span is ignored; put it on the event",
             _ => "posthog.set_once.* on a span is ignored; put it on the event",
-        });
+        };
+        if self.first(what, "") {
+            Self::log(about, Some(field), format_args!("{what}"));
+        }
     }
 
-    pub(crate) fn not_an_object(&self) {
-        self.say("posthog.properties is not a JSON object; the field is ignored");
-    }
-
-    pub(crate) fn span_too_large(&self) {
-        self.say("a span has more than 64 KiB of fields; those that do not fit are left out");
-    }
-
-    pub(crate) fn bad_uuid(&self) {
-        self.say("posthog.uuid is not a UUID; a new one is used");
-    }
-
-    pub(crate) fn bad_timestamp(&self) {
+    pub(crate) fn not_an_object(&self, about: About<'_>) {
         self.say(
+            about,
+            "posthog.properties is not a JSON object; the field is ignored",
+        );
+    }
+
+    pub(crate) fn span_too_large(&self, about: About<'_>) {
+        self.say(
+            about,
+            "a span has more than 64 KiB of fields; those that do not fit are left out",
+        );
+    }
+
+    pub(crate) fn bad_uuid(&self, about: About<'_>) {
+        self.say(about, "posthog.uuid is not a UUID; a new one is used");
+    }
+
+    pub(crate) fn bad_timestamp(&self, about: About<'_>) {
+        self.say(
+            about,
             "posthog.timestamp is neither an RFC 3339 time with offset nor milliseconds since 1970; the time of capture is used",
         );
     }
 
-    pub(crate) fn early_timestamp(&self, millis: i64) {
-        if self.first("early timestamp") {
-            log!(
-                warn,
-                timestamp = millis,
-                "posthog.timestamp is in milliseconds, and this is before 1973; were seconds meant?",
-            );
-        }
+    pub(crate) fn early_timestamp(&self, about: About<'_>) {
+        self.say(
+            about,
+            "posthog.timestamp is in milliseconds, and this is before 1973; were seconds meant?",
+        );
     }
 
-    pub(crate) fn id_cut(&self) {
+    pub(crate) fn id_cut(&self, about: About<'_>) {
         self.say(
+            about,
             "a distinct id is longer than PostHog takes, 200 characters by capture v0 and 200 bytes by v1; it is cut",
         );
     }
 
-    pub(crate) fn long_name(&self) {
-        self.say("the name of an event has more than 200 bytes; by capture v1 PostHog drops it");
+    pub(crate) fn long_name(&self, about: About<'_>) {
+        self.say(
+            about,
+            "the name of an event has more than 200 bytes; by capture v1 PostHog drops it",
+        );
     }
 
-    pub(crate) fn empty_name(&self) {
-        self.say("an event without a name is dropped; PostHog would refuse the whole batch");
+    pub(crate) fn empty_name(&self, about: About<'_>) {
+        self.say(
+            about,
+            "an event without a name is dropped; PostHog would refuse the whole batch",
+        );
     }
 
-    pub(crate) fn incomplete_identity(&self, event: &str, needs: &str) {
-        if self.first(event) {
-            log!(
-                warn,
-                event,
-                "an event without {needs} is dropped; PostHog would ignore it",
+    pub(crate) fn incomplete_identity(&self, about: About<'_>, event: &str, needs: &str) {
+        let what = "an event is dropped without what it needs";
+        if self.first(what, event) {
+            Self::log(
+                about,
+                None,
+                format_args!("an event without {needs} is dropped; PostHog would ignore it"),
             );
         }
     }
 
-    pub(crate) fn set_of_nobody(&self) {
+    pub(crate) fn set_of_nobody(&self, about: About<'_>) {
         self.say(
+            about,
             "person properties are set by an event without a distinct id; it is sent, but PostHog ignores them",
         );
     }
 
-    pub(crate) fn too_large(&self, limit: usize) {
-        if self.first("too large") {
-            log!(
-                warn,
-                limit,
-                "an event is larger than the limit in bytes; it is dropped",
-            );
-        }
-    }
-
-    fn say(&self, what: &'static str) {
-        if self.first(what) {
-            log!(warn, "{what}");
+    pub(crate) fn too_large(&self, about: About<'_>, limit: usize) {
+        let what = "an event is larger than the limit in bytes; it is dropped";
+        if self.first(what, "") {
+            Self::log(about, None, format_args!("{what} (limit: {limit})"));
         }
     }
 }

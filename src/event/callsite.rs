@@ -23,6 +23,8 @@ pub(crate) struct Name {
     pub(crate) unique: bool,
     /// `"key":`, escaped.
     pub(crate) json: Box<[u8]>,
+    /// Its callsite, for those who warn of it.
+    pub(crate) metadata: &'static Metadata<'static>,
 }
 
 /// How many callsites have numbers. Those beyond, or without a free place near their own, go by names.
@@ -85,6 +87,7 @@ impl CallsiteSchema {
                     // An error's sources go by such a name, without a number.
                     && !key.ends_with(".chain"),
                 json: json.into(),
+                metadata,
             }
         };
         Self {

@@ -15,3 +15,4 @@ mod selection;
 mod span_events;
 mod special_events;
 mod two_layers;
+mod warnings;

@@ -1,6 +1,6 @@
 //! PostHog's identity events, and the rest of the `posthog.*` grammar, from `tracing` alone.
 
-use crate::layers::{Seen, captured, one};
+use crate::layers::{captured, diagnostics, one};
 use serde_json::json;
 use tracing::{info, info_span};
 use tracing_posthog::DropReason;
@@ -160,7 +160,7 @@ fn identity_events_without_what_they_need_are_said_once_each() {
         }
     };
     assert_eq!(captured(emit).len(), 0);
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert_eq!(said.len(), 4, "{said:?}");
     for name in ["$identify", "$set", "$create_alias", "$groupidentify"] {
         let naming = format!("event={name:?}");
@@ -177,7 +177,7 @@ fn person_properties_of_nobody_are_said_once_and_the_event_still_sent() {
         }
     };
     assert_eq!(captured(emit).len(), 6);
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert_eq!(said.len(), 1, "{said:?}");
 }
 
@@ -208,17 +208,6 @@ fn uuid_and_timestamp_can_be_given() {
     assert_eq!(event.timestamp.unwrap(), "2025-01-02T03:04:05.678Z");
 }
 
-/// Runs `f` with a layer, and gives the crate's own diagnostics, those of encoding included.
-fn diagnostics(f: impl FnOnce()) -> Vec<String> {
-    let (captured, seen) = (CapturedEvents::new(), Seen::default());
-    let subscriber = registry().with(seen.layer()).with(captured.layer());
-    tracing::subscriber::with_default(subscriber, || {
-        f();
-        captured.events();
-    });
-    seen.with(" tracing_posthog::")
-}
-
 #[test]
 fn a_uuid_or_timestamp_that_is_none_is_replaced_and_said_once() {
     let emit = || {
@@ -241,7 +230,7 @@ fn a_uuid_or_timestamp_that_is_none_is_replaced_and_said_once() {
         assert!(uuid::Uuid::try_parse(&event.uuid.unwrap()).is_ok());
         assert!(event.timestamp.unwrap().parse::<jiff::Timestamp>().is_ok());
     }
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said.iter().any(|line| line.contains("posthog.uuid")));
     assert!(said.iter().any(|line| line.contains("posthog.timestamp")));
@@ -262,7 +251,7 @@ fn switches_that_are_no_bool_are_ignored_and_said_once() {
     for event in captured(emit) {
         assert!(!event.properties.contains_key("$process_person_profile"));
     }
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert_eq!(said.len(), 2, "{said:?}");
 }
 
@@ -285,7 +274,7 @@ fn unknown_names_are_said_once_each_and_become_no_properties() {
     for key in events.iter().flat_map(|e| e.properties.keys()) {
         assert!(key.starts_with('$'), "{key}");
     }
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert_eq!(said.len(), 4, "{said:?}");
     for name in [
         "posthog.distinctid",
@@ -310,7 +299,7 @@ fn ids_of_which_posthog_makes_no_person_are_said_once_and_events_still_sent() {
         }
     };
     assert_eq!(captured(emit).len(), 3);
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert_eq!(said.len(), 1, "{said:?}");
 }
 
@@ -325,7 +314,7 @@ fn an_id_that_is_too_long_is_cut_as_posthog_would_and_said_once() {
     for event in captured(emit) {
         assert_eq!(event.distinct_id, "\u{e9}".repeat(200));
     }
-    assert_eq!(diagnostics(emit).len(), 1);
+    assert_eq!(diagnostics(|_| emit()).len(), 1);
 }
 
 #[test]
@@ -336,7 +325,7 @@ fn seconds_in_the_place_of_milliseconds_are_said_once() {
         }
     };
     assert_eq!(captured(emit).len(), 3);
-    let said = diagnostics(emit);
+    let said = diagnostics(|_| emit());
     assert!(
         said.len() == 1 && said[0].contains("were seconds meant"),
         "{said:?}"

@@ -4,15 +4,15 @@ use super::Encoder;
 use super::envelope::from_millis;
 use super::identity::PROCESS;
 use super::resolve::Resolved;
-use super::text::{Text, plain_text, to_value};
+use super::text::{Text, to_value};
 use crate::event::Event;
-use crate::event::record::Slot;
+use crate::event::record::{Slot, Val};
 use serde_json::Value;
 
 impl Encoder {
     /// The event as a hook sees it.
     pub(super) fn decode(&mut self, r: &Resolved<'_>, at: i64) -> Event {
-        let mut event = Event::new(r.name.map(plain_text).unwrap_or_default());
+        let mut event = Event::new(r.name.map(Val::to_text).unwrap_or_default());
         event.distinct_id = self.distinct_id(r).map(Text::into_string);
         event.uuid = Some(self.uuid(r, at));
         event.timestamp = Some(from_millis(self.timestamp(r, at)));
@@ -37,7 +37,7 @@ impl Encoder {
                         }
                         event.properties.extend(fields);
                     }
-                    _ => self.diagnostics.not_an_object(),
+                    _ => self.diagnostics.not_an_object(r.about),
                 }
             }
             for field in fields {
@@ -58,7 +58,7 @@ impl Encoder {
         };
         put(
             "$session_id",
-            r.session_id.get().map(|id| plain_text(id).into()),
+            r.session_id.get().map(|id| id.to_text().into()),
         );
         put(PROCESS, r.process_person_profile.get().map(Value::Bool));
         put("$geoip_disable", r.geoip_disable.get().map(Value::Bool));

@@ -1,7 +1,7 @@
 //! What an event is known by, decided once and for all its attempts: distinct id, uuid, timestamp.
 
 use super::resolve::Resolved;
-use super::text::{Text, plain_text};
+use super::text::Text;
 use super::{Encoder, IdLimit};
 use crate::event::record::Val;
 use crate::event::timestamp::TimestampWriter;
@@ -44,11 +44,11 @@ impl Encoder {
         let mut id = Text::of(r.distinct_id.get()?);
         if let Some(end) = self.end_of_long(id.as_str()) {
             id.cut(end);
-            self.diagnostics.id_cut();
+            self.diagnostics.id_cut(r.about);
         }
         let illegal = |i: &&&str| i.eq_ignore_ascii_case(id.as_str());
         if let Some(illegal) = ILLEGAL_IDS.iter().find(illegal) {
-            self.diagnostics.illegal_id(illegal);
+            self.diagnostics.illegal_id(r.about, illegal);
         }
         Some(id)
     }
@@ -67,9 +67,9 @@ impl Encoder {
 
     pub(super) fn uuid(&mut self, r: &Resolved<'_>, at: i64) -> Uuid {
         if let Some(given) = r.uuid {
-            match Uuid::try_parse(plain_text(given).trim()) {
+            match Uuid::try_parse(given.to_text().trim()) {
                 Ok(uuid) => return uuid,
-                Err(_) => self.diagnostics.bad_uuid(),
+                Err(_) => self.diagnostics.bad_uuid(r.about),
             }
         }
         self.ids.at(at)
@@ -87,12 +87,12 @@ impl Encoder {
         if let (Val::I64(_) | Val::U64(_), Some(early)) = (given, millis)
             && (1..EARLIEST_LIKELY_MILLIS).contains(&early)
         {
-            self.diagnostics.early_timestamp(early);
+            self.diagnostics.early_timestamp(r.about);
         }
         millis
             .filter(|m| TimestampWriter::writes(*m))
             .unwrap_or_else(|| {
-                self.diagnostics.bad_timestamp();
+                self.diagnostics.bad_timestamp(r.about);
                 at
             })
     }

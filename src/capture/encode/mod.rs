@@ -33,7 +33,7 @@ mod resolve;
 mod text;
 mod write;
 
-use super::diagnostics::Diagnostics;
+use super::diagnostics::{About, Diagnostics};
 use super::hooks::Hooks;
 use super::ledger::DropReason;
 use crate::event::record::{Record, Val};
@@ -132,7 +132,8 @@ impl Encoder {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(), DropReason> {
-        let mut resolved = Resolved::of(record, &self.diagnostics);
+        let about = About(record);
+        let mut resolved = Resolved::of(record, about, &self.diagnostics);
         if self.hooks.is_empty() && resolved.objects.is_empty() && !resolved.is_about_profiles() {
             return self.write(&resolved, at, Source::Record, out);
         }
@@ -141,11 +142,11 @@ impl Encoder {
             resolved.keep_near_groups();
         }
         let mut event = self.decode(&resolved, at);
-        complete(&mut event).inspect_err(|_| self.incomplete(&event.name))?;
+        complete(&mut event).inspect_err(|_| self.incomplete(about, &event.name))?;
         let event = self.hooks.before_send(event)?;
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
         again.event(&event);
-        let resolved = Resolved::of(again.bytes(), &self.diagnostics);
+        let resolved = Resolved::of(again.bytes(), about, &self.diagnostics);
         let written = self.write(&resolved, at, Source::Decoded, out);
         drop(resolved);
         self.again = again.into_bytes();
@@ -154,12 +155,13 @@ impl Encoder {
 
     /// Warns of an event that was too large to be queued.
     pub(crate) fn warn_too_large(&self) {
-        self.diagnostics.too_large(self.max_event_bytes);
+        self.diagnostics
+            .too_large(About::default(), self.max_event_bytes);
     }
 
-    fn incomplete(&self, name: &str) {
+    fn incomplete(&self, about: About<'_>, name: &str) {
         if let Some(needs) = needs(name) {
-            self.diagnostics.incomplete_identity(name, needs);
+            self.diagnostics.incomplete_identity(about, name, needs);
         }
     }
 }

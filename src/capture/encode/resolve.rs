@@ -1,13 +1,15 @@
 //! What a record says: the nearest value of each name.
 
 use super::identity::{PROCESS, needs};
-use crate::capture::diagnostics::Diagnostics;
+use crate::capture::diagnostics::{About, Diagnostics};
 use crate::event::record::{self, Field, Slot, Val};
 use smallvec::SmallVec;
 
 /// What a record says, once the nearest value of each name has won.
 #[derive(Default)]
 pub(super) struct Resolved<'a> {
+    /// What warnings are about: the record of the event as it was captured.
+    pub(super) about: About<'a>,
     pub(super) name: Option<Val<'a>>,
     pub(super) distinct_id: Nearest<Val<'a>>,
     pub(super) session_id: Nearest<Val<'a>>,
@@ -26,8 +28,11 @@ pub(super) struct Resolved<'a> {
 
 impl<'a> Resolved<'a> {
     /// Reads a record; what is wrong in it is noticed.
-    pub(super) fn of(record: &'a [u8], diagnostics: &Diagnostics) -> Self {
-        let mut r = Self::default();
+    pub(super) fn of(record: &'a [u8], about: About<'a>, diagnostics: &Diagnostics) -> Self {
+        let mut r = Self {
+            about,
+            ..Self::default()
+        };
         let (mut segment, mut first_of_segment) = (0, 0);
         for field in record::fields(record) {
             match field.slot {
@@ -42,7 +47,7 @@ impl<'a> Resolved<'a> {
                 // What only an event itself can say, a span further out does not say for it.
                 Slot::Name if segment > 0 => {}
                 Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
-                    diagnostics.not_inherited(field.slot);
+                    diagnostics.not_inherited(about, &field);
                 }
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
@@ -75,7 +80,7 @@ impl<'a> Resolved<'a> {
                 }
                 Slot::DistinctId | Slot::SessionId => {}
                 Slot::ProcessPersonProfile | Slot::GeoipDisable => match as_bool(field.value) {
-                    None => diagnostics.not_a_bool(field.slot),
+                    None => diagnostics.not_a_bool(about, &field),
                     Some(value) if field.slot == Slot::GeoipDisable => {
                         r.geoip_disable.offer(segment, value);
                     }
@@ -83,10 +88,10 @@ impl<'a> Resolved<'a> {
                 },
                 Slot::Properties => match field.value {
                     Val::Str(text) | Val::Json(text) => r.objects.push((segment, text)),
-                    _ => diagnostics.not_an_object(),
+                    _ => diagnostics.not_an_object(about),
                 },
-                Slot::Unknown => diagnostics.unknown_field(field.key),
-                Slot::Cut => diagnostics.span_too_large(),
+                Slot::Unknown => diagnostics.unknown_field(about, &field),
+                Slot::Cut => diagnostics.span_too_large(about),
                 // These are for the reader of the record, which has seen to them.
                 Slot::CallsiteSchema | Slot::Numbered => {}
             }

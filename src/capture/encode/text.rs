@@ -13,7 +13,7 @@ impl<'a> Text<'a> {
     pub(super) fn of(value: Val<'a>) -> Self {
         match value {
             Val::Str(s) | Val::Json(s) => Self::Borrowed(s),
-            other => Self::Owned(plain_text(other)),
+            other => Self::Owned(other.to_text()),
         }
     }
 
@@ -36,17 +36,6 @@ impl<'a> Text<'a> {
             Self::Borrowed(s) => s.to_owned(),
             Self::Owned(s) => s,
         }
-    }
-}
-
-pub(super) fn plain_text(value: Val<'_>) -> String {
-    match value {
-        Val::Null => String::new(),
-        Val::Bool(b) => b.to_string(),
-        Val::I64(n) => n.to_string(),
-        Val::U64(n) => n.to_string(),
-        Val::F64(n) => n.to_string(),
-        Val::Str(s) | Val::Json(s) => s.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::envelope::MAX_ID;
 use super::identity::{PROCESS, needs};
 use super::json::{key_of, write_value};
 use super::resolve::Resolved;
-use super::text::{Text, plain_text};
+use super::text::Text;
 use super::{Encoder, IdLimit};
 use crate::capture::ledger::DropReason;
 use crate::event::json::string;
@@ -30,22 +30,22 @@ impl Encoder {
     ) -> Result<(), DropReason> {
         let name = r.name.map(Text::of).unwrap_or(Text::Borrowed(""));
         if name.as_str().trim().is_empty() {
-            self.diagnostics.empty_name();
+            self.diagnostics.empty_name(r.about);
             return Err(DropReason::Invalid);
         }
         if self.limit == IdLimit::Bytes && name.as_str().len() > MAX_ID {
-            self.diagnostics.long_name();
+            self.diagnostics.long_name(r.about);
         }
         let id = self.distinct_id(r);
         let personless = id.is_none();
         if personless {
             if needs(name.as_str()).is_some() {
-                self.incomplete(name.as_str());
+                self.incomplete(r.about, name.as_str());
                 return Err(DropReason::Invalid);
             }
             let sets = |f: &Field<'_>| matches!(f.slot, Slot::Set | Slot::SetOnce);
             if r.fields.iter().any(sets) {
-                self.diagnostics.set_of_nobody();
+                self.diagnostics.set_of_nobody(r.about);
             }
         }
         let start = out.len();
@@ -71,7 +71,7 @@ impl Encoder {
         out.extend_from_slice(b"}}");
         if out.len() - start > self.max_event_bytes {
             out.truncate(start);
-            self.diagnostics.too_large(self.max_event_bytes);
+            self.diagnostics.too_large(r.about, self.max_event_bytes);
             return Err(DropReason::TooLarge);
         }
         Ok(())
@@ -136,7 +136,7 @@ impl Encoder {
                 key_of(out, field);
                 match slot {
                     // PostHog looks groups up by text.
-                    Slot::Group => string(out, &plain_text(field.value)),
+                    Slot::Group => string(out, &field.value.to_text()),
                     _ => write_value(out, field.value),
                 }
             }

@@ -124,6 +124,19 @@ pub(crate) enum Val<'a> {
     Json(&'a str),
 }
 
+impl Val<'_> {
+    pub(crate) fn to_text(self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Bool(b) => b.to_string(),
+            Self::I64(n) => n.to_string(),
+            Self::U64(n) => n.to_string(),
+            Self::F64(n) => n.to_string(),
+            Self::Str(s) | Self::Json(s) => s.to_owned(),
+        }
+    }
+}
+
 /// A field, as it stands in a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {

@@ -119,3 +119,16 @@ pub fn one(f: impl FnOnce()) -> RecordedEvent {
     assert_eq!(events.len(), 1, "{events:?}");
     events.remove(0)
 }
+
+/// What the crate itself logs while `f` runs and what it captures is encoded.
+pub fn diagnostics(f: impl FnOnce(&CapturedEvents)) -> Vec<String> {
+    let (captured, seen) = (CapturedEvents::new(), Seen::default());
+    let subscriber = tracing_subscriber::registry()
+        .with(seen.layer())
+        .with(captured.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        f(&captured);
+        captured.events();
+    });
+    seen.with(" tracing_posthog::")
+}
