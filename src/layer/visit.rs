@@ -3,7 +3,7 @@
 use super::builder::SpanFields;
 use super::fields::{is_ours, meaning};
 use crate::event::callsite::CallsiteSchema;
-use crate::event::record::{CHAIN, Key, Record, Slot, Text};
+use crate::event::record::{CHAIN, Key, Record, Slot, Text, Texts};
 use crate::panic::catch;
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -74,8 +74,8 @@ pub(crate) struct Visitor<'a, N> {
     pub(crate) naming: N,
 }
 
-/// How many links of an error's source chain are kept; a chain may be a ring.
-const MAX_CHAIN: usize = 50;
+/// How many sources of an error are kept; a chain of them may be a ring.
+const MAX_CHAIN: usize = 32;
 
 impl<N: Naming> Visitor<'_, N> {
     /// Writes text that user code makes. A panic there costs this field, nothing else.
@@ -160,23 +160,25 @@ impl<N: Naming> Visit for Visitor<'_, N> {
         if slot != Slot::Property {
             return;
         }
-        let chain = catch(|| {
-            let mut texts: Vec<serde_json::Value> = Vec::new();
-            let mut link = value.source();
-            while let Some(error) = link
-                && texts.len() < MAX_CHAIN
-            {
-                texts.push(error.to_string().into());
-                link = error.source();
+        let Some(Some(source)) = catch(|| value.source()) else {
+            return;
+        };
+        let name = format!("{name}{CHAIN}");
+        let Some(mut texts) = Texts::begin(self.record, Key::Named(slot, &name)) else {
+            return;
+        };
+        let written = catch(|| {
+            let mut link = Some(source);
+            for _ in 0..MAX_CHAIN {
+                match link {
+                    Some(error) if texts.push(&error) => link = error.source(),
+                    _ => break,
+                }
             }
-            texts
         });
-        if let Some(chain) = chain
-            && !chain.is_empty()
-        {
-            let chain = serde_json::Value::Array(chain);
-            self.record
-                .value(Key::Named(slot, &format!("{name}{CHAIN}")), &chain);
+        match written {
+            Some(()) => texts.end(),
+            None => texts.take_back(),
         }
     }
 }

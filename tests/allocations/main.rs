@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod memory_stays_flat;
+mod sources_of_errors;
 mod the_callers_thread;

@@ -243,7 +243,7 @@ fn an_error_that_is_its_own_source_ends() {
     assert_eq!(event.properties["error"], "ring");
     assert_eq!(
         event.properties["error.chain"].as_array().unwrap().len(),
-        50
+        32
     );
 }
 

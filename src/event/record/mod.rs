@@ -13,8 +13,8 @@
 //! - The fields of a known callsite, of an event or a span, stand behind the callsite's number, first in their segment.
 //!   They have no key: their key length is the number of the field in the callsite ([`callsite`](super::callsite)).
 //!   So names are neither copied by callers nor escaped by the actor.
-//! - [`write`](mod@write) appends fields up to a limit in bytes. [`read`] gives them back, and merges what a span
-//!   records later.
+//! - [`write`](mod@write) appends fields up to a limit in bytes, [`texts`] a list of texts. [`read`] gives them back, and
+//!   merges what a span records later.
 //!
 //! Times are not part of a record: the queue keeps the time of capture beside it.
 //!
@@ -26,12 +26,14 @@
 //! - A record never leaves the process: callsite numbers mean nothing elsewhere. Files and requests hold JSON.
 
 mod read;
+mod texts;
 mod write;
 
 use super::callsite::Name;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use read::{each, fields, merge};
+pub(crate) use texts::Texts;
 pub(crate) use write::{Record, Text};
 
 /// What a field is for.

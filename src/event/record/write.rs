@@ -155,8 +155,14 @@ impl Record {
     /// [`rewind`](Self::rewind) to take it back. `None`: not even its key fits.
     #[inline]
     pub(crate) fn open(&mut self, key: Key<'_>) -> Option<Open> {
+        self.open_as(key, Tag::Str)
+    }
+
+    /// The same for text of that type.
+    #[inline]
+    pub(super) fn open_as(&mut self, key: Key<'_>, tag: Tag) -> Option<Open> {
         let start = self.bytes.len();
-        self.put(key, Tag::Str, &[]);
+        self.put(key, tag, &[]);
         let value = self.bytes.len();
         (value > start).then(|| Open {
             start,
