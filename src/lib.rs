@@ -46,7 +46,7 @@
 //! | `posthog.session_id` | event, span | `$session_id` |
 //! | `posthog.group.<type>` | event, span | `$groups.<type>`, as text |
 //! | `posthog.set.<name>`, `posthog.set_once.<name>` | event ¹ | person properties: `$set`, `$set_once` |
-//! | `posthog.timestamp` | event ¹ | when it happened: RFC 3339 text with its offset, or milliseconds since 1970 as an integer |
+//! | `posthog.timestamp` | event ¹ | when it happened: RFC 3339 text with its offset, or milliseconds since 1970 as an integer; years 0 to 9999 |
 //! | `posthog.uuid` | event ¹ | its uuid |
 //! | `posthog.process_person_profile` | event, span | `$process_person_profile` |
 //! | `posthog.geoip_disable` | event, span | `$geoip_disable` |
@@ -59,7 +59,8 @@
 //!
 //! The nearest value wins: the event's own, then the innermost span's. Booleans, integers, floats and
 //! strings keep their type; NaN and infinities become `null`; `%` and `?` give text; an `Error`
-//! (`error = &e as &dyn std::error::Error`) gives its text, and its sources as `error.chain`. Unknown
+//! (`error = &e as &dyn std::error::Error`) gives its text, and its sources as `error.chain`. A NUL character
+//! becomes U+FFFD everywhere, ids included. Unknown
 //! `posthog.*` names are reported once, by a warning that names the event, its callsite and the nearest known name.
 //!
 //! The macros of `tracing` take no dotted field right after `target:` or `name:`

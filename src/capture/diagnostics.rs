@@ -210,6 +210,20 @@ impl Diagnostics {
         );
     }
 
+    pub(crate) fn timestamp_out_of_range(&self, about: About<'_>) {
+        self.say(
+            about,
+            "posthog.timestamp is outside of the years 0 to 9999, which PostHog reads; the time of capture is used",
+        );
+    }
+
+    pub(crate) fn late_timestamp(&self, about: About<'_>) {
+        self.say(
+            about,
+            "posthog.timestamp is more than 23 hours ahead; PostHog replaces it by the time at which the event arrives",
+        );
+    }
+
     pub(crate) fn early_timestamp(&self, about: About<'_>) {
         self.say(
             about,

@@ -29,6 +29,9 @@ use uuid::Uuid;
 /// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`,
 /// and makes no person in PostHog: what it [`set`](Self::set)s is ignored there. The uuid and the timestamp are set when it is captured, unless given.
 ///
+/// PostHog's database takes no NUL characters: a `\0` becomes U+FFFD in names, ids, keys and values. So the distinct ids
+/// `a\0` and `a\u{fffd}` are one person.
+///
 /// It is what goes to PostHog. What the REST API answers for events that are stored there is
 /// [`models::Event`](crate::models::Event).
 ///
@@ -58,7 +61,8 @@ pub struct Event {
     pub set: Map<String, Value>,
     /// Person properties to set where they are not set yet.
     pub set_once: Map<String, Value>,
-    /// When it happened. Default: when it is captured.
+    /// When it happened, to the millisecond. Default: when it is captured, also where this is outside of the years 0 to
+    /// 9999. PostHog replaces a time that is more than 23 hours ahead by that of arrival.
     pub timestamp: Option<SystemTime>,
     /// What makes it this event: PostHog keeps one of all that come with the same.
     pub uuid: Option<Uuid>,

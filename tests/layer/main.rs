@@ -14,5 +14,6 @@ mod panicking_and_reentrant_values;
 mod selection;
 mod span_events;
 mod special_events;
+mod times;
 mod two_layers;
 mod warnings;

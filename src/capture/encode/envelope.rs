@@ -4,7 +4,7 @@ use super::resolve::Resolved;
 use super::text::Text;
 use super::{Encoder, IdLimit};
 use crate::event::record::Val;
-use crate::event::timestamp::TimestampWriter;
+use crate::event::timestamp;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
@@ -34,6 +34,9 @@ const ILLEGAL_IDS: [&str; 20] = [
 
 /// 3 March 1973, in milliseconds. A smaller number is more likely one of seconds (of the years up to 5138).
 const EARLIEST_LIKELY_MILLIS: i64 = 100_000_000_000;
+
+/// 23 hours. PostHog takes a time that is further ahead for a wrong clock.
+const LATEST_MILLIS_AHEAD: i64 = 23 * 3_600_000;
 
 /// Characters of an id by capture v0, where PostHog cuts longer ones, which would make two people one without a
 /// word; by v1 bytes, of names too, and it drops the events.
@@ -75,26 +78,32 @@ impl Encoder {
         self.ids.at(at)
     }
 
+    /// The time that was given, if PostHog takes it; else `at`, that of capture.
     pub(super) fn timestamp(&self, r: &Resolved<'_>, at: i64) -> i64 {
         let Some(given) = r.timestamp else { return at };
         let millis = match given {
             Val::I64(millis) => Some(millis),
             // As `Duration::as_millis` gives them.
-            Val::U64(millis) => i64::try_from(millis).ok(),
-            Val::Str(text) => TimestampWriter::read(text),
+            Val::U64(millis) => Some(i64::try_from(millis).unwrap_or(i64::MAX)),
+            Val::Str(text) => timestamp::read(text),
             _ => None,
         };
-        if let (Val::I64(_) | Val::U64(_), Some(early)) = (given, millis)
-            && (1..EARLIEST_LIKELY_MILLIS).contains(&early)
-        {
+        let Some(millis) = millis else {
+            self.diagnostics.bad_timestamp(r.about);
+            return at;
+        };
+        if !timestamp::is_taken(millis) {
+            self.diagnostics.timestamp_out_of_range(r.about);
+            return at;
+        }
+        let number = !matches!(given, Val::Str(_));
+        if number && (1..EARLIEST_LIKELY_MILLIS).contains(&millis) {
             self.diagnostics.early_timestamp(r.about);
         }
+        if millis.saturating_sub(at) > LATEST_MILLIS_AHEAD {
+            self.diagnostics.late_timestamp(r.about);
+        }
         millis
-            .filter(|m| TimestampWriter::writes(*m))
-            .unwrap_or_else(|| {
-                self.diagnostics.bad_timestamp(r.about);
-                at
-            })
     }
 }
 
