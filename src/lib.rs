@@ -58,7 +58,8 @@
 //! ¹ Also on a span that has `posthog.event`, for that span's own event. On other spans it is ignored.
 //!
 //! The nearest value wins: the event's own, then the innermost span's. Booleans, integers, floats and
-//! strings keep their type; NaN and infinities become `null`; `%` and `?` give text; an `Error`
+//! strings keep their type; integers beyond 2^53, which PostHog would round, become text
+//! ([`LargeIntegers`]); NaN and infinities become `null`; `%` and `?` give text; an `Error`
 //! (`error = &e as &dyn std::error::Error`) gives its text, and its sources as `error.chain`. A NUL character
 //! becomes U+FFFD everywhere, ids included. Unknown
 //! `posthog.*` names are reported once, by a warning that names the event, its callsite and the nearest known name.

@@ -6,7 +6,7 @@ use super::EventCaptureBackend;
 use crate::capture::CaptureHandle;
 use crate::capture::clock::{Clock, ClockSource};
 use crate::capture::delivery::protocol::Migration;
-use crate::capture::encode::{Enrichment, GeoIp};
+use crate::capture::encode::{Enrichment, GeoIp, LargeIntegers};
 use crate::capture::hooks::DeliveryFailure;
 use crate::capture::queue::{Limits, QueuePolicy};
 use crate::capture::{CaptureProtocol, Compression};
@@ -35,6 +35,7 @@ use std::time::Duration;
 /// | [`protocol`](Self::protocol) | v0 |
 /// | [`compression`](Self::compression) | gzip |
 /// | [`geoip`](Self::geoip) | off |
+/// | [`large_integers`](Self::large_integers) | text |
 /// | `spool` (feature `spool`) | none |
 #[must_use = "nothing is captured until it is started"]
 pub struct CaptureBuilder {
@@ -204,6 +205,21 @@ impl CaptureBuilder {
         self
     }
 
+    /// How integers beyond 2^53 are sent, in properties and everything within them. Default [`LargeIntegers::Text`]:
+    /// exact, as PostHog would round such numbers.
+    ///
+    /// ```
+    /// # use tracing_posthog::{EventCaptureBackend, PostHogClient};
+    /// # fn f(client: PostHogClient) {
+    /// use tracing_posthog::LargeIntegers;
+    /// let builder = EventCaptureBackend::builder(client).large_integers(LargeIntegers::Number);
+    /// # }
+    /// ```
+    pub fn large_integers(mut self, large_integers: LargeIntegers) -> Self {
+        self.enrichment.large_integers = large_integers;
+        self
+    }
+
     /// Whether all events are history that is moved here (`historical_migration`): PostHog then treats them apart from
     /// live traffic. Default `false`.
     pub fn historical_migration(mut self, historical: bool) -> Self {
@@ -311,6 +327,7 @@ mod tests {
         assert_eq!(seconds.map(|time| time.as_secs()), [5, 10, 5]);
         assert_eq!(b.protocol, CaptureProtocol::V0);
         assert_eq!(b.compression, Compression::Gzip);
+        assert_eq!(b.enrichment.large_integers, LargeIntegers::Text);
         #[cfg(feature = "spool")]
         {
             let spool = crate::capture::Spool::directory("x");

@@ -119,7 +119,7 @@ impl Event {
         self
     }
 
-    /// Adds a property.
+    /// Adds a property. Integers beyond 2^53 in it are sent as text: see [`LargeIntegers`](crate::LargeIntegers).
     pub fn property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.properties.insert(name.into(), value.into());
         self

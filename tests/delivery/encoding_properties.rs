@@ -7,7 +7,9 @@ use serde_json::{Map, Number, Value};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use tracing_posthog::testing::{CapturedEvents, PostHogServer, RecordedEvent};
-use tracing_posthog::{CaptureHandle, CaptureProtocol, Event, PostHogLayer, SpanFields};
+use tracing_posthog::{
+    CaptureHandle, CaptureProtocol, Event, LargeIntegers, PostHogLayer, SpanFields,
+};
 use tracing_subscriber::prelude::*;
 
 /// Text with everything in it that has ever broken a JSON writer.
@@ -60,10 +62,18 @@ fn name() -> impl Strategy<Value = String> {
     text().prop_map(|text| text.replace('\0', "0"))
 }
 
+/// Doubles hold all integers up to it.
+const EXACT: i64 = 1 << 53;
+
 fn number() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
+        (any::<i64>(), 0..64_u32).prop_map(|(n, shift)| Value::from(n >> shift)),
+        (-2_i64..3, any::<bool>()).prop_map(|(n, below)| {
+            let edge = if below { -EXACT } else { EXACT };
+            Value::from(edge + n)
+        }),
         // What JSON does not know is null.
         any::<f64>().prop_map(|n| Number::from_f64(n).map_or(Value::Null, Value::from)),
         proptest::sample::select(vec![f64::MIN_POSITIVE, f64::MAX, -0.0, 5e-324])
@@ -121,19 +131,27 @@ fn event() -> impl Strategy<Value = Event> {
         })
 }
 
-/// Whether a value arrived: null characters are replaced.
-fn same(sent: &Value, arrived: &Value) -> bool {
+/// Whether a value arrived: null characters are replaced, and large integers may be text.
+fn same(sent: &Value, arrived: &Value, large: LargeIntegers) -> bool {
     match (sent, arrived) {
         (Value::String(sent), Value::String(arrived)) => clean(sent) == *arrived,
         (Value::Array(sent), Value::Array(arrived)) => {
-            sent.len() == arrived.len() && sent.iter().zip(arrived).all(|(s, a)| same(s, a))
+            sent.len() == arrived.len() && sent.iter().zip(arrived).all(|(s, a)| same(s, a, large))
         }
         (Value::Object(sent), Value::Object(arrived)) => {
-            let arrives = |(key, value)| arrived.get(key).is_some_and(|a| same(value, a));
+            let arrives = |(key, value)| arrived.get(key).is_some_and(|a| same(value, a, large));
             sent.len() == arrived.len() && sent.iter().all(arrives)
+        }
+        (Value::Number(n), arrived) if large == LargeIntegers::Text && is_large(n) => {
+            *arrived == n.to_string()
         }
         (sent, arrived) => sent == arrived,
     }
+}
+
+fn is_large(n: &Number) -> bool {
+    let size = n.as_i64().map(i64::unsigned_abs).or(n.as_u64());
+    size.is_some_and(|size| size > EXACT as u64)
 }
 
 fn clean(text: &str) -> String {
@@ -141,9 +159,13 @@ fn clean(text: &str) -> String {
 }
 
 #[track_caller]
-fn assert_same(sent: &Value, arrived: Option<&Value>) -> Result<(), TestCaseError> {
+fn assert_same(
+    sent: &Value,
+    arrived: Option<&Value>,
+    large: LargeIntegers,
+) -> Result<(), TestCaseError> {
     prop_assert!(
-        arrived.is_some_and(|arrived| same(sent, arrived)),
+        arrived.is_some_and(|arrived| same(sent, arrived, large)),
         "{} became {:?}",
         sent,
         arrived
@@ -199,19 +221,27 @@ fn group_key(value: &Value) -> String {
 /// One server and actor for all cases: starting them is dearer than a case.
 struct Road {
     protocol: CaptureProtocol,
+    large: LargeIntegers,
     server: PostHogServer,
     posthog: CaptureHandle,
 }
 
-static ROADS: LazyLock<Mutex<[Road; 2]>> =
-    LazyLock::new(|| Mutex::new([CaptureProtocol::V0, CaptureProtocol::V1].map(Road::by)));
+static ROADS: LazyLock<Mutex<[Road; 3]>> = LazyLock::new(|| {
+    Mutex::new([
+        Road::by(CaptureProtocol::V0, LargeIntegers::Text),
+        Road::by(CaptureProtocol::V1, LargeIntegers::Text),
+        Road::by(CaptureProtocol::V0, LargeIntegers::Number),
+    ])
+});
 
 impl Road {
-    fn by(protocol: CaptureProtocol) -> Self {
+    fn by(protocol: CaptureProtocol, large: LargeIntegers) -> Self {
         let server = server();
         let posthog = capture_to(&server).flush_interval(LONG).protocol(protocol);
+        let posthog = posthog.large_integers(large);
         Self {
             protocol,
+            large,
             posthog: posthog.start().unwrap(),
             server,
         }
@@ -228,7 +258,7 @@ impl Road {
         match lifted {
             // As the right type, or not at all.
             Some(fits) if !fits(sent) => prop_assert!(arrived.is_none_or(fits), "{arrived:?}"),
-            _ => assert_same(sent, arrived)?,
+            _ => assert_same(sent, arrived, self.large)?,
         }
         Ok(())
     }
@@ -253,7 +283,7 @@ impl Road {
         }
         for (slot, map) in [("$set", &sent.set), ("$set_once", &sent.set_once)] {
             for (name, value) in map {
-                assert_same(value, arrived.properties[slot].get(name))?;
+                assert_same(value, arrived.properties[slot].get(name), self.large)?;
             }
         }
         for (name, value) in &sent.groups {
@@ -420,9 +450,10 @@ proptest! {
         prop_assert_eq!(&p["debug"], &clean(&format!("{s:?}")));
         prop_assert_eq!(&p["$set"]["s"], &clean(&s));
         prop_assert_eq!(&p["outer"], &clean(&outer));
-        prop_assert_eq!(&p["i"], &Value::from(i));
-        prop_assert_eq!(&p["u"], &Value::from(u));
-        assert_same(&Number::from_f64(f).map_or(Value::Null, Value::from), p.get("f"))?;
+        let text = LargeIntegers::Text;
+        assert_same(&Value::from(i), p.get("i"), text)?;
+        assert_same(&Value::from(u), p.get("u"), text)?;
+        assert_same(&Number::from_f64(f).map_or(Value::Null, Value::from), p.get("f"), text)?;
         prop_assert_eq!(&p["b"], &Value::from(b));
         let wide_text = p["wide"].as_str().map_or_else(|| p["wide"].to_string(), str::to_owned);
         prop_assert_eq!(wide_text, wide.to_string());
@@ -454,7 +485,7 @@ proptest! {
         prop_assert_eq!(events.len(), 1, "it is valid JSON");
         for (name, value) in &object {
             if !is_reserved(name) {
-                assert_same(value, events[0].property(name))?;
+                assert_same(value, events[0].property(name), LargeIntegers::Text)?;
             }
         }
     }

@@ -25,6 +25,7 @@ mod fault_matrix;
 mod flush_and_shutdown;
 mod front_door;
 mod frozen_identity;
+mod large_integers;
 mod one_bad_event;
 mod one_road;
 mod overdue_events;

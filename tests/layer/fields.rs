@@ -12,41 +12,41 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 
 #[test]
-fn integers_of_every_width_are_numbers() {
+fn integers_of_every_width_are_numbers_as_far_as_posthog_reads_them_exactly() {
     let event = one(|| {
         info!(
             posthog.event = "numbers",
             u8 = u8::MAX,
             u16 = u16::MAX,
             u32 = u32::MAX,
-            u64 = u64::MAX,
-            usize = usize::MAX,
+            u64 = 1_u64 << 53,
+            usize = usize::MAX >> 11,
             i8 = i8::MIN,
             i16 = i16::MIN,
             i32 = i32::MIN,
-            i64 = i64::MIN,
-            isize = isize::MIN,
+            i64 = -1_i64 << 53,
+            isize = isize::MIN >> 11,
             small_i128 = -5_i128,
             small_u128 = 5_u128,
-            word = u64::MAX as u128,
-            word_i = u64::MAX as i128,
+            wide_u128 = 1_u128 << 53,
+            wide_i128 = -1_i128 << 53,
         );
     });
     let p = &event.properties;
     assert_eq!(p["u8"], u8::MAX);
     assert_eq!(p["u16"], u16::MAX);
     assert_eq!(p["u32"], u32::MAX);
-    assert_eq!(p["u64"], u64::MAX);
-    assert_eq!(p["usize"], usize::MAX);
+    assert_eq!(p["u64"], 1_u64 << 53);
+    assert_eq!(p["usize"], usize::MAX >> 11);
     assert_eq!(p["i8"], i8::MIN);
     assert_eq!(p["i16"], i16::MIN);
     assert_eq!(p["i32"], i32::MIN);
-    assert_eq!(p["i64"], i64::MIN);
-    assert_eq!(p["isize"], isize::MIN);
+    assert_eq!(p["i64"], -1_i64 << 53);
+    assert_eq!(p["isize"], isize::MIN >> 11);
     assert_eq!(p["small_i128"], -5);
     assert_eq!(p["small_u128"], 5);
-    assert_eq!(p["word"], u64::MAX);
-    assert_eq!(p["word_i"], u64::MAX);
+    assert_eq!(p["wide_u128"], 1_u64 << 53);
+    assert_eq!(p["wide_i128"], -1_i64 << 53);
 }
 
 #[test]

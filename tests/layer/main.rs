@@ -8,6 +8,7 @@ mod layers;
 mod dropping_is_silent;
 mod fields;
 mod identity;
+mod large_integers;
 mod macro_forms;
 mod options;
 mod panicking_and_reentrant_values;

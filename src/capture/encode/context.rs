@@ -1,7 +1,7 @@
 //! What every event of an actor says: constants, ready as JSON.
 
-use super::GeoIp;
 use super::json::write_value;
+use super::{GeoIp, LargeIntegers};
 use crate::event::device;
 use crate::event::json::string;
 use crate::event::record::{self, Key, Record, Slot};
@@ -15,14 +15,14 @@ pub(super) struct Constant {
 }
 
 impl Constant {
-    pub(super) fn new(key: &str, value: &Value) -> Self {
+    pub(super) fn new(key: &str, value: &Value, large: LargeIntegers) -> Self {
         let mut json = Vec::new();
         string(&mut json, key);
         json.push(b':');
         let mut record = Record::over(Vec::new(), usize::MAX);
         record.value(Key::Named(Slot::Property, ""), value);
         for field in record::fields(record.bytes()) {
-            write_value(&mut json, field.value);
+            write_value(&mut json, field.value, large);
         }
         Self {
             key: key.into(),

@@ -1,10 +1,10 @@
 //! Records into [`Event`]s, as hooks see them.
 
-use super::Encoder;
 use super::envelope::from_millis;
 use super::identity::PROCESS;
 use super::resolve::Resolved;
 use super::text::{Text, to_value};
+use super::{Encoder, LargeIntegers};
 use crate::event::Event;
 use crate::event::record::{Slot, Val};
 use serde_json::Value;
@@ -30,7 +30,8 @@ impl Encoder {
         // The nearest comes last and wins; in one segment, its fields.
         for (segment, objects, fields) in r.inwards() {
             for text in objects {
-                match serde_json::from_str(text) {
+                let readable = LargeIntegers::readable(text);
+                match serde_json::from_str(readable.as_deref().unwrap_or(text)) {
                     Ok(Value::Object(mut fields)) => {
                         if about_profiles && segment > 0 {
                             fields.remove(PROCESS);

@@ -1,5 +1,6 @@
 //! Fields and values of records as JSON.
 
+use super::LargeIntegers;
 use crate::event::json::{key, string};
 use crate::event::record::{Field, Val};
 use serde_json::Value;
@@ -11,12 +12,16 @@ pub(super) fn key_of(out: &mut Vec<u8>, field: &Field<'_>) {
     }
 }
 
-pub(super) fn write_value(out: &mut Vec<u8>, value: Val<'_>) {
+pub(super) fn write_value(out: &mut Vec<u8>, value: Val<'_>, large: LargeIntegers) {
     // Writing to a `Vec` does not fail, and these types have no way to.
     let _ = match value {
         Val::Null => serde_json::to_writer(out, &()),
         Val::Bool(b) => serde_json::to_writer(out, &b),
+        Val::I64(n) if large.is_text(n.unsigned_abs()) => {
+            serde_json::to_writer(out, &n.to_string())
+        }
         Val::I64(n) => serde_json::to_writer(out, &n),
+        Val::U64(n) if large.is_text(n) => serde_json::to_writer(out, &n.to_string()),
         Val::U64(n) => serde_json::to_writer(out, &n),
         // JSON knows no NaN and no infinity: serde_json writes them as null.
         Val::F64(n) => serde_json::to_writer(out, &n),
@@ -24,13 +29,16 @@ pub(super) fn write_value(out: &mut Vec<u8>, value: Val<'_>) {
             string(out, s);
             Ok(())
         }
-        Val::Json(text) if text.contains("\\u0000") => {
-            let value = serde_json::from_str(text).unwrap_or(Value::Null);
-            serde_json::to_writer(out, &without_nul(value))
-        }
         Val::Json(text) => {
-            out.extend_from_slice(text.as_bytes());
-            Ok(())
+            let quoted = large.written(text);
+            let text = quoted.as_deref().unwrap_or(text);
+            if text.contains("\\u0000") {
+                let value = serde_json::from_str(text).unwrap_or(Value::Null);
+                serde_json::to_writer(out, &without_nul(value))
+            } else {
+                out.extend_from_slice(text.as_bytes());
+                Ok(())
+            }
         }
     };
 }

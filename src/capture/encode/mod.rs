@@ -9,6 +9,7 @@
 //!
 //! - [`Encoder::event`] is the only entrance. It appends one event's JSON to a batch, or leaves the batch as it was.
 //! - [`resolve`]: the nearest value of each name, and the last within one segment.
+//! - [`integers`]: those that PostHog would round, as text.
 //! - [`identity`]: PostHog's own events (`$identify`, `$create_alias`, `$groupidentify`, …): what they need, and what
 //!   can be filled in.
 //! - Most events take the short way and are written straight from their record. One is decoded only where a hook is to
@@ -28,6 +29,7 @@ mod context;
 mod decode;
 mod envelope;
 mod identity;
+mod integers;
 mod json;
 mod resolve;
 mod text;
@@ -41,6 +43,7 @@ use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
 use context::{Constant, host_context};
 use identity::{complete, needs};
+pub use integers::LargeIntegers;
 use resolve::Resolved;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -54,6 +57,7 @@ pub(crate) struct Enrichment {
     pub(crate) hooks: Hooks,
     /// PostHog looks an event's place up from the address that sent it: here, the server's.
     pub(crate) geoip: GeoIp,
+    pub(crate) large_integers: LargeIntegers,
     pub(crate) max_event_bytes: usize,
     pub(crate) limit: IdLimit,
 }
@@ -90,6 +94,7 @@ pub(crate) struct Encoder {
     joined: Vec<u8>,
     max_event_bytes: usize,
     limit: IdLimit,
+    large_integers: LargeIntegers,
     ids: UuidV7,
     stamp: TimestampWriter,
     diagnostics: Arc<Diagnostics>,
@@ -98,9 +103,10 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(enrichment: Enrichment, diagnostics: Arc<Diagnostics>) -> Self {
+        let large_integers = enrichment.large_integers;
         let constants: Vec<_> = host_context(enrichment.geoip)
             .into_iter()
-            .map(|(key, value)| Constant::new(key, &value))
+            .map(|(key, value)| Constant::new(key, &value, large_integers))
             .collect();
         let joined = constants
             .iter()
@@ -112,12 +118,13 @@ impl Encoder {
             defaults: enrichment
                 .defaults
                 .iter()
-                .map(|(key, value)| Constant::new(key, value))
+                .map(|(key, value)| Constant::new(key, value, large_integers))
                 .collect(),
             constants,
             joined,
             max_event_bytes: enrichment.max_event_bytes,
             limit: enrichment.limit,
+            large_integers,
             ids: UuidV7::default(),
             stamp: TimestampWriter::default(),
             diagnostics,

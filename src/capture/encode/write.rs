@@ -118,7 +118,7 @@ impl Encoder {
                 }
             }
             key_of(out, field);
-            write_value(out, field.value);
+            write_value(out, field.value, self.large_integers);
             out.push(b',');
         }
         for (slot, name) in [
@@ -137,7 +137,7 @@ impl Encoder {
                 match slot {
                     // PostHog looks groups up by text.
                     Slot::Group => string(out, &field.value.to_text()),
-                    _ => write_value(out, field.value),
+                    _ => write_value(out, field.value, self.large_integers),
                 }
             }
             if !first {

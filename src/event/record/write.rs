@@ -236,7 +236,8 @@ impl Record {
             Value::Number(n) => match (n.as_i64(), n.as_u64(), n.as_f64()) {
                 (Some(n), _, _) => self.i64(key, n),
                 (_, Some(n), _) => self.u64(key, n),
-                (_, _, Some(n)) => self.f64(key, n),
+                (_, _, Some(float)) if n.is_f64() => self.f64(key, float),
+                // With `serde_json`'s feature `arbitrary_precision` there are such.
                 _ => self.display(key, n),
             },
             nested => {
