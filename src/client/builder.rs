@@ -3,14 +3,13 @@ use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 #[cfg(feature = "rest")]
 use crate::config::host_name;
-use crate::config::{Hosts, Region, Secret, personal_key, project_key, shown_host};
+use crate::config::{Hosts, Region, Secret, environment, personal_key, project_key, shown_host};
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
 use crate::http::{Breakers, Http};
 use crate::redact::Redactor;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use std::env;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -82,22 +81,6 @@ impl fmt::Debug for PostHogClientBuilder {
     }
 }
 
-const PROJECT_KEY_VAR: &str = "POSTHOG_API_KEY";
-const PERSONAL_KEY_VAR: &str = "POSTHOG_PERSONAL_API_KEY";
-const HOST_VAR: &str = "POSTHOG_HOST";
-
-fn variable(name: &'static str) -> Result<Option<String>, PostHogError> {
-    match env::var(name) {
-        Ok(value) if value.trim().is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(PostHogError::config(
-            name,
-            "the variable is not valid UTF-8",
-        )),
-    }
-}
-
 impl PostHogClientBuilder {
     /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY` and `POSTHOG_HOST`; unset and empty
     /// variables leave the default.
@@ -110,15 +93,16 @@ impl PostHogClientBuilder {
 
     /// Reads the same variables for what is unset. A region or host leaves `POSTHOG_HOST` unread.
     pub(crate) fn or_env(mut self) -> Result<Self, PostHogError> {
-        let read = |name| Ok::<_, PostHogError>(variable(name)?.map(|value| (name, value)));
+        let read =
+            |name| Ok::<_, PostHogError>(environment::variable(name)?.map(|value| (name, value)));
         if self.project_api_key.is_none() {
-            self.project_api_key = read(PROJECT_KEY_VAR)?;
+            self.project_api_key = read(environment::PROJECT_KEY)?;
         }
         if self.personal_api_key.is_none() {
-            self.personal_api_key = read(PERSONAL_KEY_VAR)?;
+            self.personal_api_key = read(environment::PERSONAL_KEY)?;
         }
         if self.region.is_none() && self.host.is_none() {
-            self.host = read(HOST_VAR)?;
+            self.host = read(environment::HOST)?;
         }
         Ok(self)
     }

@@ -1,13 +1,8 @@
-//! Keys and hosts: what a user gives, checked and made exact.
-//!
-//! [`Hosts`] holds two base addresses, for capture and for the REST API; [`Region`] or a host decides both. [`Secret`]
-//! holds a key and never shows it. Environment variables are read by the builder of the client.
-//!
-//! Invariants: a wrong setting is a [`PostHogError::Config`] that names it and says what to write; errors about hosts
-//! leave out user names and passwords; every path is appended to a base, so a path prefix stays in front of it.
+//! Hosts: the address of a PostHog as people write it, read into two base addresses.
 
+use super::shown::shown_host;
 use crate::error::PostHogError;
-use crate::redact::{excerpt, has_key};
+use crate::redact::has_key;
 use reqwest::Url;
 use std::fmt;
 
@@ -156,120 +151,6 @@ pub(crate) fn host_name(setting: &'static str, name: &str) -> Result<String, Pos
     }
 }
 
-/// Of a host as it was given what is no secret: not the credentials before it, nor the query behind it. A value that
-/// is no address at all is not shown, for it may be a secret in the wrong variable.
-pub(crate) fn shown_host(host: &str) -> String {
-    let host = host.trim();
-    let address = host.rsplit_once('@').map_or(host, |(_, rest)| rest);
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    match is_address(address) && !has_key(address) {
-        true => format!("{:?}", excerpt(address, 100)),
-        false => format!("the value ({} characters)", host.chars().count()),
-    }
-}
-
-/// Whether a text reads like an address. Without a scheme it has to look like the name of a host: `ada:password` and
-/// tokens with dots are none.
-fn is_address(text: &str) -> bool {
-    let with_scheme = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme));
-    let (authority, path) = match with_scheme.unwrap_or(text).split_once('/') {
-        Some((authority, path)) => (authority, path),
-        None => (with_scheme.unwrap_or(text), ""),
-    };
-    let (name, port) = authority.split_once(':').unwrap_or((authority, "0"));
-    let of = |text: &str, more: &str| {
-        text.chars()
-            .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
-    };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    of(name, ".-_")
-        && of(path, "./-_:")
-        && is_number(port)
-        && (with_scheme.is_some() || is_host_name(name))
-}
-
-/// Whether a text is a host's name in the usual writing: small letters, and a word or a number at its end.
-fn is_host_name(text: &str) -> bool {
-    let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    let Some((rest, last)) = text.rsplit_once('.') else {
-        return text == "localhost";
-    };
-    let is_word = (2..=24).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_lowercase());
-    let is_ipv4 = text.parse::<std::net::Ipv4Addr>().is_ok();
-    text.chars().all(small) && !rest.is_empty() && (is_word || is_ipv4)
-}
-
-/// A key that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = ["phc_", "phx_", "phs_"]
-            .into_iter()
-            .find(|prefix| self.0.starts_with(prefix));
-        write!(f, "{}[redacted]", kind.unwrap_or_default())
-    }
-}
-
-/// Checks a project API key (`phc_…`) as the capture endpoints do: not empty, ASCII, at most 64
-/// characters, not a personal key.
-pub(crate) fn project_key(setting: &'static str, key: &str) -> Result<Secret, PostHogError> {
-    let key = well_formed(setting, key)?;
-    if key.starts_with("phx_") || key.starts_with("phs_") {
-        return Err(PostHogError::config(
-            setting,
-            "this is a personal or secret API key (phx_… or phs_…), which must not be used to send events; \
-             give the project API key (phc_…) of the project's settings",
-        ));
-    }
-    if key.len() > 64 {
-        return Err(PostHogError::config(
-            setting,
-            "a project API key has at most 64 characters; copy it again from the project's settings",
-        ));
-    }
-    Ok(Secret(key.to_owned()))
-}
-
-/// Checks a personal API key (`phx_…`) or project secret key (`phs_…`).
-pub(crate) fn personal_key(setting: &'static str, key: &str) -> Result<Secret, PostHogError> {
-    let key = well_formed(setting, key)?;
-    if key.starts_with("phc_") {
-        return Err(PostHogError::config(
-            setting,
-            "this is a project API key (phc_…), which only sends events; \
-             the REST API needs a personal API key (phx_…) of your account's settings",
-        ));
-    }
-    Ok(Secret(key.to_owned()))
-}
-
-fn well_formed<'a>(setting: &'static str, key: &'a str) -> Result<&'a str, PostHogError> {
-    let key = key.trim();
-    let problem = if key.is_empty() {
-        "the key is empty"
-    } else if !key.is_ascii() {
-        "the key has characters that are not ASCII; copy it again"
-    } else if key
-        .bytes()
-        .any(|b| b.is_ascii_whitespace() || b.is_ascii_control())
-    {
-        "the key has white space or control characters inside; copy it again"
-    } else {
-        return Ok(key);
-    };
-    Err(PostHogError::config(setting, problem))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,35 +236,5 @@ mod tests {
             );
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
-    }
-
-    #[test]
-    fn keys_are_checked_and_never_shown() {
-        for key in [
-            "",
-            " ",
-            "phx_secret",
-            "phs_secret",
-            "phc_ä",
-            "phc_a b",
-            &"x".repeat(65),
-        ] {
-            let error = project_key("api_key", key).unwrap_err().to_string();
-            assert!(
-                !error.contains("secret_") && error.contains("api_key"),
-                "{error}"
-            );
-        }
-        assert!(personal_key("personal_api_key", "phc_abc").is_err());
-        let key = project_key("api_key", "  phc_abcdef ").unwrap();
-        assert_eq!(key.reveal(), "phc_abcdef");
-        assert_eq!(format!("{key:?}"), "phc_[redacted]");
-        assert_eq!(
-            format!(
-                "{:?}",
-                personal_key("k", "ümlaut").map_err(|e| e.to_string())
-            ),
-            "Err(\"k: the key has characters that are not ASCII; copy it again\")"
-        );
     }
 }

@@ -1,0 +1,21 @@
+//! The environment variables that settings are read from.
+
+use crate::error::PostHogError;
+use std::env;
+
+pub(crate) const PROJECT_KEY: &str = "POSTHOG_API_KEY";
+pub(crate) const PERSONAL_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
+pub(crate) const HOST: &str = "POSTHOG_HOST";
+
+/// The value of a variable. `None`: it is unset or empty.
+pub(crate) fn variable(name: &'static str) -> Result<Option<String>, PostHogError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(PostHogError::config(
+            name,
+            "the variable is not valid UTF-8",
+        )),
+    }
+}
