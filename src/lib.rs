@@ -182,6 +182,8 @@
 //!   code.
 //! - `metrics`: what became of events, published through the [`metrics`](https://docs.rs/metrics) facade, as
 //!   `posthog_events_captured_total`, `posthog_events_delivered_total` and more; `docs/delivery.md` lists them.
+//! - `tower`: the module `tower`, with a layer that opens one span per HTTP request and takes the session, and if asked
+//!   the distinct id, of `posthog-js` from its headers. `axum`: that layer knows the routes of axum 0.8.
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
 //!
@@ -204,6 +206,8 @@ mod redact;
 mod suppress;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 /// What the fuzzers feed.
 #[cfg(fuzzing)]

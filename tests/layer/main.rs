@@ -12,6 +12,8 @@ mod large_integers;
 mod macro_forms;
 mod options;
 mod panicking_and_reentrant_values;
+#[cfg(feature = "axum")]
+mod request_context;
 mod selection;
 mod span_events;
 mod special_events;
