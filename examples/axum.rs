@@ -8,29 +8,20 @@
 #![allow(clippy::print_stdout)]
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::http::request::Parts;
 use axum::routing::{get, post};
 use std::error::Error;
-use tracing::{Instrument, field, info, info_span};
+use tracing::{Instrument, info};
 use tracing_posthog::PostHog;
 use tracing_posthog::testing::PostHogServer;
+use tracing_posthog::tower::RequestContextLayer;
 use tracing_subscriber::prelude::*;
 
-/// Everything in a request, however deep, belongs to the user whom the header names. A service takes
-/// the id from its session or token instead: anybody can write a header.
-async fn with_user(request: Request, next: Next) -> Response {
-    let span = info_span!("request", posthog.distinct_id = field::Empty);
-    if let Some(user) = request
-        .headers()
-        .get("x-user-id")
-        .and_then(|id| id.to_str().ok())
-    {
-        span.record("posthog.distinct_id", user);
-    }
-    next.run(request).instrument(span).await
+/// Everything in a request, however deep, belongs to this user. A service takes the id from its session or token
+/// instead: anybody can write a header.
+fn user(head: &Parts) -> Option<String> {
+    Some(head.headers.get("x-user-id")?.to_str().ok()?.to_owned())
 }
 
 async fn pricing() -> &'static str {
@@ -62,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/pricing", get(pricing))
         .route("/orders", post(order))
-        .layer(from_fn(with_user));
+        .layer(RequestContextLayer::new().distinct_id(user));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async { axum::serve(listener, app).await });
