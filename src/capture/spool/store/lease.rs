@@ -32,6 +32,16 @@ const LOCK: &str = "lock";
 /// become empty.
 pub(super) const MAX_LEASES: usize = 32;
 
+/// How often a new directory is created in a row, where other processes take each while it is half-made. They hold
+/// an empty directory for some microseconds only.
+const CREATE_ATTEMPTS: usize = 32;
+
+/// Whether another process came between the creation and the locking of a directory.
+fn is_race(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, NotFound, WouldBlock};
+    matches!(error.kind(), AlreadyExists | NotFound | WouldBlock)
+}
+
 /// A locked file or directory.
 #[derive(Debug)]
 struct Lock {
@@ -166,8 +176,7 @@ impl Store {
         private_directories(&self.project)?;
         let mut ids = UuidV7::default();
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-        // Another process may adopt it half-made.
-        for _ in 0..3 {
+        for _ in 0..CREATE_ATTEMPTS {
             let name = ids.at(self.now().cast_signed()).to_string();
             match Lease::create(self.project.join(name)) {
                 Ok(lease) => {
@@ -176,7 +185,8 @@ impl Store {
                     self.own = Some(id);
                     return Ok((id, path));
                 }
-                Err(error) => last = error,
+                Err(error) if is_race(&error) => last = error,
+                Err(error) => return Err(error),
             }
         }
         Err(last)
