@@ -230,7 +230,8 @@ impl CaptureBuilder {
         self
     }
 
-    /// A property of every event that does not bring its own of that name, such as `app_version`.
+    /// A property of every event that does not bring its own of that name, such as `app_version`. An object named
+    /// `$groups`, `$set` or `$set_once` is merged with an event's own entries, which win.
     /// An empty name, or one that begins with `posthog.`, is an error of [`start`](Self::start).
     pub fn default_property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.enrichment.defaults.insert(name.into(), value.into());

@@ -192,6 +192,15 @@ impl Diagnostics {
         );
     }
 
+    /// `$groups`, `$set` or `$set_once`.
+    pub(crate) fn no_object(&self, about: About<'_>, field: &Field<'_>) {
+        self.say_of(
+            about,
+            field,
+            "the property is not an object and gives way to the groups or person properties beside it",
+        );
+    }
+
     pub(crate) fn span_too_large(&self, about: About<'_>) {
         self.say(
             about,

@@ -53,7 +53,8 @@ pub struct Event {
     pub name: String,
     /// Who did it. What is longer than PostHog takes is cut: to 200 characters, by capture v1 to 200 bytes.
     pub distinct_id: Option<String>,
-    /// Its properties.
+    /// Its properties. Objects named `$groups`, `$set` and `$set_once` among them are merged into `groups`, `set` and
+    /// `set_once`, which win; hooks find them there.
     pub properties: Map<String, Value>,
     /// Group type → group key.
     pub groups: Map<String, Value>,

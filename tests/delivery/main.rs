@@ -26,6 +26,7 @@ mod flush_and_shutdown;
 mod front_door;
 mod frozen_identity;
 mod large_integers;
+mod merged_objects;
 mod one_bad_event;
 mod one_road;
 mod overdue_events;

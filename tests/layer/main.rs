@@ -10,6 +10,7 @@ mod fields;
 mod identity;
 mod large_integers;
 mod macro_forms;
+mod objects;
 mod options;
 mod panicking_and_reentrant_values;
 #[cfg(feature = "axum")]

@@ -2,6 +2,7 @@
 
 use super::envelope::from_millis;
 use super::identity::PROCESS;
+use super::objects::{self, slot_of};
 use super::resolve::Resolved;
 use super::text::{Text, to_value};
 use super::{Encoder, LargeIntegers};
@@ -17,39 +18,48 @@ impl Encoder {
         event.uuid = Some(self.uuid(r, at));
         event.timestamp = Some(from_millis(self.timestamp(r, at)));
         let about_profiles = r.is_about_profiles();
+        // What one group is. Groups of the spans around it may be others; person properties there are of a person.
+        let describes_group = event.name == "$groupidentify";
         for default in &self.defaults {
-            if about_profiles && &*default.key == PROCESS {
+            let of_persons = matches!(slot_of(&default.key), Some(Slot::Set | Slot::SetOnce));
+            if about_profiles && &*default.key == PROCESS || describes_group && of_persons {
                 continue;
             }
-            if let Ok(Value::Object(one)) =
-                serde_json::from_slice(&[b"{", &default.json[..], b"}"].concat())
-            {
-                event.properties.extend(one);
+            let one = [b"{", &default.json[..], b"}"].concat();
+            if let Ok(Value::Object(one)) = serde_json::from_slice(&one) {
+                objects::add(&mut event, one);
             }
         }
         // The nearest comes last and wins; in one segment, its fields.
-        for (segment, objects, fields) in r.inwards() {
-            for text in objects {
-                let readable = LargeIntegers::readable(text);
-                match serde_json::from_str(readable.as_deref().unwrap_or(text)) {
-                    Ok(Value::Object(mut fields)) => {
+        for (segment, near_objects, fields) in r.inwards() {
+            let outer_groups = describes_group.then(|| std::mem::take(&mut event.groups));
+            for object in near_objects {
+                let readable = LargeIntegers::readable(object.json);
+                match serde_json::from_str(readable.as_deref().unwrap_or(object.json)) {
+                    Ok(Value::Object(entries)) if object.slot != Slot::Property => {
+                        objects::add_entries(&mut event, object.slot, entries);
+                    }
+                    Ok(Value::Object(mut entries)) => {
                         if about_profiles && segment > 0 {
-                            fields.remove(PROCESS);
+                            entries.remove(PROCESS);
                         }
-                        event.properties.extend(fields);
+                        if describes_group && segment > 0 {
+                            entries.remove("$set");
+                            entries.remove("$set_once");
+                        }
+                        objects::add(&mut event, entries);
                     }
                     _ => self.diagnostics.not_an_object(r.about),
                 }
             }
             for field in fields {
-                let map = match field.slot {
-                    Slot::Property => &mut event.properties,
-                    Slot::Group => &mut event.groups,
-                    Slot::Set => &mut event.set,
-                    Slot::SetOnce => &mut event.set_once,
-                    _ => continue,
-                };
+                let map = objects::map_of(&mut event, field.slot);
                 map.insert(field.key.to_owned(), to_value(field.value));
+            }
+            if let Some(outer) = outer_groups
+                && event.groups.is_empty()
+            {
+                event.groups = outer;
             }
         }
         let mut put = |key: &str, value: Option<Value>| {

@@ -12,6 +12,7 @@
 //! - [`integers`]: those that PostHog would round, as text.
 //! - [`identity`]: PostHog's own events (`$identify`, `$create_alias`, `$groupidentify`, …): what they need, and what
 //!   can be filled in.
+//! - [`objects`]: `$groups`, `$set` and `$set_once` that are given as objects.
 //! - Most events take the short way and are written straight from their record. One is decoded only where a hook is to
 //!   see it, where it brings an object of properties, or where it is about a profile.
 //! - [`decode`] makes an event of a record, [`write`](mod@write) its JSON. [`envelope`] decides for both, once and for all
@@ -31,6 +32,7 @@ mod envelope;
 mod identity;
 mod integers;
 mod json;
+mod objects;
 mod resolve;
 mod text;
 mod write;
@@ -38,12 +40,13 @@ mod write;
 use super::diagnostics::{About, Diagnostics};
 use super::hooks::Hooks;
 use super::ledger::DropReason;
-use crate::event::record::{Record, Val};
+use crate::event::record::{Record, Slot};
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
 use context::{Constant, host_context};
 use identity::{complete, needs};
 pub use integers::LargeIntegers;
+use objects::slot_of;
 use resolve::Resolved;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -88,6 +91,8 @@ pub enum GeoIp {
 pub(crate) struct Encoder {
     hooks: Hooks,
     defaults: Vec<Constant>,
+    /// Which objects among the defaults are merged with what an event says of the kind.
+    default_objects: Vec<Slot>,
     /// What this SDK says about itself and its host, on every event.
     constants: Vec<Constant>,
     /// The same, joined; for the usual event that says nothing of the kind itself.
@@ -104,6 +109,8 @@ pub(crate) struct Encoder {
 impl Encoder {
     pub(crate) fn new(enrichment: Enrichment, diagnostics: Arc<Diagnostics>) -> Self {
         let large_integers = enrichment.large_integers;
+        let objects = enrichment.defaults.iter().filter(|(_, v)| v.is_object());
+        let default_objects = objects.filter_map(|(key, _)| slot_of(key)).collect();
         let constants: Vec<_> = host_context(enrichment.geoip)
             .into_iter()
             .map(|(key, value)| Constant::new(key, &value, large_integers))
@@ -118,8 +125,11 @@ impl Encoder {
             defaults: enrichment
                 .defaults
                 .iter()
-                .map(|(key, value)| Constant::new(key, value, large_integers))
+                .map(|(key, value)| {
+                    Constant::new(key, &objects::default_of(key, value), large_integers)
+                })
                 .collect(),
+            default_objects,
             constants,
             joined,
             max_event_bytes: enrichment.max_event_bytes,
@@ -140,17 +150,18 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<(), DropReason> {
         let about = About(record);
-        let mut resolved = Resolved::of(record, about, &self.diagnostics);
-        if self.hooks.is_empty() && resolved.objects.is_empty() && !resolved.is_about_profiles() {
+        let resolved = Resolved::of(record, about, &self.diagnostics);
+        if self.hooks.is_empty()
+            && resolved.objects.is_empty()
+            && !resolved.is_about_profiles()
+            && !self.merges_defaults(&resolved)
+        {
             return self.write(&resolved, at, Source::Record, out);
-        }
-        if matches!(resolved.name, Some(Val::Str("$groupidentify"))) {
-            // It says what one group is; the spans around it may belong to others.
-            resolved.keep_near_groups();
         }
         let mut event = self.decode(&resolved, at);
         complete(&mut event).inspect_err(|_| self.incomplete(about, &event.name))?;
-        let event = self.hooks.before_send(event)?;
+        let mut event = self.hooks.before_send(event)?;
+        objects::gather(&mut event);
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
         again.event(&event);
         let resolved = Resolved::of(again.bytes(), about, &self.diagnostics);
@@ -164,6 +175,12 @@ impl Encoder {
     pub(crate) fn warn_too_large(&self) {
         self.diagnostics
             .too_large(About::default(), self.max_event_bytes);
+    }
+
+    /// Whether the event and the default properties have entries for the same object.
+    fn merges_defaults(&self, r: &Resolved<'_>) -> bool {
+        let of_event = |slot: &Slot| r.fields.iter().any(|field| field.slot == *slot);
+        self.default_objects.iter().any(of_event)
     }
 
     fn incomplete(&self, about: About<'_>, name: &str) {

@@ -1,6 +1,7 @@
 //! What a record says: the nearest value of each name.
 
 use super::identity::{PROCESS, needs};
+use super::objects::slot_of;
 use crate::capture::diagnostics::{About, Diagnostics};
 use crate::event::record::{self, Field, Slot, Val};
 use smallvec::SmallVec;
@@ -17,13 +18,19 @@ pub(super) struct Resolved<'a> {
     pub(super) uuid: Option<Val<'a>>,
     pub(super) process_person_profile: Nearest<bool>,
     pub(super) geoip_disable: Nearest<bool>,
-    /// Each with its segment.
-    pub(super) objects: SmallVec<[(usize, &'a str); 1]>,
+    pub(super) objects: SmallVec<[Object<'a>; 1]>,
     pub(super) fields: SmallVec<[Field<'a>; 24]>,
     /// Where in `fields` each segment after the first begins.
     starts: SmallVec<[usize; 4]>,
-    /// How many groups come from the nearest segment that has any; they stand before the others.
-    near_groups: Nearest<usize>,
+}
+
+/// An object whose entries are properties, groups or person properties.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a> {
+    segment: usize,
+    /// What its entries are.
+    pub(super) slot: Slot,
+    pub(super) json: &'a str,
 }
 
 impl<'a> Resolved<'a> {
@@ -35,6 +42,18 @@ impl<'a> Resolved<'a> {
         };
         let (mut segment, mut first_of_segment) = (0, 0);
         for field in record::fields(record) {
+            if let Val::Json(json) = field.value
+                && field.slot == Slot::Property
+                && json.starts_with('{')
+                && let Some(slot) = slot_of(field.key)
+            {
+                r.objects.push(Object {
+                    segment,
+                    slot,
+                    json,
+                });
+                continue;
+            }
             match field.slot {
                 Slot::Break => {
                     segment += 1;
@@ -59,13 +78,7 @@ impl<'a> Resolved<'a> {
                     match earlier {
                         Some(nearer) if nearer < first_of_segment => {}
                         Some(earlier) => r.fields[earlier] = field,
-                        None => {
-                            if field.slot == Slot::Group {
-                                let so_far = r.near_groups.get().unwrap_or(0);
-                                r.near_groups.offer(segment, so_far + 1);
-                            }
-                            r.fields.push(field);
-                        }
+                        None => r.fields.push(field),
                     }
                 }
                 Slot::Name => r.name = Some(field.value),
@@ -87,7 +100,11 @@ impl<'a> Resolved<'a> {
                     Some(value) => r.process_person_profile.offer(segment, value),
                 },
                 Slot::Properties => match field.value {
-                    Val::Str(text) | Val::Json(text) => r.objects.push((segment, text)),
+                    Val::Str(json) | Val::Json(json) => r.objects.push(Object {
+                        segment,
+                        slot: Slot::Property,
+                        json,
+                    }),
                     _ => diagnostics.not_an_object(about),
                 },
                 Slot::Unknown => diagnostics.unknown_field(about, &field),
@@ -104,20 +121,10 @@ impl<'a> Resolved<'a> {
         matches!(self.name, Some(Val::Str(name)) if needs(name).is_some())
     }
 
-    /// Forgets the groups that only spans further out say.
-    pub(super) fn keep_near_groups(&mut self) {
-        let near = self.near_groups.get().unwrap_or(0);
-        let groups = self.fields.iter_mut().filter(|f| f.slot == Slot::Group);
-        for far in groups.skip(near) {
-            // Says nothing any more.
-            far.slot = Slot::Break;
-        }
-    }
-
     /// The segments from the outermost inwards: the objects of each, and its fields.
     pub(super) fn inwards(
         &self,
-    ) -> impl Iterator<Item = (usize, impl Iterator<Item = &'a str>, &[Field<'a>])> {
+    ) -> impl Iterator<Item = (usize, impl Iterator<Item = &Object<'a>>, &[Field<'a>])> {
         let mut rest = &self.fields[..];
         let starts = self.starts.iter().copied().enumerate();
         let segments = std::iter::once((0, 0)).chain(starts.map(|(n, start)| (n + 1, start)));
@@ -125,8 +132,8 @@ impl<'a> Resolved<'a> {
         segments.into_iter().rev().map(move |(segment, start)| {
             let (nearer, fields) = rest.split_at_checked(start).unwrap_or((rest, &[]));
             rest = nearer;
-            let objects = self.objects.iter().filter(move |(of, _)| *of == segment);
-            (segment, objects.map(|(_, text)| *text), fields)
+            let objects = self.objects.iter().filter(move |o| o.segment == segment);
+            (segment, objects, fields)
         })
     }
 }

@@ -39,6 +39,15 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Whether the value of an id or a group says nothing.
+pub(super) fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
 pub(super) fn to_value(value: Val<'_>) -> Value {
     match value {
         Val::Null => Value::Null,

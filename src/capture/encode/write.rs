@@ -3,6 +3,7 @@
 use super::envelope::MAX_ID;
 use super::identity::{PROCESS, needs};
 use super::json::{key_of, write_value};
+use super::objects::slot_of;
 use super::resolve::Resolved;
 use super::text::Text;
 use super::{Encoder, IdLimit};
@@ -114,6 +115,9 @@ impl Encoder {
             if field.key.starts_with('$') {
                 special = true;
                 if taken(field.key) {
+                    if slot_of(field.key).is_some() {
+                        self.diagnostics.no_object(r.about, field);
+                    }
                     continue;
                 }
             }
