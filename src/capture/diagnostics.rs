@@ -18,7 +18,7 @@
 mod nearest_name;
 
 use crate::diagnostics::log;
-use crate::event::record::{self, Field, Slot};
+use crate::event::record::{self, Field, Slot, Val};
 use crate::redact::{excerpt, without_keys};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -199,6 +199,43 @@ impl Diagnostics {
             field,
             "the property is not an object and gives way to the groups or person properties beside it",
         );
+    }
+
+    pub(crate) fn plain_distinct_id(&self, about: About<'_>, field: &Field<'_>) {
+        self.say_of(
+            about,
+            field,
+            "a personless event has a property in the place of a distinct id; did you mean `posthog.distinct_id`, or `Event::distinct_id`?",
+        );
+    }
+
+    /// An id, a group or a name.
+    pub(crate) fn debug_text(&self, about: About<'_>, slot: Slot, key: &str) {
+        let what = match slot {
+            Slot::Name => {
+                "the name of an event looks like Debug output (quotes, or `Some(…)`); record it by `%` instead of `?`"
+            }
+            Slot::DistinctId => {
+                "a distinct id looks like Debug output (quotes, or `Some(…)`), and PostHog takes these as part of it; record it by `%` instead of `?`"
+            }
+            Slot::SessionId => {
+                "a session id looks like Debug output (quotes, or `Some(…)`), and PostHog takes these as part of it; record it by `%` instead of `?`"
+            }
+            _ => {
+                "a group looks like Debug output (quotes, or `Some(…)`), and PostHog takes these as part of it; record it by `%` instead of `?`"
+            }
+        };
+        if self.first(what, key) {
+            // The nearest, of which there is none where a hook or a default said it.
+            let same = |field: &Field<'_>| field.slot == slot && field.key == key;
+            let field = record::fields(about.0).find(same).unwrap_or(Field {
+                slot,
+                key,
+                value: Val::Null,
+                name: None,
+            });
+            Self::log(about, Some(&field), format_args!("{what}"));
+        }
     }
 
     pub(crate) fn span_too_large(&self, about: About<'_>) {

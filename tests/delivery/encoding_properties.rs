@@ -111,19 +111,26 @@ fn is_taken(event: &Event) -> bool {
     }
 }
 
+/// Objects that are merged with what else an event says of the kind.
+const OBJECTS: [&str; 3] = ["$groups", "$set", "$set_once"];
+
 fn event() -> impl Strategy<Value = Event> {
     (
         text(),
         proptest::option::of(text()),
         fields(),
+        proptest::collection::vec((proptest::sample::select(&OBJECTS[..]), fields()), 0..3),
         fields(),
         fields(),
         fields(),
     )
-        .prop_map(|(name, id, properties, groups, set, set_once)| {
+        .prop_map(|(name, id, properties, objects, groups, set, set_once)| {
             let mut event = Event::new(name);
             event.distinct_id = id;
             event.properties = properties;
+            for (name, object) in objects {
+                event.properties.insert(name.to_owned(), object.into());
+            }
             event.groups = groups;
             event.set = set;
             event.set_once = set_once;
@@ -281,13 +288,29 @@ impl Road {
                 self.assert_property(name, value, arrived)?;
             }
         }
-        for (slot, map) in [("$set", &sent.set), ("$set_once", &sent.set_once)] {
-            for (name, value) in map {
-                assert_same(value, arrived.properties[slot].get(name), self.large)?;
+        for (name, own) in OBJECTS
+            .iter()
+            .zip([&sent.groups, &sent.set, &sent.set_once])
+        {
+            let given = sent.properties.get(*name);
+            let of_groups = *name == "$groups";
+            let says = |value: &Value| !of_groups || !group_key(value).trim().is_empty();
+            let object = given.and_then(Value::as_object).into_iter().flatten();
+            let mut wanted = Map::new();
+            for (key, value) in object.chain(own).filter(|(_, value)| says(value)) {
+                let value = match of_groups {
+                    true => group_key(value).into(),
+                    false => value.clone(),
+                };
+                wanted.insert(key.clone(), value);
             }
-        }
-        for (name, value) in &sent.groups {
-            prop_assert_eq!(&arrived.properties["$groups"][name], &group_key(value));
+            match (arrived.properties.get(*name), given) {
+                (None, None | Some(Value::Object(_))) => prop_assert_eq!(wanted.len(), 0),
+                (arrived, Some(other)) if wanted.is_empty() && !other.is_object() => {
+                    assert_same(other, arrived, self.large)?;
+                }
+                (arrived, _) => assert_same(&wanted.into(), arrived, self.large)?,
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod layers;
 mod dropping_is_silent;
 mod fields;
 mod identity;
+mod identity_mistakes;
 mod large_integers;
 mod macro_forms;
 mod objects;

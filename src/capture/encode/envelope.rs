@@ -1,9 +1,9 @@
 //! What an event is known by, decided once and for all its attempts: distinct id, uuid, timestamp.
 
 use super::resolve::Resolved;
-use super::text::Text;
+use super::text::{Text, looks_like_debug};
 use super::{Encoder, IdLimit};
-use crate::event::record::Val;
+use crate::event::record::{Slot, Val};
 use crate::event::timestamp;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -45,6 +45,7 @@ pub(super) const MAX_ID: usize = 200;
 impl Encoder {
     pub(super) fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
         let mut id = Text::of(r.distinct_id.get()?);
+        self.check_text(r, Slot::DistinctId, "", id.as_str());
         if let Some(end) = self.end_of_long(id.as_str()) {
             id.cut(end);
             self.diagnostics.id_cut(r.about);
@@ -54,6 +55,14 @@ impl Encoder {
             self.diagnostics.illegal_id(r.about, illegal);
         }
         Some(id)
+    }
+
+    /// Warns of what `Debug` wrote in the place of an id, a group or a name.
+    #[inline]
+    pub(super) fn check_text(&self, r: &Resolved<'_>, slot: Slot, key: &str, text: &str) {
+        if looks_like_debug(text) {
+            self.diagnostics.debug_text(r.about, slot, key);
+        }
     }
 
     /// Where an id that is too long is cut.

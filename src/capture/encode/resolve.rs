@@ -68,6 +68,8 @@ impl<'a> Resolved<'a> {
                 Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce if segment > 0 => {
                     diagnostics.not_inherited(about, &field);
                 }
+                // As an empty id below.
+                Slot::Group if is_empty(field.value) => {}
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
                     // Those of the event that go by number come first: nothing can be before them.
@@ -160,7 +162,7 @@ impl<T: Copy> Nearest<T> {
     }
 }
 
-fn is_empty(value: Val<'_>) -> bool {
+pub(super) fn is_empty(value: Val<'_>) -> bool {
     match value {
         Val::Null => true,
         Val::Str(s) => s.trim().is_empty(),

@@ -39,6 +39,16 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Whether it is what `Debug` makes of a text, with quotes, or of an `Option`.
+#[inline]
+pub(super) fn looks_like_debug(text: &str) -> bool {
+    match text.as_bytes() {
+        [b'"', .., b'"'] => true,
+        [b'S', .., b')'] => text.starts_with("Some("),
+        _ => false,
+    }
+}
+
 /// Whether the value of an id or a group says nothing.
 pub(super) fn is_blank(value: &Value) -> bool {
     match value {

@@ -4,7 +4,7 @@ use super::envelope::MAX_ID;
 use super::identity::{PROCESS, needs};
 use super::json::{key_of, write_value};
 use super::objects::slot_of;
-use super::resolve::Resolved;
+use super::resolve::{Resolved, is_empty};
 use super::text::Text;
 use super::{Encoder, IdLimit};
 use crate::capture::ledger::DropReason;
@@ -37,6 +37,7 @@ impl Encoder {
         if self.limit == IdLimit::Bytes && name.as_str().len() > MAX_ID {
             self.diagnostics.long_name(r.about);
         }
+        self.check_text(r, Slot::Name, "", name.as_str());
         let id = self.distinct_id(r);
         let personless = id.is_none();
         if personless {
@@ -48,6 +49,7 @@ impl Encoder {
             if r.fields.iter().any(sets) {
                 self.diagnostics.set_of_nobody(r.about);
             }
+            self.warn_of_plain_id(r);
         }
         let start = out.len();
         let uuid = self.uuid(r, at);
@@ -76,6 +78,18 @@ impl Encoder {
             return Err(DropReason::TooLarge);
         }
         Ok(())
+    }
+
+    /// Warns of a property that was probably meant to be the distinct id.
+    fn warn_of_plain_id(&self, r: &Resolved<'_>) {
+        let is_id = |field: &&Field<'_>| {
+            field.slot == Slot::Property
+                && matches!(field.key, "distinct_id" | "$distinct_id")
+                && !is_empty(field.value)
+        };
+        if let Some(field) = r.fields.iter().find(is_id) {
+            self.diagnostics.plain_distinct_id(r.about, field);
+        }
     }
 
     fn properties(&self, r: &Resolved<'_>, personless: bool, from: Source, out: &mut Vec<u8>) {
@@ -140,7 +154,11 @@ impl Encoder {
                 key_of(out, field);
                 match slot {
                     // PostHog looks groups up by text.
-                    Slot::Group => string(out, &field.value.to_text()),
+                    Slot::Group => {
+                        let text = Text::of(field.value);
+                        self.check_text(r, slot, field.key, text.as_str());
+                        string(out, text.as_str());
+                    }
                     _ => write_value(out, field.value, self.large_integers),
                 }
             }
@@ -150,7 +168,9 @@ impl Encoder {
         }
         if let Some(id) = session {
             out.extend_from_slice(b"\"$session_id\":");
-            string(out, Text::of(id).as_str());
+            let text = Text::of(id);
+            self.check_text(r, Slot::SessionId, "", text.as_str());
+            string(out, text.as_str());
             out.push(b',');
         }
         for (name, value) in [
