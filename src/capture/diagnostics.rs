@@ -309,10 +309,32 @@ impl Diagnostics {
         }
     }
 
+    /// A merge whose alias or distinct id cannot be merged.
+    pub(crate) fn unmergeable(&self, about: About<'_>, event: &str) {
+        let what = "an event is dropped whose alias or distinct id is one that PostHog merges with nobody, such as `null` or `anonymous`";
+        if self.first(what, event) {
+            Self::log(about, None, format_args!("{what}"));
+        }
+    }
+
+    pub(crate) fn personless_profile(&self, about: About<'_>, event: &str) {
+        let what = "an event about a profile is dropped that says `process_person_profile: false`; PostHog would ignore it";
+        if self.first(what, event) {
+            Self::log(about, None, format_args!("{what}"));
+        }
+    }
+
     pub(crate) fn set_of_nobody(&self, about: About<'_>) {
         self.say(
             about,
-            "person properties are set by an event without a distinct id; it is sent, but PostHog ignores them",
+            "PostHog ignores the person properties that a personless event sets (one without a distinct id, or with `process_person_profile: false`); it is sent",
+        );
+    }
+
+    pub(crate) fn groups_of_nobody(&self, about: About<'_>) {
+        self.say(
+            about,
+            "PostHog ignores the groups of a personless event (one without a distinct id, or with `process_person_profile: false`); it is sent",
         );
     }
 

@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// `tracing` has an `Event` too.
 ///
 /// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`,
-/// and makes no person in PostHog: what it [`set`](Self::set)s is ignored there. The uuid and the timestamp are set when it is captured, unless given.
+/// and makes no person in PostHog: what it [`set`](Self::set)s and its [`group`](Self::group)s are ignored there. The uuid and the timestamp are set when it is captured, unless given.
 ///
 /// PostHog's database takes no NUL characters: a `\0` becomes U+FFFD in names, ids, keys and values. So the distinct ids
 /// `a\0` and `a\u{fffd}` are one person.
@@ -90,8 +90,8 @@ impl Event {
         Self::new("$identify").distinct_id(distinct_id)
     }
 
-    /// `$create_alias`: `alias` is another name of the person whose id is `distinct_id`. Where either
-    /// is empty the event is dropped, and counted.
+    /// `$create_alias`: `alias` is another name of the person whose id is `distinct_id`. The event is dropped, and
+    /// counted, where either is empty or one that PostHog merges with nobody, such as `null` or `anonymous`.
     pub fn alias(distinct_id: impl Into<String>, alias: impl Into<String>) -> Self {
         let distinct_id = distinct_id.into();
         Self::new("$create_alias")

@@ -106,7 +106,10 @@ fn fields() -> impl Strategy<Value = Map<String, Value>> {
 fn is_taken(event: &Event) -> bool {
     let nobody = |id: &String| id.trim().is_empty();
     match event.name.as_str() {
-        "$set" => !event.distinct_id.as_ref().is_none_or(nobody),
+        "$set" => {
+            let personless = event.properties.get("$process_person_profile") == Some(&false.into());
+            !personless && !event.distinct_id.as_ref().is_none_or(nobody)
+        }
         name => !name.trim().is_empty(),
     }
 }

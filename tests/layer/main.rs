@@ -14,6 +14,7 @@ mod macro_forms;
 mod objects;
 mod options;
 mod panicking_and_reentrant_values;
+mod profiles;
 #[cfg(feature = "axum")]
 mod request_context;
 mod selection;

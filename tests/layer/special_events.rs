@@ -131,21 +131,13 @@ fn a_span_without_profiles_does_not_stop_events_about_profiles() {
                     posthog.distinct_id = "ada",
                     posthog.set.plan = "pro",
                 );
-                info!(
-                    posthog.event = "$identify",
-                    posthog.distinct_id = "ada",
-                    posthog.process_person_profile = false,
-                );
                 info!(posthog.event = "plain", posthog.distinct_id = "ada");
             });
         });
     });
     let said = |n: usize| events[n].properties.get("$process_person_profile");
     assert_eq!((said(0), said(1)), (None, None));
-    assert_eq!(
-        (said(2), said(3)),
-        (Some(&json!(false)), Some(&json!(false)))
-    );
+    assert_eq!(said(2), Some(&json!(false)));
     assert_eq!(events[1].properties["a"], 1);
 }
 

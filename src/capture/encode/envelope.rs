@@ -42,6 +42,12 @@ const LATEST_MILLIS_AHEAD: i64 = 23 * 3_600_000;
 /// word; by v1 bytes, of names too, and it drops the events.
 pub(super) const MAX_ID: usize = 200;
 
+/// The one of these that it is.
+pub(super) fn is_illegal(id: &str) -> Option<&'static str> {
+    let mut illegal = ILLEGAL_IDS.iter();
+    illegal.find(|it| it.eq_ignore_ascii_case(id)).copied()
+}
+
 impl Encoder {
     pub(super) fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
         let mut id = Text::of(r.distinct_id.get()?);
@@ -50,8 +56,7 @@ impl Encoder {
             id.cut(end);
             self.diagnostics.id_cut(r.about);
         }
-        let illegal = |i: &&&str| i.eq_ignore_ascii_case(id.as_str());
-        if let Some(illegal) = ILLEGAL_IDS.iter().find(illegal) {
+        if let Some(illegal) = is_illegal(id.as_str()) {
             self.diagnostics.illegal_id(r.about, illegal);
         }
         Some(id)

@@ -44,7 +44,7 @@ use crate::event::record::{Record, Slot};
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
 use context::{Constant, host_context};
-use identity::{complete, needs};
+use identity::{Ignored, PROCESS, complete, needs};
 pub use integers::LargeIntegers;
 use objects::slot_of;
 use resolve::Resolved;
@@ -93,6 +93,8 @@ pub(crate) struct Encoder {
     defaults: Vec<Constant>,
     /// Which objects among the defaults are merged with what an event says of the kind.
     default_objects: Vec<Slot>,
+    /// Whether a default property says that no profile is to be processed.
+    personless_by_default: bool,
     /// What this SDK says about itself and its host, on every event.
     constants: Vec<Constant>,
     /// The same, joined; for the usual event that says nothing of the kind itself.
@@ -110,6 +112,7 @@ impl Encoder {
     pub(crate) fn new(enrichment: Enrichment, diagnostics: Arc<Diagnostics>) -> Self {
         let large_integers = enrichment.large_integers;
         let objects = enrichment.defaults.iter().filter(|(_, v)| v.is_object());
+        let personless_by_default = enrichment.defaults.get(PROCESS) == Some(&false.into());
         let default_objects = objects.filter_map(|(key, _)| slot_of(key)).collect();
         let constants: Vec<_> = host_context(enrichment.geoip)
             .into_iter()
@@ -130,6 +133,7 @@ impl Encoder {
                 })
                 .collect(),
             default_objects,
+            personless_by_default,
             constants,
             joined,
             max_event_bytes: enrichment.max_event_bytes,
@@ -159,7 +163,7 @@ impl Encoder {
             return self.write(&resolved, at, Source::Record, out);
         }
         let mut event = self.decode(&resolved, at);
-        complete(&mut event).inspect_err(|_| self.incomplete(about, &event.name))?;
+        complete(&mut event).map_err(|why| self.ignored(about, &event.name, why))?;
         let mut event = self.hooks.before_send(event)?;
         objects::gather(&mut event);
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
@@ -183,9 +187,16 @@ impl Encoder {
         self.default_objects.iter().any(of_event)
     }
 
-    fn incomplete(&self, about: About<'_>, name: &str) {
-        if let Some(needs) = needs(name) {
-            self.diagnostics.incomplete_identity(about, name, needs);
+    /// Says why PostHog would ignore an event about people or groups, which is dropped.
+    fn ignored(&self, about: About<'_>, name: &str, why: Ignored) -> DropReason {
+        match why {
+            Ignored::Incomplete => {
+                let needs = needs(name).unwrap_or("what it needs");
+                self.diagnostics.incomplete_identity(about, name, needs);
+            }
+            Ignored::Unmergeable => self.diagnostics.unmergeable(about, name),
+            Ignored::Personless => self.diagnostics.personless_profile(about, name),
         }
+        DropReason::Invalid
     }
 }

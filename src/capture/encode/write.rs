@@ -1,7 +1,7 @@
 //! What a record says, as JSON.
 
 use super::envelope::MAX_ID;
-use super::identity::{PROCESS, needs};
+use super::identity::{Ignored, PROCESS, needs};
 use super::json::{key_of, write_value};
 use super::objects::slot_of;
 use super::resolve::{Resolved, is_empty};
@@ -9,7 +9,7 @@ use super::text::Text;
 use super::{Encoder, IdLimit};
 use crate::capture::ledger::DropReason;
 use crate::event::json::string;
-use crate::event::record::{Field, Slot};
+use crate::event::record::{Field, Slot, Val};
 use uuid::Uuid;
 
 /// Where the fields that are written come from.
@@ -42,14 +42,16 @@ impl Encoder {
         let personless = id.is_none();
         if personless {
             if needs(name.as_str()).is_some() {
-                self.incomplete(r.about, name.as_str());
-                return Err(DropReason::Invalid);
-            }
-            let sets = |f: &Field<'_>| matches!(f.slot, Slot::Set | Slot::SetOnce);
-            if r.fields.iter().any(sets) {
-                self.diagnostics.set_of_nobody(r.about);
+                return Err(self.ignored(r.about, name.as_str(), Ignored::Incomplete));
             }
             self.warn_of_plain_id(r);
+        }
+        // An event about profiles has come by here.
+        if let Source::Decoded = from
+            && needs(name.as_str()).is_some()
+            && !self.processes_profile(r, from)
+        {
+            return Err(self.ignored(r.about, name.as_str(), Ignored::Personless));
         }
         let start = out.len();
         let uuid = self.uuid(r, at);
@@ -78,6 +80,32 @@ impl Encoder {
             return Err(DropReason::TooLarge);
         }
         Ok(())
+    }
+
+    /// Whether PostHog is to process a profile for an event with a distinct id.
+    fn processes_profile(&self, r: &Resolved<'_>, from: Source) -> bool {
+        let mut fields = r.fields.iter();
+        let own = fields.find(|field| field.slot == Slot::Property && field.key == PROCESS);
+        let default = match from {
+            Source::Record => self.personless_by_default,
+            Source::Decoded => false,
+        };
+        match (r.process_person_profile.get(), own) {
+            (Some(process), _) => process,
+            // PostHog takes anything else for true.
+            (None, Some(own)) => own.value != Val::Bool(false),
+            (None, None) => !default,
+        }
+    }
+
+    /// Warns of groups and person properties, `any_of` which there are, that PostHog ignores.
+    fn warn_of_ignored(&self, r: &Resolved<'_>, any_of: impl Fn(Slot) -> bool) {
+        if any_of(Slot::Group) {
+            self.diagnostics.groups_of_nobody(r.about);
+        }
+        if any_of(Slot::Set) || any_of(Slot::SetOnce) {
+            self.diagnostics.set_of_nobody(r.about);
+        }
     }
 
     /// Warns of a property that was probably meant to be the distinct id.
@@ -138,6 +166,13 @@ impl Encoder {
             key_of(out, field);
             write_value(out, field.value, self.large_integers);
             out.push(b',');
+        }
+        let by_default =
+            |slot| matches!(from, Source::Record) && self.default_objects.contains(&slot);
+        if (nested || !self.default_objects.is_empty())
+            && (personless || !self.processes_profile(r, from))
+        {
+            self.warn_of_ignored(r, |slot| any_of(slot) || by_default(slot));
         }
         for (slot, name) in [
             (Slot::Group, "\"$groups\":{"),

@@ -41,7 +41,7 @@ impl SpoolCounters {
 pub enum DropReason {
     /// The queue was full, and its policy said to drop.
     QueueFull,
-    /// PostHog would have refused it, and the batch with it: an empty name, an alias of nothing.
+    /// PostHog would have refused it, and the batch with it, or ignored it: an empty name, an alias of nothing.
     Invalid,
     /// Larger than PostHog takes, by our own measure or by a 413 answer.
     TooLarge,
