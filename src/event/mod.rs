@@ -26,8 +26,9 @@ use uuid::Uuid;
 /// One event, as captured from code; from `tracing`, the layer makes them. Import it by its name:
 /// `tracing` has an `Event` too.
 ///
-/// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`,
-/// and makes no person in PostHog: what it [`set`](Self::set)s and its [`group`](Self::group)s are ignored there. The uuid and the timestamp are set when it is captured, unless given.
+/// Without a distinct id it is personless: it gets a random id and `$process_person_profile: false`, and makes no person
+/// in PostHog. What it [`set`](Self::set)s and its [`group`](Self::group)s are ignored there. The uuid and the timestamp
+/// are set when it is captured, unless given.
 ///
 /// PostHog's database takes no NUL characters: a `\0` becomes U+FFFD in names, ids, keys and values. So the distinct ids
 /// `a\0` and `a\u{fffd}` are one person.
