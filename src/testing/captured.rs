@@ -5,9 +5,10 @@
 //! ```
 //!
 //! - [`memory`]: stands in for the actor. [`builder`]: the settings.
-//! - [`scope`]: the code whose events are captured. [`shown`]: `Debug`.
+//! - [`scope`]: the code whose events are captured. [`global`]: those of all threads. [`shown`]: `Debug`.
 
 mod builder;
+mod global;
 mod memory;
 mod scope;
 mod shown;
@@ -15,6 +16,7 @@ mod shown;
 mod tests;
 
 pub use builder::CapturedEventsBuilder;
+pub use global::{GlobalEvents, GlobalLayer};
 pub use scope::Scoped;
 
 use super::RecordedEvent;
@@ -41,6 +43,7 @@ type Options = Arc<dyn Fn(PostHogLayerBuilder) -> PostHogLayerBuilder + Send + S
 /// | runs on the thread of the test | [`in_scope`](Self::in_scope) |
 /// | is a future, polled on any thread | [`scope`](Self::scope) |
 /// | spawns on a runtime or pool of the test | [`attach_thread`](Self::attach_thread) on its threads |
+/// | spawns on threads that the test does not make | [`global`](Self::global), one test at a time |
 /// | captures by hand | [`handle`](Self::handle) |
 /// | has a subscriber with other layers | [`layer`](Self::layer), added to that subscriber |
 ///
@@ -56,7 +59,8 @@ type Options = Arc<dyn Fn(PostHogLayerBuilder) -> PostHogLayerBuilder + Send + S
 /// # Where an event is missing
 ///
 /// Put `{captured:?}` into the message of an assertion: it lists the names and distinct ids of the events that are
-/// there, those that were dropped with the reasons, and whether capturing was shut down.
+/// there, those that were dropped with the reasons, and whether capturing was shut down. Once a test of the process has
+/// used [`global`](Self::global), also the events that were emitted outside of every capture.
 ///
 /// ```
 /// use tracing_posthog::Event;

@@ -29,7 +29,8 @@
 //                                                          │   ▲                        │
 //                                                  script, function (answer)            └──► server/memory (recorded)
 //
-// - `captured`: stands in for the actor. Whoever flushes, shuts down or looks settles what was captured.
+// - `captured`: stands in for the actor. Whoever flushes, shuts down or looks settles what was captured. Its scopes say
+//   whose events land there; one test at a time may have those of all threads.
 // - `server`: the listener and its threads. `wire` reads HTTP/1.1, `connection` serves one connection, `memory` is what
 //   the threads share.
 // - `rules`: what PostHog accepts and refuses, by capture v0 and, in `rules/v1`, v1. Written from PostHog's behaviour,
@@ -47,6 +48,6 @@ mod rules;
 mod server;
 
 pub use answer::{Answer, EventVerdict};
-pub use captured::{CapturedEvents, CapturedEventsBuilder, Scoped};
+pub use captured::{CapturedEvents, CapturedEventsBuilder, GlobalEvents, GlobalLayer, Scoped};
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
 pub use server::PostHogServer;

@@ -17,6 +17,7 @@ mod own_process;
 #[path = "../shared/support/mod.rs"]
 mod support;
 
+mod captured_globally;
 mod conservation;
 mod dropping_the_oldest_is_bounded;
 mod from_env;

@@ -17,8 +17,8 @@ impl CapturedEvents {
 
     /// Runs `f`; the events that it emits on this thread land here.
     ///
-    /// Events that `f` lets other threads emit do not: for these see [`scope`](Self::scope) and
-    /// [`attach_thread`](Self::attach_thread).
+    /// Events that `f` lets other threads emit do not: for these see [`scope`](Self::scope),
+    /// [`attach_thread`](Self::attach_thread) and [`global`](Self::global).
     ///
     /// ```
     /// use tracing_posthog::testing::CapturedEvents;
@@ -38,8 +38,8 @@ impl CapturedEvents {
     /// A future whose events land here, on whichever threads it is polled and dropped.
     ///
     /// It works in every runtime, also in `#[tokio::test(flavor = "multi_thread")]`, and many such tests run at the
-    /// same time. A task that the future spawns is a future of its own: wrap it too, or run it in a runtime of
-    /// [attached threads](Self::attach_thread).
+    /// same time. A task that the future spawns is a future of its own: wrap it too, run it in a runtime of
+    /// [attached threads](Self::attach_thread), or capture the events of [all threads](Self::global).
     ///
     /// Within it, this subscriber takes the place of any other: what other layers would log is not logged.
     ///

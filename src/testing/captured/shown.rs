@@ -7,6 +7,8 @@ use std::fmt;
 
 /// How many events are shown.
 const EVENTS: usize = 50;
+/// How many events outside of every capture are shown.
+const STRAYS: usize = 10;
 /// How many characters of a name or a distinct id.
 const CHARS: usize = 80;
 
@@ -36,6 +38,15 @@ impl fmt::Debug for CapturedEvents {
                 (false, false) => "shut down",
             };
             s.field("captures_no_more", &format_args!("{state}"));
+        }
+        if let Some((strays, number)) = Self::strays() {
+            strays.store.keep(u64::MAX);
+            let mut kept = strays.store.kept();
+            // Nobody else looks at them.
+            kept.events.truncate(STRAYS);
+            let lines: Vec<Line> = kept.events.iter().map(Line::of).collect();
+            s.field("outside_of_every_capture", &number);
+            s.field("such_as", &lines);
         }
         if let Some(unreadable) = unreadable {
             s.field("unreadable", &unreadable);
