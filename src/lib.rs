@@ -191,6 +191,7 @@
 //! [`reqwest_client`](PostHogClientBuilder::reqwest_client).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod announcement;
 mod backend;
 mod capture;
 mod client;

@@ -1,9 +1,13 @@
 #[cfg(feature = "rate-limit")]
 use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
+use crate::announcement::Announcement;
 #[cfg(feature = "rest")]
 use crate::config::host_name;
-use crate::config::{Hosts, Region, Secret, environment, personal_key, project_key, shown_host};
+use crate::config::{
+    Base, Checked, Hosts, Issuer, Region, Secret, environment, personal_key, project_key,
+    shown_host,
+};
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
@@ -19,6 +23,7 @@ use std::time::Duration;
 /// | setting | default |
 /// |---|---|
 /// | [`region`](Self::region), [`host`](Self::host) | PostHog Cloud US |
+/// | [`rest_host`](Self::rest_host) | that of `region` or `host` |
 /// | [`retry`](Self::retry) | 6 attempts, 100 ms doubling, at most 30 s |
 /// | [`circuit_breaker`](Self::circuit_breaker) | one per [`Destination`](crate::Destination); opens after 5 failures in a row, for 30 s |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 30 s |
@@ -30,6 +35,7 @@ pub struct PostHogClientBuilder {
     personal_api_key: Option<(&'static str, String)>,
     region: Option<Region>,
     host: Option<(&'static str, String)>,
+    rest_host: Option<(&'static str, String)>,
     http: Option<reqwest::Client>,
     headers: Vec<(String, String)>,
     retry: RetryPolicy,
@@ -51,6 +57,7 @@ impl Default for PostHogClientBuilder {
             personal_api_key: None,
             region: None,
             host: None,
+            rest_host: None,
             http: None,
             headers: Vec::new(),
             retry: RetryPolicy::default(),
@@ -75,15 +82,22 @@ impl fmt::Debug for PostHogClientBuilder {
                 "host",
                 &self.host.as_ref().map(|(_, host)| shown_host(host)),
             )
+            .field(
+                "rest_host",
+                &self.rest_host.as_ref().map(|(_, host)| shown_host(host)),
+            )
             .field("retry", &self.retry)
             .field("circuit_breaker", &self.breaker)
             .finish_non_exhaustive()
     }
 }
 
+/// Checks one kind of key.
+type Check = fn(&'static str, &str, Issuer) -> Result<Checked, PostHogError>;
+
 impl PostHogClientBuilder {
-    /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY` and `POSTHOG_HOST`; unset and empty
-    /// variables leave the default.
+    /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY`, `POSTHOG_HOST` and `POSTHOG_REST_HOST`; unset and
+    /// empty variables leave the default.
     ///
     /// # Errors
     /// [`PostHogError::Config`] where a variable is not UTF-8.
@@ -91,7 +105,8 @@ impl PostHogClientBuilder {
         Self::default().or_env()
     }
 
-    /// Reads the same variables for what is unset. A region or host leaves `POSTHOG_HOST` unread.
+    /// Reads the same variables for what is unset. A region or host leaves the variables of hosts unread: they belong
+    /// together.
     pub(crate) fn or_env(mut self) -> Result<Self, PostHogError> {
         let read =
             |name| Ok::<_, PostHogError>(environment::variable(name)?.map(|value| (name, value)));
@@ -103,6 +118,9 @@ impl PostHogClientBuilder {
         }
         if self.region.is_none() && self.host.is_none() {
             self.host = read(environment::HOST)?;
+            if self.rest_host.is_none() {
+                self.rest_host = read(environment::REST_HOST)?;
+            }
         }
         Ok(self)
     }
@@ -113,7 +131,8 @@ impl PostHogClientBuilder {
         self
     }
 
-    /// The personal API key (`phx_…`) or project secret key (`phs_…`), which the REST API asks for.
+    /// The personal API key (`phx_…`), project secret key (`phs_…`) or OAuth access token (`pha_…`), which the REST API
+    /// asks for.
     pub fn personal_api_key(mut self, key: impl Into<String>) -> Self {
         self.personal_api_key = Some(("personal_api_key", key.into()));
         self
@@ -125,10 +144,38 @@ impl PostHogClientBuilder {
         self
     }
 
-    /// A host other than PostHog Cloud's, such as `https://posthog.example.com`; a path prefix stays.
-    /// PostHog Cloud's web addresses are understood too. Empty means the default.
+    /// Where your PostHog is, if that is not PostHog Cloud US: `https://eu.i.posthog.com`, the address of a server of
+    /// your own, or that of a reverse proxy. A path prefix stays. PostHog Cloud's web addresses
+    /// (`https://eu.posthog.com`) are understood too. Empty means the default.
+    ///
+    /// Events go there, and REST calls too, unless there is a [`rest_host`](Self::rest_host). An endpoint at the end,
+    /// such as `/batch` or `/i/v0/e`, is removed, and a warning at the start says so: the crate adds the paths itself.
+    #[doc(alias = "api_host")]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(("host", host.into()));
+        self
+    }
+
+    /// Where the REST API answers, if that is not where events go: `https://eu.posthog.com`, where
+    /// [`host`](Self::host) is a reverse proxy that passes on events only. Empty means where `host` or
+    /// [`region`](Self::region) says; a client that sends events needs one of them too.
+    ///
+    /// PostHog's JavaScript SDK calls these two `api_host` (events) and `ui_host`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+    /// let client = tracing_posthog::PostHogClient::builder()
+    ///     .project_api_key("phc_example")
+    ///     .personal_api_key("phx_example")
+    ///     .host("https://e.example.com") // events, by a proxy
+    ///     .rest_host("https://eu.posthog.com")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ui_host")]
+    pub fn rest_host(mut self, host: impl Into<String>) -> Self {
+        self.rest_host = Some(("rest_host", host.into()));
         self
     }
 
@@ -206,10 +253,15 @@ impl PostHogClientBuilder {
 
     /// Checks everything and makes the client. Connects to nothing.
     ///
+    /// Settings that are unusual, or taken in another way than they were written, are no error: a key without PostHog's
+    /// prefix, an endpoint at the end of a host. A warning of the target `tracing_posthog` says so once, as soon as
+    /// there is a subscriber.
+    ///
     /// # Errors
-    /// [`PostHogError::Config`], naming the setting: no key at all, a malformed key, a key of the other
-    /// kind, a host that is no URL, both a region and a host, an alias that is no host name, a malformed
-    /// header, a timeout of zero.
+    /// [`PostHogError::Config`], naming the setting or variable: no key at all, a key that can never be right (empty, in
+    /// quotes, a placeholder, a template that nothing filled in), a key of the other kind, a host that is no URL, both a
+    /// region and a host, a [`rest_host`](Self::rest_host) beside which nothing says where events go, an alias that is
+    /// no host name, a malformed header, a timeout of zero.
     pub fn build(self) -> Result<PostHogClient, PostHogError> {
         if self.project_api_key.is_none() && self.personal_api_key.is_none() {
             return Err(PostHogError::config(
@@ -223,22 +275,8 @@ impl PostHogClientBuilder {
 
     /// The same, also without a key: then the calls say which one they lack.
     pub(crate) fn build_with_any_keys(self) -> Result<PostHogClient, PostHogError> {
-        let check =
-            |key: Option<(&'static str, String)>,
-             check: fn(&'static str, &str) -> Result<Secret, PostHogError>| {
-                key.map(|(setting, key)| check(setting, &key)).transpose()
-            };
-        let (host_setting, host) = self.host.unwrap_or(("host", String::new()));
-        let hosts = match self.region {
-            Some(_) if !host.trim().is_empty() => {
-                return Err(PostHogError::config(
-                    host_setting,
-                    "both a region and a host are given; give one of them",
-                ));
-            }
-            Some(region) => region.into(),
-            None => Hosts::parse(host_setting, &host)?,
-        };
+        let announcement = Announcement::default();
+        let hosts = self.hosts(&announcement)?;
         for (setting, timeout) in [
             ("attempt_timeout", self.attempt_timeout),
             ("connect_timeout", self.connect_timeout),
@@ -261,12 +299,24 @@ impl PostHogClientBuilder {
             value.set_sensitive(true);
             headers.append(HeaderName::try_from(name).map_err(|_| bad("name"))?, value);
         }
+        let issuer = match hosts.is_cloud() {
+            true => Issuer::Cloud,
+            false => Issuer::SelfHosted,
+        };
+        let check = |key: Option<(&'static str, String)>, check: Check| {
+            let checked = key.map(|(setting, key)| check(setting, &key, issuer));
+            let checked = checked.transpose()?;
+            Ok::<_, PostHogError>(checked.map(|Checked { key, doubt }| {
+                announcement.warn_of(doubt);
+                key
+            }))
+        };
         let project_key = check(self.project_api_key, project_key)?;
         let personal_key = check(self.personal_api_key, personal_key)?;
         let keys = [&project_key, &personal_key].into_iter().flatten();
         let values = self.headers.iter().map(|(_, value)| value.as_str());
         let redactor = Redactor::new(keys.map(Secret::reveal), values);
-        Ok(PostHogClient {
+        let client = PostHogClient {
             inner: Arc::new(Inner {
                 direct: Mutex::default(),
                 #[cfg(feature = "rest")]
@@ -291,10 +341,50 @@ impl PostHogClientBuilder {
                     attempt_timeout: self.attempt_timeout,
                     connect_timeout: self.connect_timeout,
                     io: Default::default(),
+                    announcement: Arc::new(announcement),
                     #[cfg(test)]
                     fake: self.fake,
                 }),
             }),
-        })
+        };
+        client.inner.http.announcement.say();
+        Ok(client)
+    }
+
+    /// Where events go and where the REST API answers.
+    fn hosts(&self, announcement: &Announcement) -> Result<Hosts, PostHogError> {
+        let given = |host: &Option<(&'static str, String)>| {
+            let host = host.clone().unwrap_or_default();
+            (!host.1.trim().is_empty()).then_some(host)
+        };
+        let (host, rest_host) = (given(&self.host), given(&self.rest_host));
+        let is_default = self.region.is_none() && host.is_none();
+        let mut hosts = match (self.region, host) {
+            (Some(_), Some((setting, _))) => {
+                return Err(PostHogError::config(
+                    setting,
+                    "both a region and a host are given; give one of them",
+                ));
+            }
+            (region, None) => region.unwrap_or_default().into(),
+            (None, Some((setting, host))) => {
+                let read = Hosts::parse(setting, &host)?;
+                announcement.warn_of(read.notice);
+                read.value
+            }
+        };
+        if let Some((setting, host)) = rest_host {
+            if is_default && self.project_api_key.is_some() {
+                return Err(PostHogError::config(
+                    setting,
+                    "this is for REST calls only, and nothing says where events go; \
+                     give `host` (POSTHOG_HOST) or a region too",
+                ));
+            }
+            let read = Base::rest(setting, &host)?;
+            announcement.warn_of(read.notice);
+            hosts.api = read.value;
+        }
+        Ok(hosts)
     }
 }

@@ -66,7 +66,7 @@ pub use query::{
 pub use request::{AnyQuery, Request};
 
 use crate::capture::delivery::direct::DirectSettings;
-use crate::config::Secret;
+use crate::config::{Secret, is_personal};
 use crate::error::PostHogError;
 use crate::http::breaker::CircuitState;
 use crate::http::{Destination, Http};
@@ -109,7 +109,7 @@ pub(crate) struct Inner {
 }
 
 impl PostHogClient {
-    /// A client over your own `reqwest::Client`. A key that starts with `phx_` or `phs_` is for the
+    /// A client over your own `reqwest::Client`. A key that starts with `phx_`, `phs_` or `pha_` is for the
     /// REST API, any other is a project API key and sends events. No base URL means PostHog Cloud US.
     ///
     /// Your client's connect timeout, proxy and redirect settings apply as they are; let it follow no
@@ -127,7 +127,7 @@ impl PostHogClient {
         let builder = Self::builder()
             .reqwest_client(http)
             .host(base_url.unwrap_or_default());
-        if api_key.trim_start().starts_with("phx_") || api_key.trim_start().starts_with("phs_") {
+        if is_personal(api_key) {
             builder.personal_api_key(api_key)
         } else {
             builder.project_api_key(api_key)
@@ -140,7 +140,7 @@ impl PostHogClient {
         PostHogClientBuilder::default()
     }
 
-    /// Reads `POSTHOG_API_KEY` (project API key), `POSTHOG_PERSONAL_API_KEY` and `POSTHOG_HOST`.
+    /// Reads `POSTHOG_API_KEY` (project API key), `POSTHOG_PERSONAL_API_KEY`, `POSTHOG_HOST` and `POSTHOG_REST_HOST`.
     ///
     /// # Errors
     /// [`PostHogError::Config`], naming the variable or setting, where one is malformed or no key is set.

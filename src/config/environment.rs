@@ -6,6 +6,15 @@ use std::env;
 pub(crate) const PROJECT_KEY: &str = "POSTHOG_API_KEY";
 pub(crate) const PERSONAL_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 pub(crate) const HOST: &str = "POSTHOG_HOST";
+pub(crate) const REST_HOST: &str = "POSTHOG_REST_HOST";
+
+/// What is said of a variable that has no value.
+pub(crate) fn absence(name: &str) -> String {
+    match env::var_os(name) {
+        Some(_) => format!("{name} is empty"),
+        None => format!("{name} is not set"),
+    }
+}
 
 /// The value of a variable. `None`: it is unset or empty.
 pub(crate) fn variable(name: &'static str) -> Result<Option<String>, PostHogError> {

@@ -1,8 +1,9 @@
 //! Hosts: the address of a PostHog as people write it, read into two base addresses.
 
+use super::keys::is_key;
 use super::shown::shown_host;
 use crate::error::PostHogError;
-use crate::redact::has_key;
+use crate::redact::{excerpt, has_key};
 use reqwest::Url;
 use std::fmt;
 
@@ -70,67 +71,147 @@ impl From<Region> for Hosts {
     }
 }
 
-/// Ends of paths that are no prefix of PostHog's but one of its endpoints.
-const ENDPOINTS: [&str; 3] = ["/batch", "/i/v0/e", "/i/v1/analytics/events"];
+/// Endpoints of PostHog that people copy together with its host. Longer ones come first.
+const ENDPOINTS: [&str; 9] = [
+    "/i/v1/analytics/events",
+    "/flags/definitions",
+    "/i/v0/ai",
+    "/i/v0/e",
+    "/capture",
+    "/decide",
+    "/batch",
+    "/flags",
+    "/e",
+];
+
+/// A setting that was read, and what is to be said about how.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Read<T> {
+    pub(crate) value: T,
+    /// A sentence that names what was removed or replaced, for a warning.
+    pub(crate) notice: Option<String>,
+}
 
 impl Hosts {
-    /// Reads a host as people write it. Empty means PostHog Cloud US; the web addresses of PostHog
-    /// Cloud become its ingestion hosts; anything else stays as it is, path prefix included.
-    pub(crate) fn parse(setting: &'static str, host: &str) -> Result<Self, PostHogError> {
-        let bad = |problem: String| Err(PostHogError::config(setting, problem));
-        let host = host.trim();
-        if host.is_empty() {
-            return Ok(Region::default().into());
+    /// Reads a host as people write it. Empty means PostHog Cloud US; the web addresses of PostHog Cloud become its
+    /// ingestion hosts; an endpoint at the end is removed; anything else stays as it is, path prefix included.
+    pub(crate) fn parse(setting: &'static str, host: &str) -> Result<Read<Self>, PostHogError> {
+        if host.trim().is_empty() {
+            return Ok(Read {
+                value: Region::default().into(),
+                notice: None,
+            });
         }
-        if host.starts_with("phc_") || host.starts_with("phx_") || host.starts_with("phs_") {
-            return bad(
-                "this is an API key, not an address; are the variables of key and host swapped?"
-                    .into(),
-            );
-        }
-        if has_key(host) {
-            return bad("the address holds what looks like an API key; remove it".into());
-        }
-        let url = match Url::parse(host) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-            _ => {
-                return bad(format!(
-                    "{} is not a URL; write it like https://us.posthog.com or http://localhost:8000",
-                    shown_host(host)
-                ));
-            }
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return bad("a user name or password in the URL is not supported; remove it".into());
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return bad(format!(
-                "{} has a query or fragment; give only scheme, host and path prefix",
-                shown_host(host)
-            ));
-        }
-        let cloud = url
-            .host_str()
-            .is_some_and(|host| host.ends_with(".posthog.com"));
-        let path = url.path().trim_end_matches('/');
-        if ENDPOINTS.iter().any(|end| path.ends_with(end)) || (cloud && !path.is_empty()) {
-            return bad(format!(
-                "{} has a path to something; give the address without {path:?}, the crate adds the rest",
-                shown_host(host)
-            ));
-        }
-        Ok(match url.host_str() {
-            Some("app.posthog.com" | "us.posthog.com" | "us.i.posthog.com") => Region::Us.into(),
-            Some("eu.posthog.com" | "eu.i.posthog.com") => Region::Eu.into(),
-            _ => {
-                let base = Base(url.as_str().trim_end_matches('/').to_owned());
-                Self {
+        let url = address(setting, host)?;
+        let former = url.host_str() == Some("app.posthog.com");
+        let (value, removed) = match region(&url) {
+            Some(region) => (Self::from(region), url.path().trim_matches('/')),
+            None => {
+                let (base, removed) = Base::without(&url, &ENDPOINTS);
+                let value = Self {
                     capture: base.clone(),
                     api: base,
-                }
+                };
+                (value, removed)
             }
-        })
+        };
+        let notice = match removed {
+            "" if former => Some(format!(
+                "{setting}: app.posthog.com is a former address of PostHog Cloud US; events go to {}, REST calls to {}",
+                value.capture, value.api
+            )),
+            "" => None,
+            removed => Some(removed_from(setting, removed, &value.capture)),
+        };
+        Ok(Read { value, notice })
     }
+
+    /// Whether events go to PostHog Cloud itself, not to a proxy or another server.
+    pub(crate) fn is_cloud(&self) -> bool {
+        let url = Url::parse(&self.capture.0);
+        url.is_ok_and(|url| is_cloud(&url))
+    }
+}
+
+impl Base {
+    /// Reads where the REST API answers, if that is elsewhere.
+    pub(crate) fn rest(setting: &'static str, host: &str) -> Result<Read<Self>, PostHogError> {
+        let url = address(setting, host)?;
+        let (value, removed) = match region(&url) {
+            Some(region) => (Hosts::from(region).api, url.path().trim_matches('/')),
+            None => Self::without(&url, &["/api"]),
+        };
+        let notice = (!removed.is_empty()).then(|| removed_from(setting, removed, &value));
+        Ok(Read { value, notice })
+    }
+
+    /// The base of an address without one of those ends of its path, and what was removed.
+    fn without<'a>(url: &'a Url, ends: &[&str]) -> (Self, &'a str) {
+        let path = url.path().trim_end_matches('/');
+        let end = ends.iter().find(|end| path.ends_with(**end));
+        let kept = path.len() - end.map_or(0, |end| end.len());
+        let origin = url.as_str().len() - url.path().len();
+        let base = format!("{}{}", &url.as_str()[..origin], &path[..kept]);
+        (
+            Self(base.trim_end_matches('/').to_owned()),
+            path[kept..].trim_matches('/'),
+        )
+    }
+}
+
+fn removed_from(setting: &'static str, removed: &str, base: &Base) -> String {
+    format!(
+        "{setting}: \"/{}\" was removed from the address, because the crate adds the paths itself; \
+         it is taken for {base}",
+        excerpt(removed, 100)
+    )
+}
+
+fn is_cloud(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| host.ends_with(".posthog.com"))
+}
+
+/// The region of PostHog Cloud that an address belongs to.
+fn region(url: &Url) -> Option<Region> {
+    match url.host_str() {
+        Some("app.posthog.com" | "us.posthog.com" | "us.i.posthog.com") => Some(Region::Us),
+        Some("eu.posthog.com" | "eu.i.posthog.com") => Some(Region::Eu),
+        _ => None,
+    }
+}
+
+/// Reads an address of a server: scheme, host, port, path prefix.
+fn address(setting: &'static str, host: &str) -> Result<Url, PostHogError> {
+    let bad = |problem: String| Err(PostHogError::config(setting, problem));
+    let host = host.trim();
+    if is_key(host) {
+        return bad(
+            "this is an API key, not an address; are the variables of key and host swapped?".into(),
+        );
+    }
+    if has_key(host) {
+        return bad("the address holds what looks like an API key; remove it".into());
+    }
+    let url = match Url::parse(host) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        _ => {
+            return bad(format!(
+                "{} is not a URL; write it like https://us.i.posthog.com or http://localhost:8000",
+                shown_host(host)
+            ));
+        }
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return bad("a user name or password in the URL is not supported; remove it".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return bad(format!(
+            "{} has a query or fragment; give only scheme, host and path prefix",
+            shown_host(host)
+        ));
+    }
+    Ok(url)
 }
 
 /// Reads the name of a host, and nothing with it, as it stands in URLs: in lower case, international names
@@ -156,8 +237,93 @@ mod tests {
     use super::*;
 
     fn bases(host: &str) -> (String, String) {
-        let hosts = Hosts::parse("host", host).unwrap();
+        let hosts = Hosts::parse("host", host).unwrap().value;
         (hosts.capture.0, hosts.api.0)
+    }
+
+    fn notice(host: &str) -> Option<String> {
+        Hosts::parse("host", host).unwrap().notice
+    }
+
+    #[test]
+    fn an_endpoint_at_the_end_is_removed_and_named() {
+        for end in [
+            "batch",
+            "capture",
+            "e",
+            "i/v0/e",
+            "i/v1/analytics/events",
+            "flags",
+            "decide",
+        ] {
+            for slashes in ["", "/", "//"] {
+                for base in ["https://ph.example.com", "https://ph.example.com/ingest"] {
+                    let host = format!("{base}/{end}{slashes}");
+                    assert_eq!(bases(&host), (base.to_owned(), base.to_owned()), "{host}");
+                    let notice = notice(&host).unwrap();
+                    assert!(notice.starts_with("host: "), "{notice}");
+                    assert!(notice.contains(&format!("\"/{end}\"")), "{notice}");
+                    assert!(notice.contains(base), "{notice}");
+                }
+                let host = format!("https://eu.i.posthog.com/{end}{slashes}");
+                assert_eq!(bases(&host).0, "https://eu.i.posthog.com");
+                assert!(notice(&host).unwrap().contains(end));
+            }
+        }
+        let project = "https://eu.posthog.com/project/123/";
+        assert_eq!(bases(project).1, "https://eu.posthog.com");
+        assert!(notice(project).unwrap().contains("\"/project/123\""));
+        assert!(
+            notice("https://app.posthog.com/")
+                .unwrap()
+                .contains("former")
+        );
+        for host in [
+            "",
+            "https://us.posthog.com",
+            "https://eu.posthog.com/",
+            "https://eu.i.posthog.com",
+            "http://localhost:8000/",
+            "https://ph.example.com/ingest/",
+            // These only end like an endpoint.
+            "https://ph.example.com/made",
+            "https://ph.example.com/my-flags",
+        ] {
+            assert_eq!(notice(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_rest_api_may_be_elsewhere() {
+        for (host, base, removed) in [
+            ("https://us.i.posthog.com", "https://us.posthog.com", None),
+            ("https://app.posthog.com/", "https://us.posthog.com", None),
+            ("https://eu.posthog.com", "https://eu.posthog.com", None),
+            (
+                "https://eu.posthog.com/api/",
+                "https://eu.posthog.com",
+                Some("\"/api\""),
+            ),
+            (
+                "https://ph.example.com/x/",
+                "https://ph.example.com/x",
+                None,
+            ),
+            (
+                "https://ph.example.com/x/api/",
+                "https://ph.example.com/x",
+                Some("\"/api\""),
+            ),
+        ] {
+            let read = Base::rest("rest_host", host).unwrap();
+            assert_eq!(read.value.0, base, "{host}");
+            match removed {
+                Some(removed) => assert!(read.notice.unwrap().contains(removed)),
+                None => assert_eq!(read.notice, None),
+            }
+        }
+        let error = Base::rest("rest_host", "phx_hunter2").unwrap_err();
+        assert!(error.to_string().starts_with("rest_host: "), "{error}");
     }
 
     #[test]
@@ -196,7 +362,9 @@ mod tests {
 
     #[test]
     fn a_path_prefix_stays_in_front_of_every_path() {
-        let hosts = Hosts::parse("host", "https://proxy.example.com/ph/").unwrap();
+        let hosts = Hosts::parse("host", "https://proxy.example.com/ph/")
+            .unwrap()
+            .value;
         assert_eq!(
             hosts.capture.join("/batch/").unwrap().as_str(),
             "https://proxy.example.com/ph/batch/"
@@ -211,9 +379,6 @@ mod tests {
             "https://",
             "https://x.com/?a=b",
             "https://x.com/#f",
-            "https://eu.i.posthog.com/batch/",
-            "https://eu.posthog.com/project/123",
-            "https://ph.example.com/ingest/i/v0/e",
             "https://me:hunter2@x.com",
             "me:hunter2@x.com",
             "phx_hunter2",

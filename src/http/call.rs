@@ -31,6 +31,7 @@ impl Http {
         let endpoint = request.endpoint.clone();
         let http = self.clone();
         self.on_io(&endpoint, async move {
+            http.announcement.say();
             let span = http.call_span(&request);
             span.around(http.call(request)).await
         })

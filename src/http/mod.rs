@@ -43,6 +43,7 @@ pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, ResponseMod
 pub(crate) use response::Response;
 pub(crate) use stream::{BodyStream, StreamError};
 
+use crate::announcement::Announcement;
 use crate::config::{Hosts, Secret};
 use crate::redact::Redactor;
 use breaker::Breaker;
@@ -82,6 +83,8 @@ pub(crate) struct Http {
     pub(crate) attempt_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) io: Io,
+    /// What is to be said of these settings.
+    pub(crate) announcement: Arc<Announcement>,
     /// Stands in for the network in tests that drive time.
     #[cfg(test)]
     pub(crate) fake: Option<fake::FakeNetwork>,

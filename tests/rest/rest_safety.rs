@@ -384,3 +384,24 @@ async fn a_header_of_ones_own_stands_beside_none_of_the_same_name() {
     assert_eq!(all("authorization"), ["Bearer phx_secret"]);
     assert_eq!(all("content-type"), ["application/json"]);
 }
+
+#[tokio::test]
+async fn events_and_rest_calls_go_to_their_own_host() {
+    let start = || PostHogServer::start().unwrap();
+    let (proxy, posthog) = (start(), start());
+    let client = builder(proxy.url())
+        .project_api_key("phc_test")
+        .rest_host(posthog.url())
+        .build()
+        .unwrap();
+    // Nobody is known there, but it is asked.
+    let _ = client.request(Method::GET, "/api/users/@me/").send().await;
+    let event = tracing_posthog::Event::new("signup").distinct_id("user_1");
+    client.capture_batch([event]).await.unwrap();
+    let paths = |server: &PostHogServer| -> Vec<String> {
+        let requests = server.requests();
+        requests.iter().map(|r| r.path.clone()).collect()
+    };
+    assert_eq!(paths(&proxy), ["/batch/"]);
+    assert_eq!(paths(&posthog), ["/api/users/@me/"]);
+}

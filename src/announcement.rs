@@ -1,0 +1,152 @@
+//! What is said at the start: that events are captured, and where to; or that they are not, and why; and warnings about
+//! settings that are taken in another way than they were written.
+//!
+//! A program usually makes its client and starts capturing before it installs its subscriber, because the layer is a
+//! part of that. So a line waits here until somebody has read it:
+//!
+//! ```text
+//! builder ──► lines ──► say ──► somebody formatted it? ──► gone
+//!                        ▲               └── no ──► it stays
+//!                        │
+//!   build(), start() · a thread once the layer is in a subscriber · each turn of the actor and its end ·
+//!   each REST call · the drop of a guard
+//! ```
+//!
+//! Invariants:
+//! - A line is emitted until a subscriber (or a logger of `log`) has formatted it, and never after that.
+//! - Nothing is logged from within a callback of the layer. Its `on_register_dispatch` starts a thread, which lives for
+//!   about a second at most and logs to the subscriber that registered the layer, so a scoped subscriber sees it too.
+//! - No lock is held while a line is logged, and what is logged is captured by no layer of ours.
+
+use crate::diagnostics::log;
+use crate::suppress::SuppressGuard;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracing::Dispatch;
+use tracing::dispatcher::{WeakDispatch, get_default, has_been_set, with_default};
+use tracing::subscriber::NoSubscriber;
+
+/// Lines that nobody has read yet.
+#[derive(Debug, Default)]
+pub(crate) struct Announcement {
+    lines: Mutex<Vec<Line>>,
+    /// Whether there may be one: read for each turn of the actor and each REST call.
+    waits: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Line {
+    level: Level,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Info,
+    Warn,
+}
+
+impl Announcement {
+    pub(crate) fn info(&self, text: String) {
+        self.add(Level::Info, text);
+    }
+
+    /// Of a setting that was read, where there is something to say.
+    pub(crate) fn warn_of(&self, notice: Option<String>) {
+        if let Some(notice) = notice {
+            self.add(Level::Warn, notice);
+        }
+    }
+
+    fn add(&self, level: Level, text: String) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(Line { level, text });
+        self.waits.store(true, Relaxed);
+    }
+
+    /// Logs what nobody has read yet. Costs one load where there is nothing.
+    #[inline]
+    pub(crate) fn say(&self) {
+        if self.waits.load(Relaxed) {
+            self.say_lines();
+        }
+    }
+
+    #[cold]
+    fn say_lines(&self) {
+        if is_unheard() {
+            return;
+        }
+        // Whoever takes them says them: nobody else does at the same time.
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let _suppressed = SuppressGuard::enter();
+        let unread: Vec<Line> = lines.into_iter().filter(|line| !line.was_read()).collect();
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        // Others may have come meanwhile.
+        lines.splice(..0, unread);
+        self.waits.store(!lines.is_empty(), Relaxed);
+    }
+
+    /// Says it to that subscriber, soon, and from a thread of its own: this is called while the subscriber is being
+    /// registered, when nothing may be logged.
+    pub(crate) fn say_to(self: &Arc<Self>, subscriber: &Dispatch) {
+        if !self.waits.load(Relaxed) {
+            return;
+        }
+        let (this, subscriber) = (self.clone(), subscriber.downgrade());
+        // Without a thread it is said later, by the actor or a guard.
+        let _ = std::thread::Builder::new()
+            .name("posthog-start".into())
+            .spawn(move || this.say_within_a_second(&subscriber));
+    }
+
+    fn say_within_a_second(&self, subscriber: &WeakDispatch) {
+        // The subscriber is not asked anything before its registration is over, and nothing says when that is.
+        for n in 0..10 {
+            std::thread::sleep(Duration::from_millis(1 << n));
+            let Some(subscriber) = subscriber.upgrade() else {
+                return;
+            };
+            crate::panic::catch(|| with_default(&subscriber, || self.say()));
+            if !self.waits.load(Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether this thread has no subscriber where another has one. `tracing` would remember for all of them that nobody
+/// wants the line. (Where no thread has one, the line may be for a logger of `log`.)
+fn is_unheard() -> bool {
+    has_been_set() && get_default(|subscriber| subscriber.is::<NoSubscriber>())
+}
+
+impl Line {
+    /// Logs it. Whether somebody formatted it.
+    fn was_read(&self) -> bool {
+        let text = Text {
+            text: &self.text,
+            was_read: AtomicBool::new(false),
+        };
+        match self.level {
+            Level::Info => log!(target: "tracing_posthog", info, "{text}"),
+            Level::Warn => log!(target: "tracing_posthog", warn, "{text}"),
+        }
+        text.was_read.load(Relaxed)
+    }
+}
+
+/// Notes whether it is formatted. `tracing` formats a message where a layer that is not filtered out asks for it.
+struct Text<'a> {
+    text: &'a str,
+    was_read: AtomicBool,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.was_read.store(true, Relaxed);
+        f.write_str(self.text)
+    }
+}
