@@ -9,7 +9,7 @@
 //!                        ▲               └── no ──► it stays
 //!                        │
 //!   build(), start() · a thread once the layer is in a subscriber · each turn of the actor and its end ·
-//!   each REST call · the drop of a guard
+//!   each REST call · the drop of a `PostHog`
 //! ```
 //!
 //! Invariants:
@@ -96,7 +96,7 @@ impl Announcement {
             return;
         }
         let (this, subscriber) = (self.clone(), subscriber.downgrade());
-        // Without a thread it is said later, by the actor or a guard.
+        // Without a thread it is said later, by the actor or the drop of a `PostHog`.
         let _ = std::thread::Builder::new()
             .name("posthog-start".into())
             .spawn(move || this.say_within_a_second(&subscriber));

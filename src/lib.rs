@@ -158,15 +158,16 @@
 //! - Requests are retried ([`RetryPolicy`]), batches that failed are kept and tried again while there is room,
 //!   and a [`CircuitBreaker`] for each [`Destination`] leaves a failing PostHog alone. A batch that waits for its next
 //!   attempt holds up no other.
-//! - Delivery and requests run on two threads of their own, `posthog-capture` and `posthog-io` (and up to 4 short-lived
+//! - Delivery and requests run on two threads of their own, `posthog-capture` and `posthog-io` (and a few short-lived
 //!   ones that look up host names). So async methods work on any executor, and a runtime of yours that is blocked stops
 //!   no delivery.
 //! - A panic in code of yours (a value, a hook, a clock, a tracing layer, a resolver) costs that value, event or
 //!   attempt, not the actor.
 //! - [`flush`](CaptureHandle::flush), [`shutdown`](CaptureHandle::shutdown) and the drop of the
 //!   [`PostHog`] end in bounded time. `std::process::exit` drops nothing: shut down before it.
-//! - What this crate logs itself is never captured. Its warnings have the target `tracing_posthog::capture` and are
-//!   repeated at most once a minute; its requests have `tracing_posthog::http` (level debug).
+//! - What this crate logs itself is never captured. One line at INFO, of the target `tracing_posthog`, says where events
+//!   go, or why none are captured. Its warnings have the target `tracing_posthog::capture` and are repeated at most once a
+//!   minute; its requests have `tracing_posthog::http` (level debug).
 //! - Spans and events without `posthog.*` fields cost a few dozen instructions more than without it.
 //!
 //! # Features

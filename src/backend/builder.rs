@@ -50,7 +50,8 @@ pub struct CaptureBuilder {
     pub(super) protocol: CaptureProtocol,
     pub(super) compression: Compression,
     pub(super) migration: Migration,
-    pub(super) disabled: bool,
+    /// Why nothing is captured, as the log says it.
+    pub(super) disabled: Option<String>,
     pub(super) clock: ClockSource,
     #[cfg(feature = "spool")]
     pub(super) spool: Option<crate::capture::Spool>,
@@ -89,7 +90,7 @@ impl CaptureBuilder {
             protocol: CaptureProtocol::default(),
             compression: Compression::default(),
             migration: Migration::default(),
-            disabled: false,
+            disabled: None,
             clock: ClockSource::default(),
             #[cfg(feature = "spool")]
             spool: None,
@@ -277,7 +278,14 @@ impl CaptureBuilder {
     /// Whether to capture nothing: no thread is started, and events cost nothing. The settings are checked all the
     /// same, but no project API key is needed. Default `false`.
     pub fn disabled(mut self, disabled: bool) -> Self {
-        self.disabled = disabled;
+        self.disabled =
+            disabled.then(|| "disabled by the program, no event is captured".to_owned());
+        self
+    }
+
+    /// Captures nothing, for that reason.
+    pub(crate) fn disabled_as(mut self, why: String) -> Self {
+        self.disabled.get_or_insert(why);
         self
     }
 

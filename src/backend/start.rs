@@ -65,8 +65,9 @@ impl CaptureBuilder {
     /// zero, the compression is none that capture v0 takes, or the spool's directory is empty;
     /// [`PostHogError::Start`] where the system gives no thread or runtime.
     pub fn start(self) -> Result<CaptureHandle, PostHogError> {
-        let Some((handle, actor)) = self.build(Home::OwnThread)? else {
-            return Ok(CaptureHandle::disabled());
+        let (handle, actor) = self.build(Home::OwnThread)?;
+        let Some(actor) = actor else {
+            return Ok(handle);
         };
         let start = |source| PostHogError::Start { source };
         let runtime = Droppable::with_timers().map_err(start)?;
@@ -79,6 +80,7 @@ impl CaptureBuilder {
                 }
             })
             .map_err(start)?;
+        handle.announce();
         Ok(handle)
     }
 
@@ -100,10 +102,12 @@ impl CaptureBuilder {
             ));
         }
         let home = Home::Runtime(runtime.clone());
-        let Some((handle, actor)) = self.build(home)? else {
-            return Ok(CaptureHandle::disabled());
+        let (handle, actor) = self.build(home)?;
+        let Some(actor) = actor else {
+            return Ok(handle);
         };
         runtime.spawn(Suppressed(Box::pin(run(actor))));
+        handle.announce();
         Ok(handle)
     }
 
@@ -119,7 +123,7 @@ impl CaptureBuilder {
             enrichment: self.enrichment,
             clock: self.clock,
             historical: matches!(self.migration, Migration::Historical),
-            disabled: self.disabled,
+            disabled: self.disabled.is_some(),
         })
     }
 
@@ -190,8 +194,8 @@ impl CaptureBuilder {
         }
     }
 
-    /// Checks the settings and makes both ends. `None`: disabled.
-    fn build(mut self, home: Home) -> Result<Option<(CaptureHandle, Actor)>, PostHogError> {
+    /// Checks the settings and makes both ends. No actor: disabled.
+    fn build(mut self, home: Home) -> Result<(CaptureHandle, Option<Actor>), PostHogError> {
         self.check()?;
         let Some(client) = self.client.take() else {
             return Err(PostHogError::config(
@@ -199,8 +203,15 @@ impl CaptureBuilder {
                 "this builder has no client; return it from the closure, `PostHogBuilder` starts it",
             ));
         };
-        if self.disabled && !client.has_project_key() {
-            return Ok(None);
+        let disabled = self.disabled.take().map(|why| {
+            let announcement = client.inner.http.announcement.clone();
+            announcement.info(why);
+            CaptureHandle::disabled_and(announcement)
+        });
+        if let Some(disabled) = &disabled
+            && !client.has_project_key()
+        {
+            return Ok((disabled.clone(), None));
         }
         let key = client.require_project_key()?;
         // More than fits in the queue would never be reached.
@@ -229,13 +240,19 @@ impl CaptureBuilder {
             batch_events: self.limits.batch_events,
             batch_bytes,
         });
-        if self.disabled {
-            return Ok(None);
+        if let Some(disabled) = disabled {
+            return Ok((disabled, None));
         }
         let http = client.inner.http.clone();
         // What waits for the actor needs its timers: better no thread now than then.
         http.start()
             .map_err(|source| PostHogError::Start { source })?;
+        http.announcement.info(format!(
+            "capturing to {} with the project API key {}, by {}",
+            http.hosts.capture,
+            key.beginning(),
+            self.protocol.described(),
+        ));
         let queue = Arc::new(Queue::new(self.limits));
         let counters = Arc::new(Counters::default());
         #[cfg(not(feature = "spool"))]
@@ -292,7 +309,7 @@ impl CaptureBuilder {
             shutdown_timeout: self.shutdown_timeout,
             visibility,
         });
-        Ok(Some((handle, actor)))
+        Ok((handle, Some(actor)))
     }
 }
 

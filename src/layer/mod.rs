@@ -203,6 +203,7 @@ where
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
+        self.handle.on_subscriber(dispatch);
     }
 
     /// The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not

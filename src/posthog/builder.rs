@@ -5,6 +5,7 @@ use crate::backend::CaptureBuilder;
 use crate::capture::CaptureHandle;
 use crate::client::{PostHogClient, PostHogClientBuilder};
 use crate::config::Region;
+use crate::config::environment;
 use crate::error::PostHogError;
 use crate::event::Event;
 use crate::layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
@@ -212,7 +213,9 @@ impl PostHogBuilder {
     pub fn start_from_env(mut self) -> Result<(PostHogLayer, PostHog), PostHogError> {
         self.client = self.client.or_env()?;
         if !self.client.has_project_key() {
-            self = self.disabled(true);
+            let absence = environment::absence(environment::PROJECT_KEY);
+            let why = format!("disabled, no event is captured: {absence}");
+            self = self.capture(|capture| capture.disabled_as(why));
         }
         self.start()
     }

@@ -1,6 +1,7 @@
 //! What is read from the environment. The environment belongs to the whole process, so each case runs
 //! in a process of its own: this test's binary, started again.
 
+use crate::hostile::ProcessLog;
 use crate::support::*;
 use std::process::{Command, Output};
 use tracing_posthog::testing::{Answer, PostHogServer};
@@ -19,12 +20,14 @@ fn layer_and_client_are_set_up_from_the_environment() {
         Ok("own settings") => own_settings(),
         Ok("region") => region(),
         Ok("mistake without a key") => mistake_without_a_key(),
+        Ok("log") => log(),
         Ok("start within async code") => start_within_async_code(),
         _ => {
             a_program_delivers_without_a_flush();
             without_a_key_the_layer_is_disabled();
             the_client_is_there_with_and_without_a_project_key();
             settings_of_the_program_win();
+            without_a_key_the_log_says_why();
             mistakes_are_named();
             if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
                 without_a_thread_the_start_is_an_error();
@@ -45,6 +48,21 @@ fn program() {
         enabled,
         std::env::var("POSTHOG_API_KEY").is_ok_and(|key| !key.is_empty())
     );
+}
+
+/// Prints what it logs, and ends at once or once something is logged.
+fn log() {
+    let log = ProcessLog::default();
+    let (layer, posthog) = PostHogLayer::from_env().unwrap();
+    tracing_subscriber::registry()
+        .with(log.clone())
+        .with(layer)
+        .init();
+    if std::env::var("WAITS").is_ok() {
+        wait_until("a line", || !log.said().is_empty());
+    }
+    drop(posthog);
+    println!("{:?}", log.said());
 }
 
 /// Fails with the error's text.
@@ -124,6 +142,7 @@ fn run(role: &str, variables: &[(&str, &str)]) -> Output {
         "POSTHOG_API_KEY",
         "POSTHOG_PERSONAL_API_KEY",
         "POSTHOG_HOST",
+        "POSTHOG_REST_HOST",
     ] {
         command.env_remove(name);
     }
@@ -204,9 +223,35 @@ fn assert_passes(role: &str, variables: &[(&str, &str)]) {
     );
 }
 
+fn without_a_key_the_log_says_why() {
+    for (variables, why) in [
+        (&[][..], "POSTHOG_API_KEY is not set"),
+        (&[("POSTHOG_API_KEY", " ")], "POSTHOG_API_KEY is empty"),
+        (&[("WAITS", "")], "POSTHOG_API_KEY is not set"),
+    ] {
+        let output = run("log", variables);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        let line = format!("[\"INFO tracing_posthog disabled, no event is captured: {why}\"]");
+        assert!(text.contains(&line), "{text}");
+    }
+}
+
 fn mistakes_are_named() {
     let key = ("POSTHOG_API_KEY", PROJECT_KEY);
-    let cases: [(&[(&str, &str)], &str); 6] = [
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (
+            &[("POSTHOG_API_KEY", "${not_a_project_key}")],
+            "POSTHOG_API_KEY",
+        ),
+        (
+            &[("POSTHOG_API_KEY", "'phc_not_a_project_key'")],
+            "POSTHOG_API_KEY",
+        ),
+        (
+            &[key, ("POSTHOG_REST_HOST", "https://eu.posthog.com")],
+            "POSTHOG_REST_HOST",
+        ),
         (&[], "POSTHOG_API_KEY"),
         (
             &[("POSTHOG_API_KEY", "phx_not_a_project_key")],

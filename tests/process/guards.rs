@@ -202,5 +202,7 @@ fn a_guard_dropped_on_another_thread_than_its_actors_runtime_delivers_and_says_n
         until("the end of the drop", || dropping.is_finished()).await;
     });
     assert_eq!(server.event_count(), 3);
-    assert_eq!(log.said(), Vec::<String>::new());
+    let mut said = log.said();
+    said.retain(|line| !line.contains("capturing to"));
+    assert_eq!(said, Vec::<String>::new());
 }

@@ -35,5 +35,6 @@ mod resources;
 mod runtimes;
 mod soak;
 mod spool_directory;
+mod start_line;
 mod unconcerned_code_is_untouched;
 mod wakers;

@@ -141,6 +141,7 @@ impl Actor {
     /// Works until the shutdown. Begins again where it was, if it is called again.
     pub(super) async fn work(&mut self) {
         while !self.ended {
+            self.http.announcement.say();
             self.disk.adopt_orphans(Duration::MAX);
             // Whatever woke it: what is overdue goes with the next free slot.
             let queue = &self.account.queue;

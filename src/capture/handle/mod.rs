@@ -28,6 +28,7 @@ pub(crate) use shared::{Shared, Sink, give_scratch, take_scratch};
 
 use super::delivery::{FlushReport, Reply};
 use super::ledger::{DropReason, Stats};
+use crate::announcement::Announcement;
 use crate::event::Event;
 use crate::event::record::Record;
 use crate::http::Destination;
@@ -37,6 +38,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tracing::Dispatch;
 
 /// Hands events to the actor, and asks it to flush or stop. Cheap to clone, `Send + Sync`.
 ///
@@ -49,6 +51,8 @@ use tokio::sync::oneshot;
 pub struct CaptureHandle {
     /// `None`: disabled. Then nothing is captured, and nothing runs.
     shared: Option<Arc<Shared>>,
+    /// What is to be said at the start.
+    announcement: Option<Arc<Announcement>>,
 }
 
 /// Why [`CaptureHandle::try_capture`] did not take an event.
@@ -78,14 +82,42 @@ pub enum TryCaptureError {
 
 impl CaptureHandle {
     pub(crate) fn new(shared: Shared) -> Self {
+        let http = shared.http.as_ref();
         Self {
+            announcement: http.map(|http| http.announcement.clone()),
             shared: Some(Arc::new(shared)),
         }
     }
 
     /// A handle that captures nothing and costs nothing.
     pub fn disabled() -> Self {
-        Self { shared: None }
+        Self {
+            shared: None,
+            announcement: None,
+        }
+    }
+
+    /// One that says so, as soon as somebody can read it.
+    pub(crate) fn disabled_and(announcement: Arc<Announcement>) -> Self {
+        announcement.say();
+        Self {
+            shared: None,
+            announcement: Some(announcement),
+        }
+    }
+
+    /// Says what is to be said at the start. Not for callbacks of the layer.
+    pub(crate) fn announce(&self) {
+        if let Some(announcement) = &self.announcement {
+            announcement.say();
+        }
+    }
+
+    /// A layer over this handle is a part of that subscriber.
+    pub(crate) fn on_subscriber(&self, subscriber: &Dispatch) {
+        if let Some(announcement) = &self.announcement {
+            announcement.say_to(subscriber);
+        }
     }
 
     /// Whether events are captured at all: not disabled, not opted out and not shut down.
@@ -248,6 +280,8 @@ impl CaptureHandle {
 
     /// A blocking shutdown within the shutdown timeout that logs what it waits for.
     pub(crate) fn shut_down_aloud(&self) {
+        // Of a disabled one too, where nobody could read it before.
+        self.announce();
         if let Some(shared) = &self.shared {
             // The actor says what was lost.
             let _ = shared.shut_down_aloud();

@@ -47,6 +47,17 @@ pub enum CaptureProtocol {
     Auto,
 }
 
+impl CaptureProtocol {
+    /// As the line at the start says it.
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Self::V0 => "capture v0",
+            Self::V1 => "capture v1",
+            Self::Auto => "capture v1, or v0 where the host has no v1",
+        }
+    }
+}
+
 /// Whether the events are of now, or are moved here from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Migration {
