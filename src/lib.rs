@@ -172,8 +172,12 @@
 //!
 //! # Features
 //!
-//! - `rustls` (default): TLS by rustls, with the platform's certificates.
-//! - `native-tls`: TLS by the operating system's library.
+//! - `rustls` (default): TLS by rustls with the provider aws-lc-rs, and the platform's certificates. Builds C code.
+//! - `rustls-ring`: the same with ring. Builds C code.
+//! - `rustls-no-provider`: the same with the provider that the program installed, or whose feature of rustls it has on.
+//!   For programs with a rustls of their own: a second provider in one program makes `rustls::ClientConfig::builder()`
+//!   panic. With `default-features = false`.
+//! - `native-tls`: TLS by the operating system's library, on Linux OpenSSL.
 //! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
 //!   like, and the module `models`.
 //! - `rate-limit`: a client-side limit of requests by class of endpoint.
@@ -188,7 +192,7 @@
 //! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
 //!   events and for demos.
 //!
-//! With neither TLS feature, give your own `reqwest::Client` to
+//! With no TLS feature, give your own `reqwest::Client` to
 //! [`reqwest_client`](PostHogClientBuilder::reqwest_client).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

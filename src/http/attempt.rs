@@ -194,7 +194,7 @@ impl Http {
             .client()
             .map_err(|error| Failed {
                 kind: RequestErrorKind::ClientSetup,
-                source: Some(Box::new(error)),
+                source: Some(error),
             })?
             .request(request.endpoint.method.clone(), url)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))

@@ -13,6 +13,7 @@
 //! - [`io`]: the runtime that drives every socket of a client.
 //! - [`stream`]: a body that is read as it comes.
 //! - [`redirect`]: which redirects are followed, and how others are described.
+//! - `tls`: the program's own crypto provider (feature `rustls-no-provider`).
 //! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
 //! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
@@ -36,6 +37,9 @@ mod response;
 pub(crate) mod retry;
 mod span;
 mod stream;
+// With the feature `rustls` reqwest has a provider.
+#[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+mod tls;
 
 pub(crate) use attempt::{Visibility, kind_of_body};
 pub(crate) use redirect::Redirect;
@@ -45,11 +49,13 @@ pub(crate) use stream::{BodyStream, StreamError};
 
 use crate::announcement::Announcement;
 use crate::config::{Hosts, Secret};
+use crate::error::PostHogError;
 use crate::redact::Redactor;
 use breaker::Breaker;
 use io::Io;
 use reqwest::header::HeaderMap;
 use retry::RetryPolicy;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -128,7 +134,16 @@ impl Http {
         self.redactor.text(text)
     }
 
-    fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
+    /// An error where TLS cannot be set up in this program.
+    pub(crate) fn check_tls(&self) -> Result<(), PostHogError> {
+        #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+        if !self.foreign_client {
+            tls::check()?;
+        }
+        Ok(())
+    }
+
+    fn client(&self) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         // One that the caller gave cannot be built again.
         if self.client_panicked.swap(false, Relaxed) && !self.foreign_client {
@@ -140,8 +155,10 @@ impl Http {
         let client = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)
             .redirect(reqwest::redirect::Policy::custom(redirect::policy))
-            .tcp_nodelay(true)
-            .build()?;
+            .tcp_nodelay(true);
+        #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+        let client = tls::configure(client)?;
+        let client = client.build()?;
         *slot = Some(client.clone());
         Ok(client)
     }
