@@ -8,29 +8,26 @@ use crate::event::timestamp;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
-/// Ids that PostHog takes, but makes no person of.
-const ILLEGAL_IDS: [&str; 20] = [
-    "0",
-    "00000000-0000-0000-0000-000000000000",
-    "[object object]",
-    "anonymous",
-    "anonymous-user",
-    "backend",
-    "distinct_id",
-    "distinctid",
-    "email",
-    "false",
-    "guest",
-    "id",
-    "nan",
-    "none",
-    "not_authenticated",
-    "null",
-    "system",
-    "true",
-    "undefined",
-    "user",
-];
+/// Ids of that length in bytes that PostHog takes, but makes no person of, in letters of either case.
+fn illegal_ids(length: usize) -> &'static [&'static str] {
+    match length {
+        1 => &["0"],
+        2 => &["id"],
+        3 => &["nan"],
+        4 => &["none", "null", "true", "user"],
+        5 => &["email", "false", "guest"],
+        6 => &["system"],
+        7 => &["backend"],
+        9 => &["anonymous", "undefined"],
+        10 => &["distinctid"],
+        11 => &["distinct_id"],
+        14 => &["anonymous-user"],
+        15 => &["[object object]"],
+        17 => &["not_authenticated"],
+        36 => &["00000000-0000-0000-0000-000000000000"],
+        _ => &[],
+    }
+}
 
 /// 3 March 1973, in milliseconds. A smaller number is more likely one of seconds (of the years up to 5138).
 const EARLIEST_LIKELY_MILLIS: i64 = 100_000_000_000;
@@ -42,13 +39,16 @@ const LATEST_MILLIS_AHEAD: i64 = 23 * 3_600_000;
 /// word; by v1 bytes, of names too, and it drops the events.
 pub(super) const MAX_ID: usize = 200;
 
-/// The one of these that it is.
-pub(super) fn is_illegal(id: &str) -> Option<&'static str> {
-    let mut illegal = ILLEGAL_IDS.iter();
-    illegal.find(|it| it.eq_ignore_ascii_case(id)).copied()
+/// Which of the ids that PostHog makes no person of it is.
+pub(super) fn illegal_id(id: &str) -> Option<&'static str> {
+    let mut of_its_length = illegal_ids(id.len()).iter();
+    of_its_length
+        .find(|it| it.eq_ignore_ascii_case(id))
+        .copied()
 }
 
 impl Encoder {
+    #[inline]
     pub(super) fn distinct_id<'a>(&self, r: &Resolved<'a>) -> Option<Text<'a>> {
         let mut id = Text::of(r.distinct_id.get()?);
         self.check_text(r, Slot::DistinctId, "", id.as_str());
@@ -56,7 +56,7 @@ impl Encoder {
             id.cut(end);
             self.diagnostics.id_cut(r.about);
         }
-        if let Some(illegal) = is_illegal(id.as_str()) {
+        if let Some(illegal) = illegal_id(id.as_str()) {
             self.diagnostics.illegal_id(r.about, illegal);
         }
         Some(id)
@@ -82,6 +82,7 @@ impl Encoder {
         }
     }
 
+    #[inline]
     pub(super) fn uuid(&mut self, r: &Resolved<'_>, at: i64) -> Uuid {
         if let Some(given) = r.uuid {
             match Uuid::try_parse(given.to_text().trim()) {
@@ -93,8 +94,15 @@ impl Encoder {
     }
 
     /// The time that was given, if PostHog takes it; else `at`, that of capture.
+    #[inline]
     pub(super) fn timestamp(&self, r: &Resolved<'_>, at: i64) -> i64 {
-        let Some(given) = r.timestamp else { return at };
+        match r.timestamp {
+            Some(given) => self.given_timestamp(r, given, at),
+            None => at,
+        }
+    }
+
+    fn given_timestamp(&self, r: &Resolved<'_>, given: Val<'_>, at: i64) -> i64 {
         let millis = match given {
             Val::I64(millis) => Some(millis),
             // As `Duration::as_millis` gives them.
@@ -129,4 +137,24 @@ pub(super) fn from_millis(ms: i64) -> SystemTime {
         UNIX_EPOCH.checked_add(d)
     };
     at.unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn illegal_ids_stand_at_their_length_and_are_found_in_any_letters() {
+        let all: Vec<_> = (0..100)
+            .flat_map(|length| illegal_ids(length).iter().map(move |id| (length, *id)))
+            .collect();
+        assert_eq!(all.len(), 20);
+        for (length, id) in all {
+            assert_eq!(id.len(), length, "{id}");
+            assert_eq!(illegal_id(&id.to_uppercase()), Some(id));
+        }
+        for id in ["", "user_42", "nulls", "üser"] {
+            assert_eq!(illegal_id(id), None, "{id}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! PostHog takes each of them and ignores those that it can do nothing with. These are dropped here, and the user is told
 //! why: [`Ignored`].
 
-use super::envelope::is_illegal;
+use super::envelope::illegal_id;
 use crate::event::Event;
 use serde_json::{Map, Value};
 
@@ -70,7 +70,7 @@ pub(super) fn complete(event: &mut Event) -> Result<(), Ignored> {
             let id = event.distinct_id.clone().or_else(|| text(given));
             let id = id.ok_or(Ignored::Incomplete)?;
             let alias = text(event.properties.get("alias")).ok_or(Ignored::Incomplete)?;
-            if is_unmergeable(&alias) || is_unmergeable(&id) || is_illegal(&id).is_some() {
+            if is_unmergeable(&alias) || is_unmergeable(&id) || illegal_id(&id).is_some() {
                 return Err(Ignored::Unmergeable);
             }
             if creates {

@@ -33,27 +33,27 @@ pub(super) struct Object<'a> {
     pub(super) json: &'a str,
 }
 
+impl<'a> Object<'a> {
+    /// A property that is one of these objects.
+    fn of(segment: usize, field: &Field<'a>, json: &'a str) -> Option<Self> {
+        let slot = slot_of(field.key)?;
+        (field.slot == Slot::Property && json.starts_with('{')).then_some(Self {
+            segment,
+            slot,
+            json,
+        })
+    }
+}
+
 impl<'a> Resolved<'a> {
     /// Reads a record; what is wrong in it is noticed.
+    // All of it is large, and would be moved.
+    #[allow(clippy::field_reassign_with_default)]
     pub(super) fn of(record: &'a [u8], about: About<'a>, diagnostics: &Diagnostics) -> Self {
-        let mut r = Self {
-            about,
-            ..Self::default()
-        };
+        let mut r = Self::default();
+        r.about = about;
         let (mut segment, mut first_of_segment) = (0, 0);
         for field in record::fields(record) {
-            if let Val::Json(json) = field.value
-                && field.slot == Slot::Property
-                && json.starts_with('{')
-                && let Some(slot) = slot_of(field.key)
-            {
-                r.objects.push(Object {
-                    segment,
-                    slot,
-                    json,
-                });
-                continue;
-            }
             match field.slot {
                 Slot::Break => {
                     segment += 1;
@@ -71,6 +71,12 @@ impl<'a> Resolved<'a> {
                 // As an empty id below.
                 Slot::Group if is_empty(field.value) => {}
                 Slot::Property | Slot::Group | Slot::Set | Slot::SetOnce => {
+                    if let Val::Json(json) = field.value
+                        && let Some(object) = Object::of(segment, &field, json)
+                    {
+                        r.objects.push(object);
+                        continue;
+                    }
                     let same = |f: &Field<'_>| f.slot == field.slot && f.key == field.key;
                     // Those of the event that go by number come first: nothing can be before them.
                     let earlier = match field.name {
