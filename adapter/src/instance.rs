@@ -106,7 +106,7 @@ impl Sdk {
             Events::Live => builder,
             Events::Historical => builder.historical_migration(true),
         }
-        .spawn_on(self.runtime.handle())
+        .spawn_on(self.runtime.handle()).start()
         .map_err(misconfigured)
     }
 }

@@ -9,7 +9,7 @@ use crate::capture::delivery::protocol::Migration;
 use crate::capture::encode::{Enrichment, GeoIp, LargeIntegers};
 use crate::capture::hooks::DeliveryFailure;
 use crate::capture::queue::{Limits, QueuePolicy};
-use crate::capture::{CaptureProtocol, Compression};
+use crate::capture::{CaptureProtocol, Compression, Home};
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::event::Event;
@@ -52,6 +52,7 @@ pub struct CaptureBuilder {
     pub(super) migration: Migration,
     /// Why nothing is captured, as the log says it.
     pub(super) disabled: Option<String>,
+    pub(super) home: Home,
     pub(super) clock: ClockSource,
     #[cfg(feature = "spool")]
     pub(super) spool: Option<crate::capture::Spool>,
@@ -91,6 +92,7 @@ impl CaptureBuilder {
             compression: Compression::default(),
             migration: Migration::default(),
             disabled: None,
+            home: Home::OwnThread,
             clock: ClockSource::default(),
             #[cfg(feature = "spool")]
             spool: None,
@@ -272,6 +274,18 @@ impl CaptureBuilder {
     /// Runs on the actor's thread; what it captures itself is ignored.
     pub fn on_error(mut self, hook: impl Fn(&DeliveryFailure<'_>) + Send + Sync + 'static) -> Self {
         self.enrichment.hooks.on_error.push(Arc::new(hook));
+        self
+    }
+
+    /// Runs the actor as a task of your runtime, which needs timers (`enable_time`), instead of on a thread of its own.
+    /// Sockets stay on the client's own thread. When that runtime goes away first, what is not delivered is dropped
+    /// (left on disk, with a disk spool) and counted, and the log says so.
+    ///
+    /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a
+    /// [`PostHog`](crate::PostHog), keeps the actor from running: such a call returns soon, and a warning says so. A disk
+    /// spool reads and writes its files within that task: prefer a thread of its own with one.
+    pub fn spawn_on(mut self, runtime: &tokio::runtime::Handle) -> Self {
+        self.home = Home::Runtime(runtime.clone());
         self
     }
 

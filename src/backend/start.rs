@@ -57,56 +57,24 @@ pub(crate) struct InMemory {
 }
 
 impl CaptureBuilder {
-    /// Starts the actor on a thread of its own (`posthog-capture`) with a runtime of its own: it works without a
-    /// runtime, and outlives yours. Its requests run on the client's thread (`posthog-io`).
+    /// Starts the actor: on a thread of its own (`posthog-capture`) with a runtime of its own, so that it works without
+    /// a runtime and outlives yours; or where [`spawn_on`](Self::spawn_on) says. Its requests run on the client's thread
+    /// (`posthog-io`).
     ///
     /// # Errors
-    /// [`PostHogError::Config`] where the client has no project API key, a limit or the flush interval is
-    /// zero, the compression is none that capture v0 takes, or the spool's directory is empty;
-    /// [`PostHogError::Start`] where the system gives no thread or runtime.
+    /// [`PostHogError::Config`] where the client has no project API key, a limit or the flush interval is zero, the
+    /// compression is none that capture v0 takes, the spool's directory is empty, or the runtime of `spawn_on` has no
+    /// timers; [`PostHogError::Start`] where the system gives no thread or runtime.
     pub fn start(self) -> Result<CaptureHandle, PostHogError> {
-        let (handle, actor) = self.build(Home::OwnThread)?;
+        let home = self.home.clone();
+        let (handle, actor) = self.build()?;
         let Some(actor) = actor else {
             return Ok(handle);
         };
-        let start = |source| PostHogError::Start { source };
-        let runtime = Droppable::with_timers().map_err(start)?;
-        std::thread::Builder::new()
-            .name("posthog-capture".into())
-            .spawn(move || {
-                let _suppressed = SuppressGuard::enter();
-                if let Some(runtime) = &runtime.0 {
-                    runtime.block_on(run(actor));
-                }
-            })
-            .map_err(start)?;
-        handle.announce();
-        Ok(handle)
-    }
-
-    /// Starts the actor as a task of your runtime, which needs timers (`enable_time`). Sockets stay on the client's
-    /// own thread. When that runtime goes away first, what is not delivered is dropped (left on disk, with a disk
-    /// spool) and counted, and the log says so.
-    ///
-    /// End it with `shutdown().await`. On a current-thread runtime a blocking call, or the drop of a
-    /// [`PostHog`](crate::PostHog), keeps the actor from running: such a call returns soon, and a warning says so. A disk spool reads and writes its files
-    /// within that task: prefer [`start`](Self::start) with one.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start), and [`PostHogError::Config`] where that runtime has no timers.
-    pub fn spawn_on(self, runtime: &tokio::runtime::Handle) -> Result<CaptureHandle, PostHogError> {
-        if !has_timers(runtime) {
-            return Err(PostHogError::config(
-                "spawn_on",
-                "the runtime has no timers; build it with `enable_time` or `enable_all`",
-            ));
+        match home {
+            Home::OwnThread => on_own_thread(actor)?,
+            Home::Runtime(runtime) => drop(runtime.spawn(Suppressed(Box::pin(run(actor))))),
         }
-        let home = Home::Runtime(runtime.clone());
-        let (handle, actor) = self.build(home)?;
-        let Some(actor) = actor else {
-            return Ok(handle);
-        };
-        runtime.spawn(Suppressed(Box::pin(run(actor))));
         handle.announce();
         Ok(handle)
     }
@@ -129,6 +97,14 @@ impl CaptureBuilder {
 
     /// Checks that each setting can be meant.
     fn check(&self) -> Result<(), PostHogError> {
+        if let Home::Runtime(runtime) = &self.home
+            && !has_timers(runtime)
+        {
+            return Err(PostHogError::config(
+                "spawn_on",
+                "the runtime has no timers; build it with `enable_time` or `enable_all`",
+            ));
+        }
         for (setting, value) in [
             ("queue_events", self.limits.events),
             ("queue_bytes", self.limits.bytes),
@@ -195,7 +171,7 @@ impl CaptureBuilder {
     }
 
     /// Checks the settings and makes both ends. No actor: disabled.
-    fn build(mut self, home: Home) -> Result<(CaptureHandle, Option<Actor>), PostHogError> {
+    fn build(mut self) -> Result<(CaptureHandle, Option<Actor>), PostHogError> {
         self.check()?;
         let Some(client) = self.client.take() else {
             return Err(PostHogError::config(
@@ -271,7 +247,7 @@ impl CaptureBuilder {
         });
         let (commands, inbox) = mpsc::unbounded_channel();
         let status = Arc::new(Status::default());
-        let visibility = match home {
+        let visibility = match self.home {
             // No subscriber is scoped to a thread of this crate.
             Home::OwnThread => Visibility::Global,
             Home::Runtime(_) => Visibility::Scoped,
@@ -281,7 +257,7 @@ impl CaptureBuilder {
             sink: Sink::Actor(commands),
             counters: counters.clone(),
             status: status.clone(),
-            home,
+            home: self.home,
             opted_out: AtomicBool::new(false),
             http: Some(http.clone()),
             clock: self.clock.clone(),
@@ -311,6 +287,21 @@ impl CaptureBuilder {
         });
         Ok((handle, Some(actor)))
     }
+}
+
+fn on_own_thread(actor: Actor) -> Result<(), PostHogError> {
+    let start = |source| PostHogError::Start { source };
+    let runtime = Droppable::with_timers().map_err(start)?;
+    std::thread::Builder::new()
+        .name("posthog-capture".into())
+        .spawn(move || {
+            let _suppressed = SuppressGuard::enter();
+            if let Some(runtime) = &runtime.0 {
+                runtime.block_on(run(actor));
+            }
+        })
+        .map_err(start)?;
+    Ok(())
 }
 
 /// Whether futures on that runtime can sleep. It only says so by a panic.

@@ -248,6 +248,7 @@ async fn a_queue_that_fills_and_drains_by_turns_is_reported_once() {
     let posthog = capture_to(&server)
         .queue_events(10)
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     server.answer_with(|_| Some(Answer::accept().delay(ms(200))));
     for episode in 1..=3 {
@@ -276,6 +277,7 @@ async fn a_full_queue_is_reported_although_posthog_stalls() {
         .queue_events(10)
         .requests_in_flight(1)
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     for n in 0..10 {
         posthog.capture(event(n));
@@ -296,6 +298,7 @@ async fn an_event_that_is_too_large_to_be_queued_is_reported_once() {
     let posthog = capture_to(&server)
         .event_bytes(1_000)
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     for n in 0..3 {
         posthog.capture(large(n));
@@ -367,6 +370,7 @@ fn a_batch_goes_when_it_has_enough_bytes() {
         .flush_interval(NEVER)
         .batch_bytes(20_000)
         .spawn_on(clock.handle())
+        .start()
         .unwrap();
     // The first event wakes the actor; let it fall asleep again, as it does between events.
     posthog.capture(large(0));
@@ -503,6 +507,7 @@ fn on_own_runtime(
         .requests_in_flight(1)
         .batch_events(5)
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     (runtime, posthog)
 }
@@ -617,7 +622,10 @@ fn many_too_large_events_are_one_warning() {
         .enable_all()
         .build()
         .unwrap();
-    let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+    let posthog = capture_to(&server)
+        .spawn_on(runtime.handle())
+        .start()
+        .unwrap();
     for n in 0..100 {
         posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));
     }
@@ -643,6 +651,7 @@ fn taking_turns_is_one_warning() {
         .batch_events(1)
         .requests_in_flight(1)
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     for n in 0..100 {
         posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));

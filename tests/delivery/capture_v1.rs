@@ -290,6 +290,7 @@ async fn the_span_of_an_attempt_tells_how_many_events_it_carries() {
     let server = server();
     let handle = patient(v1_to(&server))
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     server.answer_next(Answer::accept().verdict("b", EventVerdict::Retry("not_persisted".into())));
     for name in ["a", "b", "c"] {
@@ -435,6 +436,7 @@ async fn a_name_that_v1_drops_is_said_once() {
         let handle = capture_to(&server)
             .protocol(protocol)
             .spawn_on(&tokio::runtime::Handle::current())
+            .start()
             .unwrap();
         for _ in 0..3 {
             handle.capture(event(&"n".repeat(201)));
@@ -806,7 +808,7 @@ fn what_was_taken_of_a_batch_that_is_under_way_at_the_end_is_delivered() {
                 None => builder,
                 Some(mode) => builder.spool(directory.spool().mode(mode)),
             };
-            let handle = builder.spawn_on(runtime.handle()).unwrap();
+            let handle = builder.spawn_on(runtime.handle()).start().unwrap();
             for name in ["a", "b", "c"] {
                 handle.capture(event(name));
             }

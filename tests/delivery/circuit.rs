@@ -352,6 +352,7 @@ fn while_its_own_probe_is_under_way_it_sleeps() {
     let posthog = capture_with(client)
         .flush_interval(ms(20))
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     posthog.capture(Event::new("e").distinct_id("user_1"));
     runtime.block_on(until("the probe", || server.requests().len() == 2));

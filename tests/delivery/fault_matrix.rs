@@ -602,7 +602,7 @@ fn runtime_dropped(row: &Row, way: Way) {
         .enable_all()
         .build()
         .unwrap();
-    let posthog = scene.builder().spawn_on(runtime.handle()).unwrap();
+    let posthog = scene.builder().spawn_on(runtime.handle()).start().unwrap();
     scene.begin(&posthog);
     drop(runtime);
     assert_eq!(scene.look(&posthog).queued, 0);

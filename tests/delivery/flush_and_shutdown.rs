@@ -93,6 +93,7 @@ fn a_shutdown_that_loses_events_says_what_was_wrong() {
         .flush_at(1)
         .shutdown_timeout(ms(100))
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     posthog.capture(Event::new("e"));
     runtime.block_on(until("the first attempt fails", || {
@@ -365,6 +366,7 @@ async fn events_that_come_after_the_shutdown_are_said_once() {
     let server = server();
     let posthog = capture_to(&server)
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     posthog.shutdown().await;
     assert_eq!(diagnostics.warnings(), [""; 0]);
@@ -407,6 +409,7 @@ async fn what_a_layer_brings_during_the_shutdown_is_said_by_the_actor() {
     server.answer_next(Answer::accept().delay(ms(200)));
     let posthog = capture_to(&server)
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     posthog.capture(event(0));
     let layer = PostHogLayer::new(posthog.clone());
@@ -467,6 +470,7 @@ async fn a_shutdown_during_a_backoff_tries_once_more_at_once() {
     let client = client_of(&server).retry(RetryPolicy::default().max_delay(LONG * 100));
     let posthog = capture_with(client)
         .spawn_on(&tokio::runtime::Handle::current())
+        .start()
         .unwrap();
     posthog.capture(event(0));
     until("a backoff", || {
@@ -570,7 +574,10 @@ fn a_runtime_dropped_while_its_actor_sends_costs_events_that_are_counted() {
         .enable_all()
         .build()
         .unwrap();
-    let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+    let posthog = capture_to(&server)
+        .spawn_on(runtime.handle())
+        .start()
+        .unwrap();
     capture_some(&posthog, 0..30);
     assert!(server.wait_for_requests(1, LONG));
     drop(runtime);
@@ -604,6 +611,7 @@ fn a_runtime_that_goes_away_under_its_actor_is_told_loudly() {
             heard.fetch_add(failure.events, Relaxed);
         })
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     capture_some(&posthog, 0..30);
     runtime.block_on(until("a request", || server.request_count() > 0));
@@ -625,7 +633,7 @@ fn a_runtime_without_timers_is_an_error() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let started = capture_to(&server).spawn_on(runtime.handle());
+    let started = capture_to(&server).spawn_on(runtime.handle()).start();
     let error = started.map(drop).unwrap_err().to_string();
     assert!(error.contains("enable_time"), "{error}");
 }
@@ -646,6 +654,7 @@ fn an_actor_without_handles_delivers_and_ends() {
     let on_runtime = capture_to(&server)
         .flush_interval(Duration::from_secs(3600))
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     capture_some(&on_runtime, 1..300);
     drop(on_runtime);
@@ -662,7 +671,10 @@ fn an_actor_without_handles_does_not_spin_while_it_waits_for_an_answer() {
         .enable_all()
         .build()
         .unwrap();
-    let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+    let posthog = capture_to(&server)
+        .spawn_on(runtime.handle())
+        .start()
+        .unwrap();
     posthog.capture(event(0));
     drop(posthog);
     runtime.block_on(until("a request", || server.request_count() == 1));
@@ -744,6 +756,7 @@ fn a_flush_whose_actor_went_away_is_not_complete() {
         let posthog = capture_to(&server)
             .flush_interval(LONG)
             .spawn_on(runtime.handle())
+            .start()
             .unwrap();
         for n in 0..10 {
             posthog.capture(Event::new(format!("e{n}")).distinct_id("user_1"));

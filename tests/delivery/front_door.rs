@@ -235,6 +235,31 @@ fn a_program_without_a_layer_keeps_one_too() {
     assert_eq!(names(&server.events()), ["e"]);
 }
 
+/// The runtime has one thread, which nothing drives but this test.
+#[test]
+fn the_actor_can_live_on_a_runtime_of_the_program() {
+    let server = server();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().build().unwrap();
+    let (_, posthog) = builder_of(&server)
+        .capture(|capture| capture.spawn_on(runtime.handle()))
+        .start()
+        .unwrap();
+    posthog.handle().capture(Event::new("e"));
+    assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+    assert_eq!(runtime.block_on(posthog.shutdown()).delivered, 1);
+    assert_eq!(names(&server.events()), ["e"]);
+    let without_timers = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let builder = builder_of(&server).disabled(true);
+    let started = builder
+        .capture(|capture| capture.spawn_on(without_timers.handle()))
+        .start();
+    let error = started.unwrap_err().to_string();
+    assert!(error.starts_with("spawn_on: "), "{error}");
+}
+
 #[test]
 fn parts_that_were_made_one_by_one_can_be_kept() {
     let server = server();

@@ -291,6 +291,7 @@ async fn a_refused_batch_is_dropped_alone_and_said_once() {
         let server = server();
         let posthog = capture_to(&server)
             .spawn_on(&tokio::runtime::Handle::current())
+            .start()
             .unwrap();
         server.answer_next_times(3, Answer::status(status));
         for _ in 0..3 {

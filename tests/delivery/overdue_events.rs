@@ -85,6 +85,7 @@ fn a_full_batch_does_not_put_off_what_came_behind_it() {
         .batch_events(10)
         .requests_in_flight(1)
         .spawn_on(clock.handle())
+        .start()
         .unwrap();
     for _ in 0..10 {
         capture(&posthog, "first");

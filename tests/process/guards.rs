@@ -139,7 +139,7 @@ fn a_guard_dropped_in_the_runtime_that_its_actor_needs_says_so_and_does_not_wait
     let client = client_of(&server).build().unwrap();
     let time = current_thread().block_on(async {
         let here = tokio::runtime::Handle::current();
-        let posthog = EventCaptureBackend::builder(client).spawn_on(&here);
+        let posthog = EventCaptureBackend::builder(client).spawn_on(&here).start();
         time_to_drop(posthog.unwrap())
     });
     assert_said_at_once(&log, time);
@@ -160,6 +160,7 @@ fn a_guard_dropped_after_the_runtime_that_its_actor_needs_was_left_says_so_and_d
     let runtime = current_thread();
     let posthog = EventCaptureBackend::builder(client)
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     // The actor has run once and is idle.
     runtime.block_on(posthog.flush());
@@ -178,6 +179,7 @@ fn a_guard_dropped_by_the_only_worker_of_its_actors_runtime_delivers_or_says_so_
     let runtime = builder.worker_threads(1).enable_all().build().unwrap();
     let posthog = EventCaptureBackend::builder(client)
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     let dropping = runtime.spawn(async move { time_to_drop(posthog) });
     let time = runtime.block_on(dropping).unwrap();
@@ -196,7 +198,7 @@ fn a_guard_dropped_on_another_thread_than_its_actors_runtime_delivers_and_says_n
     let client = client_of(&server).build().unwrap();
     current_thread().block_on(async {
         let here = tokio::runtime::Handle::current();
-        let posthog = EventCaptureBackend::builder(client).spawn_on(&here);
+        let posthog = EventCaptureBackend::builder(client).spawn_on(&here).start();
         let dropping = std::thread::spawn(move || time_to_drop(posthog.unwrap()));
         // This drives the actor meanwhile.
         until("the end of the drop", || dropping.is_finished()).await;

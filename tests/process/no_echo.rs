@@ -67,7 +67,7 @@ fn only_the_programs_own_events_are_captured() {
     let shared = backend();
     let handles = [
         own.1.start().unwrap(),
-        shared.1.spawn_on(runtime.handle()).unwrap(),
+        shared.1.spawn_on(runtime.handle()).start().unwrap(),
     ];
     own.2.set(handles[0].clone()).unwrap();
     shared.2.set(handles[1].clone()).unwrap();

@@ -104,7 +104,10 @@ fn without_its_runtime(published: &Snapshotter, seen: &mut Published) {
         .enable_all()
         .build()
         .unwrap();
-    let posthog = capture_to(&server).spawn_on(runtime.handle()).unwrap();
+    let posthog = capture_to(&server)
+        .spawn_on(runtime.handle())
+        .start()
+        .unwrap();
     capture(&posthog, 3);
     wait_until("a request is shown under way", || {
         seen.read(published);

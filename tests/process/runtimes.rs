@@ -171,6 +171,7 @@ fn where_the_actor_is_a_task_of_another_runtime_than_the_rest_calls() {
         let actors = one_worker();
         let posthog = EventCaptureBackend::builder(client)
             .spawn_on(actors.handle())
+            .start()
             .unwrap();
         let time = time_to_drop(posthog);
         drop(rest);
@@ -251,7 +252,8 @@ fn a_hook_that_is_busy_on_a_runtime_of_the_callers_holds_no_rest_call_up() {
     let server = posthog();
     let client = client_of(&server).build().unwrap();
     let actors = one_worker();
-    let spawn = |builder: tracing_posthog::CaptureBuilder| builder.spawn_on(actors.handle());
+    let spawn =
+        |builder: tracing_posthog::CaptureBuilder| builder.spawn_on(actors.handle()).start();
     let busy = Busy::start(&client, &server, |builder| spawn(builder).unwrap());
     assert_answered(&client);
     busy.end();
@@ -344,6 +346,7 @@ fn a_post_that_is_under_way_when_the_actors_runtime_ends_arrives_once() {
     let actors = one_worker();
     let posthog = capture_one_by_one(&client)
         .spawn_on(actors.handle())
+        .start()
         .unwrap();
     slow.post_while(&client, &posthog, || drop(actors));
 }

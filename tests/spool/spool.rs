@@ -285,6 +285,7 @@ fn of_two_on_one_directory_the_one_that_lives_takes_over_and_nobody_else() {
         .unwrap();
     let dies = spooling(&server, spool.spool())
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     events(&lives, 0, 20);
     events(&dies, 20, 50);
@@ -440,6 +441,7 @@ fn write_ahead_does_not_put_off_what_is_due_for_what_it_encodes() {
             Some(event)
         })
         .spawn_on(clock.handle())
+        .start()
         .unwrap();
     // A full batch, whose encoding takes longer than the interval, and the beginning of the next.
     events(&posthog, 0, 11);
@@ -649,6 +651,7 @@ fn damaged_and_foreign_files_cost_no_other_event() {
         .unwrap();
     let posthog = spooling(&server, spool.spool())
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     runtime.block_on(posthog.shutdown());
     let stats = posthog.stats();
@@ -689,6 +692,7 @@ fn without_a_usable_disk_events_stay_in_memory_and_one_warning_says_so() {
             let settings = Spool::directory(spool.path.join(path)).mode(mode);
             let posthog = spooling(&server, settings)
                 .spawn_on(runtime.handle())
+                .start()
                 .unwrap();
             events(&posthog, 0, 30);
             let report = runtime.block_on(posthog.flush());

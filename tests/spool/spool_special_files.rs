@@ -71,6 +71,7 @@ fn missing_files_are_said_to_be_missing() {
     fail(&server);
     let posthog = spooling(&server, spool.spool())
         .spawn_on(runtime.handle())
+        .start()
         .unwrap();
     events(&posthog, 0, 20);
     runtime.block_on(until("all on disk", || posthog.stats().spooled == 20));

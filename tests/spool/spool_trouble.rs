@@ -132,6 +132,7 @@ fn a_batch_larger_than_the_spool_stays_in_memory_and_the_disk_takes_others() {
         let posthog = spooling(&server, spool.spool().mode(mode).max_bytes(3 * 4096))
             .flush_interval(DOWN)
             .spawn_on(runtime.handle())
+            .start()
             .unwrap();
         large(&posthog);
         events(&posthog, 0, 10);

@@ -17,6 +17,7 @@ fn an_unusable_directory_is_said_again_to_who_listens_later() {
         let posthog = spooling(&server, Spool::directory(path).mode(mode))
             .flush_at(1)
             .spawn_on(clock.handle())
+            .start()
             .unwrap();
         clock.wait_until("the first failure", || {
             posthog.stats().spool.write_failures == 1

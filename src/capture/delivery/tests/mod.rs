@@ -53,6 +53,7 @@ fn actor_by(
         .protocol(protocol)
         .compression(crate::Compression::Off)
         .spawn_on(&Handle::current())
+        .start()
         .unwrap();
     (posthog, sent)
 }

@@ -87,6 +87,7 @@ fn process(n: u16, back_at: Instant, came: Arc<Mutex<Vec<(u16, Instant)>>>) -> C
     EventCaptureBackend::builder(client.build().unwrap())
         .batch_events(1)
         .spawn_on(&Handle::current())
+        .start()
         .unwrap()
 }
 
