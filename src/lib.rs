@@ -214,6 +214,7 @@ mod suppress;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod words;
 
 /// What the fuzzers feed.
 #[cfg(fuzzing)]

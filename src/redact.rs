@@ -173,6 +173,20 @@ pub(crate) fn excerpt(text: &str, max: usize) -> String {
     }
 }
 
+/// A word that was given for a setting. What may be a secret in the wrong place is not shown: a key, or what is longer
+/// or stranger than the words of settings are.
+pub(crate) fn shown_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.: ".contains(c);
+    let start = text.trim_start();
+    let is_key = ["phc_", "phx_", "phs_"]
+        .iter()
+        .any(|prefix| start.starts_with(prefix));
+    match text.len() <= 20 && text.chars().all(plain) && !is_key && !has_key(text) {
+        true => format!("{text:?}"),
+        false => format!("the value ({} characters)", text.chars().count()),
+    }
+}
+
 /// What a body is: a sentence of known words as it is, anything else by its kind and length. `None`: it is empty.
 pub(crate) fn describe(body: &[u8]) -> Option<String> {
     let text = body.trim_ascii();

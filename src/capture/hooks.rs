@@ -28,7 +28,7 @@ pub struct DeliveryFailure<'a> {
 }
 
 /// What became of events that could not be delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Disposition {
     /// They stay in memory and are tried again later.

@@ -4,10 +4,21 @@ use super::keys::is_key;
 use super::shown::shown_host;
 use crate::error::PostHogError;
 use crate::redact::{excerpt, has_key};
+use crate::words::words;
 use reqwest::Url;
 use std::fmt;
 
 /// Where PostHog Cloud keeps a project's data.
+///
+/// As text, such as in a configuration file: `us`, `eu`.
+///
+/// ```
+/// # use tracing_posthog::Region;
+/// assert_eq!("eu".parse::<Region>()?, Region::Eu);
+/// let error = "asia".parse::<Region>().unwrap_err();
+/// assert_eq!(error.to_string(), r#"region: "asia" is unknown; write us or eu"#);
+/// # Ok::<(), tracing_posthog::PostHogError>(())
+/// ```
 ///
 /// Nothing in a project API key tells its region, and PostHog accepts (and forgets) events of a key
 /// that it does not know, so the region has to be right.
@@ -20,6 +31,8 @@ pub enum Region {
     /// `https://eu.posthog.com`.
     Eu,
 }
+
+words! { Region, "region": Us = "us", Eu = "eu", }
 
 /// The two bases of one PostHog: where events go, and where the REST API answers.
 ///

@@ -1,6 +1,7 @@
 //! When to try again: a pure decision, apart from the sleeping and the sending.
 
 use crate::error::{RequestErrorKind, is_retryable_status};
+use crate::words::words;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::time::{Duration, SystemTime};
 
@@ -145,7 +146,7 @@ pub(super) fn jittered() -> ExponentialBuilder {
     ExponentialBuilder::new().with_jitter()
 }
 
-/// Which methods a [`RetryPolicy`] retries.
+/// Which methods a [`RetryPolicy`] retries. As text: `all`, `idempotent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RetryMethods {
@@ -156,6 +157,8 @@ pub enum RetryMethods {
     /// connection was made, or it answered 429.
     Idempotent,
 }
+
+words! { RetryMethods, "retry methods": All = "all", Idempotent = "idempotent", }
 
 /// How one attempt ended, where it did not end well.
 #[derive(Debug, Clone, Copy)]

@@ -11,10 +11,10 @@ use tracing::level_filters::LevelFilter;
 /// Fields of the
 /// `posthog.*` grammar always count; others stay in the span unless they are let through, as they may
 /// be personal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SpanFields(Which);
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum Which {
     #[default]
     None,

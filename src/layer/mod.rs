@@ -110,6 +110,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// hides the spans between (but not in an `Option` or `Vec` under a subscriber that is no global default:
 /// `tracing` does not tell such layers where they are); but it makes every span of the program dearer.
 #[derive(Debug)]
+#[must_use = "a layer does nothing until it is part of a subscriber"]
 pub struct PostHogLayer {
     /// Tells this layer's data in a span from another's.
     id: u64,

@@ -43,6 +43,7 @@ use super::ledger::DropReason;
 use crate::event::record::{Record, Slot};
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
+use crate::words::words;
 use context::{Constant, host_context};
 use identity::{Ignored, PROCESS, complete, needs};
 pub use integers::LargeIntegers;
@@ -75,7 +76,7 @@ pub(crate) enum IdLimit {
     Bytes,
 }
 
-/// Whether PostHog looks up where an event came from by the address that sent it.
+/// Whether PostHog looks up where an event came from by the address that sent it. As text: `off`, `on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum GeoIp {
@@ -85,6 +86,8 @@ pub enum GeoIp {
     /// Look-up, where the events come from the person's own machine or carry `$ip`.
     On,
 }
+
+words! { GeoIp, "geoip": Off = "off", On = "on", }
 
 /// Turns records into JSON. One for each actor.
 #[derive(Debug)]

@@ -23,7 +23,12 @@ mod segment;
 mod tests;
 
 use super::ledger::Ledger;
+use crate::error::PostHogError;
+use crate::words;
+use jiff::SignedDuration;
 use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,6 +37,8 @@ use tokio::sync::Notify;
 pub(crate) use segment::Segment;
 
 /// What a capture does when the queue is full.
+///
+/// As text: `drop_newest`, `drop_oldest`, `block:5s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum QueuePolicy {
@@ -46,6 +53,46 @@ pub enum QueuePolicy {
         /// The longest wait for one event.
         timeout: Duration,
     },
+}
+
+impl fmt::Display for QueuePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DropNewest => f.write_str("drop_newest"),
+            Self::DropOldest => f.write_str("drop_oldest"),
+            Self::Block { timeout } => {
+                let timeout = SignedDuration::try_from(*timeout).unwrap_or(SignedDuration::MAX);
+                write!(f, "block:{timeout:#}")
+            }
+        }
+    }
+}
+
+/// Reads the words that `Display` writes. Case and `-` for `_` make no difference; units of time are those people use
+/// (`250ms`, `5s`, `2 minutes`).
+impl FromStr for QueuePolicy {
+    type Err = PostHogError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match words::normal(text).split_once(':') {
+            None if words::normal(text) == "drop_newest" => Some(Self::DropNewest),
+            None if words::normal(text) == "drop_oldest" => Some(Self::DropOldest),
+            Some(("block", time)) => {
+                let timeout = time.trim().parse::<SignedDuration>().ok();
+                let timeout = timeout.and_then(|timeout| timeout.try_into().ok());
+                timeout.map(|timeout| Self::Block { timeout })
+            }
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let known = [
+                "drop_newest",
+                "drop_oldest",
+                "block with a time, such as block:5s",
+            ];
+            words::unknown("queue_policy", text, &known)
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

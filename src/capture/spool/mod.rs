@@ -104,6 +104,7 @@ mod store;
 
 pub(crate) use store::{Durability, FileId, Store};
 
+use crate::words::words;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -185,7 +186,7 @@ impl Spool {
     }
 }
 
-/// When batches go to disk.
+/// When batches go to disk. As text: `on_failure`, `write_ahead`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SpoolMode {
@@ -199,7 +200,9 @@ pub enum SpoolMode {
     WriteAhead,
 }
 
-/// What happens when the spool is full.
+words! { SpoolMode, "spool mode": OnFailure = "on_failure", WriteAhead = "write_ahead", }
+
+/// What happens when the spool is full. As text: `drop_oldest`, `drop_newest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SpoolPolicy {
@@ -210,3 +213,5 @@ pub enum SpoolPolicy {
     /// The batches on disk stay. New ones stay in memory while there is room there, then they are dropped.
     DropNewest,
 }
+
+words! { SpoolPolicy, "spool policy": DropOldest = "drop_oldest", DropNewest = "drop_newest", }

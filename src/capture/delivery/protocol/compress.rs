@@ -1,11 +1,14 @@
 //! Packing request bodies.
 
+use crate::words::words;
 use flate2::{Compress, Compression as Level, FlushCompress, Status};
 use std::sync::{Mutex, PoisonError};
 
 /// How request bodies are compressed. All but gzip and none need
 /// [`CaptureProtocol::V1`](crate::CaptureProtocol::V1), or `Auto`, which goes back to gzip where a host has no
 /// v1: v0 does not unpack them.
+///
+/// As text: `gzip`, `off`, `deflate`, `brotli`, `zstd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
@@ -24,6 +27,22 @@ pub enum Compression {
     #[cfg(feature = "zstd")]
     #[cfg_attr(docsrs, doc(cfg(feature = "zstd")))]
     Zstd,
+}
+
+words! {
+    Compression, "compression":
+    Gzip = "gzip",
+    Off = "off",
+    Deflate = "deflate",
+    #[cfg(feature = "brotli")]
+    Brotli = "brotli",
+    #[cfg(feature = "zstd")]
+    Zstd = "zstd",
+    ; needs
+    #[cfg(not(feature = "brotli"))]
+    "brotli",
+    #[cfg(not(feature = "zstd"))]
+    "zstd",
 }
 
 impl Compression {

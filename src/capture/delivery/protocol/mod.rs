@@ -20,6 +20,7 @@ use super::outcome::Outcome;
 use crate::config::Secret;
 use crate::error::PostHogError;
 use crate::http::{Auth, Body, Endpoint, Http, Request, Response, ResponseMode};
+use crate::words::words;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
@@ -33,6 +34,8 @@ use v1::V1;
 /// bad event costs no other, and an exceeded quota is told; older and self-hosted PostHogs do not have it. It
 /// takes distinct ids and names of up to 200 bytes, where v0 takes ids of 200 characters and any name: an id in
 /// other letters than ASCII ones is cut earlier, by [`V1`](Self::V1) and [`Auto`](Self::Auto) alike.
+///
+/// As text: `v0`, `v1`, `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CaptureProtocol {
@@ -46,6 +49,8 @@ pub enum CaptureProtocol {
     /// from then on v0, for those events too.
     Auto,
 }
+
+words! { CaptureProtocol, "protocol": V0 = "v0", V1 = "v1", Auto = "auto", }
 
 impl CaptureProtocol {
     /// As the line at the start says it.
