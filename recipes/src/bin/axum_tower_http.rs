@@ -1,0 +1,51 @@
+//! axum with tower-http's `TraceLayer`: the span of the request declares who is there, authentication fills it in.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::post;
+use std::error::Error;
+use tower_http::trace::TraceLayer;
+use tracing::{Span, field::Empty, info, info_span};
+use tracing_posthog::PostHogLayer;
+use tracing_subscriber::prelude::*;
+
+/// Stands for your authentication.
+async fn authenticate(request: Request, next: Next) -> Response {
+    let token = request.headers().get("authorization");
+    if let Some(user) =
+        token.and_then(|token| token.to_str().ok()?.strip_prefix("Bearer token-of-"))
+    {
+        Span::current().record("posthog.distinct_id", user);
+    }
+    next.run(request).await
+}
+
+async fn order() -> &'static str {
+    info!(posthog.event = "order placed", items = 3);
+    "thank you"
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (layer, posthog) = PostHogLayer::from_env()?;
+    tracing_subscriber::registry().with(layer).init();
+
+    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
+        info_span!("request", method = %request.method(), posthog.distinct_id = Empty)
+    });
+    let app = Router::new()
+        .route("/orders", post(order))
+        .layer(from_fn(authenticate))
+        .layer(trace); // last, so outermost
+
+    let address = std::env::var("ADDRESS").unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
+        .await?;
+    println!("{}", posthog.shutdown().await);
+    Ok(())
+}

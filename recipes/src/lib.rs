@@ -1,0 +1,3 @@
+//! What the recipes share; they themselves are in `src/bin`.
+
+pub mod orders;
