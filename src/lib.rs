@@ -274,4 +274,6 @@ pub use uuid::Uuid;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../docs/delivery.md")]
+#[doc = include_str!("../docs/guide/frameworks.md")]
+#[doc = include_str!("../docs/guide/lambda.md")]
 struct Doctests;
