@@ -1,6 +1,7 @@
 //! What the recipes share; they themselves are in `src/bin`.
 
 pub mod orders;
+pub mod stop;
 
 /// The guide's examples, also those that need a framework.
 #[cfg(doctest)]

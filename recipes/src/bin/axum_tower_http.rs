@@ -9,6 +9,7 @@ use std::error::Error;
 use tower_http::trace::TraceLayer;
 use tracing::{Span, field::Empty, info, info_span};
 use tracing_posthog::PostHogLayer;
+use tracing_posthog_recipes::stop::stop_signal;
 use tracing_subscriber::prelude::*;
 
 /// Stands for your authentication.
@@ -32,6 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (layer, posthog) = PostHogLayer::from_env()?;
     tracing_subscriber::registry().with(layer).init();
 
+    let stop = stop_signal()?;
     let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
         info_span!("request", method = %request.method(), posthog.distinct_id = Empty)
     });
@@ -44,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     axum::serve(listener, app)
-        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
+        .with_graceful_shutdown(stop)
         .await?;
     println!("{}", posthog.shutdown().await);
     Ok(())

@@ -8,6 +8,7 @@ use tracing::info;
 use tracing_posthog::PostHogLayer;
 use tracing_posthog::tower::RequestContextLayer;
 use tracing_posthog_recipes::orders::{Orders, OrdersServer};
+use tracing_posthog_recipes::stop::stop_signal;
 use tracing_subscriber::prelude::*;
 
 struct Shop;
@@ -25,6 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (layer, posthog) = PostHogLayer::from_env()?;
     tracing_subscriber::registry().with(layer).init();
 
+    let stop = stop_signal()?;
     let context = RequestContextLayer::new()
         // Stands for your authentication: metadata are headers.
         .distinct_id(|head| {
@@ -37,7 +39,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::var("ADDRESS").unwrap_or("127.0.0.1:3000".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
-    let stop = async { drop(tokio::signal::ctrl_c().await) };
     Server::builder()
         .layer(context)
         .add_service(OrdersServer::new(Shop))
