@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `http.request.method` | the method; `_OTHER` for methods that HTTP does not define |
 //! | `http.route` | the route's pattern, such as `/users/{id}`; see [Routes](#routes) |
-//! | `http.response.status_code` | the status, once there is a response |
+//! | `http.response.status_code` | the status, once there is a response; missing if the client left before |
 //! | `error.type` | for a status of 500 or more its digits; where the service or its body fails the name of the error's type, never its text |
 //! | `posthog.session_id` | the header `X-PostHog-Session-Id`, or [`session_id`](RequestContextLayer::session_id) |
 //! | `posthog.distinct_id` | only if you ask for it; see [Who is there](#who-is-there) |
