@@ -125,3 +125,63 @@ fn a_full_queue_costs_no_allocation() {
     assert_eq!(stats.captured, 12_000);
     assert_eq!(stats.dropped.total(), 11_000);
 }
+
+#[cfg(feature = "tower")]
+#[test]
+fn the_span_of_a_request_allocates_as_a_span_by_hand_does() {
+    use http::{Request, Response};
+    use http_body::Body;
+    use std::convert::Infallible;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use tower_layer::Layer;
+    use tower_service::Service;
+    use tracing_posthog::tower::RequestContextLayer;
+
+    let request = || {
+        Request::get("/")
+            .header(
+                "x-posthog-session-id",
+                "0195f0aa-1111-7222-8333-444455556666",
+            )
+            .header("x-posthog-distinct-id", "user_42")
+            .body(())
+    };
+    let layer = RequestContextLayer::new().trust_distinct_id_header();
+    let mut service = layer.layer(tower::service_fn(|_: Request<()>| {
+        emit(1);
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    let mut serve = |request| {
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else {
+            panic!("it waits");
+        };
+        let body = pin!(response.into_body());
+        assert!(body.poll_frame(&mut context).is_ready());
+    };
+    let by_hand = || {
+        let session = "0195f0aa-1111-7222-8333-444455556666";
+        let span = tracing::info_span!(
+            "request",
+            posthog.distinct_id = "user_42",
+            posthog.session_id = session
+        );
+        span.in_scope(|| emit(1));
+    };
+
+    let server = PostHogServer::start().unwrap();
+    let handle = backend(&server);
+    let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(handle.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        (0..1_000).for_each(|_| serve(request().unwrap())); // this thread's buffer, and the chunk's first growth
+        let requests: Vec<_> = (0..10_000).map(|_| request().unwrap()).collect();
+        let with_layer = allocations(|| requests.into_iter().for_each(&mut serve));
+        let without = allocations(|| (0..10_000).for_each(|_| by_hand()));
+        assert!(
+            with_layer < without + 20,
+            "{with_layer} allocations in 10,000 requests, {without} by hand"
+        );
+    });
+    handle.shutdown_blocking(Duration::ZERO);
+}
