@@ -276,4 +276,5 @@ pub use uuid::Uuid;
 #[doc = include_str!("../docs/delivery.md")]
 #[doc = include_str!("../docs/guide/frameworks.md")]
 #[doc = include_str!("../docs/guide/lambda.md")]
+#[doc = include_str!("../docs/guide/scale.md")]
 struct Doctests;
