@@ -276,6 +276,7 @@ pub use uuid::Uuid;
 #[doc = include_str!("../docs/delivery.md")]
 #[doc = include_str!("../docs/guide/frameworks.md")]
 #[doc = include_str!("../docs/guide/lambda.md")]
+#[doc = include_str!("../docs/guide/privacy.md")]
 #[doc = include_str!("../docs/guide/scale.md")]
 #[doc = include_str!("../docs/guide/troubleshooting.md")]
 struct Doctests;
