@@ -194,6 +194,10 @@
 //!
 //! With no TLS feature, give your own `reqwest::Client` to
 //! [`reqwest_client`](PostHogClientBuilder::reqwest_client).
+//!
+//! # Guide
+//!
+//! The module [`guide`] has pages about delivery in detail, many processes, privacy, and troubleshooting.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod announcement;
@@ -204,6 +208,8 @@ mod config;
 mod diagnostics;
 mod error;
 mod event;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 mod http;
 mod layer;
 mod panic;

@@ -1,0 +1,46 @@
+//! The guide, for what the items' own documentation does not say:
+//!
+//! - [`delivery`]: attempts, threads, the spool, metrics, and capture v1
+//! - [`scale`]: many processes, and a relay in front of PostHog
+//! - [`privacy`]: what leaves the process, and what stays in it
+//! - [`troubleshooting`]: no events, twice the events, the wrong person; and coming from `fmt::init()`
+//!
+//! The pages are in `docs/` of the repository too. This module exists in the documentation only.
+
+// The pages end with the addresses of their links, for readers of the repository. Of two addresses for one name the
+// first counts, so those written here are the ones that readers of this documentation get.
+
+#[doc = "\
+[guarantees]: https://docs.rs/crate/tracing-posthog/latest/source/README.md
+[stats]: crate::Stats
+
+"]
+#[doc = include_str!("../docs/delivery.md")]
+pub mod delivery {}
+
+#[doc = "\
+[nginx.conf]: #nginxconf
+
+"]
+#[doc = include_str!("../docs/guide/scale.md")]
+/// ## nginx.conf
+///
+/// ```nginx
+#[doc = include_str!("../docs/guide/nginx.conf")]
+/// ```
+pub mod scale {}
+
+#[doc = "\
+[scale]: crate::guide::scale#addresses-and-places
+[security]: https://docs.rs/crate/tracing-posthog/latest/source/SECURITY.md
+
+"]
+#[doc = include_str!("../docs/guide/privacy.md")]
+pub mod privacy {}
+
+#[doc = "\
+[scale]: crate::guide::scale#a-relay
+
+"]
+#[doc = include_str!("../docs/guide/troubleshooting.md")]
+pub mod troubleshooting {}
