@@ -6,7 +6,7 @@ use crate::support::*;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tracing_posthog::{DropReason, Event};
 
 /// Opening one waits until its other end is opened, which never happens here.
@@ -132,7 +132,7 @@ fn a_limit_of_file_sizes_does_not_end_the_process() {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--test-threads=1"])
         .env("SPOOL_TEST_CHILD", "1")
-        .stdout(Stdio::null())
+        .stdout(std::process::Stdio::null())
         .status()
         .unwrap();
     assert!(child.success(), "{child}");

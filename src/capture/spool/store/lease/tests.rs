@@ -1,10 +1,6 @@
 use super::*;
-use crate::capture::delivery::batch::Batch;
 use crate::capture::spool::Durability;
 use crate::capture::spool::store::tests::{Directory, batch, store};
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 fn own_path(store: &Store) -> PathBuf {
@@ -58,19 +54,24 @@ fn many_orphans_are_adopted_a_few_at_a_time() {
     assert_eq!(fs::read_dir(project.path()).unwrap().count(), 0);
 }
 
-/// A batch of one event with that number.
-fn numbered(n: u64) -> Batch {
-    let event = format!(
-        r#"{{"uuid":"{}","event":"{n}","distinct_id":"user_1","timestamp":"2025-01-02T03:04:05.678Z"}}"#,
-        Uuid::from_u128(n.into())
-    );
-    Batch::of_events(n, [event.as_bytes()])
-}
-
 /// Without locks on directories, ending a lease has moments in which the lock file is nobody's.
 #[cfg(all(unix, not(posthog_portable)))]
 #[test]
 fn however_processes_come_and_go_each_file_is_delivered_once() {
+    use crate::capture::delivery::batch::Batch;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    /// A batch of one event with that number.
+    fn numbered(n: u64) -> Batch {
+        let event = format!(
+            r#"{{"uuid":"{}","event":"{n}","distinct_id":"user_1","timestamp":"2025-01-02T03:04:05.678Z"}}"#,
+            Uuid::from_u128(n.into())
+        );
+        Batch::of_events(n, [event.as_bytes()])
+    }
+
     let directory = Directory::new("race");
     let (written, delivered) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
     let deliver_all = |store: &mut Store| {
