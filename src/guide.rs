@@ -1,6 +1,8 @@
 //! The guide, for what the items' own documentation does not say:
 //!
 //! - [`delivery`]: attempts, threads, the spool, metrics, and capture v1
+//! - [`frameworks`]: axum, tower-http, actix-web, tonic, rayon, current-thread runtimes, signals
+//! - [`lambda`]: AWS Lambda, with a flush per invocation
 //! - [`scale`]: many processes, and a relay in front of PostHog
 //! - [`privacy`]: what leaves the process, and what stays in it
 //! - [`troubleshooting`]: no events, twice the events, the wrong person; and coming from `fmt::init()`
@@ -17,6 +19,12 @@
 "]
 #[doc = include_str!("../docs/delivery.md")]
 pub mod delivery {}
+
+#[doc = include_str!("../docs/guide/frameworks.md")]
+pub mod frameworks {}
+
+#[doc = include_str!("../docs/guide/lambda.md")]
+pub mod lambda {}
 
 #[doc = "\
 [nginx.conf]: #nginxconf

@@ -197,7 +197,8 @@
 //!
 //! # Guide
 //!
-//! The module [`guide`] has pages about delivery in detail, many processes, privacy, and troubleshooting.
+//! The module [`guide`] has pages about delivery in detail, frameworks, AWS Lambda, many processes, privacy, and
+//! troubleshooting.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod announcement;
