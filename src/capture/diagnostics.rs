@@ -22,7 +22,6 @@ use crate::event::record::{self, Field, Slot, Val};
 use crate::redact::{excerpt, without_keys};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use tracing::Metadata;
 
 /// How many different lines [`Diagnostics`] logs.
 const MAX_LINES: usize = 64;
@@ -39,8 +38,8 @@ pub(crate) struct Diagnostics(Mutex<Vec<(&'static str, Box<str>)>>);
 pub(crate) struct About<'a>(pub(crate) &'a [u8]);
 
 impl About<'_> {
-    /// The event's name, and its callsite.
-    fn read(self) -> (Option<String>, Option<&'static Metadata<'static>>) {
+    /// The event's name, and its callsite or that of `field`, which may stand on a span.
+    fn names(self, field: Option<&Field<'_>>) -> (Option<String>, Option<String>) {
         let (mut name, mut callsite) = (None, None);
         let own = record::fields(self.0).take_while(|field| field.slot != Slot::Break);
         for field in own {
@@ -49,18 +48,29 @@ impl About<'_> {
                 name = Some(field.value);
             }
         }
-        (name.map(|name| shown(&name.to_text())), callsite)
+        let of_field = field.and_then(|field| field.name).map(|name| name.metadata);
+        let callsite = of_field.or(callsite).map(|at| match at.line() {
+            Some(line) => format!("{}:{line}", at.file().unwrap_or(at.target())),
+            None => at.target().to_owned(),
+        });
+        let name = name.map(|name| shown(&name.to_text()));
+        // A path may be long, and its end counts.
+        (name, callsite.map(|callsite| clean(&callsite)))
     }
 }
 
 /// A name as it may stand in a line.
 fn shown(name: &str) -> String {
-    let name = without_keys(&excerpt(name, MAX_NAME));
-    let mut clean = String::with_capacity(name.len());
-    for c in name.chars() {
+    clean(&excerpt(name, MAX_NAME))
+}
+
+/// Text without keys, and without characters that do not show.
+fn clean(text: &str) -> String {
+    let text = without_keys(text);
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
         match c {
             '"' | '\'' | '\\' => clean.push(c),
-            // Control characters, and others that do not show.
             c => clean.extend(c.escape_debug()),
         }
     }
@@ -110,16 +120,8 @@ impl Diagnostics {
 
     /// Logs a line about an event, and about a field where it is about one.
     fn log(about: About<'_>, field: Option<&Field<'_>>, what: fmt::Arguments<'_>) {
-        let (event, callsite) = about.read();
-        // The field may stand on a span, elsewhere.
-        let of_field = field.and_then(|field| field.name).map(|name| name.metadata);
-        let callsite = of_field.or(callsite).map(|at| match at.line() {
-            Some(line) => format!("{}:{line}", at.file().unwrap_or(at.target())),
-            None => at.target().to_owned(),
-        });
-        let (event, callsite) = (event.as_deref(), callsite.as_deref().map(shown));
-        let (callsite, field) = (callsite.as_deref(), field.map(name_of));
-        let field = field.as_deref();
+        let (event, callsite) = about.names(field);
+        let field = field.map(name_of);
         log!(warn, event, callsite, field, "{what}");
     }
 
@@ -341,7 +343,8 @@ impl Diagnostics {
     pub(crate) fn too_large(&self, about: About<'_>, limit: usize) {
         let what = "an event is larger than the limit in bytes; it is dropped";
         if self.first(what, "") {
-            Self::log(about, None, format_args!("{what} (limit: {limit})"));
+            let (event, callsite) = about.names(None);
+            log!(warn, event, callsite, limit, "{what}");
         }
     }
 }

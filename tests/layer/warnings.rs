@@ -69,6 +69,10 @@ fn the_nearest_name_is_suggested_for_an_unknown_one() {
             posthog.evnt = 1,
             posthog.proces_person_profile = 1,
             posthog.property = 1,
+            posthog.uid = 1,
+            posthog.geoip_disabled = 1,
+            posthog.session = 1,
+            posthog.distinct = 1,
         );
     });
     for (field, meant) in [
@@ -83,6 +87,10 @@ fn the_nearest_name_is_suggested_for_an_unknown_one() {
         ("evnt", "event"),
         ("proces_person_profile", "process_person_profile"),
         ("property", "properties"),
+        ("uid", "uuid"),
+        ("geoip_disabled", "geoip_disable"),
+        ("session", "session_id"),
+        ("distinct", "distinct_id"),
     ] {
         let naming = format!("field=\"posthog.{field}\"");
         let meant = format!("did you mean `posthog.{meant}`?");
