@@ -1231,6 +1231,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("tracing", "spans_values", "GET", "/api/projects/{project_id}/tracing/spans/values/", &["tracing:read"], &[Mark::Preview]),
     op("tracing.spans.trace", "create", "POST", "/api/projects/{project_id}/tracing/spans/trace/{trace_id}/", &["tracing:read"], &[Mark::Preview]),
     op("uploaded_media", "list", "GET", "/api/projects/{project_id}/uploaded_media/", &["uploaded_media:read"], &[]),
+    op("uploaded_media", "create", "POST", "/api/projects/{project_id}/uploaded_media/", &["uploaded_media:write"], &[]),
     op("uploaded_media", "start_upload", "POST", "/api/projects/{project_id}/uploaded_media/start_upload/", &["uploaded_media:write"], &[]),
     op("uploaded_media", "complete_upload", "POST", "/api/projects/{project_id}/uploaded_media/{id}/complete_upload/", &["uploaded_media:write"], &[]),
     op("user_interviews", "list", "GET", "/api/environments/{project_id}/user_interviews/", &[], &[Mark::SeenIn2025Only]),

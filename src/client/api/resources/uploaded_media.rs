@@ -22,6 +22,14 @@ impl UploadedMedia {
             .query("purpose", purpose)
     }
 
+    /// Creates an uploaded media.
+    ///
+    /// `POST /api/projects/{project_id}/uploaded_media/`. Key scope: `uploaded_media:write`.
+    #[inline]
+    pub fn create(&self, form: Form) -> Request<Value> {
+        Request::new(self.at.call("uploaded_media.create", Method::POST, "/")).form(form)
+    }
+
     /// Runs PostHog's action `start_upload` on uploaded media.
     ///
     /// `POST /api/projects/{project_id}/uploaded_media/start_upload/`. Key scope: `uploaded_media:write`.
