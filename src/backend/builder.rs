@@ -161,14 +161,14 @@ impl CaptureBuilder {
         self
     }
 
-    /// How long [`CaptureHandle::flush`] waits at most. Default 10 s.
+    /// How long [`CaptureHandle::flush`] waits at most; below 2 s up to half a second longer. Default 10 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self
     }
 
-    /// How long a shutdown, and the drop of a [`PostHog`](crate::PostHog), may take. Default 5 s. If PostHog is
-    /// unreachable, they may take all of it, so a command-line tool may want less.
+    /// How long a shutdown, and the drop of a [`PostHog`](crate::PostHog), may take; below 2 s up to half a second
+    /// longer. Default 5 s. If PostHog is unreachable, they may take all of it, so a command-line tool may want less.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self

@@ -1,6 +1,7 @@
 //! What handles share with each other, and how they talk to the actor.
 
 use super::home::Home;
+use super::wait::for_the_network;
 use crate::capture::clock::ClockSource;
 use crate::capture::delivery::{Command, FlushReport, Reply, Status};
 use crate::capture::diagnostics;
@@ -115,7 +116,7 @@ impl Shared {
         };
         let flush = Command::Flush {
             watermark,
-            timeout,
+            timeout: for_the_network(timeout),
             reply,
         };
         // A closed channel: the actor has ended, and nothing is open any more.
@@ -140,7 +141,7 @@ impl Shared {
         commands
             .send(Command::Shutdown {
                 watermark,
-                timeout,
+                timeout: for_the_network(timeout),
                 reply,
             })
             .map_err(|_| self.report_after_close(watermark))?;

@@ -9,12 +9,27 @@ use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// The actor keeps the time itself; this is for its answer to arrive.
+/// The actor keeps the time itself; this is for it to settle and to write what is left, and for its answer to arrive.
 const GRACE: Duration = Duration::from_millis(500);
+/// A timeout of less is the network's alone.
+const LONG_ENOUGH: Duration = Duration::from_secs(2);
 /// After this time a dropped `PostHog` says what it waits for.
 const SILENCE: Duration = Duration::from_millis(500);
 /// A runtime that is driven looks at its tasks sooner than that, unless a hook holds it up.
 const DRIVEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How much of a timeout the actor may use for the network, so that the caller waits for no longer than the timeout.
+pub(super) fn for_the_network(timeout: Duration) -> Duration {
+    match timeout >= LONG_ENOUGH {
+        true => timeout - GRACE,
+        false => timeout,
+    }
+}
+
+/// How long the caller waits at most.
+fn longest_wait(timeout: Duration) -> Duration {
+    for_the_network(timeout).saturating_add(GRACE)
+}
 
 impl Shared {
     /// Waits on this thread.
@@ -37,7 +52,7 @@ impl Shared {
     ) -> FlushReport {
         let report = match &self.http {
             Some(http) => {
-                let answered = http.io.timeout(timeout.saturating_add(GRACE), answer).await;
+                let answered = http.io.timeout(longest_wait(timeout), answer).await;
                 answered.and_then(Result::ok)
             }
             None => answer.await.ok(),
@@ -77,7 +92,7 @@ impl Shared {
         still_waiting: impl FnOnce(Duration),
     ) -> Option<FlushReport> {
         let since = Instant::now();
-        let longest = timeout.saturating_add(GRACE);
+        let longest = longest_wait(timeout);
         if self.home.is_blocked_by_this_thread() {
             self.warn_not_driven();
             return None;
@@ -122,5 +137,23 @@ impl Shared {
             "not waiting for these events: the runtime that `spawn_on` was given is not driven while this thread \
              waits; call `shutdown().await` on that runtime, or start with `start()`",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_longer_than_the_timeout_says() {
+        for timeout in [2, 4, 5, 10, 3_600].map(Duration::from_secs) {
+            assert_eq!(longest_wait(timeout), timeout);
+            assert!(for_the_network(timeout) >= timeout * 3 / 4);
+        }
+        // The answer to a short one takes its time too.
+        let short = Duration::from_millis(100);
+        assert_eq!(for_the_network(short), short);
+        assert_eq!(longest_wait(short), short + GRACE);
+        assert!(longest_wait(Duration::MAX) > Duration::from_secs(3_600));
     }
 }
