@@ -1,45 +1,19 @@
 //! What happens at the spans and events that are ours.
 
 use super::builder::Extras;
-use super::span::{Encoded, SpanData, SpanSlots, TimedSpan, context_of};
+use super::span_store::{Encoded, Fields, MAX_SPAN_BYTES, SpanData, TimedSpan, context_of};
 use super::visit::{Names, Numbers, SpanNumbers, Visitor};
-use super::{MAX_SPAN_BYTES, PostHogLayer, SpanFields, fields};
+use super::{PostHogLayer, SpanFields, fields};
+use crate::capture::Shared;
 use crate::event::callsite::{self, CallsiteSchema};
-use crate::event::record::{Key, Record, Slot, merge, millis};
+use crate::event::record::{Key, Record, Slot, millis};
 use crate::panic::catch;
-use std::cell::Cell;
+use std::sync::OnceLock;
 use tracing::field::Visit;
 use tracing::span::{Attributes, Id};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
-
-thread_local! {
-    static IN_SPANS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Held while the data of spans is looked at. Another layer may have poisoned it; the panic hook that our look
-/// then calls may capture an event within the same span, and a panic there would end the process. Such an
-/// event does without what spans say.
-struct InSpans;
-
-impl InSpans {
-    #[inline]
-    fn enter() -> Option<Self> {
-        // Made only where it is given: its drop is the end of it.
-        match IN_SPANS.try_with(|it| it.replace(true)) {
-            Ok(true) => None,
-            Ok(false) | Err(_) => Some(Self),
-        }
-    }
-}
-
-impl Drop for InSpans {
-    #[inline]
-    fn drop(&mut self) {
-        let _ = IN_SPANS.try_with(|it| it.set(false));
-    }
-}
+use tracing_subscriber::registry::LookupSpan;
 
 impl PostHogLayer {
     /// Writes the event's own fields: by number, where their callsite has one.
@@ -92,52 +66,6 @@ impl PostHogLayer {
         }
     }
 
-    /// Adds what the spans from `span` outwards say.
-    fn add_context<'a, R: LookupSpan<'a>>(&self, span: SpanRef<'a, R>, record: &mut Record) {
-        let Some(_in_spans) = InSpans::enter() else {
-            return;
-        };
-        // Not `scope`, which would look the first span up again.
-        let mut next = Some(span);
-        while let Some(span) = next {
-            // Each by itself: a span that cannot be read costs what it says, not the event.
-            catch(|| {
-                if let Some(slots) = span.extensions().get::<SpanSlots>()
-                    && let Some(data) = slots.get(self.id)
-                    && !data.context.is_empty()
-                {
-                    record.outer_segment(&data.context, data.site);
-                }
-            });
-            next = span.parent();
-        }
-    }
-
-    /// Adds the context of the span `id` and those around it. Where a filter hides that span from this
-    /// layer, the spans around it may still be ours: then they are looked up past the filter.
-    fn add_context_of<S>(&self, id: &Id, ctx: &Context<'_, S>, record: &mut Record)
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        if let Some(span) = ctx.span(id) {
-            return self.add_context(span, record);
-        }
-        let mut unfiltered = |dispatch: &Dispatch| {
-            if let Some(span) = dispatch.downcast_ref::<S>().and_then(|s| s.span(id)) {
-                self.add_context(span, record);
-            }
-        };
-        match self.dispatch.get() {
-            Some(weak) => {
-                if let Some(dispatch) = weak.upgrade() {
-                    unfiltered(&dispatch);
-                }
-            }
-            // Wrappers like `Option` do not tell which dispatcher they became part of.
-            None => tracing::dispatcher::get_default(unfiltered),
-        }
-    }
-
     fn add_fallback(&self, record: &mut Record) {
         if !self.fallback.is_empty() {
             record.outer_segment(&self.fallback, None);
@@ -179,43 +107,19 @@ impl PostHogLayer {
         encoded
     }
 
-    fn span_data(
-        &self,
-        site: Option<&'static CallsiteSchema>,
-        becomes_event: bool,
-        fields: Encoded,
-    ) -> SpanData {
-        if becomes_event {
-            SpanData {
-                site,
-                context: context_of(&fields, site, |name| self.span_fields.allows(name)),
-                timed: Some(Box::new(TimedSpan::new(fields.into_vec()))),
-            }
-        } else {
-            SpanData {
-                site,
-                context: fields,
-                timed: None,
-            }
-        }
-    }
-
     /// Runs `change` on this layer's timing of the span, if it has one.
     #[inline(never)]
-    pub(super) fn with_timed<S>(&self, id: &Id, ctx: Context<'_, S>, change: fn(&mut TimedSpan))
+    pub(super) fn with_timed<S>(&self, id: &Id, ctx: Context<'_, S>, change: fn(&TimedSpan))
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        catch(|| {
-            if let Some(_in_spans) = InSpans::enter()
-                && let Some(span) = ctx.span(id)
-                && let Some(slots) = span.extensions_mut().get_mut::<SpanSlots>()
-                && let Some(data) = slots.get_mut(self.id)
-                && let Some(timed) = &mut data.timed
-            {
-                change(timed);
-            }
-        });
+        if let Some(metadata) = ctx.metadata(id) {
+            self.spans.look(id, metadata, &mut |span| {
+                if let Some(timed) = &span.timed {
+                    change(timed);
+                }
+            });
+        }
     }
 
     #[inline(never)]
@@ -228,24 +132,30 @@ impl PostHogLayer {
             let site = callsite::of(metadata, fields::meaning);
             let becomes_event = self.becomes_event(metadata, site);
             let fields = self.encode_span(site, becomes_event, |v| attributes.record(v));
-            let Some(span) = ctx.span(id) else { return };
-            let data = self.span_data(site, becomes_event, fields);
-            let Some(_in_spans) = InSpans::enter() else {
-                return;
+            let (context, timed) = match becomes_event {
+                false => (fields, None),
+                true => (
+                    self.context_of(&fields, site),
+                    Some(Box::new(TimedSpan::new(fields.into_vec()))),
+                ),
             };
-            let mut extensions = span.extensions_mut();
-            // Rarely was there one before, of another PostHog layer.
-            if let Some(others) = extensions.replace(SpanSlots::new(self.id, data))
-                && let Some(slots) = extensions.get_mut::<SpanSlots>()
-            {
-                slots.adopt(others);
-            }
-            if becomes_event {
-                self.timed.add(id);
-            }
+            let span = SpanData {
+                metadata,
+                site,
+                outer: self.outer_of(attributes, id, &ctx),
+                context,
+                timed,
+                later: OnceLock::new(),
+            };
+            self.spans.insert(id, span);
         });
     }
 
+    fn context_of(&self, fields: &[u8], site: Option<&'static CallsiteSchema>) -> Encoded {
+        context_of(fields, site, |name| self.span_fields.allows(name))
+    }
+
+    #[inline(never)]
     pub(super) fn record_span<S>(
         &self,
         id: &Id,
@@ -255,41 +165,25 @@ impl PostHogLayer {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         catch(|| {
-            let Some(span) = ctx.span(id) else { return };
-            let metadata = span.metadata();
-            if !self.wants(metadata) {
-                return;
-            }
-            let site = callsite::of(metadata, fields::meaning);
-            let becomes_event = self.becomes_event(metadata, site);
-            let newer = self.encode_span(site, becomes_event, |v| values.record(v));
+            let metadata = ctx.metadata(id)?;
+            let span = self.spans.get(id, metadata)?;
+            let becomes_event = span.timed.is_some();
+            let newer = self.encode_span(span.site, becomes_event, |v| values.record(v));
             if newer.is_empty() {
-                return;
+                return None;
             }
-            let Some(_in_spans) = InSpans::enter() else {
-                return;
+            let newer = match becomes_event {
+                false => Fields {
+                    context: newer,
+                    event: Vec::new(),
+                },
+                true => Fields {
+                    context: self.context_of(&newer, span.site),
+                    event: newer.into_vec(),
+                },
             };
-            let mut extensions = span.extensions_mut();
-            let Some(data) = extensions
-                .get_mut::<SpanSlots>()
-                .and_then(|slots| slots.get_mut(self.id))
-            else {
-                return;
-            };
-            let fits = |older: &[u8]| older.len() + newer.len() <= 2 * MAX_SPAN_BYTES;
-            let mut newer_context = None;
-            if let Some(timed) = &mut data.timed {
-                if fits(&timed.fields) {
-                    timed.fields = merge(&timed.fields, &newer, site);
-                }
-                newer_context = Some(context_of(&newer, site, |name| {
-                    self.span_fields.allows(name)
-                }));
-            }
-            if fits(&data.context) {
-                let newer = newer_context.as_ref().unwrap_or(&newer);
-                data.context = merge(&data.context, newer, site).into();
-            }
+            span.record(&newer);
+            Some(())
         });
     }
 
@@ -307,71 +201,65 @@ impl PostHogLayer {
                 record.begin_segment();
                 self.write_extras(event.metadata(), record);
             }
-            if let Some(parent) = event.parent() {
-                self.add_context_of(parent, &ctx, record);
-            } else if !event.is_root()
-                && let Some(current) = ctx.current_span().id()
-            {
-                self.add_context_of(current, &ctx, record);
-            }
+            self.add_context(event, &ctx, record);
             self.add_fallback(record);
         });
     }
 
+    /// Forgets the span. A timed one becomes an event.
     #[inline(never)]
-    pub(super) fn close_timed<S>(&self, id: Id, ctx: Context<'_, S>)
+    pub(super) fn close_span<S>(&self, id: Id, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         catch(|| {
-            let Some(span) = ctx.span(&id) else { return };
-            let ours = {
-                let Some(_in_spans) = InSpans::enter() else {
-                    return;
-                };
-                let mut extensions = span.extensions_mut();
-                extensions
-                    .get_mut::<SpanSlots>()
-                    .and_then(|slots| slots.get_mut(self.id))
-                    .and_then(|data| Some((data.timed.take()?, data.site)))
-            };
-            let Some((timed, site)) = ours else { return };
-            self.timed.remove(&id);
-            let Some(shared) = self.handle.active() else {
-                return;
-            };
-            let times = timed.times();
-            let ended = shared.clock.now().checked_sub(times.since_end);
-            shared.record(|record| {
-                if let Some(site) = site {
-                    record.site(site);
+            let span = self.spans.remove(&id)?;
+            let timed = span.timed.as_ref()?;
+            let shared = self.handle.active()?;
+            // Else it is left from a span whose end we were not told of.
+            let metadata = ctx.metadata(&id)?;
+            if std::ptr::eq(span.metadata, metadata) {
+                self.capture_span(&span, timed, shared);
+            }
+            Some(())
+        });
+    }
+
+    fn capture_span(&self, span: &SpanData, timed: &TimedSpan, shared: &Shared) {
+        let times = timed.times();
+        let ended = shared.clock.now().checked_sub(times.since_end);
+        let recorded = span.recorded();
+        let fields = match &recorded {
+            Some(recorded) => &recorded.event,
+            None => &timed.fields,
+        };
+        shared.record(|record| {
+            if let Some(site) = span.site {
+                record.site(site);
+            }
+            // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
+            if let Some(ended) = ended {
+                record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
+            }
+            record.append(fields);
+            record.begin_segment();
+            let ms = |d: std::time::Duration| d.as_micros() as f64 / 1e3;
+            let mut put = |name, value| record.f64(Key::Named(Slot::Property, name), ms(value));
+            put("duration_ms", times.duration);
+            if self.extras.busy_idle {
+                put("busy_ms", times.busy);
+                put("idle_ms", times.duration - times.busy);
+            }
+            if self.extras.any() {
+                self.write_extras(span.metadata, record);
+            }
+            if let Some(outer) = &span.outer {
+                let end = record.end();
+                while !outer.write_chain(record) {
+                    record.cut_back_and_grow(end);
                 }
-                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
-                if let Some(ended) = ended {
-                    record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
-                }
-                record.append(&timed.fields);
-                record.begin_segment();
-                let ms = |d: std::time::Duration| d.as_micros() as f64 / 1e3;
-                record.f64(
-                    Key::Named(Slot::Property, "duration_ms"),
-                    ms(times.duration),
-                );
-                if self.extras.busy_idle {
-                    record.f64(Key::Named(Slot::Property, "busy_ms"), ms(times.busy));
-                    record.f64(
-                        Key::Named(Slot::Property, "idle_ms"),
-                        ms(times.duration - times.busy),
-                    );
-                }
-                if self.extras.any() {
-                    self.write_extras(span.metadata(), record);
-                }
-                if let Some(parent) = span.parent() {
-                    self.add_context(parent, record);
-                }
-                self.add_fallback(record);
-            });
+            }
+            self.add_fallback(record);
         });
     }
 }

@@ -5,7 +5,7 @@
 //!        │
 //!   [callsites] ── not ours ──► nothing more happens (one or two atomic loads)
 //!        │ ours
-//!        ├─ span opened, recorded ─[visit]─► encoded fields ──► the span's extensions ([span])
+//!        ├─ span opened, recorded ─[visit]─► encoded fields ──► [span_store], until the span closes
 //!        ├─ event ─[visit]─► record: its own fields, then its callsite, then each span outwards, then defaults
 //!        └─ timed span closed ────► record: the span's fields and duration, then the same
 //!                                        │
@@ -14,10 +14,11 @@
 //! ```
 //!
 //! - [`builder`]: the options, such as the level and the span fields that are let through.
-//! - [`callsites`]: lock-free tables of the callsites that concern this layer, of those that do not, and of the open
-//!   spans that become events.
+//! - [`callsites`]: lock-free tables of the callsites that concern this layer, and of those that do not.
 //! - [`fields`]: the `posthog.*` grammar: what the name of a field means.
-//! - [`visit`]: writes the values of fields into a record. [`span`]: what the layer keeps in a span.
+//! - [`visit`]: writes the values of fields into a record.
+//! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
+//! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
 //!
 //! The record is read on the actor's thread (`capture::encode`), which lets the nearest value of each name win.
@@ -29,14 +30,16 @@
 //!   cannot hide anything from them.
 //! - Code of the program (`Debug`, `Display`, error sources) runs outside the locks of spans and of the queue. A panic
 //!   in it costs that field.
-//! - A span that cannot be read costs its own fields, not the event.
+//! - No lock of another layer, and nothing that another layer leaves poisoned, can block or hurt this one: it does not
+//!   touch the extensions of spans.
 //! - Nothing is logged from within a callback. The actor warns of mistakes in fields when it encodes the event.
 
 mod builder;
 mod callsites;
 mod capture;
 mod fields;
-mod span;
+mod lookup;
+mod span_store;
 mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
@@ -44,10 +47,9 @@ pub use builder::{PostHogLayerBuilder, SpanFields};
 use crate::capture::CaptureHandle;
 use crate::event::callsite::CallsiteSchema;
 use builder::Extras;
-use callsites::{Known, Timed};
-use span::TimedSpan;
+use callsites::Known;
+use span_store::{SpanStore, TimedSpan};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -103,6 +105,11 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// A span keeps up to 64 KiB of fields; what is more is left out.
 ///
+/// # One subscriber
+///
+/// A layer belongs to one subscriber: it keeps what it knows of open spans by their ids, which are unique within a
+/// subscriber only. For several subscribers make several layers; they may share a handle.
+///
 /// # Filters
 ///
 /// The layer needs none: it looks at the names of the fields. A filter on it
@@ -112,8 +119,6 @@ use tracing_subscriber::registry::LookupSpan;
 #[derive(Debug)]
 #[must_use = "a layer does nothing until it is part of a subscriber"]
 pub struct PostHogLayer {
-    /// Tells this layer's data in a span from another's.
-    id: u64,
     handle: CaptureHandle,
     max_level: LevelFilter,
     span_fields: SpanFields,
@@ -121,7 +126,7 @@ pub struct PostHogLayer {
     fallback: Vec<u8>,
     unwanted: Known,
     wanted: Known,
-    timed: Timed,
+    spans: SpanStore,
     dispatch: OnceLock<WeakDispatch>,
 }
 
@@ -147,9 +152,7 @@ impl PostHogLayer {
     }
 
     fn from_builder(builder: PostHogLayerBuilder) -> Self {
-        static LAYERS: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: LAYERS.fetch_add(1, Relaxed),
             handle: builder.handle,
             max_level: builder.max_level,
             span_fields: builder.span_fields,
@@ -157,7 +160,7 @@ impl PostHogLayer {
             fallback: builder.fallback,
             unwanted: Known::new(),
             wanted: Known::new(),
-            timed: Timed::new(),
+            spans: SpanStore::default(),
             dispatch: OnceLock::new(),
         }
     }
@@ -195,9 +198,6 @@ impl PostHogLayer {
     }
 }
 
-/// A span's fields are kept for its whole life; more than this is not kept.
-const MAX_SPAN_BYTES: usize = 64 << 10;
-
 impl<S> Layer<S> for PostHogLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -232,20 +232,23 @@ where
         }
     }
 
+    #[inline]
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.record_span(id, values, ctx);
+        if self.spans.may_contain(id) {
+            self.record_span(id, values, ctx);
+        }
     }
 
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.timed.may_contain(id) {
+        if self.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::enter);
         }
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.timed.may_contain(id) {
+        if self.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::exit);
         }
     }
@@ -259,8 +262,8 @@ where
 
     #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if self.timed.may_contain(&id) {
-            self.close_timed(id, ctx);
+        if self.spans.may_contain(&id) {
+            self.close_span(id, ctx);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::layers::{captured, captured_with};
 use tracing::level_filters::LevelFilter;
-use tracing::{debug, error, info, info_span, trace, warn};
+use tracing::{Span, debug, error, info, info_span, trace, warn};
 use tracing_posthog::testing::{CapturedEvents, RecordedEvent};
 use tracing_posthog::{CaptureHandle, PostHogLayer};
 use tracing_subscriber::filter::filter_fn;
@@ -254,4 +254,44 @@ fn events_have_no_other_field_or_many() {
     let own = many.properties.keys().filter(|key| !key.starts_with('$'));
     assert_eq!(own.count(), 40);
     assert_eq!(many.properties["a40"], 40);
+}
+
+#[test]
+fn a_layer_that_was_out_minds_no_span_that_closed_meanwhile() {
+    let captured = CapturedEvents::new();
+    let (layer, reload) = reload::Layer::new(Some(captured.layer()));
+    let open = |user| info_span!("s", posthog.event = "a span", posthog.distinct_id = user);
+    tracing::subscriber::with_default(registry().with(layer), || {
+        let mut out = None;
+        let stale = open("stranger");
+        let id = stale.id();
+        reload.modify(|layer| out = layer.take()).unwrap();
+        drop(stale);
+        reload.modify(|layer| *layer = out).unwrap();
+
+        // The registry gives the id again after some thousand spans: to a span of another callsite, and of the same.
+        let plain = || info_span!("plain");
+        let comes_again = |open: &dyn Fn() -> Span| {
+            let again = (0..1_000_000)
+                .map(|_| open())
+                .find(|span| span.id() == id)
+                .expect("the id comes again");
+            again.in_scope(|| info!(posthog.event = "within"));
+        };
+        comes_again(&plain);
+        captured.handle().opt_out();
+        let of_ada = || {
+            let span = open("ada");
+            if span.id() == id {
+                captured.handle().opt_in();
+            }
+            span
+        };
+        comes_again(&of_ada);
+    });
+    let events = captured.events();
+    assert_eq!(names(&events), ["within", "within", "a span"]);
+    let ids: Vec<_> = events.iter().map(|e| e.distinct_id.as_str()).collect();
+    assert_ne!(ids[0], "stranger");
+    assert_eq!(ids[1..], ["ada", "ada"]);
 }

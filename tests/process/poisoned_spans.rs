@@ -1,4 +1,4 @@
-//! A span that another layer left poisoned, and a panic hook that captures events. Alone in its process: the hook
+//! A span that another layer left poisoned, and a panic hook that captures events: nothing is lost. Alone in its process: the hook
 //! and the subscriber are everybody's.
 
 use crate::own_process::own_process;
@@ -56,7 +56,7 @@ fn a_panic_hook_that_captures_within_a_poisoned_span_ends_nothing() {
     let _ = panic::take_hook();
 
     let checkout = captured.find("checkout").unwrap();
-    assert_eq!(checkout.distinct_id, "ada", "what can be read counts");
+    assert_eq!(checkout.distinct_id, "bob", "the nearest counts");
     let hooks = captured
         .events()
         .iter()

@@ -228,6 +228,43 @@ impl Record {
         }
     }
 
+    /// The same, without growing the buffer: for callers that hold a lock. False: there is no room, and nothing was
+    /// written. What is beyond the limit counts as written, as everywhere.
+    #[inline]
+    pub(crate) fn outer_segment_in_place(
+        &mut self,
+        encoded: &[u8],
+        site: Option<&CallsiteSchema>,
+    ) -> bool {
+        if encoded.is_empty() {
+            return true;
+        }
+        let headers = if site.is_some() { 2 * HEADER } else { HEADER };
+        let wanted = self.bytes.len() + headers + encoded.len();
+        if wanted > self.bytes.capacity() && wanted <= self.limit {
+            return false;
+        }
+        self.outer_segment(encoded, site);
+        true
+    }
+
+    /// Where the record ends now, for [`cut_back_and_grow`](Self::cut_back_and_grow).
+    #[inline]
+    pub(crate) fn end(&self) -> End {
+        End {
+            bytes: self.bytes.len(),
+            overflow: self.overflow,
+        }
+    }
+
+    /// Forgets what was written since, and makes more room for it.
+    #[cold]
+    pub(crate) fn cut_back_and_grow(&mut self, end: End) {
+        self.bytes.truncate(end.bytes);
+        self.overflow = end.overflow;
+        self.bytes.reserve(2 * self.bytes.capacity().max(512));
+    }
+
     pub(crate) fn value(&mut self, key: Key<'_>, value: &Value) {
         match value {
             Value::Null => self.null(key),
@@ -285,6 +322,13 @@ impl Record {
             }
         }
     }
+}
+
+/// A place in a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    bytes: usize,
+    overflow: bool,
 }
 
 /// A string being written.

@@ -1,0 +1,228 @@
+//! [`SpanStore`]: what a layer keeps of the open spans that concern it.
+//!
+//! ```text
+//! open ───► insert ─┐                         ┌─► context ─► the nearest span of ours and its `outer` chain, copied
+//! record ─► get ────┼─► shard (of 128), by id ┤
+//! enter, exit ──────┤   RwLock<HashMap>       └─► remove ─► a timed span becomes an event
+//! close ─► remove ──┘
+//! ```
+//!
+//! - [`data`]: one span: its fields for the events within, and the nearest enclosing span of ours (`outer`).
+//! - [`timed`]: spans that become events: their clock, and a table that tells quickly that a span is none.
+//!
+//! The data does not lie in the registry's extensions: these have a lock that other layers hold while they format values,
+//! and that they leave poisoned when a value panics. Here no other layer can block or hurt us.
+//!
+//! Invariants:
+//! - No code of the program runs under a lock of the store, and nothing is allocated or freed under one: bytes are copied,
+//!   pointers are swapped. So a value's `Debug`, a panic hook or an allocator may capture events wherever it runs.
+//! - Every look compares the callsite, because the registry uses ids again, and a layer that was out of the subscriber
+//!   for a while was not told of spans that closed. Data of such a span is ignored, and replaced when its id comes again.
+//! - An event takes one lock, however deep it stands, and one more for each span around it that was recorded into.
+//! - The `outer` chain never outlives what it tells: an open span keeps its parent open.
+//! - A store serves one subscriber. Ids of two registries would collide.
+
+mod data;
+mod timed;
+
+pub(crate) use data::{Encoded, Fields, MAX_SPAN_BYTES, SpanData, context_of};
+pub(crate) use timed::TimedSpan;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use timed::OpenTimed;
+use tracing::Metadata;
+use tracing::span::Id;
+
+const SHARDS: usize = 128;
+
+/// The open spans that concern one layer.
+#[derive(Debug)]
+pub(crate) struct SpanStore {
+    /// Whether there ever was one. Written once, so that looks from all threads stay cheap.
+    used: AtomicBool,
+    timed: OpenTimed,
+    shards: Box<[Shard; SHARDS]>,
+}
+
+/// On a cache line of its own.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Shard {
+    spans: RwLock<Spans>,
+    /// How many there are; written under the lock.
+    open: AtomicUsize,
+}
+
+type Spans = HashMap<u64, Arc<SpanData>, BuildHasherDefault<IdHasher>>;
+
+impl Default for SpanStore {
+    fn default() -> Self {
+        Self {
+            used: AtomicBool::new(false),
+            timed: OpenTimed::default(),
+            shards: Box::new([const { Shard::new() }; SHARDS]),
+        }
+    }
+}
+
+impl SpanStore {
+    /// The registry's id has the place within a thread's slab in its low bits and the thread above bit 38. Folded, spans
+    /// of different threads lie in different shards, and a place that is used again stays in its shard.
+    #[inline]
+    fn shard(&self, id: &Id) -> &Shard {
+        let id = id.into_u64();
+        &self.shards[(id ^ (id >> 38)) as usize % SHARDS]
+    }
+
+    /// False: no span of ours was ever opened.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
+    /// False: the span is none of ours.
+    #[inline]
+    pub(crate) fn may_contain(&self, id: &Id) -> bool {
+        self.is_used() && self.shard(id).open.load(Relaxed) != 0
+    }
+
+    /// False: the span does not become an event.
+    #[inline]
+    pub(crate) fn may_be_timed(&self, id: &Id) -> bool {
+        self.timed.may_contain(id)
+    }
+
+    pub(crate) fn insert(&self, id: &Id, data: SpanData) {
+        if data.timed.is_some() {
+            self.timed.add(id);
+        }
+        if !self.is_used() {
+            self.used.store(true, Relaxed);
+        }
+        let stale = self.shard(id).insert(id.into_u64(), Arc::new(data));
+        if stale.is_some_and(|span| span.timed.is_some()) {
+            self.timed.remove(id);
+        }
+    }
+
+    pub(crate) fn remove(&self, id: &Id) -> Option<Arc<SpanData>> {
+        let shard = self.shard(id);
+        let removed = {
+            let mut spans = shard.write();
+            let removed = spans.remove(&id.into_u64());
+            shard.open.store(spans.len(), Relaxed);
+            removed
+        }?;
+        if removed.timed.is_some() {
+            self.timed.remove(id);
+        }
+        Some(removed)
+    }
+
+    /// Runs `look` on the span, under a lock: it only copies. False: there is no such span of that callsite.
+    #[inline]
+    pub(crate) fn look(
+        &self,
+        id: &Id,
+        metadata: &'static Metadata<'static>,
+        look: &mut impl FnMut(&Arc<SpanData>),
+    ) -> bool {
+        let shard = self.shard(id);
+        if shard.open.load(Relaxed) == 0 {
+            return false;
+        }
+        match shard.read().get(&id.into_u64()) {
+            Some(span) if std::ptr::eq(span.metadata, metadata) => {
+                look(span);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The span, to be used after the lock is released.
+    pub(crate) fn get(
+        &self,
+        id: &Id,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<Arc<SpanData>> {
+        let mut found = None;
+        self.look(id, metadata, &mut |span| found = Some(Arc::clone(span)));
+        found
+    }
+}
+
+impl Shard {
+    const fn new() -> Self {
+        Self {
+            spans: RwLock::new(Spans::with_hasher(BuildHasherDefault::new())),
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    #[inline]
+    fn read(&self) -> RwLockReadGuard<'_, Spans> {
+        self.spans.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn write(&self) -> RwLockWriteGuard<'_, Spans> {
+        self.spans.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what was there before.
+    #[inline]
+    fn insert(&self, id: u64, span: Arc<SpanData>) -> Option<Arc<SpanData>> {
+        let mut spans = self.write();
+        while spans.len() == spans.capacity() {
+            spans = self.grow(spans);
+        }
+        let before = spans.insert(id, span);
+        self.open.store(spans.len(), Relaxed);
+        before
+    }
+
+    /// Makes room for one more: allocates and frees outside the lock.
+    #[cold]
+    fn grow<'a>(&'a self, spans: RwLockWriteGuard<'a, Spans>) -> RwLockWriteGuard<'a, Spans> {
+        let wanted = 2 * spans.len() + 4;
+        drop(spans);
+        let mut larger = Spans::with_capacity_and_hasher(wanted, BuildHasherDefault::new());
+        let mut spans = self.write();
+        if spans.len() < larger.capacity() {
+            larger.extend(spans.drain());
+            std::mem::swap(&mut *spans, &mut larger);
+        }
+        drop(spans);
+        drop(larger);
+        self.write()
+    }
+}
+
+/// Ids of one shard share their low bits, so these must not decide the place in the map.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    #[inline]
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id.wrapping_mul(0xf135_7aea_2e62_a9c5).rotate_left(26);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

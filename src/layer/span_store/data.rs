@@ -1,0 +1,152 @@
+//! [`SpanData`]: what is kept of one span.
+
+use super::timed::TimedSpan;
+use crate::event::callsite::CallsiteSchema;
+use crate::event::record::{self, Record, Slot, merge};
+use smallvec::SmallVec;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use tracing::Metadata;
+
+/// A span's encoded fields. Usually few and short: then they need no memory of their own.
+pub(crate) type Encoded = SmallVec<[u8; 48]>;
+
+/// A span's fields are kept for its whole life; more than this is not kept.
+pub(crate) const MAX_SPAN_BYTES: usize = 64 << 10;
+
+/// What is kept of one span. What it was opened with never changes; what is recorded later stands in `later`.
+#[derive(Debug)]
+pub(crate) struct SpanData {
+    pub(crate) metadata: &'static Metadata<'static>,
+    /// What the numbers of its fields refer to.
+    pub(crate) site: Option<&'static CallsiteSchema>,
+    /// The nearest enclosing span that concerns the layer.
+    pub(crate) outer: Option<Arc<SpanData>>,
+    /// Encoded fields for the events within, and the spans.
+    pub(crate) context: Encoded,
+    /// For a span that becomes an event itself.
+    pub(crate) timed: Option<Box<TimedSpan>>,
+    /// All fields, once some were recorded later. Replaced as a whole, so that the lock is only held to copy.
+    pub(crate) later: OnceLock<Box<RwLock<Arc<Fields>>>>,
+}
+
+/// A span's fields after it was recorded into.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    /// For the events and spans within.
+    pub(crate) context: Encoded,
+    /// For its own event, where it becomes one.
+    pub(crate) event: Vec<u8>,
+}
+
+impl SpanData {
+    /// Adds what this span and those around it say. False: the record's buffer has no room left; then it must grow
+    /// first, outside the store's lock.
+    pub(crate) fn write_chain(&self, record: &mut Record) -> bool {
+        let mut next = Some(self);
+        while let Some(span) = next {
+            let written = match span.later.get() {
+                None => record.outer_segment_in_place(&span.context, span.site),
+                Some(later) => {
+                    let fields = later.read().unwrap_or_else(PoisonError::into_inner);
+                    record.outer_segment_in_place(&fields.context, span.site)
+                }
+            };
+            if !written {
+                return false;
+            }
+            next = span.outer.as_deref();
+        }
+        true
+    }
+
+    /// What it says now. `None`: what it was opened with.
+    pub(crate) fn recorded(&self) -> Option<Arc<Fields>> {
+        let later = self.later.get()?;
+        Some(Arc::clone(
+            &later.read().unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+
+    /// Adds fields that were recorded later. Of two threads that do this at once, one does it again.
+    pub(crate) fn record(&self, newer: &Fields) {
+        let later = match self.later.get() {
+            Some(later) => later,
+            None => {
+                let opened_with = Fields {
+                    context: self.context.clone(),
+                    event: match &self.timed {
+                        Some(timed) => timed.fields.clone(),
+                        None => Vec::new(),
+                    },
+                };
+                let first = Box::new(RwLock::new(Arc::new(opened_with)));
+                // An error: another thread was first.
+                drop(self.later.set(first));
+                match self.later.get() {
+                    Some(later) => later,
+                    None => return,
+                }
+            }
+        };
+        loop {
+            let before = Arc::clone(&later.read().unwrap_or_else(PoisonError::into_inner));
+            let merged = Arc::new(Fields {
+                context: self.merged(&before.context, &newer.context).into(),
+                event: match self.timed {
+                    Some(_) => self.merged(&before.event, &newer.event),
+                    None => Vec::new(),
+                },
+            });
+            let mut now = later.write().unwrap_or_else(PoisonError::into_inner);
+            if Arc::ptr_eq(&now, &before) {
+                let _outside_the_lock = std::mem::replace(&mut *now, merged);
+                drop(now);
+                return;
+            }
+        }
+    }
+
+    /// What does not fit is left out, and that is noted.
+    fn merged(&self, older: &[u8], newer: &[u8]) -> Vec<u8> {
+        if newer.is_empty() {
+            return older.to_vec();
+        }
+        let merged = merge(older, newer, self.site);
+        if merged.len() <= 2 * MAX_SPAN_BYTES {
+            return merged;
+        }
+        let mut cut = Record::over(Vec::new(), 0);
+        cut.mark_cut();
+        merge(older, cut.bytes(), self.site)
+    }
+}
+
+/// One after the other: dropped by recursion, a deep chain would overflow the stack.
+impl Drop for SpanData {
+    fn drop(&mut self) {
+        let mut outer = self.outer.take();
+        while let Some(mut span) = outer.and_then(Arc::into_inner) {
+            outer = span.outer.take();
+        }
+    }
+}
+
+/// The part of a span's fields that reaches the events within: identity, and what `allows` lets through.
+pub(crate) fn context_of(
+    fields: &[u8],
+    site: Option<&'static CallsiteSchema>,
+    allows: impl Fn(&str) -> bool,
+) -> Encoded {
+    let mut context = Encoded::new();
+    for (field, bytes) in record::each(fields, site) {
+        let reaches = match field.slot {
+            Slot::Property => allows(field.key),
+            Slot::Name | Slot::Timestamp | Slot::Uuid | Slot::Set | Slot::SetOnce => false,
+            _ => true,
+        };
+        if reaches {
+            context.extend_from_slice(bytes);
+        }
+    }
+    context
+}
