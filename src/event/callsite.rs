@@ -12,7 +12,6 @@ pub(crate) struct CallsiteSchema {
     names: Box<[Name]>,
     /// The number of the field that holds an event's text.
     message: Option<usize>,
-    names_event: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +93,6 @@ impl CallsiteSchema {
             metadata,
             number,
             names: meanings.iter().map(name).collect(),
-            names_event: meanings.iter().any(|(slot, _)| *slot == Slot::Name),
             message: metadata.fields().field("message").map(|f| f.index()),
         }
     }
@@ -102,12 +100,6 @@ impl CallsiteSchema {
     #[inline]
     pub(crate) fn number(&self) -> u16 {
         self.number
-    }
-
-    /// Whether it has the field that makes an event of it.
-    #[inline]
-    pub(crate) fn names_event(&self) -> bool {
-        self.names_event
     }
 
     #[inline]

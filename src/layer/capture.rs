@@ -1,6 +1,7 @@
 //! What happens at the spans and events that are ours.
 
 use super::builder::Extras;
+use super::interest::Interest;
 use super::span_store::{Encoded, Fields, MAX_SPAN_BYTES, SpanData, TimedSpan, context_of};
 use super::visit::{Names, Numbers, SpanNumbers, Visitor};
 use super::{PostHogLayer, SpanFields, fields};
@@ -81,7 +82,7 @@ impl PostHogLayer {
     ) -> Encoded {
         let kept = match becomes_event {
             true => &SpanFields::ALL,
-            false => &self.span_fields,
+            false => &self.interests.rules().span_fields,
         };
         let buffer = crate::capture::take_scratch();
         let mut record = Record::over(buffer, MAX_SPAN_BYTES);
@@ -123,14 +124,19 @@ impl PostHogLayer {
     }
 
     #[inline(never)]
-    pub(super) fn open_span<S>(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>)
-    where
+    pub(super) fn open_span<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        ctx: Context<'_, S>,
+        interest: Interest,
+    ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         catch(|| {
             let metadata = attributes.metadata();
             let site = callsite::of(metadata, fields::meaning);
-            let becomes_event = self.becomes_event(metadata, site);
+            let becomes_event = interest == Interest::Event;
             let fields = self.encode_span(site, becomes_event, |v| attributes.record(v));
             let (context, timed) = match becomes_event {
                 false => (fields, None),
@@ -152,7 +158,9 @@ impl PostHogLayer {
     }
 
     fn context_of(&self, fields: &[u8], site: Option<&'static CallsiteSchema>) -> Encoded {
-        context_of(fields, site, |name| self.span_fields.allows(name))
+        context_of(fields, site, |name| {
+            self.interests.rules().span_fields.allows(name)
+        })
     }
 
     #[inline(never)]

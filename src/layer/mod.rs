@@ -3,8 +3,8 @@
 //! ```text
 //!  every span and event of the program
 //!        │
-//!   [callsites] ── not ours ──► nothing more happens (one or two atomic loads)
-//!        │ ours
+//!   [interest] ── Ignore ──► nothing more happens (one or two atomic loads)
+//!        │ Context, Event
 //!        ├─ span opened, recorded ─[visit]─► encoded fields ──► [span_store], until the span closes
 //!        ├─ event ─[visit]─► record: its own fields, then its callsite, then each span outwards, then defaults
 //!        └─ timed span closed ────► record: the span's fields and duration, then the same
@@ -14,7 +14,7 @@
 //! ```
 //!
 //! - [`builder`]: the options, such as the level and the span fields that are let through.
-//! - [`callsites`]: lock-free tables of the callsites that concern this layer, and of those that do not.
+//! - [`interest`]: what a callsite is to the layer (`Ignore`, `Context`, `Event`), decided once and remembered.
 //! - [`fields`]: the `posthog.*` grammar: what the name of a field means.
 //! - [`visit`]: writes the values of fields into a record.
 //! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
@@ -24,8 +24,8 @@
 //! The record is read on the actor's thread (`capture::encode`), which lets the nearest value of each name win.
 //!
 //! Invariants:
-//! - Whether a callsite is ours follows from its field names, its level and the options alone. It is decided once and
-//!   remembered, so all other spans and events cost next to nothing.
+//! - What a callsite is to the layer follows from its field names, its level and the options alone. It is decided once
+//!   and remembered, so spans and events that do not concern the layer cost next to nothing.
 //! - Other layers see what they would see without this one: it filters nothing, and gives a level hint only where that
 //!   cannot hide anything from them.
 //! - Code of the program (`Debug`, `Display`, error sources) runs outside the locks of spans and of the queue. A panic
@@ -35,9 +35,9 @@
 //! - Nothing is logged from within a callback. The actor warns of mistakes in fields when it encodes the event.
 
 mod builder;
-mod callsites;
 mod capture;
 mod fields;
+mod interest;
 mod lookup;
 mod span_store;
 mod visit;
@@ -45,15 +45,14 @@ mod visit;
 pub use builder::{PostHogLayerBuilder, SpanFields};
 
 use crate::capture::CaptureHandle;
-use crate::event::callsite::CallsiteSchema;
 use builder::Extras;
-use callsites::Known;
+use interest::{Interest, Interests, Rules};
 use span_store::{SpanStore, TimedSpan};
 use std::sync::OnceLock;
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, Layered};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -120,12 +119,9 @@ use tracing_subscriber::registry::LookupSpan;
 #[must_use = "a layer does nothing until it is part of a subscriber"]
 pub struct PostHogLayer {
     handle: CaptureHandle,
-    max_level: LevelFilter,
-    span_fields: SpanFields,
+    interests: Interests,
     extras: Extras,
     fallback: Vec<u8>,
-    unwanted: Known,
-    wanted: Known,
     spans: SpanStore,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -153,48 +149,17 @@ impl PostHogLayer {
 
     fn from_builder(builder: PostHogLayerBuilder) -> Self {
         Self {
+            interests: Interests::new(Rules {
+                enabled: !builder.handle.is_disabled(),
+                max_level: builder.max_level,
+                span_fields: builder.span_fields,
+            }),
             handle: builder.handle,
-            max_level: builder.max_level,
-            span_fields: builder.span_fields,
             extras: builder.extras,
             fallback: builder.fallback,
-            unwanted: Known::new(),
-            wanted: Known::new(),
             spans: SpanStore::default(),
             dispatch: OnceLock::new(),
         }
-    }
-
-    /// Whether the callsite concerns us. Its field names and level never change, so the answer is
-    /// remembered; in two places, so that ours do not push out the many others.
-    #[inline]
-    fn wants(&self, metadata: &'static Metadata<'static>) -> bool {
-        !self.unwanted.contains(metadata)
-            && (self.wanted.contains(metadata) || self.looks_wanted(metadata))
-    }
-
-    #[inline(never)]
-    fn looks_wanted(&self, metadata: &'static Metadata<'static>) -> bool {
-        let mut names = metadata.fields().iter().map(|f| f.name());
-        let wanted = !self.handle.is_disabled()
-            && if metadata.is_event() {
-                *metadata.level() <= self.max_level && names.any(|name| name == fields::EVENT)
-            } else {
-                names.any(|name| fields::is_ours(name) || self.span_fields.allows(name))
-            };
-        match wanted {
-            true => self.wanted.add(metadata),
-            false => self.unwanted.add(metadata),
-        }
-        wanted
-    }
-
-    fn becomes_event(&self, metadata: &Metadata<'_>, site: Option<&CallsiteSchema>) -> bool {
-        *metadata.level() <= self.max_level
-            && match site {
-                Some(site) => site.names_event(),
-                None => metadata.fields().field(fields::EVENT).is_some(),
-            }
     }
 }
 
@@ -215,10 +180,10 @@ where
         let dispatch = self.dispatch.get()?.upgrade()?;
         dispatch.downcast_ref::<Layered<Self, S>>()?;
         let below = dispatch.downcast_ref::<S>()?.max_level_hint()?;
-        (below != LevelFilter::OFF).then_some(if self.handle.is_disabled() {
-            LevelFilter::OFF
-        } else {
-            self.max_level
+        let rules = self.interests.rules();
+        (below != LevelFilter::OFF).then_some(match rules.enabled {
+            true => rules.max_level,
+            false => LevelFilter::OFF,
         })
     }
 
@@ -227,8 +192,11 @@ where
 
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if self.wants(attributes.metadata()) {
-            self.open_span(attributes, id, ctx);
+        match self.interests.of(attributes.metadata()) {
+            Interest::Ignore => {}
+            ours @ (Interest::Context | Interest::Event) => {
+                self.open_span(attributes, id, ctx, ours);
+            }
         }
     }
 
@@ -255,8 +223,9 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.wants(event.metadata()) {
-            self.capture_event(event, ctx);
+        match self.interests.of(event.metadata()) {
+            Interest::Ignore | Interest::Context => {}
+            Interest::Event => self.capture_event(event, ctx),
         }
     }
 

@@ -1,0 +1,202 @@
+//! [`Interest`]: what a callsite is to the layer. Decided once from its field names, its kind and its level, then read
+//! from a lock-free table, so that what does not concern the layer costs one or two loads.
+//!
+//! A new kind of interest (an error that becomes an exception, a span that becomes a generation) is a variant here, a rule
+//! in [`Rules::interest_in`], and an arm where `mod.rs` matches on it.
+//!
+//! Invariant: the answer for a callsite never changes. Metadata is static, so its address is the callsite's name.
+
+use super::builder::SpanFields;
+use super::fields;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
+
+/// What a callsite is to the layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Interest {
+    /// Nothing.
+    Ignore = 0,
+    /// A span that says something about the events within.
+    Context = 1,
+    /// An event that is captured, or a span that becomes one when it closes (and says something about those within).
+    Event = 2,
+}
+
+/// The options that decide.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// False: nothing concerns the layer.
+    pub(crate) enabled: bool,
+    pub(crate) max_level: LevelFilter,
+    pub(crate) span_fields: SpanFields,
+}
+
+impl Rules {
+    fn interest_in(&self, metadata: &Metadata<'_>) -> Interest {
+        if !self.enabled {
+            return Interest::Ignore;
+        }
+        let any = |is: &dyn Fn(&str) -> bool| metadata.fields().iter().any(|f| is(f.name()));
+        let seen = *metadata.level() <= self.max_level;
+        if seen && any(&|name| name == fields::EVENT) {
+            return Interest::Event;
+        }
+        let says_something = |name: &str| fields::is_ours(name) || self.span_fields.allows(name);
+        match metadata.is_span() && any(&says_something) {
+            true => Interest::Context,
+            false => Interest::Ignore,
+        }
+    }
+}
+
+const PLACES: usize = 256;
+
+/// In each place, the address of a callsite's metadata and, in its free low bits, the interest in it. A callsite may push
+/// another out; then its interest is decided again.
+#[derive(Debug)]
+struct Table(Box<[AtomicUsize; PLACES]>);
+
+/// Addresses of metadata are multiples of this at least, which leaves room for all interests.
+const ALIGNMENT: usize = align_of::<Metadata<'static>>();
+const _: () = assert!(ALIGNMENT > Interest::Event as usize);
+
+impl Table {
+    fn new() -> Self {
+        Self(Box::new([const { AtomicUsize::new(0) }; PLACES]))
+    }
+
+    #[inline]
+    fn place(&self, address: usize) -> &AtomicUsize {
+        // Callsites are statics, often next to each other and some hundred bytes long.
+        &self.0[((address >> 4) ^ (address >> 12)) % PLACES]
+    }
+}
+
+/// The interest in each callsite, once it is known.
+#[derive(Debug)]
+pub(crate) struct Interests {
+    rules: Rules,
+    /// Most callsites of a program. Apart, so that they do not push out the few others.
+    ignored: Table,
+    others: Table,
+}
+
+impl Interests {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            ignored: Table::new(),
+            others: Table::new(),
+        }
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let address = std::ptr::from_ref(metadata).addr();
+        if self.ignored.place(address).load(Relaxed) == address {
+            return Interest::Ignore;
+        }
+        match self
+            .others
+            .place(address)
+            .load(Relaxed)
+            .wrapping_sub(address)
+        {
+            1 => Interest::Context,
+            2 => Interest::Event,
+            _ => self.decide(metadata),
+        }
+    }
+
+    #[inline(never)]
+    fn decide(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let address = std::ptr::from_ref(metadata).addr();
+        let interest = self.rules.interest_in(metadata);
+        let table = match interest {
+            Interest::Ignore => &self.ignored,
+            _ => &self.others,
+        };
+        table
+            .place(address)
+            .store(address + interest as usize, Relaxed);
+        interest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::{Level, debug_span, info_span};
+
+    fn interests(rules: Rules) -> [Interest; 6] {
+        let interests = Interests::new(rules);
+        let spans = tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            [
+                info_span!("plain", route = "/"),
+                info_span!("identity", posthog.distinct_id = "ada"),
+                info_span!("event", posthog.event = "e"),
+                debug_span!("plain", other = 1),
+                debug_span!("identity", posthog.distinct_id = "ada"),
+                debug_span!("event", posthog.event = "e"),
+            ]
+            .map(|span| span.metadata().unwrap())
+        });
+        // The second time from the tables.
+        let _ = spans.map(|metadata| interests.of(metadata));
+        spans.map(|metadata| {
+            let interest = interests.of(metadata);
+            assert_eq!(interest, interests.rules().interest_in(metadata));
+            interest
+        })
+    }
+
+    #[test]
+    fn names_kind_and_level_decide() {
+        use Interest::{Context, Event, Ignore};
+        let rules = |level: Level, span_fields| Rules {
+            enabled: true,
+            max_level: level.into(),
+            span_fields,
+        };
+        assert_eq!(
+            interests(rules(Level::INFO, SpanFields::none())),
+            [Ignore, Context, Event, Ignore, Context, Context]
+        );
+        assert_eq!(
+            interests(rules(Level::DEBUG, SpanFields::named(["route"]))),
+            [Context, Context, Event, Ignore, Context, Event]
+        );
+        let disabled = Rules {
+            enabled: false,
+            ..rules(Level::TRACE, SpanFields::all())
+        };
+        assert_eq!(interests(disabled), [Ignore; 6]);
+    }
+
+    #[test]
+    fn callsites_that_share_a_place_push_each_other_out_and_are_still_told_apart() {
+        let interests = Interests::new(Rules {
+            enabled: true,
+            max_level: LevelFilter::INFO,
+            span_fields: SpanFields::none(),
+        });
+        let [ours, other] =
+            tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+                [info_span!("ours", posthog.event = "e"), info_span!("other")]
+                    .map(|span| span.metadata().unwrap())
+            });
+        let address = |metadata: &Metadata<'_>| std::ptr::from_ref(metadata).addr();
+        for _ in 0..3 {
+            assert_eq!(interests.of(ours), Interest::Event);
+            let place = interests.others.place(address(ours));
+            place.store(address(other) + 1, Relaxed);
+            assert_eq!(interests.of(other), Interest::Ignore);
+        }
+    }
+}
