@@ -87,6 +87,9 @@
 //!
 //! All fields of such a span become properties: without `skip_all` also the arguments of the function.
 //!
+//! A span whose `posthog.event` is declared `Empty` is an event only if a name is recorded before it closes, for example
+//! on success. Otherwise nothing is sent, and nothing counts as dropped.
+//!
 //! # From code
 //!
 //! ```

@@ -247,6 +247,14 @@ impl Diagnostics {
         );
     }
 
+    pub(crate) fn span_too_verbose(&self, span: &str) {
+        let what = "the posthog fields of this span are ignored, because its level is more verbose than the layer's max_level; raise one of the two";
+        if self.first(what, span) {
+            let span = shown(span);
+            log!(warn, span, "{what}");
+        }
+    }
+
     pub(crate) fn bad_uuid(&self, about: About<'_>) {
         self.say(about, "posthog.uuid is not a UUID; a new one is used");
     }

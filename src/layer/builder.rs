@@ -115,9 +115,9 @@ impl PostHogLayerBuilder {
         }
     }
 
-    /// The most verbose level at which analytics events are seen; those below it (`debug!` and `trace!`
-    /// by default) are not captured, and cost next to nothing. Default `INFO`. The same goes for spans that are
-    /// events, and, where all layers are filtered, for spans that carry identity.
+    /// The most verbose level that the layer sees. Default `INFO`. Events and spans below it (`debug!` and
+    /// `debug_span!` by default) are not captured, spans below it say nothing about the events within, and both cost next
+    /// to nothing.
     pub fn max_level(mut self, level: impl Into<LevelFilter>) -> Self {
         self.max_level = level.into();
         self

@@ -7,9 +7,9 @@ use super::visit::{Names, Numbers, SpanNumbers, Visitor};
 use super::{PostHogLayer, SpanFields, fields};
 use crate::capture::Shared;
 use crate::event::callsite::{self, CallsiteSchema};
-use crate::event::record::{Key, Record, Slot, millis};
+use crate::event::record::{self, Key, Record, Slot, millis};
 use crate::panic::catch;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tracing::field::Visit;
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Metadata, Subscriber};
@@ -68,8 +68,8 @@ impl PostHogLayer {
     }
 
     fn add_fallback(&self, record: &mut Record) {
-        if !self.fallback.is_empty() {
-            record.outer_segment(&self.fallback, None);
+        if !self.state.fallback.is_empty() {
+            record.outer_segment(&self.state.fallback, None);
         }
     }
 
@@ -115,7 +115,7 @@ impl PostHogLayer {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         if let Some(metadata) = ctx.metadata(id) {
-            self.spans.look(id, metadata, &mut |span| {
+            self.state.spans.look(id, metadata, &mut |span| {
                 if let Some(timed) = &span.timed {
                     change(timed);
                 }
@@ -153,7 +153,7 @@ impl PostHogLayer {
                 timed,
                 later: OnceLock::new(),
             };
-            self.spans.insert(id, span);
+            self.state.spans.insert(id, Arc::new(span));
         });
     }
 
@@ -174,7 +174,7 @@ impl PostHogLayer {
     {
         catch(|| {
             let metadata = ctx.metadata(id)?;
-            let span = self.spans.get(id, metadata)?;
+            let span = self.state.spans.get(id, metadata)?;
             let becomes_event = span.timed.is_some();
             let newer = self.encode_span(span.site, becomes_event, |v| values.record(v));
             if newer.is_empty() {
@@ -211,6 +211,7 @@ impl PostHogLayer {
             }
             self.add_context(event, &ctx, record);
             self.add_fallback(record);
+            self.interests.remarks(record);
         });
     }
 
@@ -221,7 +222,7 @@ impl PostHogLayer {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         catch(|| {
-            let span = self.spans.remove(&id)?;
+            let span = self.state.spans.remove(&id)?;
             let timed = span.timed.as_ref()?;
             let shared = self.handle.active()?;
             // Else it is left from a span whose end we were not told of.
@@ -234,13 +235,17 @@ impl PostHogLayer {
     }
 
     fn capture_span(&self, span: &SpanData, timed: &TimedSpan, shared: &Shared) {
-        let times = timed.times();
-        let ended = shared.clock.now().checked_sub(times.since_end);
         let recorded = span.recorded();
         let fields = match &recorded {
             Some(recorded) => &recorded.event,
             None => &timed.fields,
         };
+        // Declared `Empty` and never recorded: it was not to be an event.
+        if !record::each(fields, span.site).any(|(field, _)| field.slot == Slot::Name) {
+            return;
+        }
+        let times = timed.times();
+        let ended = shared.clock.now().checked_sub(times.since_end);
         shared.record(|record| {
             if let Some(site) = span.site {
                 record.site(site);

@@ -1,6 +1,10 @@
 //! [`Interest`]: what a callsite is to the layer. Decided once from its field names, its kind and its level, then read
 //! from a lock-free table, so that what does not concern the layer costs one or two loads.
 //!
+//! Spans more verbose than the layer's level say nothing, whatever other layers let through: otherwise the same program
+//! would attribute its events differently with another log layer beside this one. Where such a span has fields of ours,
+//! [`Interests::remarks`] has the actor warn of it.
+//!
 //! A new kind of interest (an error that becomes an exception, a span that becomes a generation) is a variant here, a rule
 //! in [`Rules::interest_in`], and an arm where `mod.rs` matches on it.
 //!
@@ -8,7 +12,9 @@
 
 use super::builder::SpanFields;
 use super::fields;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::event::record::{Record, Slot};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 
@@ -39,15 +45,24 @@ impl Rules {
             return Interest::Ignore;
         }
         let any = |is: &dyn Fn(&str) -> bool| metadata.fields().iter().any(|f| is(f.name()));
-        let seen = *metadata.level() <= self.max_level;
-        if seen && any(&|name| name == fields::EVENT) {
-            return Interest::Event;
-        }
         let says_something = |name: &str| fields::is_ours(name) || self.span_fields.allows(name);
-        match metadata.is_span() && any(&says_something) {
-            true => Interest::Context,
-            false => Interest::Ignore,
+        if *metadata.level() > self.max_level {
+            Interest::Ignore
+        } else if any(&|name| name == fields::EVENT) {
+            Interest::Event
+        } else if metadata.is_span() && any(&says_something) {
+            Interest::Context
+        } else {
+            Interest::Ignore
         }
+    }
+
+    /// Whether its level alone keeps a span from saying something.
+    fn is_too_verbose(&self, metadata: &Metadata<'_>) -> bool {
+        self.enabled
+            && metadata.is_span()
+            && *metadata.level() > self.max_level
+            && metadata.fields().iter().any(|f| fields::is_ours(f.name()))
     }
 }
 
@@ -81,7 +96,21 @@ pub(crate) struct Interests {
     /// Most callsites of a program. Apart, so that they do not push out the few others.
     ignored: Table,
     others: Table,
+    /// Whether there are remarks that were not made yet.
+    remarks: AtomicBool,
+    too_verbose: Mutex<TooVerbose>,
 }
+
+/// Spans whose level alone keeps them from saying something.
+#[derive(Debug, Default)]
+struct TooVerbose {
+    spans: Vec<&'static Metadata<'static>>,
+    /// How many of them were remarked upon.
+    said: usize,
+}
+
+/// So many of them are remembered.
+const MAX_REMARKS: usize = 16;
 
 impl Interests {
     pub(crate) fn new(rules: Rules) -> Self {
@@ -89,6 +118,8 @@ impl Interests {
             rules,
             ignored: Table::new(),
             others: Table::new(),
+            remarks: AtomicBool::new(false),
+            too_verbose: Mutex::default(),
         }
     }
 
@@ -118,6 +149,9 @@ impl Interests {
     fn decide(&self, metadata: &'static Metadata<'static>) -> Interest {
         let address = std::ptr::from_ref(metadata).addr();
         let interest = self.rules.interest_in(metadata);
+        if interest == Interest::Ignore && self.rules.is_too_verbose(metadata) {
+            self.note_too_verbose(metadata);
+        }
         let table = match interest {
             Interest::Ignore => &self.ignored,
             _ => &self.others,
@@ -126,6 +160,48 @@ impl Interests {
             .place(address)
             .store(address + interest as usize, Relaxed);
         interest
+    }
+
+    fn note_too_verbose(&self, metadata: &'static Metadata<'static>) {
+        let mut noted = self.too_verbose();
+        let known = noted.spans.iter().any(|m| std::ptr::eq(*m, metadata));
+        if !known && noted.spans.len() < MAX_REMARKS {
+            noted.spans.push(metadata);
+            self.remarks.store(true, Relaxed);
+        }
+    }
+
+    fn too_verbose(&self) -> MutexGuard<'_, TooVerbose> {
+        self.too_verbose
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the actor warn of what was noticed since the last time. A callback cannot log.
+    #[inline]
+    pub(crate) fn remarks(&self, record: &mut Record) {
+        if self.remarks.load(Relaxed) {
+            self.write_remarks(record);
+        }
+    }
+
+    #[cold]
+    fn write_remarks(&self, record: &mut Record) {
+        let noted = {
+            let mut noted = self.too_verbose();
+            self.remarks.store(false, Relaxed);
+            let all = noted.spans.len();
+            let said = std::mem::replace(&mut noted.said, all);
+            noted.spans.get(said..).unwrap_or_default().to_vec()
+        };
+        for span in noted {
+            let (name, level) = (span.name(), span.level());
+            let (file, line) = (span.file().unwrap_or("?"), span.line().unwrap_or(0));
+            record.remark(
+                Slot::TooVerbose,
+                &format!("{name} ({level}, {file}:{line})"),
+            );
+        }
     }
 }
 
@@ -166,7 +242,7 @@ mod tests {
         };
         assert_eq!(
             interests(rules(Level::INFO, SpanFields::none())),
-            [Ignore, Context, Event, Ignore, Context, Context]
+            [Ignore, Context, Event, Ignore, Ignore, Ignore]
         );
         assert_eq!(
             interests(rules(Level::DEBUG, SpanFields::named(["route"]))),

@@ -33,7 +33,7 @@ impl PostHogLayer {
     ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        if !self.spans.is_used() || event.is_root() {
+        if !self.state.spans.is_used() || event.is_root() {
             return;
         }
         let end = record.end();
@@ -60,7 +60,7 @@ impl PostHogLayer {
     {
         let current = ctx.current_span();
         if let (Some(id), Some(metadata)) = (current.id(), current.metadata())
-            && !self.spans.look(id, metadata, look)
+            && !self.state.spans.look(id, metadata, look)
         {
             match ctx.span(id) {
                 Some(span) => self.look_outwards(span.parent(), look),
@@ -86,7 +86,7 @@ impl PostHogLayer {
         look: &mut impl FnMut(&Arc<SpanData>),
     ) {
         while let Some(span) = next {
-            if self.spans.look(&span.id(), span.metadata(), look) {
+            if self.state.spans.look(&span.id(), span.metadata(), look) {
                 return;
             }
             next = span.parent();
@@ -103,7 +103,7 @@ impl PostHogLayer {
             let span = dispatch.downcast_ref::<S>().and_then(|s| s.span(id));
             self.look_outwards(span, look);
         };
-        match self.dispatch.get() {
+        match self.state.place() {
             Some(weak) => {
                 if let Some(dispatch) = weak.upgrade() {
                     unfiltered(&dispatch);
@@ -124,7 +124,7 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        if !self.spans.is_used() || attributes.is_root() {
+        if !self.state.spans.is_used() || attributes.is_root() {
             return None;
         }
         let mut outer = None;
@@ -132,7 +132,7 @@ impl PostHogLayer {
         if attributes.parent().is_none() {
             let current = ctx.current_span();
             let (id, metadata) = (current.id()?, current.metadata()?);
-            if self.spans.look(id, metadata, &mut keep) {
+            if self.state.spans.look(id, metadata, &mut keep) {
                 return outer;
             }
         }

@@ -18,6 +18,7 @@
 //! - [`fields`]: the `posthog.*` grammar: what the name of a field means.
 //! - [`visit`]: writes the values of fields into a record.
 //! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
+//! - [`state`]: what is reached from outside the callbacks, and what a layer leaves to the one that replaces it.
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
 //!
@@ -40,6 +41,7 @@ mod fields;
 mod interest;
 mod lookup;
 mod span_store;
+mod state;
 mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
@@ -47,9 +49,9 @@ pub use builder::{PostHogLayerBuilder, SpanFields};
 use crate::capture::CaptureHandle;
 use builder::Extras;
 use interest::{Interest, Interests, Rules};
-use span_store::{SpanStore, TimedSpan};
-use std::sync::OnceLock;
-use tracing::dispatcher::WeakDispatch;
+use span_store::TimedSpan;
+use state::LayerState;
+use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Subscriber};
@@ -96,9 +98,11 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// # Levels
 ///
-/// Analytics events more verbose than [`max_level`](PostHogLayerBuilder::max_level) (default `INFO`) are
-/// not captured. A span that no layer wants does not exist, and its identity neither: where all layers
-/// are filtered to `INFO`, put `posthog.distinct_id` on no `debug` span.
+/// What is more verbose than [`max_level`](PostHogLayerBuilder::max_level) (default `INFO`) does not exist for this
+/// layer: events and spans there are not captured, and spans say nothing about the events within, whether or not other
+/// layers see them. A span with `posthog.*` fields at such a level is reported once, by a warning.
+///
+/// A span that a filter of the whole subscriber disables does not exist for any layer.
 ///
 /// # Limits
 ///
@@ -108,6 +112,9 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// A layer belongs to one subscriber: it keeps what it knows of open spans by their ids, which are unique within a
 /// subscriber only. For several subscribers make several layers; they may share a handle.
+///
+/// A layer that is replaced within a [`reload`](tracing_subscriber::reload) hands the open spans over to the new one, if
+/// that has the same handle: identity and spans that become events go on.
 ///
 /// # Filters
 ///
@@ -121,9 +128,7 @@ pub struct PostHogLayer {
     handle: CaptureHandle,
     interests: Interests,
     extras: Extras,
-    fallback: Vec<u8>,
-    spans: SpanStore,
-    dispatch: OnceLock<WeakDispatch>,
+    state: Arc<LayerState>,
 }
 
 impl PostHogLayer {
@@ -154,12 +159,17 @@ impl PostHogLayer {
                 max_level: builder.max_level,
                 span_fields: builder.span_fields,
             }),
+            state: LayerState::new(&builder.handle, builder.fallback),
             handle: builder.handle,
             extras: builder.extras,
-            fallback: builder.fallback,
-            spans: SpanStore::default(),
-            dispatch: OnceLock::new(),
         }
+    }
+}
+
+/// A `reload` may have put another layer in its place.
+impl Drop for PostHogLayer {
+    fn drop(&mut self) {
+        self.state.hand_over();
     }
 }
 
@@ -168,7 +178,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        let _ = self.dispatch.set(dispatch.downgrade());
+        self.state.installed(dispatch);
         self.handle.on_subscriber(dispatch);
     }
 
@@ -177,7 +187,7 @@ where
     /// want. So there is one only where we stand by ourselves (in no `and_then`, `Option`, `Vec`) over
     /// layers that give one now (they may be reloaded). `OFF` is what a layer that is `None` says.
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        let dispatch = self.dispatch.get()?.upgrade()?;
+        let dispatch = self.state.place()?.upgrade()?;
         dispatch.downcast_ref::<Layered<Self, S>>()?;
         let below = dispatch.downcast_ref::<S>()?.max_level_hint()?;
         let rules = self.interests.rules();
@@ -202,21 +212,21 @@ where
 
     #[inline]
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        if self.spans.may_contain(id) {
+        if self.state.spans.may_contain(id) {
             self.record_span(id, values, ctx);
         }
     }
 
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.spans.may_be_timed(id) {
+        if self.state.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::enter);
         }
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.spans.may_be_timed(id) {
+        if self.state.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::exit);
         }
     }
@@ -231,7 +241,7 @@ where
 
     #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if self.spans.may_contain(&id) {
+        if self.state.spans.may_contain(&id) {
             self.close_span(id, ctx);
         }
     }

@@ -30,6 +30,7 @@ pub(crate) use timed::TimedSpan;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use timed::OpenTimed;
@@ -95,16 +96,28 @@ impl SpanStore {
         self.timed.may_contain(id)
     }
 
-    pub(crate) fn insert(&self, id: &Id, data: SpanData) {
-        if data.timed.is_some() {
+    pub(crate) fn insert(&self, id: &Id, span: Arc<SpanData>) {
+        if span.timed.is_some() {
             self.timed.add(id);
         }
         if !self.is_used() {
             self.used.store(true, Relaxed);
         }
-        let stale = self.shard(id).insert(id.into_u64(), Arc::new(data));
+        let stale = self.shard(id).insert(id.into_u64(), span);
         if stale.is_some_and(|span| span.timed.is_some()) {
             self.timed.remove(id);
+        }
+    }
+
+    /// Takes over the open spans of a layer that this one replaces.
+    pub(crate) fn adopt(&self, replaced: &Self) {
+        for shard in &*replaced.shards {
+            let spans = std::mem::take(&mut *shard.write());
+            for (id, span) in spans {
+                if let Some(id) = NonZeroU64::new(id) {
+                    self.insert(&Id::from_non_zero_u64(id), span);
+                }
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! The field `posthog.event`, and nothing else, makes an event an analytics event.
 
 use crate::layers::{captured, captured_with};
+use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, debug, error, info, info_span, trace, warn};
+use tracing::{Span, debug, debug_span, error, info, info_span, trace, warn};
 use tracing_posthog::testing::{CapturedEvents, RecordedEvent};
-use tracing_posthog::{CaptureHandle, PostHogLayer};
+use tracing_posthog::{CaptureHandle, PostHogLayer, SpanFields};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{registry, reload};
@@ -294,4 +295,126 @@ fn a_layer_that_was_out_minds_no_span_that_closed_meanwhile() {
     let ids: Vec<_> = events.iter().map(|e| e.distinct_id.as_str()).collect();
     assert_ne!(ids[0], "stranger");
     assert_eq!(ids[1..], ["ada", "ada"]);
+}
+
+/// What replaces a layer within a `reload` while a span is open goes on with it.
+fn replaced_within_a_span(
+    reload: impl FnOnce(&CapturedEvents),
+) -> impl FnOnce(&CapturedEvents) -> Vec<RecordedEvent> {
+    |captured| {
+        let outer = info_span!("outer", posthog.distinct_id = "ada");
+        let _outer = outer.enter();
+        let span = info_span!(
+            "s",
+            posthog.event = "a span",
+            posthog.session_id = Empty,
+            n = 1
+        );
+        span.record("posthog.session_id", "s1");
+        span.in_scope(|| {
+            info!(posthog.event = "before");
+            reload(captured);
+            info!(posthog.event = "after");
+        });
+        span.record("n", 2);
+        drop(span);
+        captured.events()
+    }
+}
+
+#[test]
+fn a_layer_that_replaces_another_over_the_same_handle_goes_on_with_open_spans() {
+    let captured = CapturedEvents::new();
+    let (layer, reload) = reload::Layer::new(captured.layer());
+    let program = replaced_within_a_span(|captured| reload.reload(captured.layer()).unwrap());
+    let events = tracing::subscriber::with_default(registry().with(layer), || program(&captured));
+    assert_eq!(names(&events), ["before", "after", "a span"]);
+    for event in &events {
+        assert_eq!(event.distinct_id, "ada");
+        assert_eq!(event.properties["$session_id"], "s1");
+    }
+    assert_eq!(events[2].properties["n"], 2);
+}
+
+#[test]
+fn so_does_one_in_an_option_and_one_behind_a_filter() {
+    let captured = CapturedEvents::new();
+    let (layer, reload) = reload::Layer::new(Some(captured.layer()));
+    let layer = layer.with_filter(filter_fn(|metadata| metadata.name() != "hidden"));
+    let program = replaced_within_a_span(|captured| {
+        reload
+            .modify(|layer| *layer = Some(captured.layer()))
+            .unwrap();
+    });
+    let events = tracing::subscriber::with_default(registry().with(layer), || program(&captured));
+    assert_eq!(names(&events), ["before", "after", "a span"]);
+    assert!(events.iter().all(|e| e.distinct_id == "ada"), "{events:?}");
+}
+
+#[test]
+fn a_layer_of_another_handle_does_not_go_on_with_them() {
+    let (before, after) = (CapturedEvents::new(), CapturedEvents::new());
+    let (layer, reload) = reload::Layer::new(before.layer());
+    let program = replaced_within_a_span(|_| reload.reload(after.layer()).unwrap());
+    tracing::subscriber::with_default(registry().with(layer), || program(&before));
+    assert_eq!(names(&before.events()), ["before"]);
+    assert_eq!(names(&after.events()), ["after"]);
+    assert_ne!(after.events()[0].distinct_id, "ada");
+}
+
+#[test]
+fn a_layer_that_ends_with_its_subscriber_leaves_nothing_to_the_next() {
+    let captured = CapturedEvents::new();
+    let (first, second) = (captured.layer(), captured.layer());
+    let filtered = |layer: PostHogLayer| layer.with_filter(filter_fn(|m| m.name() != "hidden"));
+    for layer in [first, second] {
+        let all_spans = registry().with(crate::layers::Seen::default().layer());
+        tracing::subscriber::with_default(all_spans.with(filtered(layer)), || {
+            // Found past the filter, by the subscriber that the layer is part of.
+            let ada = info_span!("s", posthog.distinct_id = "ada");
+            info_span!(parent: &ada, "hidden").in_scope(|| info!(posthog.event = "x"));
+        });
+    }
+    let events = captured.events();
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|e| e.distinct_id == "ada"), "{events:?}");
+}
+
+#[test]
+fn a_span_below_the_level_says_nothing_whatever_other_layers_let_through() {
+    let program = || {
+        for _ in 0..2 {
+            info_span!("far", posthog.distinct_id = "ada").in_scope(|| {
+                debug_span!("near", posthog.distinct_id = "grace", plan = "pro")
+                    .in_scope(|| info!(posthog.event = "x"));
+            });
+        }
+    };
+    let by = |level: LevelFilter, others: Option<LevelFilter>| {
+        let (captured, seen) = (CapturedEvents::new(), crate::layers::Seen::default());
+        let layer = PostHogLayer::builder(captured.handle())
+            .max_level(level)
+            .span_fields(SpanFields::all());
+        let others = others.map(|level| seen.layer().with_filter(level));
+        let subscriber = registry().with(others).with(layer.build());
+        let events = tracing::subscriber::with_default(subscriber, || {
+            program();
+            captured.events()
+        });
+        assert_eq!(events.len(), 2);
+        let ids: Vec<_> = events.into_iter().map(|e| e.distinct_id).collect();
+        assert_eq!(ids[0], ids[1]);
+        (ids[0].clone(), seen.with(" tracing_posthog::"))
+    };
+    for others in [None, Some(LevelFilter::INFO), Some(LevelFilter::DEBUG)] {
+        assert_eq!(by(LevelFilter::INFO, others).0, "ada", "{others:?}");
+        assert_eq!(by(LevelFilter::DEBUG, others).0, "grace", "{others:?}");
+    }
+
+    // Where another layer makes the span exist, its fields are not ignored in silence.
+    let (_, said) = by(LevelFilter::INFO, Some(LevelFilter::DEBUG));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("near (DEBUG, ") && said[0].contains("max_level"));
+    let (_, said) = by(LevelFilter::DEBUG, Some(LevelFilter::DEBUG));
+    assert_eq!(said, [""; 0]);
 }

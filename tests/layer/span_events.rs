@@ -1,6 +1,6 @@
 //! A span with `posthog.event` is one event, sent when it closes.
 
-use crate::layers::{captured, captured_with, one};
+use crate::layers::{Seen, captured, captured_with, one};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tracing::field::Empty;
@@ -50,15 +50,30 @@ fn it_carries_all_its_fields_and_those_recorded_later() {
 }
 
 #[test]
-fn a_name_recorded_later_counts_and_a_span_without_one_is_dropped() {
-    let events = captured(|| {
+fn a_name_recorded_later_counts_and_a_span_that_never_gets_one_is_no_event() {
+    let (captured, seen) = (CapturedEvents::new(), Seen::default());
+    let subscriber = registry().with(seen.layer()).with(captured.layer());
+    tracing::subscriber::with_default(subscriber, || {
         let span = info_span!("s", posthog.event = Empty);
         span.record("posthog.event", "named late");
         drop(span);
-        drop(info_span!("s", posthog.event = Empty));
+        let span = info_span!(
+            "s",
+            posthog.event = Empty,
+            posthog.distinct_id = "ada",
+            n = 1
+        );
+        span.record("n", 2);
+        span.in_scope(|| info!(posthog.event = "within"));
+        drop(span);
+        let events = captured.events();
+        let names: Vec<_> = events.iter().map(|e| e.event.as_str()).collect();
+        assert_eq!(names, ["named late", "within"]);
+        assert_eq!(events[1].distinct_id, "ada");
     });
-    let names: Vec<_> = events.iter().map(|e| e.event.as_str()).collect();
-    assert_eq!(names, ["named late"]);
+    let stats = captured.handle().stats();
+    assert_eq!((stats.captured, stats.dropped.total()), (2, 0));
+    assert_eq!(seen.with(" tracing_posthog::"), [""; 0]);
 }
 
 #[test]

@@ -117,6 +117,11 @@ impl<'a> Resolved<'a> {
                 },
                 Slot::Unknown => diagnostics.unknown_field(about, &field),
                 Slot::Cut => diagnostics.span_too_large(about),
+                Slot::TooVerbose => {
+                    if let Val::Str(span) = field.value {
+                        diagnostics.span_too_verbose(span);
+                    }
+                }
                 // These are for the reader of the record, which has seen to them.
                 Slot::CallsiteSchema | Slot::Numbered => {}
             }

@@ -133,6 +133,13 @@ impl CaptureHandle {
             .filter(|s| !s.opted_out.load(Relaxed))
     }
 
+    /// The same for all clones of a handle, and for no other handle while one of them lives.
+    pub(crate) fn address(&self) -> usize {
+        self.shared
+            .as_ref()
+            .map_or(0, |shared| Arc::as_ptr(shared).addr())
+    }
+
     /// Whether it was disabled when it was made.
     pub(crate) fn is_disabled(&self) -> bool {
         self.shared.is_none()

@@ -57,6 +57,8 @@ pub(crate) enum Slot {
     Unknown,
     /// Fields of a span were left out.
     Cut,
+    /// Names a span whose fields are ignored because of its level.
+    TooVerbose,
     /// The next fields are from further away.
     Break,
     /// The callsite whose field numbers follow.
@@ -66,7 +68,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Property,
         Self::Group,
         Self::Set,
@@ -81,6 +83,7 @@ impl Slot {
         Self::Properties,
         Self::Unknown,
         Self::Cut,
+        Self::TooVerbose,
         Self::Break,
         Self::CallsiteSchema,
         Self::Numbered,

@@ -90,6 +90,16 @@ impl Record {
         self.put(Key::Named(Slot::Cut, ""), Tag::Null, &[]);
     }
 
+    /// Writes text unless it does not fit: it is not worth the record.
+    pub(crate) fn remark(&mut self, slot: Slot, text: &str) {
+        let (end, overflow) = (self.bytes.len(), self.overflow);
+        self.str(Key::Named(slot, ""), text);
+        if self.overflow != overflow {
+            self.bytes.truncate(end);
+            self.overflow = overflow;
+        }
+    }
+
     pub(crate) fn null(&mut self, key: Key<'_>) {
         self.put(key, Tag::Null, &[]);
     }

@@ -71,7 +71,7 @@ fn what_was_put_in_is_found_by_its_id_and_callsite_until_it_is_removed() {
         .collect();
     let here = metadata();
     for id in &all {
-        store.insert(id, span(None, &id.into_u64().to_string()));
+        store.insert(id, span(None, &id.into_u64().to_string()).into());
     }
     for id in &all {
         let found = store.get(id, here);
@@ -89,12 +89,12 @@ fn what_was_put_in_is_found_by_its_id_and_callsite_until_it_is_removed() {
 #[test]
 fn a_span_of_another_callsite_with_the_same_id_is_not_found() {
     let store = SpanStore::default();
-    store.insert(&id(1), span(None, "stale"));
+    store.insert(&id(1), span(None, "stale").into());
     let other = tracing::subscriber::with_default(tracing_subscriber::registry(), || {
         info_span!("other").metadata().unwrap()
     });
     assert!(store.get(&id(1), other).is_none());
-    store.insert(&id(1), span(None, "fresh"));
+    store.insert(&id(1), span(None, "fresh").into());
     let found = store.get(&id(1), metadata()).unwrap();
     assert_eq!(found.context, named("fresh"));
 }
@@ -107,12 +107,12 @@ fn timed_spans_that_were_never_closed_leave_no_mark() {
         span.timed = Some(Box::new(TimedSpan::new(Vec::new())));
         span
     };
-    store.insert(&id(1), timed());
-    store.insert(&id(1), timed());
+    store.insert(&id(1), timed().into());
+    store.insert(&id(1), timed().into());
     assert!(store.may_be_timed(&id(1)));
-    store.insert(&id(1), span(None, "x"));
+    store.insert(&id(1), span(None, "x").into());
     assert!(!store.may_be_timed(&id(1)));
-    store.insert(&id(1), timed());
+    store.insert(&id(1), timed().into());
     drop(store.remove(&id(1)));
     assert!(!store.may_be_timed(&id(1)));
 }
