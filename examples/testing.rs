@@ -11,7 +11,6 @@
 use tracing::{info, instrument, warn};
 use tracing_posthog::testing::CapturedEvents;
 use tracing_posthog::{CaptureHandle, Event};
-use tracing_subscriber::prelude::*;
 
 // The code under test. It knows `tracing`, and nothing of the tests.
 
@@ -37,11 +36,10 @@ fn pay(posthog: &CaptureHandle, user: &str, amount: f64) {
 
 fn a_pro_signup_counts_its_seats() {
     let captured = CapturedEvents::new();
-    let subscriber = tracing_subscriber::registry().with(captured.layer());
-    tracing::subscriber::with_default(subscriber, || sign_up("user_42", "pro", 3));
+    captured.in_scope(|| sign_up("user_42", "pro", 3));
 
     let events = captured.events();
-    assert_eq!(events.len(), 1, "one event, no more");
+    assert_eq!(events.len(), 1, "one event, no more: {captured:?}");
     assert_eq!(events[0].event, "signup");
     assert_eq!(events[0].distinct_id, "user_42");
     assert_eq!(events[0].properties["plan"], "pro");
@@ -51,8 +49,7 @@ fn a_pro_signup_counts_its_seats() {
 
 fn nobody_signs_up_without_seats() {
     let captured = CapturedEvents::new();
-    let subscriber = tracing_subscriber::registry().with(captured.layer());
-    tracing::subscriber::with_default(subscriber, || sign_up("user_42", "pro", 0));
+    captured.in_scope(|| sign_up("user_42", "pro", 0));
     assert!(captured.find("signup").is_none());
 }
 

@@ -15,6 +15,7 @@ use crate::capture::encode::Enrichment;
 use crate::capture::encode::{Encoder, IdLimit};
 use crate::capture::ledger::Counters;
 use crate::capture::queue::Queue;
+use crate::capture::watch::Watch;
 use crate::capture::{CaptureHandle, CaptureProtocol, Home, Shared, Sink};
 use crate::client::PostHogClient;
 use crate::error::PostHogError;
@@ -247,6 +248,7 @@ impl CaptureBuilder {
         });
         let (commands, inbox) = mpsc::unbounded_channel();
         let status = Arc::new(Status::default());
+        let watch = Arc::new(Watch::default());
         let visibility = match self.home {
             // No subscriber is scoped to a thread of this crate.
             Home::OwnThread => Visibility::Global,
@@ -261,6 +263,7 @@ impl CaptureBuilder {
             opted_out: AtomicBool::new(false),
             http: Some(http.clone()),
             clock: self.clock.clone(),
+            watch: watch.clone(),
             max_event_bytes: self.enrichment.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
@@ -270,6 +273,7 @@ impl CaptureBuilder {
             queue,
             counters,
             status,
+            watch,
             commands: inbox,
             http,
             protocol,

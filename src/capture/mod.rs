@@ -13,6 +13,7 @@
 //! - [`delivery`]: the actor: batches, attempts, retries, flushes, the shutdown, capture protocols v0 and v1.
 //! - [`spool`]: batches as files, for what cannot be delivered now (feature `spool`).
 //! - [`hooks`], [`diagnostics`], `metrics`: what users are told. [`clock`]: the time of events and requests.
+//! - [`watch`]: what layers want to find out on the actor's thread.
 //!
 //! Each module knows those it is built on and nothing above: `event`, `http` → `ledger` → `queue` → `encode` →
 //! `spool` → `delivery` → `handle`. (One type goes the other way: the spool writes and reads `delivery::batch::Batch`,
@@ -34,6 +35,7 @@ pub(crate) mod ledger;
 mod metrics;
 pub(crate) mod queue;
 pub(crate) mod spool;
+pub(crate) mod watch;
 
 pub use clock::Clock;
 pub use delivery::FlushReport;

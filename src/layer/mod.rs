@@ -20,6 +20,7 @@
 //! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
 //! - [`state`]: what is reached from outside the callbacks, and what a layer leaves to the one that replaces it.
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
+//! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
 //!
 //! The record is read on the actor's thread (`capture::encode`), which lets the nearest value of each name win.
@@ -38,6 +39,7 @@
 mod builder;
 mod capture;
 mod fields;
+mod hidden;
 mod interest;
 mod lookup;
 mod span_store;
@@ -48,13 +50,14 @@ pub use builder::{PostHogLayerBuilder, SpanFields};
 
 use crate::capture::CaptureHandle;
 use builder::Extras;
+use hidden::Hidden;
 use interest::{Interest, Interests, Rules};
 use span_store::TimedSpan;
 use state::LayerState;
 use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, Layered};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -122,6 +125,27 @@ use tracing_subscriber::registry::LookupSpan;
 /// (`posthog.with_filter(…)`) works, and identity of enclosing spans is found even where the filter
 /// hides the spans between (but not in an `Option` or `Vec` under a subscriber that is no global default:
 /// `tracing` does not tell such layers where they are); but it makes every span of the program dearer.
+///
+/// A filter of the whole subscriber hides analytics events too: `fmt().with_env_filter(…)` and
+/// `registry().with(EnvFilter::from_default_env())` let none through that is below `ERROR` while `RUST_LOG` is unset.
+/// Put such a filter on the log layer alone:
+///
+/// ```
+/// # fn f(posthog: tracing_posthog::PostHogLayer) {
+/// use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+///
+/// tracing_subscriber::registry()
+///     .with(fmt::layer().with_filter(EnvFilter::from_default_env()))
+///     .with(posthog)
+///     .init();
+/// # }
+/// ```
+///
+/// Where events are hidden all the same, the crate logs an error with the target `tracing_posthog`, once for each
+/// callsite, some 300 ms after it was reached or at a flush or shutdown: which callsite, its level, and this remedy. If
+/// the filter hides that target too, the line goes to the standard error. What cannot be known is not said: filters that
+/// decide by spans or values, and callsites that a filter *above* this layer hides by their target. Of such a filter only
+/// a limited level is said; so add this layer last.
 #[derive(Debug)]
 #[must_use = "a layer does nothing until it is part of a subscriber"]
 pub struct PostHogLayer {
@@ -129,6 +153,7 @@ pub struct PostHogLayer {
     interests: Interests,
     extras: Extras,
     state: Arc<LayerState>,
+    hidden: Arc<Hidden>,
 }
 
 impl PostHogLayer {
@@ -153,6 +178,8 @@ impl PostHogLayer {
     }
 
     fn from_builder(builder: PostHogLayerBuilder) -> Self {
+        let hidden = Arc::new(Hidden::new(builder.max_level));
+        builder.handle.watch(&hidden);
         Self {
             interests: Interests::new(Rules {
                 enabled: !builder.handle.is_disabled(),
@@ -162,6 +189,7 @@ impl PostHogLayer {
             state: LayerState::new(&builder.handle, builder.fallback),
             handle: builder.handle,
             extras: builder.extras,
+            hidden,
         }
     }
 }
@@ -180,6 +208,21 @@ where
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.state.installed(dispatch);
         self.handle.on_subscriber(dispatch);
+        let directly = dispatch.downcast_ref::<Layered<Self, S>>().is_some();
+        if !self.handle.is_disabled() && self.hidden.joined(dispatch, directly) {
+            self.handle.look_later();
+        }
+    }
+
+    /// Wants everything, as a layer without this method does; but remembers where analytics events come from.
+    fn register_callsite(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> tracing::subscriber::Interest {
+        if self.interests.of(metadata) == Interest::Event && self.hidden.registered(metadata) {
+            self.handle.look_later();
+        }
+        tracing::subscriber::Interest::always()
     }
 
     /// The most verbose hint of all layers counts for all of them, and "no hint" means "no wish", not
@@ -187,7 +230,14 @@ where
     /// want. So there is one only where we stand by ourselves (in no `and_then`, `Option`, `Vec`) over
     /// layers that give one now (they may be reloaded). `OFF` is what a layer that is `None` says.
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        let dispatch = self.state.place()?.upgrade()?;
+        let Some(dispatch) = self.state.place() else {
+            // In an `Option`, which does not tell. Nor may callsites be registered, where the hint of others is low.
+            if !self.handle.is_disabled() && self.hidden.wants_a_look() {
+                self.handle.look_later();
+            }
+            return None;
+        };
+        let dispatch = dispatch.upgrade()?;
         dispatch.downcast_ref::<Layered<Self, S>>()?;
         let below = dispatch.downcast_ref::<S>()?.max_level_hint()?;
         let rules = self.interests.rules();

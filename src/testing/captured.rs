@@ -59,7 +59,7 @@ type Options = Arc<dyn Fn(PostHogLayerBuilder) -> PostHogLayerBuilder + Send + S
 /// # Where an event is missing
 ///
 /// Put `{captured:?}` into the message of an assertion: it lists the names and distinct ids of the events that are
-/// there, those that were dropped with the reasons, and whether capturing was shut down. Once a test of the process has
+/// there, those that were dropped with the reasons, the callsites that a filter hides, and whether capturing was shut down. Once a test of the process has
 /// used [`global`](Self::global), also the events that were emitted outside of every capture.
 ///
 /// ```

@@ -23,6 +23,7 @@ mod dropping_the_oldest_is_bounded;
 mod foreign_span_locks;
 mod from_env;
 mod guards;
+mod hidden_events;
 mod identity_global;
 mod log_bridge;
 mod no_echo;

@@ -21,6 +21,7 @@ use crate::capture::ledger::Stats;
 use crate::capture::ledger::{Counters, DropReason, Residence};
 use crate::capture::queue::{Queue, Sleep};
 use crate::capture::spool::Store;
+use crate::capture::watch::Watch;
 use crate::diagnostics::log;
 use crate::http::breaker::Breaker;
 use crate::http::{Destination, FOREVER, Http, Visibility};
@@ -37,6 +38,7 @@ pub(crate) struct Setup {
     pub(crate) queue: Arc<Queue>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) status: Arc<Status>,
+    pub(crate) watch: Arc<Watch>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) http: Arc<Http>,
     pub(crate) protocol: Arc<Protocol>,
@@ -75,6 +77,9 @@ pub(crate) struct Actor {
     pub(super) protocol: Arc<Protocol>,
     pub(super) counters: Arc<Counters>,
     pub(super) status: Arc<Status>,
+    pub(super) watch: Arc<Watch>,
+    /// When layers look, if one of them wants to.
+    pub(super) look_at: Option<Instant>,
     pub(super) account: Account,
     pub(super) backlog: Backlog,
     pub(super) disk: Disk,
@@ -111,6 +116,8 @@ impl Actor {
             protocol: setup.protocol,
             counters: setup.counters,
             status: setup.status,
+            watch: setup.watch,
+            look_at: None,
             disk: Disk::new(setup.store, account.clone()),
             account,
             backlog: Backlog::default(),
@@ -143,6 +150,9 @@ impl Actor {
         while !self.ended {
             self.http.announcement.say();
             self.disk.adopt_orphans(Duration::MAX);
+            if self.look_at.is_some_and(|at| at <= Instant::now()) {
+                self.look();
+            }
             // Whatever woke it: what is overdue goes with the next free slot.
             let queue = &self.account.queue;
             self.interval
@@ -236,6 +246,7 @@ impl Actor {
             // Events came in the meantime.
             false => Some(Instant::now()),
         };
+        let until = until.into_iter().chain(self.look_at).min();
         #[cfg(feature = "metrics")]
         self.publish(until);
         self.let_in(until).await;

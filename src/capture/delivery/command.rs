@@ -2,12 +2,14 @@
 
 use super::actor::Actor;
 use crate::capture::queue::Watermark;
+use crate::capture::watch;
 use crate::panic::catch;
 use std::fmt;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// At most this many commands are taken in a row.
 const MOST_COMMANDS: usize = 1_000;
@@ -70,6 +72,8 @@ pub(crate) enum Command {
         timeout: Duration,
         reply: Reply,
     },
+    /// Layers want to look at something some time later.
+    Look,
 }
 
 /// Where a report goes: to a future, or to a thread that waits.
@@ -164,6 +168,7 @@ impl Actor {
                 reply,
             }) => {
                 reply.started();
+                self.look();
                 let delivered = self.delivered_since(watermark);
                 self.flushes.begin(watermark, delivered, timeout, reply);
                 self.interval.flush(watermark.until);
@@ -176,14 +181,27 @@ impl Actor {
                 reply,
             }) => {
                 reply.started();
+                self.look();
                 self.begin_shutdown(watermark, timeout, Some(reply));
+            }
+            Some(Command::Look) => {
+                self.look_at
+                    .get_or_insert_with(|| Instant::now() + watch::AFTER);
             }
             None => {
                 self.handles_dropped = true;
+                self.look();
                 self.account.queue.close();
                 let watermark = self.account.queue.mark();
                 self.begin_shutdown(watermark, self.shutdown_timeout, None);
             }
+        }
+    }
+
+    /// Lets the layers look, if one of them wants to.
+    pub(super) fn look(&mut self) {
+        if self.look_at.take().is_some() {
+            self.watch.look();
         }
     }
 

@@ -28,6 +28,7 @@ pub(crate) use shared::{Shared, Sink, give_scratch, take_scratch};
 
 use super::delivery::{FlushReport, Reply};
 use super::ledger::{DropReason, Stats};
+use super::watch::Lookout;
 use crate::announcement::Announcement;
 use crate::event::Event;
 use crate::event::record::Record;
@@ -35,7 +36,7 @@ use crate::http::Destination;
 use crate::suppress::is_suppressed;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, mpsc as blocking};
+use std::sync::{Arc, Weak, mpsc as blocking};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::Dispatch;
@@ -138,6 +139,29 @@ impl CaptureHandle {
         self.shared
             .as_ref()
             .map_or(0, |shared| Arc::as_ptr(shared).addr())
+    }
+
+    /// Lets somebody look when the actor does.
+    pub(crate) fn watch<L: Lookout + 'static>(&self, lookout: &Arc<L>) {
+        if let Some(shared) = &self.shared {
+            let lookout: Weak<L> = Arc::downgrade(lookout);
+            shared.watch.add(lookout);
+        }
+    }
+
+    /// Asks the actor to let everybody look, some time later.
+    pub(crate) fn look_later(&self) {
+        if let Some(shared) = &self.shared {
+            shared.look_later();
+        }
+    }
+
+    /// What is hidden from layers over this handle.
+    #[cfg(feature = "testing")]
+    pub(crate) fn hidden(&self) -> Vec<String> {
+        self.shared
+            .as_ref()
+            .map_or_else(Vec::new, |shared| shared.watch.hidden())
     }
 
     /// Whether it was disabled when it was made.

@@ -7,6 +7,7 @@ use crate::capture::delivery::{Command, FlushReport, Reply, Status};
 use crate::capture::diagnostics;
 use crate::capture::ledger::{Counters, DropReason};
 use crate::capture::queue::{Queue, Watermark};
+use crate::capture::watch::Watch;
 use crate::event::record::Record;
 use crate::http::Http;
 use crate::panic::catch;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// `None`: nothing is sent.
     pub(crate) http: Option<Arc<Http>>,
     pub(crate) clock: ClockSource,
+    pub(crate) watch: Arc<Watch>,
     pub(crate) max_event_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -93,6 +95,14 @@ impl Shared {
             // Who hears of it may capture events too.
             let _suppressed = SuppressGuard::enter();
             diagnostics::late();
+        }
+    }
+
+    /// Asks the actor to let the layers look some time later. In memory whoever is interested looks.
+    pub(super) fn look_later(&self) {
+        if let Sink::Actor(commands) = &self.sink {
+            // An actor that has ended looked at its end.
+            let _ = commands.send(Command::Look);
         }
     }
 

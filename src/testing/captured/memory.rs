@@ -80,6 +80,7 @@ impl Memory {
             home: Home::OwnThread,
             http: None,
             clock,
+            watch: Arc::default(),
             max_event_bytes,
             flush_timeout: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,

@@ -39,6 +39,9 @@ impl fmt::Debug for CapturedEvents {
             };
             s.field("captures_no_more", &format_args!("{state}"));
         }
+        for hidden in self.handle.hidden() {
+            s.field("hidden", &format_args!("{hidden}"));
+        }
         if let Some((strays, number)) = Self::strays() {
             strays.store.keep(u64::MAX);
             let mut kept = strays.store.kept();
