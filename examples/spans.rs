@@ -8,8 +8,8 @@ use std::error::Error;
 use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{Span, field, info, instrument};
+use tracing_posthog::PostHog;
 use tracing_posthog::testing::{PostHogServer, RecordedEvent};
-use tracing_posthog::{PostHogClient, PostHogLayer, start_event_capture_backend};
 use tracing_subscriber::prelude::*;
 
 /// One event when the function is over. `skip_all` keeps the arguments out of it. What is known only
@@ -53,14 +53,11 @@ fn print(event: &RecordedEvent) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let local = PostHogServer::start()?;
-    let client = PostHogClient::builder()
+    let (layer, posthog) = PostHog::builder()
         .project_api_key("phc_local")
         .host(local.url())
-        .build()?;
-    let handle = start_event_capture_backend(client)?;
-    let layer = PostHogLayer::builder(handle.clone())
-        .with_busy_idle(true) // adds busy_ms and idle_ms
-        .build();
+        .layer(|layer| layer.with_busy_idle(true)) // adds busy_ms and idle_ms
+        .start()?;
     tracing_subscriber::registry().with(layer).init();
 
     build_report("ada").await;
@@ -69,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let impatient = tokio::time::timeout(Duration::from_millis(30), build_report("grace"));
     println!("cancelled: {}", impatient.await.is_err());
 
-    println!("{}", handle.shutdown().await);
+    println!("{}", posthog.shutdown().await);
     local.events().iter().for_each(print);
     Ok(())
 }

@@ -135,7 +135,7 @@ impl Shared {
             warn,
             events = counts.queued + counts.in_flight,
             "not waiting for these events: the runtime that `spawn_on` was given is not driven while this thread \
-             waits; call `shutdown().await` on that runtime, or start with `start()`",
+             waits; call `shutdown().await` on that runtime, or leave out `spawn_on`",
         );
     }
 }
