@@ -261,8 +261,9 @@ impl PostHogClientBuilder {
     /// [`PostHogError::Config`], naming the setting or variable: no key at all, a key that can never be right (empty, in
     /// quotes, a placeholder, a template that nothing filled in), a key of the other kind, a host that is no URL, both a
     /// region and a host, a [`rest_host`](Self::rest_host) beside which nothing says where events go, an alias that is
-    /// no host name, a malformed header, a timeout of zero; and with the feature `rustls-no-provider` a program that has
-    /// no crypto provider.
+    /// no host name, a malformed header, a timeout of zero; with the feature `rustls-no-provider` a program that has no
+    /// crypto provider; without any TLS in the program an `https` host. The last two do not count for a
+    /// [`reqwest_client`](Self::reqwest_client) of your own.
     pub fn build(self) -> Result<PostHogClient, PostHogError> {
         if self.project_api_key.is_none() && self.personal_api_key.is_none() {
             return Err(PostHogError::config(

@@ -13,7 +13,7 @@
 //! - [`io`]: the runtime that drives every socket of a client.
 //! - [`stream`]: a body that is read as it comes.
 //! - [`redirect`]: which redirects are followed, and how others are described.
-//! - `tls`: the program's own crypto provider (feature `rustls-no-provider`).
+//! - `tls`: the program's own crypto provider (feature `rustls-no-provider`). `no_tls`: whether there is any TLS.
 //! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
 //! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
@@ -31,6 +31,12 @@ mod error_body;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod io;
+#[cfg(not(any(
+    feature = "rustls",
+    feature = "rustls-no-provider",
+    feature = "native-tls"
+)))]
+mod no_tls;
 mod redirect;
 pub(crate) mod request;
 mod response;
@@ -139,6 +145,15 @@ impl Http {
         #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
         if !self.foreign_client {
             tls::check()?;
+        }
+        #[cfg(not(any(
+            feature = "rustls",
+            feature = "rustls-no-provider",
+            feature = "native-tls"
+        )))]
+        if !self.foreign_client {
+            let Hosts { capture, api } = &self.hosts;
+            no_tls::check([&capture.to_string(), &api.to_string()])?;
         }
         Ok(())
     }
