@@ -20,6 +20,74 @@
 //! assert_eq!(signup.distinct_id, "user_42");
 //! assert_eq!(signup.properties["plan"], "pro");
 //! ```
+//!
+//! Async code, code that spawns, and hooks: see [`CapturedEvents`] and its [builder](CapturedEvents::builder).
+//!
+//! # Calls of the REST API
+//!
+//! Give the client the address of a server that answers as you say. A [`PostHogServer`] does, by
+//! [`answer_with`](PostHogServer::answer_with), and plays faults:
+//!
+//! ```
+//! # #[cfg(feature = "rest")] {
+//! use serde_json::json;
+//! use std::time::Duration;
+//! use tracing_posthog::testing::{Answer, PostHogServer};
+//! use tracing_posthog::{PostHogClient, PostHogError, RetryPolicy};
+//!
+//! /// The code under test.
+//! async fn is_active(posthog: &PostHogClient, flag: &str) -> Result<bool, PostHogError> {
+//!     let flag = posthog.project(7).feature_flags().get(flag).await?;
+//!     Ok(flag.active == Some(true))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = PostHogServer::start()?;
+//! server.answer_next(Answer::status(503)); // retried by the client
+//! server.answer_with(|request| match (request.method.as_str(), request.path.as_str()) {
+//!     ("GET", "/api/projects/7/feature_flags/3/") => {
+//!         Some(Answer::status(200).json(json!({"id": 3, "key": "beta-ui", "active": true})))
+//!     }
+//!     _ => None, // 404
+//! });
+//! let client = PostHogClient::builder()
+//!     .personal_api_key("phx_test")
+//!     .host(server.url())
+//!     .retry(RetryPolicy::default().first_delay(Duration::from_millis(1)))
+//!     .build()?;
+//!
+//! assert!(is_active(&client, "3").await?);
+//! let request = &server.requests()[1];
+//! assert_eq!(request.header("authorization"), Some("Bearer phx_test"));
+//! assert!(is_active(&client, "4").await.unwrap_err().is_not_found());
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! Any other mock server will do as well. With [wiremock](https://docs.rs/wiremock) 0.6, which brings matchers and
+//! expected numbers of calls:
+//!
+//! ```ignore
+//! use wiremock::matchers::{header, method, path};
+//! use wiremock::{Mock, MockServer, ResponseTemplate};
+//!
+//! let server = MockServer::start().await;
+//! Mock::given(method("GET"))
+//!     .and(path("/api/projects/7/feature_flags/3/"))
+//!     .and(header("authorization", "Bearer phx_test"))
+//!     .respond_with(
+//!         ResponseTemplate::new(200).set_body_json(json!({"id": 3, "key": "beta-ui", "active": true})),
+//!     )
+//!     .expect(1) // checked when the server is dropped
+//!     .mount(&server)
+//!     .await;
+//! let client = PostHogClient::builder().personal_api_key("phx_test").host(server.uri()).build()?;
+//!
+//! assert!(is_active(&client, "3").await?);
+//! ```
 
 // How it works inside:
 //
