@@ -40,7 +40,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    fn interest_in(&self, metadata: &Metadata<'_>) -> Interest {
+    pub(super) fn interest_in(&self, metadata: &Metadata<'_>) -> Interest {
         if !self.enabled {
             return Interest::Ignore;
         }

@@ -219,7 +219,9 @@ where
         &self,
         metadata: &'static Metadata<'static>,
     ) -> tracing::subscriber::Interest {
-        if self.interests.of(metadata) == Interest::Event && self.hidden.registered(metadata) {
+        // By the rules alone: whether the callsite is ever reached is not known yet.
+        let interest = self.interests.rules().interest_in(metadata);
+        if interest == Interest::Event && self.hidden.registered(metadata) {
             self.handle.look_later();
         }
         tracing::subscriber::Interest::always()

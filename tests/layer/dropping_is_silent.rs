@@ -31,7 +31,9 @@ fn making_and_dropping_layer_handle_and_posthog_emits_nothing_on_this_thread_but
         let lines = seen.lines();
         assert!(lines.len() == 1 && lines[0].contains("capturing to"));
         let layer = PostHogLayer::new(handle.clone());
-        let client = PostHogClient::builder().project_api_key("phc_test");
+        let client = PostHogClient::builder()
+            .project_api_key("phc_test")
+            .host("http://127.0.0.1:9");
         let kept = PostHog::from_parts(client.build().unwrap(), handle.clone());
         handle.capture(Event::new("x"));
         drop(layer);

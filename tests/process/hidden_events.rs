@@ -1,10 +1,11 @@
 //! A filter of the whole subscriber that hides analytics events is said. Programs of a new user, each run in a process
 //! of its own with a `RUST_LOG` of its own.
 
+use crate::own_process::own_process;
 use crate::support::*;
 use std::process::Command;
 use tracing_posthog::PostHogLayer;
-use tracing_posthog::testing::PostHogServer;
+use tracing_posthog::testing::{CapturedEvents, PostHogServer};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt, registry, reload};
@@ -314,4 +315,25 @@ fn it_is_said_without_a_flush_and_each_callsite_once() {
     let outcome = run(server_without_end, None);
     assert_eq!(outcome.events, ["signup"]);
     assert!(outcome.log.contains(&place(SIGN_UP)) && outcome.log.contains(&place(FORGET)));
+}
+
+/// In a process of its own, because callsites of other tests are hidden from that subscriber too.
+#[test]
+fn debug_says_which_callsites_a_filter_hides() {
+    own_process!();
+    let captured = CapturedEvents::new();
+    let filter = tracing_subscriber::filter::LevelFilter::WARN;
+    let subscriber = tracing_subscriber::registry()
+        .with(filter)
+        .with(captured.layer());
+    let at = tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(posthog.event = "signup");
+        let at = line!() - 1;
+        let said = format!("{captured:?}");
+        assert!(said.contains(&format!("{}:{at} (INFO ", file!())), "{said}");
+        at
+    });
+    // That subscriber is gone.
+    let said = format!("{captured:?}");
+    assert!(!said.contains(&format!(":{at} ")), "{said}");
 }

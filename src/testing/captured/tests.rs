@@ -378,23 +378,3 @@ fn a_hook_may_look_and_flush() {
     assert_eq!(captured.events()[1].properties["before"], 1);
     assert_eq!(captured.handle().stats().dropped.total(), 0);
 }
-
-#[test]
-fn debug_says_which_callsites_a_filter_hides() {
-    use tracing_subscriber::prelude::*;
-    let captured = CapturedEvents::new();
-    let filter = tracing_subscriber::filter::LevelFilter::WARN;
-    let subscriber = tracing_subscriber::registry()
-        .with(filter)
-        .with(captured.layer());
-    let at = tracing::subscriber::with_default(subscriber, || {
-        tracing::info!(posthog.event = "signup");
-        let at = line!() - 1;
-        let said = format!("{captured:?}");
-        assert!(said.contains(&format!("{}:{at} (INFO ", file!())), "{said}");
-        at
-    });
-    // That subscriber is gone.
-    let said = format!("{captured:?}");
-    assert!(!said.contains(&format!(":{at} ")), "{said}");
-}
