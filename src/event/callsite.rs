@@ -75,6 +75,7 @@ impl CallsiteSchema {
             .fields()
             .iter()
             .map(|f| meaning(f.name()))
+            .map(|(slot, key)| (slot, without_nul(key)))
             .collect();
         let name = |&(slot, key): &(Slot, &'static str)| {
             let mut json = Vec::new();
@@ -110,6 +111,14 @@ impl CallsiteSchema {
     #[inline]
     pub(crate) fn name(&self, number: u16) -> Option<&Name> {
         self.names.get(usize::from(number))
+    }
+}
+
+/// A key without NUL characters, as it is sent. A callsite lives as long as the process, and so does its key.
+fn without_nul(key: &'static str) -> &'static str {
+    match key.contains('\0') {
+        true => Box::leak(key.replace('\0', "\u{fffd}").into_boxed_str()),
+        false => key,
     }
 }
 

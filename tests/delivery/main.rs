@@ -27,6 +27,7 @@ mod front_door;
 mod frozen_identity;
 mod large_integers;
 mod merged_objects;
+mod nul_characters;
 mod one_bad_event;
 mod one_road;
 mod overdue_events;

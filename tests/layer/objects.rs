@@ -147,3 +147,21 @@ fn text_of_an_object_in_a_field_is_no_object() {
     );
     assert_eq!(events[0].properties["$set"], r#"{"a": 1}"#);
 }
+
+#[test]
+fn an_empty_group_in_an_object_takes_no_outer_one_away() {
+    let event = one(|| {
+        info_span!(
+            "s",
+            posthog.distinct_id = "ada",
+            posthog.group.company = "acme"
+        )
+        .in_scope(|| {
+            info!(
+                posthog.event = "x",
+                posthog.properties = r#"{"$groups": {"company": "", "team": null}}"#,
+            );
+        });
+    });
+    assert_eq!(event.properties["$groups"], json!({"company": "acme"}));
+}

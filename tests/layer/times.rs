@@ -88,3 +88,16 @@ fn a_time_in_the_future_is_said_once_as_posthog_puts_its_own_in_its_place() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("23 hours"), "{lines:?}");
 }
+
+#[test]
+fn a_text_of_an_early_time_is_not_taken_for_seconds() {
+    // An event with an object of properties is decoded, and its time with it.
+    let lines = diagnostics(|_| {
+        info!(
+            posthog.event = "x",
+            posthog.properties = r#"{"a": 1}"#,
+            posthog.timestamp = "1971-01-01T00:00:00Z"
+        );
+    });
+    assert_eq!(lines, [""; 0]);
+}

@@ -5,6 +5,7 @@ use super::identity::PROCESS;
 use super::objects::{self, slot_of};
 use super::resolve::Resolved;
 use super::text::{Text, to_value};
+use super::write::Source;
 use super::{Encoder, LargeIntegers};
 use crate::event::Event;
 use crate::event::record::{Slot, Val};
@@ -16,7 +17,7 @@ impl Encoder {
         let mut event = Event::new(r.name.map(Val::to_text).unwrap_or_default());
         event.distinct_id = self.distinct_id(r).map(Text::into_string);
         event.uuid = Some(self.uuid(r, at));
-        event.timestamp = Some(from_millis(self.timestamp(r, at)));
+        event.timestamp = Some(from_millis(self.timestamp(r, at, Source::Record)));
         let about_profiles = r.is_about_profiles();
         // What one group is. Groups of the spans around it may be others; person properties there are of a person.
         let describes_group = event.name == "$groupidentify";

@@ -2,6 +2,7 @@
 
 use super::resolve::Resolved;
 use super::text::{Text, looks_like_debug};
+use super::write::Source;
 use super::{Encoder, IdLimit};
 use crate::event::record::{Slot, Val};
 use crate::event::timestamp;
@@ -95,14 +96,14 @@ impl Encoder {
 
     /// The time that was given, if PostHog takes it; else `at`, that of capture.
     #[inline]
-    pub(super) fn timestamp(&self, r: &Resolved<'_>, at: i64) -> i64 {
+    pub(super) fn timestamp(&self, r: &Resolved<'_>, at: i64, from: Source) -> i64 {
         match r.timestamp {
-            Some(given) => self.given_timestamp(r, given, at),
+            Some(given) => self.given_timestamp(r, given, at, from),
             None => at,
         }
     }
 
-    fn given_timestamp(&self, r: &Resolved<'_>, given: Val<'_>, at: i64) -> i64 {
+    fn given_timestamp(&self, r: &Resolved<'_>, given: Val<'_>, at: i64, from: Source) -> i64 {
         let millis = match given {
             Val::I64(millis) => Some(millis),
             // As `Duration::as_millis` gives them.
@@ -118,7 +119,8 @@ impl Encoder {
             self.diagnostics.timestamp_out_of_range(r.about);
             return at;
         }
-        let number = !matches!(given, Val::Str(_));
+        // Of a decoded event it is a number, whatever it was.
+        let number = !matches!((given, from), (Val::Str(_), _) | (_, Source::Decoded));
         if number && (1..EARLIEST_LIKELY_MILLIS).contains(&millis) {
             self.diagnostics.early_timestamp(r.about);
         }

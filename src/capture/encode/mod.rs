@@ -40,7 +40,7 @@ mod write;
 use super::diagnostics::{About, Diagnostics};
 use super::hooks::Hooks;
 use super::ledger::DropReason;
-use crate::event::record::{Record, Slot};
+use crate::event::record::{Record, Slot, begins_with_site};
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
 use crate::words::words;
@@ -112,7 +112,8 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(enrichment: Enrichment, diagnostics: Arc<Diagnostics>) -> Self {
+    pub(crate) fn new(mut enrichment: Enrichment, diagnostics: Arc<Diagnostics>) -> Self {
+        objects::replace_nul(&mut enrichment.defaults);
         let large_integers = enrichment.large_integers;
         let objects = enrichment.defaults.iter().filter(|(_, v)| v.is_object());
         let personless_by_default = enrichment.defaults.get(PROCESS) == Some(&false.into());
@@ -162,6 +163,7 @@ impl Encoder {
             && resolved.objects.is_empty()
             && !resolved.is_about_profiles()
             && !self.merges_defaults(&resolved)
+            && !has_nul_in_key(record, &resolved)
         {
             return self.write(&resolved, at, Source::Record, out);
         }
@@ -169,6 +171,7 @@ impl Encoder {
         complete(&mut event).map_err(|why| self.ignored(about, &event.name, why))?;
         let mut event = self.hooks.before_send(event)?;
         objects::gather(&mut event);
+        objects::replace_nul_in_keys(&mut event);
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
         again.event(&event);
         let resolved = Resolved::of(again.bytes(), about, &self.diagnostics);
@@ -202,4 +205,10 @@ impl Encoder {
         }
         DropReason::Invalid
     }
+}
+
+/// Whether a key has a NUL character, which is replaced: then another may be the same. In the names of a callsite they are
+/// replaced already, so that only an event without one is looked at.
+fn has_nul_in_key(record: &[u8], r: &Resolved<'_>) -> bool {
+    !begins_with_site(record) && r.fields.iter().any(|field| field.key.contains('\0'))
 }

@@ -57,6 +57,23 @@ pub(super) fn gather(event: &mut Event) {
     }
 }
 
+/// Replaces NUL characters in the keys of an event, as they are when it is written. Of several that become the same, one
+/// stays.
+pub(super) fn replace_nul_in_keys(event: &mut Event) {
+    for slot in [Slot::Property, Slot::Group, Slot::Set, Slot::SetOnce] {
+        replace_nul(map_of(event, slot));
+    }
+}
+
+pub(super) fn replace_nul(map: &mut Map<String, Value>) {
+    if map.keys().any(|key| key.contains('\0')) {
+        let odd = std::mem::take(map).into_iter();
+        *map = odd
+            .map(|(key, value)| (key.replace('\0', "\u{fffd}"), value))
+            .collect();
+    }
+}
+
 /// A default property as it is sent: group keys are text, and empty ones are none.
 pub(super) fn default_of(key: &str, value: &Value) -> Value {
     match value {

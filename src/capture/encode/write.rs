@@ -69,7 +69,7 @@ impl Encoder {
             }
         }
         out.extend_from_slice(b",\"timestamp\":\"");
-        let timestamp = self.timestamp(r, at);
+        let timestamp = self.timestamp(r, at, from);
         self.stamp.write(timestamp, out);
         out.extend_from_slice(b"\",\"properties\":{");
         self.properties(r, personless, from, out);

@@ -32,7 +32,7 @@ mod write;
 use super::callsite::Name;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub(crate) use read::{each, fields, merge};
+pub(crate) use read::{begins_with_site, each, fields, merge};
 pub(crate) use texts::Texts;
 pub(crate) use write::{Record, Text};
 

@@ -20,6 +20,12 @@ pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// Whether the first fields are of a callsite, and go by numbers.
+#[inline]
+pub(crate) fn begins_with_site(record: &[u8]) -> bool {
+    record.first() == Some(&(Slot::CallsiteSchema as u8))
+}
+
 /// Splits the first field off, of a segment without its beginning: `site` is what numbers refer to.
 #[inline]
 fn read_of<'a>(
