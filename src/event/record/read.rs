@@ -4,20 +4,36 @@ use super::{CHAIN, Field, HEADER, Slot, Tag, Val};
 use crate::event::callsite::{self, CallsiteSchema};
 
 /// The fields of a record, in order. Bytes that make no field end it.
-pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    let mut rest = record;
-    let mut site = None;
-    std::iter::from_fn(move || {
-        if let Some((&[slot, _, n0, n1, ..], after)) = rest.split_first_chunk::<HEADER>()
+pub(crate) fn fields(record: &[u8]) -> Fields<'_> {
+    Fields {
+        rest: record,
+        site: None,
+    }
+}
+
+/// The fields of a record that are not read yet.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    rest: &'a [u8],
+    site: Option<&'static CallsiteSchema>,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    // Always inlined, with all that it calls: the processor waits for each field that is handed back in memory.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Field<'a>> {
+        if let Some((&[slot, _, n0, n1, ..], after)) = self.rest.split_first_chunk::<HEADER>()
             && slot == Slot::CallsiteSchema as u8
         {
-            site = callsite::site(u16::from_le_bytes([n0, n1]));
-            rest = after;
+            self.site = callsite::site(u16::from_le_bytes([n0, n1]));
+            self.rest = after;
         }
-        let (field, after) = read_of(rest, site)?;
-        rest = after;
+        let (field, after) = read_of(self.rest, self.site)?;
+        self.rest = after;
         Some(field)
-    })
+    }
 }
 
 /// Whether the first fields are of a callsite, and go by numbers.
@@ -27,7 +43,7 @@ pub(crate) fn begins_with_site(record: &[u8]) -> bool {
 }
 
 /// Splits the first field off, of a segment without its beginning: `site` is what numbers refer to.
-#[inline]
+#[inline(always)]
 fn read_of<'a>(
     record: &'a [u8],
     site: Option<&'static CallsiteSchema>,
