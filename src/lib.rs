@@ -276,7 +276,7 @@ pub use event::Event;
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::request::Destination;
 pub use http::retry::{RetryMethods, RetryPolicy};
-pub use layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+pub use layer::{PostHogContext, PostHogLayer, PostHogLayerBuilder, SpanFields};
 pub use posthog::{PostHog, PostHogBuilder};
 pub use reqwest::Method;
 pub use uuid::Uuid;

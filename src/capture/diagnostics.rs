@@ -31,7 +31,17 @@ const MAX_NAME: usize = 100;
 
 /// Which lines about single events were logged: their sentence, and the field or name that they are about.
 #[derive(Debug, Default)]
-pub(crate) struct Diagnostics(Mutex<Vec<(&'static str, Box<str>)>>);
+pub(crate) struct Diagnostics {
+    said: Mutex<Vec<(&'static str, Box<str>)>>,
+    lines: Lines,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Lines {
+    #[default]
+    Logged,
+    Suppressed,
+}
 
 /// The record of the event that a warning is about.
 #[derive(Clone, Copy, Default)]
@@ -107,9 +117,20 @@ pub(crate) fn late() {
 }
 
 impl Diagnostics {
+    /// Says nothing: for looks at what the actor reads, and warns of, by itself.
+    pub(crate) fn silent() -> Self {
+        Self {
+            said: Mutex::default(),
+            lines: Lines::Suppressed,
+        }
+    }
+
     /// Whether `what` is said of `of` for the first time.
     fn first(&self, what: &'static str, of: &str) -> bool {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lines == Lines::Suppressed {
+            return false;
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |(sentence, name): &(&str, Box<str>)| *sentence == what && **name == *of;
         if said.len() >= MAX_LINES || said.iter().any(known) {
             return false;

@@ -41,6 +41,7 @@ pub use clock::Clock;
 pub use delivery::FlushReport;
 pub use delivery::direct::BatchSummary;
 pub use delivery::protocol::{CaptureProtocol, Compression};
+pub(crate) use encode::Inherited;
 pub use encode::{GeoIp, LargeIntegers};
 pub use handle::{CaptureHandle, TryCaptureError};
 pub(crate) use handle::{Home, Shared, Sink, give_scratch, take_scratch};

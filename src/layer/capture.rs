@@ -134,6 +134,7 @@ impl PostHogLayer {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         catch(|| {
+            self.state.find_place::<S>();
             let metadata = attributes.metadata();
             let site = callsite::of(metadata, fields::meaning);
             let becomes_event = interest == Interest::Event;

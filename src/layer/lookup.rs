@@ -103,7 +103,7 @@ impl PostHogLayer {
             let span = dispatch.downcast_ref::<S>().and_then(|s| s.span(id));
             self.look_outwards(span, look);
         };
-        match self.state.place() {
+        match self.state.dispatch() {
             Some(weak) => {
                 if let Some(dispatch) = weak.upgrade() {
                     unfiltered(&dispatch);

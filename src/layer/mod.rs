@@ -19,6 +19,7 @@
 //! - [`visit`]: writes the values of fields into a record.
 //! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
 //! - [`state`]: what is reached from outside the callbacks, and what a layer leaves to the one that replaces it.
+//! - [`context`]: [`PostHogContext`], what holds at a place of the program, to be read back.
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
@@ -38,6 +39,7 @@
 
 mod builder;
 mod capture;
+mod context;
 mod fields;
 mod hidden;
 mod interest;
@@ -47,12 +49,13 @@ mod state;
 mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
+pub use context::PostHogContext;
 
 use crate::capture::CaptureHandle;
 use builder::Extras;
 use hidden::Hidden;
 use interest::{Interest, Interests, Rules};
-use span_store::TimedSpan;
+use span_store::{TimedSpan, any_timed, any_used};
 use state::LayerState;
 use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
@@ -206,7 +209,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.state.installed(dispatch);
+        self.state.installed::<S>(dispatch);
         self.handle.on_subscriber(dispatch);
         let directly = dispatch.downcast_ref::<Layered<Self, S>>().is_some();
         if !self.handle.is_disabled() && self.hidden.joined(dispatch, directly) {
@@ -232,7 +235,7 @@ where
     /// want. So there is one only where we stand by ourselves (in no `and_then`, `Option`, `Vec`) over
     /// layers that give one now (they may be reloaded). `OFF` is what a layer that is `None` says.
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        let Some(dispatch) = self.state.place() else {
+        let Some(dispatch) = self.state.dispatch() else {
             // In an `Option`, which does not tell. Nor may callsites be registered, where the hint of others is low.
             if !self.handle.is_disabled() && self.hidden.wants_a_look() {
                 self.handle.look_later();
@@ -271,14 +274,14 @@ where
 
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.state.spans.may_be_timed(id) {
+        if any_timed() && self.state.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::enter);
         }
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.state.spans.may_be_timed(id) {
+        if any_timed() && self.state.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::exit);
         }
     }
@@ -293,7 +296,7 @@ where
 
     #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if self.state.spans.may_contain(&id) {
+        if any_used() && self.state.spans.may_contain(&id) {
             self.close_span(id, ctx);
         }
     }

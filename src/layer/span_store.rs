@@ -26,7 +26,7 @@ mod data;
 mod timed;
 
 pub(crate) use data::{Encoded, Fields, MAX_SPAN_BYTES, SpanData, context_of};
-pub(crate) use timed::TimedSpan;
+pub(crate) use timed::{TimedSpan, any_timed};
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -38,6 +38,15 @@ use tracing::Metadata;
 use tracing::span::Id;
 
 const SHARDS: usize = 128;
+
+/// Whether a span ever concerned a layer of the process. Asked before a layer's own store.
+static USED: AtomicBool = AtomicBool::new(false);
+
+/// False: no span ever concerned a layer of the process.
+#[inline]
+pub(crate) fn any_used() -> bool {
+    USED.load(Relaxed)
+}
 
 /// The open spans that concern one layer.
 #[derive(Debug)]
@@ -102,6 +111,7 @@ impl SpanStore {
         }
         if !self.is_used() {
             self.used.store(true, Relaxed);
+            USED.store(true, Relaxed);
         }
         let stale = self.shard(id).insert(id.into_u64(), span);
         if stale.is_some_and(|span| span.timed.is_some()) {

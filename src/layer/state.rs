@@ -9,16 +9,22 @@
 //! A list of the process holds the states of all enabled layers weakly. The list is needed because `tracing` leads
 //! from a dispatcher to at most one layer of a type, and to none within a `reload`.
 //!
+//! - [`layers_of`] finds the layers of a subscriber: for [`current_context`](crate::CaptureHandle::current_context) and the
+//!   extension of spans.
 //! - A layer that is dropped hands its open spans over to the layer that replaces it: a `reload` in the middle of a span
 //!   loses neither its identity nor its own event. That is the newest layer over the same handle which no span came to yet.
 //!
 //! Invariant: only states are looked at under the list's lock, and no code of the program runs there.
 
+use super::PostHogLayer;
 use super::span_store::SpanStore;
 use crate::capture::CaptureHandle;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use tracing::Dispatch;
 use tracing::dispatcher::WeakDispatch;
+use tracing::span::Id;
+use tracing::{Dispatch, Metadata, Subscriber};
+use tracing_subscriber::registry::{LookupSpan, Registry};
 
 /// All layers of the process, oldest first.
 static LAYERS: Mutex<Vec<Weak<LayerState>>> = Mutex::new(Vec::new());
@@ -31,7 +37,68 @@ pub(crate) struct LayerState {
     /// Encoded fields that stand furthest out.
     pub(crate) fallback: Vec<u8>,
     /// The subscriber that the layer is part of. Empty where nobody said so: see [`LayerState::installed`].
-    place: RwLock<Option<WeakDispatch>>,
+    place: RwLock<Option<Place>>,
+    /// Whether there is a place.
+    placed: AtomicBool,
+}
+
+/// The subscriber that a layer is part of, and how to ask it without knowing its type.
+#[derive(Debug, Clone)]
+struct Place {
+    dispatch: WeakDispatch,
+    /// Tells this subscriber from others: where that of `address_in` lies.
+    address: usize,
+    address_in: fn(&Dispatch) -> Option<usize>,
+    outwards: Outwards,
+}
+
+/// Calls a function for a span and those around it, from the inside out.
+type Outwards = fn(&Dispatch, &Id, &mut dyn FnMut(&Id, &'static Metadata<'static>));
+
+impl Place {
+    fn of<S>(dispatch: &Dispatch) -> Option<Self>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        Some(Self {
+            dispatch: dispatch.downgrade(),
+            address: address_in::<S>(dispatch)?,
+            address_in: address_in::<S>,
+            outwards: outwards::<S>,
+        })
+    }
+}
+
+fn address_in<S: Subscriber>(dispatch: &Dispatch) -> Option<usize> {
+    let subscriber: &S = dispatch.downcast_ref()?;
+    Some(std::ptr::from_ref(subscriber).addr())
+}
+
+fn outwards<S>(dispatch: &Dispatch, id: &Id, each: &mut dyn FnMut(&Id, &'static Metadata<'static>))
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let mut next = dispatch.downcast_ref::<S>().and_then(|s| s.span(id));
+    while let Some(span) = next {
+        each(&span.id(), span.metadata());
+        next = span.parent();
+    }
+}
+
+/// The enabled layers of a subscriber. Those within an `Option` or `Vec` do not know where they are: one of them is found
+/// by its type, and remembers.
+pub(crate) fn layers_of(dispatch: &Dispatch) -> Vec<Arc<LayerState>> {
+    if let Some(layer) = dispatch.downcast_ref::<PostHogLayer>()
+        && !layer.state.placed.load(Relaxed)
+    {
+        layer.state.installed::<Registry>(dispatch);
+    }
+    let mut layers: Vec<_> = {
+        let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+        layers.iter().filter_map(Weak::upgrade).collect()
+    };
+    layers.retain(|layer| layer.is_in(dispatch));
+    layers
 }
 
 impl LayerState {
@@ -41,6 +108,7 @@ impl LayerState {
             spans: SpanStore::default(),
             fallback,
             place: RwLock::default(),
+            placed: AtomicBool::new(false),
         });
         if !handle.is_disabled() {
             let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,29 +119,70 @@ impl LayerState {
     }
 
     /// The layer became part of that subscriber. Wrappers like `Option` and `Vec` do not forward this.
-    pub(crate) fn installed(&self, dispatch: &Dispatch) {
-        self.set_place(dispatch.downgrade());
+    pub(crate) fn installed<S>(&self, dispatch: &Dispatch)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(place) = Place::of::<S>(dispatch) {
+            self.set_place(place);
+        }
     }
 
-    fn set_place(&self, place: WeakDispatch) {
+    /// Finds out which subscriber the layer is part of, where nobody said so: within a callback that is the current one,
+    /// if `tracing` gives it. For scoped subscribers it does not.
+    #[inline]
+    pub(crate) fn find_place<S>(&self)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if !self.placed.load(Relaxed) {
+            tracing::dispatcher::get_default(|dispatch| self.installed::<S>(dispatch));
+        }
+    }
+
+    fn set_place(&self, place: Place) {
+        self.placed.store(true, Relaxed);
         *self.place.write().unwrap_or_else(PoisonError::into_inner) = Some(place);
     }
 
+    fn read_place<T>(&self, read: impl FnOnce(&Place) -> T) -> Option<T> {
+        let place = self.place.read().unwrap_or_else(PoisonError::into_inner);
+        place.as_ref().map(read)
+    }
+
     /// The subscriber that the layer is part of, where it is known.
-    pub(crate) fn place(&self) -> Option<WeakDispatch> {
-        self.place
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn dispatch(&self) -> Option<WeakDispatch> {
+        self.read_place(|place| place.dispatch.clone())
+    }
+
+    fn is_in(&self, dispatch: &Dispatch) -> bool {
+        let place = self.read_place(|place| (place.address_in, place.address));
+        place.is_some_and(|(address_in, address)| address_in(dispatch) == Some(address))
+    }
+
+    pub(crate) fn is_of(&self, handle: &CaptureHandle) -> bool {
+        self.owner == handle.address()
+    }
+
+    /// Calls `each` for the span and those around it, from the inside out.
+    pub(crate) fn outwards(
+        &self,
+        dispatch: &Dispatch,
+        id: &Id,
+        each: &mut dyn FnMut(&Id, &'static Metadata<'static>),
+    ) {
+        if let Some(outwards) = self.read_place(|place| place.outwards) {
+            outwards(dispatch, id, each);
+        }
     }
 
     /// The layer is gone: what it knows goes to the layer that replaces it, if there is one.
     pub(crate) fn hand_over(&self) {
-        let place = self.place();
+        let place = self.read_place(Place::clone);
         // A subscriber that ends takes all its spans with it.
         if place
             .as_ref()
-            .is_some_and(|place| place.upgrade().is_none())
+            .is_some_and(|place| place.dispatch.upgrade().is_none())
         {
             return;
         }
@@ -92,6 +201,6 @@ impl LayerState {
 
     /// Whether it was never part of a subscriber, as far as it knows.
     fn is_fresh(&self) -> bool {
-        !self.spans.is_used() && self.place().is_none()
+        !self.spans.is_used() && !self.placed.load(Relaxed)
     }
 }

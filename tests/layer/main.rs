@@ -5,6 +5,7 @@
 #[path = "../shared/layers/mod.rs"]
 mod layers;
 
+mod context;
 mod dropping_is_silent;
 mod fields;
 mod identity;

@@ -22,9 +22,14 @@ async fn tasks_on_all_threads_belong_to_their_own_user() {
 
     let tasks = (0..200).map(|n| {
         let user = info_span!("request", posthog.distinct_id = format!("user_{n}"));
+        let handles = all.each_ref().map(CapturedEvents::handle);
         let work = async move {
             tokio::task::yield_now().await;
             info!(posthog.event = "worked", n);
+            for handle in handles {
+                let context = handle.current_context();
+                assert_eq!(context.distinct_id(), Some(&*format!("user_{n}")));
+            }
         };
         tokio::spawn(work.instrument(info_span!(parent: &user, "task")))
     });

@@ -10,6 +10,7 @@
 //! - [`Encoder::event`] is the only entrance. It appends one event's JSON to a batch, or leaves the batch as it was.
 //! - [`resolve`]: the nearest value of each name, and the last within one segment.
 //! - [`integers`]: those that PostHog would round, as text.
+//! - [`inherited`]: the same, of what spans say alone, for those who read it back.
 //! - [`identity`]: PostHog's own events (`$identify`, `$create_alias`, `$groupidentify`, …): what they need, and what
 //!   can be filled in.
 //! - [`objects`]: `$groups`, `$set` and `$set_once` that are given as objects.
@@ -30,6 +31,7 @@ mod context;
 mod decode;
 mod envelope;
 mod identity;
+mod inherited;
 mod integers;
 mod json;
 mod objects;
@@ -46,6 +48,7 @@ use crate::event::uuid_v7::UuidV7;
 use crate::words::words;
 use context::{Constant, host_context};
 use identity::{Ignored, PROCESS, complete, needs};
+pub(crate) use inherited::Inherited;
 pub use integers::LargeIntegers;
 use objects::slot_of;
 use resolve::Resolved;

@@ -44,19 +44,24 @@ impl SpanData {
     pub(crate) fn write_chain(&self, record: &mut Record) -> bool {
         let mut next = Some(self);
         while let Some(span) = next {
-            let written = match span.later.get() {
-                None => record.outer_segment_in_place(&span.context, span.site),
-                Some(later) => {
-                    let fields = later.read().unwrap_or_else(PoisonError::into_inner);
-                    record.outer_segment_in_place(&fields.context, span.site)
-                }
-            };
-            if !written {
+            if !span.write(record) {
                 return false;
             }
             next = span.outer.as_deref();
         }
         true
+    }
+
+    /// Adds what this span says by itself. False: as above.
+    #[inline]
+    pub(crate) fn write(&self, record: &mut Record) -> bool {
+        match self.later.get() {
+            None => record.outer_segment_in_place(&self.context, self.site),
+            Some(later) => {
+                let fields = later.read().unwrap_or_else(PoisonError::into_inner);
+                record.outer_segment_in_place(&fields.context, self.site)
+            }
+        }
     }
 
     /// What it says now. `None`: what it was opened with.
