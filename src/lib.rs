@@ -34,6 +34,9 @@
 //! }
 //! ```
 //!
+//! Within a span of somebody else that declared no such field, set the id by [`PostHogSpanExt`]. What an event at some
+//! point would inherit can be read back: [`CaptureHandle::current_context`].
+//!
 //! Where nobody is named, the event is personless: a random id, and no person in PostHog.
 //!
 //! # Fields
@@ -276,7 +279,7 @@ pub use event::Event;
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::request::Destination;
 pub use http::retry::{RetryMethods, RetryPolicy};
-pub use layer::{PostHogContext, PostHogLayer, PostHogLayerBuilder, SpanFields};
+pub use layer::{PostHogContext, PostHogLayer, PostHogLayerBuilder, PostHogSpanExt, SpanFields};
 pub use posthog::{PostHog, PostHogBuilder};
 pub use reqwest::Method;
 pub use uuid::Uuid;

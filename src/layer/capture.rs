@@ -9,6 +9,7 @@ use crate::capture::Shared;
 use crate::event::callsite::{self, CallsiteSchema};
 use crate::event::record::{self, Key, Record, Slot, millis};
 use crate::panic::catch;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use tracing::field::Visit;
 use tracing::span::{Attributes, Id};
@@ -141,10 +142,11 @@ impl PostHogLayer {
             let fields = self.encode_span(site, becomes_event, |v| attributes.record(v));
             let (context, timed) = match becomes_event {
                 false => (fields, None),
-                true => (
-                    self.context_of(&fields, site),
-                    Some(Box::new(TimedSpan::new(fields.into_vec()))),
-                ),
+                true => {
+                    self.has_timed.store(true, Relaxed);
+                    let context = self.context_of(&fields, site);
+                    (context, Some(Box::new(TimedSpan::new(fields.into_vec()))))
+                }
             };
             let span = SpanData {
                 metadata,
@@ -152,6 +154,7 @@ impl PostHogLayer {
                 outer: self.outer_of(attributes, id, &ctx),
                 context,
                 timed,
+                late: false,
                 later: OnceLock::new(),
             };
             self.state.spans.insert(id, Arc::new(span));
@@ -229,13 +232,21 @@ impl PostHogLayer {
             // Else it is left from a span whose end we were not told of.
             let metadata = ctx.metadata(&id)?;
             if std::ptr::eq(span.metadata, metadata) {
-                self.capture_span(&span, timed, shared);
+                self.capture_span(&span, timed, shared, |record| {
+                    self.add_outer_context(&span, &id, &ctx, record);
+                });
             }
             Some(())
         });
     }
 
-    fn capture_span(&self, span: &SpanData, timed: &TimedSpan, shared: &Shared) {
+    fn capture_span(
+        &self,
+        span: &SpanData,
+        timed: &TimedSpan,
+        shared: &Shared,
+        add_outer_context: impl FnOnce(&mut Record),
+    ) {
         let recorded = span.recorded();
         let fields = match &recorded {
             Some(recorded) => &recorded.event,
@@ -267,12 +278,7 @@ impl PostHogLayer {
             if self.extras.any() {
                 self.write_extras(span.metadata, record);
             }
-            if let Some(outer) = &span.outer {
-                let end = record.end();
-                while !outer.write_chain(record) {
-                    record.cut_back_and_grow(end);
-                }
-            }
+            add_outer_context(record);
             self.add_fallback(record);
         });
     }

@@ -62,15 +62,7 @@ impl PostHogContext {
         let mut record = Record::over(take_scratch(), usize::MAX);
         if let Some(span) = span {
             layer.outwards(dispatch, span, &mut |id, metadata| {
-                let end = record.end();
-                let mut written = true;
-                while layer
-                    .spans
-                    .look(id, metadata, &mut |span| written = span.write(&mut record))
-                    && !written
-                {
-                    record.cut_back_and_grow(end);
-                }
+                layer.spans.write(id, metadata, &mut record);
             });
         }
         if !layer.fallback.is_empty() {

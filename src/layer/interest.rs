@@ -13,8 +13,10 @@
 use super::builder::SpanFields;
 use super::fields;
 use crate::event::record::{Record, Slot};
+use smallvec::SmallVec;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 
@@ -84,8 +86,9 @@ impl Table {
 
     #[inline]
     fn place(&self, address: usize) -> &AtomicUsize {
-        // Callsites are statics, often next to each other and some hundred bytes long.
-        &self.0[((address >> 4) ^ (address >> 12)) % PLACES]
+        // Callsites are statics, often next to each other: what differs is in the middle bits, and goes to the top.
+        let hash = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &self.0[(hash >> 56) as usize % PLACES]
     }
 }
 
@@ -99,6 +102,41 @@ pub(crate) struct Interests {
     /// Whether there are remarks that were not made yet.
     remarks: AtomicBool,
     too_verbose: Mutex<TooVerbose>,
+    seen: Arc<SeenSpans>,
+}
+
+/// The callsites of spans that were shown to the layer. A filter around the layer hides others from it, and would not tell
+/// it of their end.
+#[derive(Debug, Default)]
+pub(crate) struct SeenSpans(Mutex<HashSet<usize>>);
+
+impl SeenSpans {
+    /// False: try again another time. The set may be growing, in an allocator that opens spans itself.
+    fn add(&self, metadata: &'static Metadata<'static>) -> bool {
+        let Ok(mut seen) = self.0.try_lock() else {
+            return false;
+        };
+        seen.insert(std::ptr::from_ref(metadata).addr());
+        true
+    }
+
+    pub(crate) fn contains(&self, metadata: &'static Metadata<'static>) -> bool {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.contains(&std::ptr::from_ref(metadata).addr())
+    }
+
+    /// Adds those of a layer that is replaced.
+    pub(crate) fn adopt(&self, replaced: &Self) {
+        let others = replaced
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(others);
+    }
 }
 
 /// Spans whose level alone keeps them from saying something.
@@ -113,9 +151,10 @@ struct TooVerbose {
 const MAX_REMARKS: usize = 16;
 
 impl Interests {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: Rules, seen: Arc<SeenSpans>) -> Self {
         Self {
             rules,
+            seen,
             ignored: Table::new(),
             others: Table::new(),
             remarks: AtomicBool::new(false),
@@ -149,8 +188,8 @@ impl Interests {
     fn decide(&self, metadata: &'static Metadata<'static>) -> Interest {
         let address = std::ptr::from_ref(metadata).addr();
         let interest = self.rules.interest_in(metadata);
-        if interest == Interest::Ignore && self.rules.is_too_verbose(metadata) {
-            self.note_too_verbose(metadata);
+        if !self.note(metadata, interest) {
+            return interest;
         }
         let table = match interest {
             Interest::Ignore => &self.ignored,
@@ -162,19 +201,22 @@ impl Interests {
         interest
     }
 
-    fn note_too_verbose(&self, metadata: &'static Metadata<'static>) {
-        let mut noted = self.too_verbose();
-        let known = noted.spans.iter().any(|m| std::ptr::eq(*m, metadata));
-        if !known && noted.spans.len() < MAX_REMARKS {
-            noted.spans.push(metadata);
-            self.remarks.store(true, Relaxed);
+    /// False: what is to be noted could not be, so that the callsite has to be decided again.
+    fn note(&self, metadata: &'static Metadata<'static>, interest: Interest) -> bool {
+        if !metadata.is_span() {
+            return true;
         }
-    }
-
-    fn too_verbose(&self) -> MutexGuard<'_, TooVerbose> {
-        self.too_verbose
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        if interest == Interest::Ignore && self.rules.is_too_verbose(metadata) {
+            let Ok(mut noted) = self.too_verbose.try_lock() else {
+                return false;
+            };
+            let known = noted.spans.iter().any(|m| std::ptr::eq(*m, metadata));
+            if !known && noted.spans.len() < MAX_REMARKS {
+                noted.spans.push(metadata);
+                self.remarks.store(true, Relaxed);
+            }
+        }
+        self.seen.add(metadata)
     }
 
     /// Has the actor warn of what was noticed since the last time. A callback cannot log.
@@ -187,12 +229,15 @@ impl Interests {
 
     #[cold]
     fn write_remarks(&self, record: &mut Record) {
-        let noted = {
-            let mut noted = self.too_verbose();
+        let noted: SmallVec<[_; MAX_REMARKS]> = {
+            let Ok(mut noted) = self.too_verbose.try_lock() else {
+                return;
+            };
             self.remarks.store(false, Relaxed);
             let all = noted.spans.len();
             let said = std::mem::replace(&mut noted.said, all);
-            noted.spans.get(said..).unwrap_or_default().to_vec()
+            let new = noted.spans.get(said..).unwrap_or_default();
+            SmallVec::from_slice(new)
         };
         for span in noted {
             let (name, level) = (span.name(), span.level());
@@ -211,7 +256,7 @@ mod tests {
     use tracing::{Level, debug_span, info_span};
 
     fn interests(rules: Rules) -> [Interest; 6] {
-        let interests = Interests::new(rules);
+        let interests = Interests::new(rules, Arc::default());
         let spans = tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             [
                 info_span!("plain", route = "/"),
@@ -257,11 +302,14 @@ mod tests {
 
     #[test]
     fn callsites_that_share_a_place_push_each_other_out_and_are_still_told_apart() {
-        let interests = Interests::new(Rules {
-            enabled: true,
-            max_level: LevelFilter::INFO,
-            span_fields: SpanFields::none(),
-        });
+        let interests = Interests::new(
+            Rules {
+                enabled: true,
+                max_level: LevelFilter::INFO,
+                span_fields: SpanFields::none(),
+            },
+            Arc::default(),
+        );
         let [ours, other] =
             tracing::subscriber::with_default(tracing_subscriber::registry(), || {
                 [info_span!("ours", posthog.event = "e"), info_span!("other")]

@@ -10,6 +10,9 @@
 //!            the same past the filter, by the dispatcher
 //! ```
 //!
+//! Once something was set by hand on a span that had come without any field of ours, the chains may lack that span. From
+//! then on every span outwards is looked for in the store. That costs programs that do so, and no others.
+//!
 //! Invariant: the store is looked at under its lock, and only copied from. Where the record's buffer has no room, it grows
 //! outside the lock, and the look is repeated.
 
@@ -36,6 +39,17 @@ impl PostHogLayer {
         if !self.state.spans.is_used() || event.is_root() {
             return;
         }
+        if self.state.spans.has_late() {
+            match event.parent() {
+                Some(parent) => self.add_each_from(parent, ctx, record),
+                None => {
+                    if let Some(current) = ctx.current_span().id() {
+                        self.add_each_from(current, ctx, record);
+                    }
+                }
+            }
+            return;
+        }
         let end = record.end();
         loop {
             let mut written = true;
@@ -48,6 +62,58 @@ impl PostHogLayer {
                 return;
             }
             record.cut_back_and_grow(end);
+        }
+    }
+
+    /// Adds what the spans around a span say that closes.
+    pub(super) fn add_outer_context<S>(
+        &self,
+        span: &SpanData,
+        id: &Id,
+        ctx: &Context<'_, S>,
+        record: &mut Record,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if self.state.spans.has_late() {
+            self.add_each(ctx.span(id).and_then(|span| span.parent()), record, |_| {
+                true
+            });
+        } else if let Some(outer) = &span.outer {
+            let end = record.end();
+            while !outer.write_chain(record) {
+                record.cut_back_and_grow(end);
+            }
+        }
+    }
+
+    /// Adds what the span `id` and each span around it say, without their chains.
+    #[inline(never)]
+    fn add_each_from<S>(&self, id: &Id, ctx: &Context<'_, S>, record: &mut Record)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        match ctx.span(id) {
+            Some(span) => self.add_each(Some(span), record, |_| true),
+            None => self.past_filter::<S>(id, |span| {
+                // What was set on a span while the filter let it through says nothing while it does not.
+                self.add_each(span, record, |id| ctx.span(id).is_some());
+            }),
+        }
+    }
+
+    fn add_each<'a, R: LookupSpan<'a>>(
+        &self,
+        mut next: Option<SpanRef<'a, R>>,
+        record: &mut Record,
+        counts: impl Fn(&Id) -> bool,
+    ) {
+        while let Some(span) = next {
+            let id = span.id();
+            if counts(&id) {
+                self.state.spans.write(&id, span.metadata(), record);
+            }
+            next = span.parent();
         }
     }
 
@@ -93,15 +159,24 @@ impl PostHogLayer {
         }
     }
 
-    /// Where a filter hides a span from this layer, those around it may still be ours.
     #[cold]
     fn look_past_filter<S>(&self, id: &Id, look: &mut impl FnMut(&Arc<SpanData>))
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
+        self.past_filter::<S>(id, |span| self.look_outwards(span, look));
+    }
+
+    /// Where a filter hides a span from this layer, those around it may still be ours.
+    fn past_filter<S>(&self, id: &Id, look: impl FnOnce(Option<SpanRef<'_, S>>))
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut look = Some(look);
         let mut unfiltered = |dispatch: &Dispatch| {
-            let span = dispatch.downcast_ref::<S>().and_then(|s| s.span(id));
-            self.look_outwards(span, look);
+            if let Some(look) = look.take() {
+                look(dispatch.downcast_ref::<S>().and_then(|s| s.span(id)));
+            }
         };
         match self.state.dispatch() {
             Some(weak) => {

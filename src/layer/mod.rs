@@ -20,6 +20,7 @@
 //! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
 //! - [`state`]: what is reached from outside the callbacks, and what a layer leaves to the one that replaces it.
 //! - [`context`]: [`PostHogContext`], what holds at a place of the program, to be read back.
+//! - [`span_ext`]: [`PostHogSpanExt`], which sets identity on spans that declared no field for it.
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
@@ -44,20 +45,23 @@ mod fields;
 mod hidden;
 mod interest;
 mod lookup;
+mod span_ext;
 mod span_store;
 mod state;
 mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 pub use context::PostHogContext;
+pub use span_ext::PostHogSpanExt;
 
 use crate::capture::CaptureHandle;
 use builder::Extras;
 use hidden::Hidden;
 use interest::{Interest, Interests, Rules};
-use span_store::{TimedSpan, any_timed, any_used};
+use span_store::TimedSpan;
 use state::LayerState;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
@@ -157,6 +161,9 @@ pub struct PostHogLayer {
     extras: Extras,
     state: Arc<LayerState>,
     hidden: Arc<Hidden>,
+    /// Whether there ever was a span that becomes an event, or may be one of a layer that this one replaces. Stands here
+    /// because every span that is entered and left asks.
+    has_timed: AtomicBool,
 }
 
 impl PostHogLayer {
@@ -183,13 +190,16 @@ impl PostHogLayer {
     fn from_builder(builder: PostHogLayerBuilder) -> Self {
         let hidden = Arc::new(Hidden::new(builder.max_level));
         builder.handle.watch(&hidden);
+        let state = LayerState::new(&builder.handle, builder.fallback);
+        let rules = Rules {
+            enabled: !builder.handle.is_disabled(),
+            max_level: builder.max_level,
+            span_fields: builder.span_fields,
+        };
         Self {
-            interests: Interests::new(Rules {
-                enabled: !builder.handle.is_disabled(),
-                max_level: builder.max_level,
-                span_fields: builder.span_fields,
-            }),
-            state: LayerState::new(&builder.handle, builder.fallback),
+            interests: Interests::new(rules, Arc::clone(&state.seen)),
+            has_timed: AtomicBool::new(state.may_replace_another()),
+            state,
             handle: builder.handle,
             extras: builder.extras,
             hidden,
@@ -274,14 +284,14 @@ where
 
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if any_timed() && self.state.spans.may_be_timed(id) {
+        if self.has_timed.load(Relaxed) && self.state.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::enter);
         }
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if any_timed() && self.state.spans.may_be_timed(id) {
+        if self.has_timed.load(Relaxed) && self.state.spans.may_be_timed(id) {
             self.with_timed(id, ctx, TimedSpan::exit);
         }
     }
@@ -296,7 +306,7 @@ where
 
     #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if any_used() && self.state.spans.may_contain(&id) {
+        if self.state.spans.may_contain(&id) {
             self.close_span(id, ctx);
         }
     }

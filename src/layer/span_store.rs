@@ -18,6 +18,7 @@
 //!   pointers are swapped. So a value's `Debug`, a panic hook or an allocator may capture events wherever it runs.
 //! - Every look compares the callsite, because the registry uses ids again, and a layer that was out of the subscriber
 //!   for a while was not told of spans that closed. Data of such a span is ignored, and replaced when its id comes again.
+//! - A span that comes late, by [`SpanStore::set`], is missing in the chains of those within. Then chains are not used.
 //! - An event takes one lock, however deep it stands, and one more for each span around it that was recorded into.
 //! - The `outer` chain never outlives what it tells: an open span keeps its parent open.
 //! - A store serves one subscriber. Ids of two registries would collide.
@@ -26,8 +27,9 @@ mod data;
 mod timed;
 
 pub(crate) use data::{Encoded, Fields, MAX_SPAN_BYTES, SpanData, context_of};
-pub(crate) use timed::{TimedSpan, any_timed};
+pub(crate) use timed::TimedSpan;
 
+use crate::event::record::Record;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU64;
@@ -39,20 +41,18 @@ use tracing::span::Id;
 
 const SHARDS: usize = 128;
 
-/// Whether a span ever concerned a layer of the process. Asked before a layer's own store.
-static USED: AtomicBool = AtomicBool::new(false);
-
-/// False: no span ever concerned a layer of the process.
-#[inline]
-pub(crate) fn any_used() -> bool {
-    USED.load(Relaxed)
-}
+/// See [`SpanStore::sweep`].
+const SWEEP_AFTER: usize = 1024;
 
 /// The open spans that concern one layer.
 #[derive(Debug)]
 pub(crate) struct SpanStore {
     /// Whether there ever was one. Written once, so that looks from all threads stay cheap.
     used: AtomicBool,
+    /// Whether something was ever set by hand on a span that was not in the store.
+    late: AtomicBool,
+    /// How many spans may still come late before the store looks for those whose end it was not told of.
+    until_sweep: AtomicUsize,
     timed: OpenTimed,
     shards: Box<[Shard; SHARDS]>,
 }
@@ -72,6 +72,8 @@ impl Default for SpanStore {
     fn default() -> Self {
         Self {
             used: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            until_sweep: AtomicUsize::new(SWEEP_AFTER),
             timed: OpenTimed::default(),
             shards: Box::new([const { Shard::new() }; SHARDS]),
         }
@@ -105,14 +107,109 @@ impl SpanStore {
         self.timed.may_contain(id)
     }
 
+    /// Whether the chains may lack a span.
+    #[inline]
+    pub(crate) fn has_late(&self) -> bool {
+        self.late.load(Relaxed)
+    }
+
+    #[inline]
+    fn mark_used(&self) {
+        if !self.is_used() {
+            self.used.store(true, Relaxed);
+        }
+    }
+
+    /// Adds fields to a span. One that is not in the store comes into it. `is_open` tells whether the registry has a span.
+    pub(crate) fn set(
+        &self,
+        id: &Id,
+        metadata: &'static Metadata<'static>,
+        newer: &Fields,
+        is_open: &dyn Fn(&Id, &'static Metadata<'static>) -> bool,
+    ) {
+        if let Some(span) = self.get(id, metadata) {
+            return span.record(newer);
+        }
+        self.mark_used();
+        self.late.store(true, Relaxed);
+        let span = Arc::new(SpanData {
+            metadata,
+            site: None,
+            outer: None,
+            context: newer.context.clone(),
+            timed: None,
+            late: true,
+            later: Default::default(),
+        });
+        // Another thread may have been first.
+        match self.shard(id).insert_new(id.into_u64(), span) {
+            New::Present(span) => span.record(newer),
+            New::Replaced(stale) if stale.timed.is_some() => self.timed.remove(id),
+            New::Replaced(_) | New::Inserted => {}
+        }
+        let counted = self
+            .until_sweep
+            .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        if counted.is_err() {
+            self.sweep(is_open);
+        }
+    }
+
+    /// Removes spans that came late and are no longer open. There are some only where a filter, which shows the layer a
+    /// callsite's span at one time and hides it at another, hid its end. Done each time as many came as there were left, so
+    /// that it costs little and such spans do not add up.
+    #[cold]
+    fn sweep(&self, is_open: &dyn Fn(&Id, &'static Metadata<'static>) -> bool) {
+        let mut left = 0;
+        for shard in &*self.shards {
+            let late: Vec<_> = {
+                let spans = shard.read();
+                let late = spans.iter().filter(|(_, span)| span.late);
+                late.map(|(id, span)| (*id, Arc::clone(span))).collect()
+            };
+            for (id, span) in late {
+                let Some(id) = NonZeroU64::new(id).map(Id::from_non_zero_u64) else {
+                    continue;
+                };
+                left += 1;
+                if !is_open(&id, span.metadata) {
+                    left -= 1;
+                    drop(self.remove_if(&id, &span));
+                }
+            }
+        }
+        self.until_sweep.store(left.max(SWEEP_AFTER), Relaxed);
+    }
+
+    fn remove_if(&self, id: &Id, span: &Arc<SpanData>) -> Option<Arc<SpanData>> {
+        let shard = self.shard(id);
+        let mut spans = shard.write();
+        if !spans
+            .get(&id.into_u64())
+            .is_some_and(|there| Arc::ptr_eq(there, span))
+        {
+            return None;
+        }
+        let removed = spans.remove(&id.into_u64());
+        shard.open.store(spans.len(), Relaxed);
+        removed
+    }
+
+    /// Adds what the span says, if it is here, by itself.
+    pub(crate) fn write(&self, id: &Id, metadata: &'static Metadata<'static>, record: &mut Record) {
+        let end = record.end();
+        let mut written = true;
+        while self.look(id, metadata, &mut |span| written = span.write(record)) && !written {
+            record.cut_back_and_grow(end);
+        }
+    }
+
     pub(crate) fn insert(&self, id: &Id, span: Arc<SpanData>) {
         if span.timed.is_some() {
             self.timed.add(id);
         }
-        if !self.is_used() {
-            self.used.store(true, Relaxed);
-            USED.store(true, Relaxed);
-        }
+        self.mark_used();
         let stale = self.shard(id).insert(id.into_u64(), span);
         if stale.is_some_and(|span| span.timed.is_some()) {
             self.timed.remove(id);
@@ -121,6 +218,7 @@ impl SpanStore {
 
     /// Takes over the open spans of a layer that this one replaces.
     pub(crate) fn adopt(&self, replaced: &Self) {
+        self.late.fetch_or(replaced.has_late(), Relaxed);
         for shard in &*replaced.shards {
             let spans = std::mem::take(&mut *shard.write());
             for (id, span) in spans {
@@ -178,6 +276,14 @@ impl SpanStore {
     }
 }
 
+/// What became of a span that was to be inserted.
+enum New {
+    Inserted,
+    /// One with that id, of another callsite, was left.
+    Replaced(Arc<SpanData>),
+    Present(Arc<SpanData>),
+}
+
 impl Shard {
     const fn new() -> Self {
         Self {
@@ -206,6 +312,23 @@ impl Shard {
         let before = spans.insert(id, span);
         self.open.store(spans.len(), Relaxed);
         before
+    }
+
+    /// Leaves a span of the same callsite that is there.
+    fn insert_new(&self, id: u64, span: Arc<SpanData>) -> New {
+        let mut spans = self.write();
+        while spans.len() == spans.capacity() {
+            spans = self.grow(spans);
+        }
+        if let Some(there) = spans
+            .get(&id)
+            .filter(|s| std::ptr::eq(s.metadata, span.metadata))
+        {
+            return New::Present(Arc::clone(there));
+        }
+        let before = spans.insert(id, span);
+        self.open.store(spans.len(), Relaxed);
+        before.map_or(New::Inserted, New::Replaced)
     }
 
     /// Makes room for one more: allocates and frees outside the lock.

@@ -17,7 +17,8 @@
 //! Invariant: only states are looked at under the list's lock, and no code of the program runs there.
 
 use super::PostHogLayer;
-use super::span_store::SpanStore;
+use super::interest::SeenSpans;
+use super::span_store::{Fields, SpanStore};
 use crate::capture::CaptureHandle;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -34,6 +35,8 @@ pub(crate) struct LayerState {
     /// Which handle the layer captures with. Unique while the layer lives, because it holds the handle.
     owner: usize,
     pub(crate) spans: SpanStore,
+    /// Which callsites of spans were shown to the layer.
+    pub(crate) seen: Arc<SeenSpans>,
     /// Encoded fields that stand furthest out.
     pub(crate) fallback: Vec<u8>,
     /// The subscriber that the layer is part of. Empty where nobody said so: see [`LayerState::installed`].
@@ -106,6 +109,7 @@ impl LayerState {
         let state = Arc::new(Self {
             owner: handle.address(),
             spans: SpanStore::default(),
+            seen: Arc::default(),
             fallback,
             place: RwLock::default(),
             placed: AtomicBool::new(false),
@@ -176,6 +180,25 @@ impl LayerState {
         }
     }
 
+    /// Adds fields to a span of the subscriber `dispatch`, if that was shown to the layer.
+    pub(crate) fn set(
+        &self,
+        dispatch: &Dispatch,
+        id: &Id,
+        metadata: &'static Metadata<'static>,
+        newer: &Fields,
+    ) {
+        if self.seen.contains(metadata) {
+            self.spans.set(id, metadata, newer, &|id, metadata| {
+                let mut there = None;
+                self.outwards(dispatch, id, &mut |_, m| {
+                    there.get_or_insert(m);
+                });
+                there.is_some_and(|there| std::ptr::eq(there, metadata))
+            });
+        }
+    }
+
     /// The layer is gone: what it knows goes to the layer that replaces it, if there is one.
     pub(crate) fn hand_over(&self) {
         let place = self.read_place(Place::clone);
@@ -195,8 +218,17 @@ impl LayerState {
             if let Some(place) = place {
                 heir.set_place(place);
             }
+            heir.seen.adopt(&self.seen);
             heir.spans.adopt(&self.spans);
         }
+    }
+
+    /// Whether there is another layer over the same handle, which this one may replace. A layer that replaces another is
+    /// made while that one lives.
+    pub(crate) fn may_replace_another(&self) -> bool {
+        let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = layers.iter().filter_map(Weak::upgrade);
+        living.any(|state| state.owner == self.owner && !std::ptr::eq(&*state, self))
     }
 
     /// Whether it was never part of a subscriber, as far as it knows.

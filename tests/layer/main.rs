@@ -20,6 +20,7 @@ mod profiles;
 mod request_context;
 mod selection;
 mod span_events;
+mod span_ext;
 mod special_events;
 mod times;
 mod two_layers;

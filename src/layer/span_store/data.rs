@@ -25,6 +25,8 @@ pub(crate) struct SpanData {
     pub(crate) context: Encoded,
     /// For a span that becomes an event itself.
     pub(crate) timed: Option<Box<TimedSpan>>,
+    /// Whether it came into the store after it was opened, because something was set on it by hand.
+    pub(crate) late: bool,
     /// All fields, once some were recorded later. Replaced as a whole, so that the lock is only held to copy.
     pub(crate) later: OnceLock<Box<RwLock<Arc<Fields>>>>,
 }

@@ -26,6 +26,7 @@ fn span(outer: Option<Arc<SpanData>>, value: &str) -> SpanData {
         outer,
         context: named(value),
         timed: None,
+        late: false,
         later: Default::default(),
     }
 }
@@ -56,6 +57,7 @@ fn a_deep_chain_is_dropped_without_recursion() {
             outer,
             context: Encoded::new(),
             timed: None,
+            late: false,
             later: Default::default(),
         }
     }
@@ -180,4 +182,57 @@ fn what_is_recorded_beyond_the_limit_is_left_out_and_noted() {
         slots,
         [Slot::DistinctId, Slot::Property, Slot::Property, Slot::Cut]
     );
+}
+
+fn property(name: &str) -> Fields {
+    let mut record = Record::over(Vec::new(), usize::MAX);
+    record.i64(Key::Named(Slot::Property, name), 1);
+    Fields {
+        context: record.into_bytes().into(),
+        event: Vec::new(),
+    }
+}
+
+#[test]
+fn threads_that_set_something_on_a_new_span_at_once_lose_nothing() {
+    let (store, here) = (SpanStore::default(), metadata());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 1..200 {
+                    let newer = property(&thread.to_string());
+                    store.set(&id(n), here, &newer, &|_, _| true);
+                }
+            });
+        }
+    });
+    for n in 1..200 {
+        let span = store.remove(&id(n)).unwrap();
+        let mut record = Record::over(Vec::with_capacity(999), 999);
+        assert!(span.write(&mut record));
+        let properties = fields(record.bytes()).filter(|f| f.slot == Slot::Property);
+        assert_eq!(properties.count(), 4);
+    }
+}
+
+#[test]
+fn spans_that_came_late_and_whose_end_was_hidden_do_not_add_up() {
+    let (store, here) = (SpanStore::default(), metadata());
+    store.insert(&id(1), span(None, "opened").into());
+    // Only the last hundred are open.
+    for n in 2..100_000 {
+        store.set(&id(n), here, &property("n"), &|id, _| {
+            id.into_u64() + 100 > n
+        });
+    }
+    let kept: usize = store
+        .shards
+        .iter()
+        .map(|shard| shard.open.load(Relaxed))
+        .sum();
+    assert!(kept <= 2 * SWEEP_AFTER, "{kept}");
+    for n in [1, 99_990, 99_999] {
+        assert!(store.get(&id(n), here).is_some(), "{n}");
+    }
 }

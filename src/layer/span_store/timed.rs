@@ -87,11 +87,7 @@ pub(crate) struct Times {
 
 const PLACES: usize = 256;
 
-/// Open timed spans of all layers of the process. Entering and leaving a span happens everywhere and often, and most
-/// programs have none, mostly: then nothing else is looked at.
-static OPEN: AtomicU32 = AtomicU32::new(0);
-
-/// Which open spans of a layer may be timed. A look here tells, for nearly every span, that it is none of them.
+/// Which open spans may be timed. A look here tells, for nearly every span, that it is none.
 #[derive(Debug)]
 pub(super) struct OpenTimed {
     open: AtomicU32,
@@ -115,30 +111,16 @@ impl OpenTimed {
 
     #[inline]
     pub(super) fn may_contain(&self, id: &Id) -> bool {
-        self.place(id).load(Relaxed) != 0
+        self.open.load(Relaxed) != 0 && self.place(id).load(Relaxed) != 0
     }
 
     pub(super) fn add(&self, id: &Id) {
         self.place(id).fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
-        OPEN.fetch_add(1, Relaxed);
     }
 
     pub(super) fn remove(&self, id: &Id) {
         self.place(id).fetch_sub(1, Relaxed);
         self.open.fetch_sub(1, Relaxed);
-        OPEN.fetch_sub(1, Relaxed);
-    }
-}
-
-/// False: no layer of the process has an open timed span.
-#[inline]
-pub(crate) fn any_timed() -> bool {
-    OPEN.load(Relaxed) != 0
-}
-
-impl Drop for OpenTimed {
-    fn drop(&mut self) {
-        OPEN.fetch_sub(*self.open.get_mut(), Relaxed);
     }
 }
