@@ -166,10 +166,17 @@ impl Interests {
         &self.rules
     }
 
+    /// Whether the callsite is known to be ignored. False says nothing.
+    #[inline]
+    pub(crate) fn is_ignored(&self, metadata: &'static Metadata<'static>) -> bool {
+        let address = std::ptr::from_ref(metadata).addr();
+        self.ignored.place(address).load(Relaxed) == address
+    }
+
     #[inline]
     pub(crate) fn of(&self, metadata: &'static Metadata<'static>) -> Interest {
         let address = std::ptr::from_ref(metadata).addr();
-        if self.ignored.place(address).load(Relaxed) == address {
+        if self.is_ignored(metadata) {
             return Interest::Ignore;
         }
         match self

@@ -207,6 +207,33 @@ impl PostHogLayer {
     }
 }
 
+// One call and nothing after it, so that what is not ours pays for no saved registers.
+impl PostHogLayer {
+    #[inline(never)]
+    fn open_if_ours<S>(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        match self.interests.of(attributes.metadata()) {
+            Interest::Ignore => {}
+            ours @ (Interest::Context | Interest::Event) => {
+                self.open_span(attributes, id, ctx, ours);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn capture_if_ours<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        match self.interests.of(event.metadata()) {
+            Interest::Ignore | Interest::Context => {}
+            Interest::Event => self.capture_event(event, ctx),
+        }
+    }
+}
+
 /// A `reload` may have put another layer in its place.
 impl Drop for PostHogLayer {
     fn drop(&mut self) {
@@ -267,11 +294,8 @@ where
 
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        match self.interests.of(attributes.metadata()) {
-            Interest::Ignore => {}
-            ours @ (Interest::Context | Interest::Event) => {
-                self.open_span(attributes, id, ctx, ours);
-            }
+        if !self.interests.is_ignored(attributes.metadata()) {
+            self.open_if_ours(attributes, id, ctx);
         }
     }
 
@@ -298,9 +322,8 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        match self.interests.of(event.metadata()) {
-            Interest::Ignore | Interest::Context => {}
-            Interest::Event => self.capture_event(event, ctx),
+        if !self.interests.is_ignored(event.metadata()) {
+            self.capture_if_ours(event, ctx);
         }
     }
 
