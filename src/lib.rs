@@ -34,6 +34,9 @@
 //! }
 //! ```
 //!
+//! Fields that your spans have already, such as `user.id`, can be taken for identity:
+//! [`PostHogLayerBuilder::distinct_id_field`], `session_id_field`, `group_field`.
+//!
 //! Within a span of somebody else that declared no such field, set the id by [`PostHogSpanExt`]. What an event at some
 //! point would inherit can be read back: [`CaptureHandle::current_context`].
 //!

@@ -1,6 +1,7 @@
 //! Options of the layer.
 
 use super::PostHogLayer;
+use super::mapping::FieldMapping;
 use crate::capture::CaptureHandle;
 use crate::error::PostHogError;
 use crate::event::record::{Key, Record, Slot};
@@ -99,6 +100,7 @@ pub struct PostHogLayerBuilder {
     pub(super) handle: CaptureHandle,
     pub(super) max_level: LevelFilter,
     pub(super) span_fields: SpanFields,
+    pub(super) mapping: FieldMapping,
     pub(super) extras: Extras,
     /// Encoded fields that stand furthest out.
     pub(super) fallback: Vec<u8>,
@@ -110,6 +112,7 @@ impl PostHogLayerBuilder {
             handle,
             max_level: LevelFilter::INFO,
             span_fields: SpanFields::default(),
+            mapping: FieldMapping::default(),
             extras: Extras::default(),
             fallback: Vec::new(),
         }
@@ -126,6 +129,43 @@ impl PostHogLayerBuilder {
     /// Which plain fields of enclosing spans become properties. Default none.
     pub fn span_fields(mut self, fields: SpanFields) -> Self {
         self.span_fields = fields;
+        self
+    }
+
+    /// Takes a plain field of spans for the distinct id, where your spans have one already: `user.id`, `enduser.id`. Then
+    /// they need no `posthog.*` field.
+    ///
+    /// Counts for fields that are recorded later, too. A number becomes text; an empty value counts as none. An explicit
+    /// `posthog.distinct_id` on the same span wins. Of several such fields on one span, the last one counts. The field is
+    /// not also a property, unless [`span_fields`](Self::span_fields) lets it through. Fields of events stay properties.
+    ///
+    /// ```
+    /// # use tracing_posthog::{CaptureHandle, PostHogLayer};
+    /// # fn f(handle: CaptureHandle) {
+    /// let layer = PostHogLayer::builder(handle)
+    ///     .distinct_id_field("user.id")
+    ///     .session_id_field("session.id")
+    ///     .group_field("company", "tenant.id")
+    ///     .build();
+    /// # }
+    /// ```
+    pub fn distinct_id_field(mut self, field: impl AsRef<str>) -> Self {
+        self.mapping.add(field.as_ref(), Slot::DistinctId, "");
+        self
+    }
+
+    /// Takes a plain field of spans for the session id, such as `session.id`; see
+    /// [`distinct_id_field`](Self::distinct_id_field).
+    pub fn session_id_field(mut self, field: impl AsRef<str>) -> Self {
+        self.mapping.add(field.as_ref(), Slot::SessionId, "");
+        self
+    }
+
+    /// Takes a plain field of spans for the key of the group of that type, such as `tenant.id`; see
+    /// [`distinct_id_field`](Self::distinct_id_field).
+    pub fn group_field(mut self, group_type: impl AsRef<str>, field: impl AsRef<str>) -> Self {
+        self.mapping
+            .add(field.as_ref(), Slot::Group, group_type.as_ref());
         self
     }
 

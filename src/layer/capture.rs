@@ -144,6 +144,7 @@ impl PostHogLayer {
                 false => (fields, None),
                 true => {
                     self.has_timed.store(true, Relaxed);
+                    let fields = self.without_mapped(fields, site);
                     let context = self.context_of(&fields, site);
                     (context, Some(Box::new(TimedSpan::new(fields.into_vec()))))
                 }
@@ -153,12 +154,30 @@ impl PostHogLayer {
                 site,
                 outer: self.outer_of(attributes, id, &ctx),
                 context,
+                mapped: self.encode_mapped(|v| attributes.record(v)),
                 timed,
                 late: false,
                 later: OnceLock::new(),
             };
             self.state.spans.insert(id, Arc::new(span));
         });
+    }
+
+    fn encode_mapped(&self, visit: impl FnOnce(&mut dyn Visit)) -> Vec<u8> {
+        let mapping = &self.interests.rules().mapping;
+        match mapping.is_empty() {
+            true => Vec::new(),
+            false => mapping.encode(visit),
+        }
+    }
+
+    fn without_mapped(&self, fields: Encoded, site: Option<&'static CallsiteSchema>) -> Encoded {
+        let rules = self.interests.rules();
+        if rules.mapping.is_empty() {
+            return fields;
+        }
+        let allows = |name: &str| rules.span_fields.allows(name);
+        rules.mapping.without_mapped(&fields, site, allows).into()
     }
 
     fn context_of(&self, fields: &[u8], site: Option<&'static CallsiteSchema>) -> Encoded {
@@ -181,18 +200,24 @@ impl PostHogLayer {
             let span = self.state.spans.get(id, metadata)?;
             let becomes_event = span.timed.is_some();
             let newer = self.encode_span(span.site, becomes_event, |v| values.record(v));
-            if newer.is_empty() {
+            let mapped = self.encode_mapped(|v| values.record(v));
+            if newer.is_empty() && mapped.is_empty() {
                 return None;
             }
             let newer = match becomes_event {
                 false => Fields {
                     context: newer,
+                    mapped,
                     event: Vec::new(),
                 },
-                true => Fields {
-                    context: self.context_of(&newer, span.site),
-                    event: newer.into_vec(),
-                },
+                true => {
+                    let newer = self.without_mapped(newer, span.site);
+                    Fields {
+                        context: self.context_of(&newer, span.site),
+                        mapped,
+                        event: newer.into_vec(),
+                    }
+                }
             };
             span.record(&newer);
             Some(())
@@ -248,9 +273,9 @@ impl PostHogLayer {
         add_outer_context: impl FnOnce(&mut Record),
     ) {
         let recorded = span.recorded();
-        let fields = match &recorded {
-            Some(recorded) => &recorded.event,
-            None => &timed.fields,
+        let (fields, mapped) = match &recorded {
+            Some(recorded) => (&recorded.event, &recorded.mapped),
+            None => (&timed.fields, &span.mapped),
         };
         // Declared `Empty` and never recorded: it was not to be an event.
         if !record::each(fields, span.site).any(|(field, _)| field.slot == Slot::Name) {
@@ -277,6 +302,9 @@ impl PostHogLayer {
             }
             if self.extras.any() {
                 self.write_extras(span.metadata, record);
+            }
+            if !mapped.is_empty() {
+                record.outer_segment(mapped, None);
             }
             add_outer_context(record);
             self.add_fallback(record);

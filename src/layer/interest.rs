@@ -12,6 +12,7 @@
 
 use super::builder::SpanFields;
 use super::fields;
+use super::mapping::FieldMapping;
 use crate::event::record::{Record, Slot};
 use smallvec::SmallVec;
 use std::collections::HashSet;
@@ -39,15 +40,20 @@ pub(crate) struct Rules {
     pub(crate) enabled: bool,
     pub(crate) max_level: LevelFilter,
     pub(crate) span_fields: SpanFields,
+    pub(crate) mapping: FieldMapping,
 }
 
 impl Rules {
+    fn is_identity(&self, name: &str) -> bool {
+        fields::is_ours(name) || self.mapping.contains(name)
+    }
+
     pub(super) fn interest_in(&self, metadata: &Metadata<'_>) -> Interest {
         if !self.enabled {
             return Interest::Ignore;
         }
         let any = |is: &dyn Fn(&str) -> bool| metadata.fields().iter().any(|f| is(f.name()));
-        let says_something = |name: &str| fields::is_ours(name) || self.span_fields.allows(name);
+        let says_something = |name: &str| self.is_identity(name) || self.span_fields.allows(name);
         if *metadata.level() > self.max_level {
             Interest::Ignore
         } else if any(&|name| name == fields::EVENT) {
@@ -64,7 +70,7 @@ impl Rules {
         self.enabled
             && metadata.is_span()
             && *metadata.level() > self.max_level
-            && metadata.fields().iter().any(|f| fields::is_ours(f.name()))
+            && metadata.fields().iter().any(|f| self.is_identity(f.name()))
     }
 }
 
@@ -291,6 +297,7 @@ mod tests {
             enabled: true,
             max_level: level.into(),
             span_fields,
+            mapping: FieldMapping::default(),
         };
         assert_eq!(
             interests(rules(Level::INFO, SpanFields::none())),
@@ -314,6 +321,7 @@ mod tests {
                 enabled: true,
                 max_level: LevelFilter::INFO,
                 span_fields: SpanFields::none(),
+                mapping: FieldMapping::default(),
             },
             Arc::default(),
         );

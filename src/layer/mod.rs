@@ -16,6 +16,7 @@
 //! - [`builder`]: the options, such as the level and the span fields that are let through.
 //! - [`interest`]: what a callsite is to the layer (`Ignore`, `Context`, `Event`), decided once and remembered.
 //! - [`fields`]: the `posthog.*` grammar: what the name of a field means.
+//! - [`mapping`]: plain span fields that the options take for identity.
 //! - [`visit`]: writes the values of fields into a record.
 //! - [`span_store`]: what the layer keeps of open spans, apart from the registry.
 //! - [`state`]: what is reached from outside the callbacks, and what a layer leaves to the one that replaces it.
@@ -45,6 +46,7 @@ mod fields;
 mod hidden;
 mod interest;
 mod lookup;
+mod mapping;
 mod span_ext;
 mod span_store;
 mod state;
@@ -195,6 +197,7 @@ impl PostHogLayer {
             enabled: !builder.handle.is_disabled(),
             max_level: builder.max_level,
             span_fields: builder.span_fields,
+            mapping: builder.mapping,
         };
         Self {
             interests: Interests::new(rules, Arc::clone(&state.seen)),

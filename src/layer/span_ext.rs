@@ -108,6 +108,7 @@ fn set(span: &Span, write: impl FnOnce(&mut Record)) {
             let bytes = record.into_bytes();
             let newer = Fields {
                 context: bytes.as_slice().into(),
+                mapped: Vec::new(),
                 event: bytes,
             };
             for layer in layers {

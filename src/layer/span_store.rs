@@ -138,6 +138,7 @@ impl SpanStore {
             site: None,
             outer: None,
             context: newer.context.clone(),
+            mapped: newer.mapped.clone(),
             timed: None,
             late: true,
             later: Default::default(),

@@ -12,6 +12,7 @@ mod identity;
 mod identity_mistakes;
 mod large_integers;
 mod macro_forms;
+mod mapped_fields;
 mod objects;
 mod options;
 mod panicking_and_reentrant_values;

@@ -23,6 +23,8 @@ pub(crate) struct SpanData {
     pub(crate) outer: Option<Arc<SpanData>>,
     /// Encoded fields for the events within, and the spans.
     pub(crate) context: Encoded,
+    /// The same, of plain fields that are taken for identity: they give way to those of `context`.
+    pub(crate) mapped: Vec<u8>,
     /// For a span that becomes an event itself.
     pub(crate) timed: Option<Box<TimedSpan>>,
     /// Whether it came into the store after it was opened, because something was set on it by hand.
@@ -36,6 +38,7 @@ pub(crate) struct SpanData {
 pub(crate) struct Fields {
     /// For the events and spans within.
     pub(crate) context: Encoded,
+    pub(crate) mapped: Vec<u8>,
     /// For its own event, where it becomes one.
     pub(crate) event: Vec<u8>,
 }
@@ -58,10 +61,14 @@ impl SpanData {
     #[inline]
     pub(crate) fn write(&self, record: &mut Record) -> bool {
         match self.later.get() {
-            None => record.outer_segment_in_place(&self.context, self.site),
+            None => {
+                record.outer_segment_in_place(&self.context, self.site)
+                    && record.outer_segment_in_place(&self.mapped, None)
+            }
             Some(later) => {
                 let fields = later.read().unwrap_or_else(PoisonError::into_inner);
                 record.outer_segment_in_place(&fields.context, self.site)
+                    && record.outer_segment_in_place(&fields.mapped, None)
             }
         }
     }
@@ -81,6 +88,7 @@ impl SpanData {
             None => {
                 let opened_with = Fields {
                     context: self.context.clone(),
+                    mapped: self.mapped.clone(),
                     event: match &self.timed {
                         Some(timed) => timed.fields.clone(),
                         None => Vec::new(),
@@ -99,6 +107,7 @@ impl SpanData {
             let before = Arc::clone(&later.read().unwrap_or_else(PoisonError::into_inner));
             let merged = Arc::new(Fields {
                 context: self.merged(&before.context, &newer.context).into(),
+                mapped: self.merged(&before.mapped, &newer.mapped),
                 event: match self.timed {
                     Some(_) => self.merged(&before.event, &newer.event),
                     None => Vec::new(),

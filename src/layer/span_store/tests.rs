@@ -25,6 +25,7 @@ fn span(outer: Option<Arc<SpanData>>, value: &str) -> SpanData {
         site: None,
         outer,
         context: named(value),
+        mapped: Vec::new(),
         timed: None,
         late: false,
         later: Default::default(),
@@ -56,6 +57,7 @@ fn a_deep_chain_is_dropped_without_recursion() {
             site: None,
             outer,
             context: Encoded::new(),
+            mapped: Vec::new(),
             timed: None,
             late: false,
             later: Default::default(),
@@ -155,7 +157,7 @@ fn threads_that_record_at_once_lose_nothing() {
                     newer.i64(Key::Named(Slot::Property, &format!("{thread}.{n}")), 1);
                     shared.record(&Fields {
                         context: newer.into_bytes().into(),
-                        event: Vec::new(),
+                        ..Fields::default()
                     });
                 }
             });
@@ -173,7 +175,7 @@ fn what_is_recorded_beyond_the_limit_is_left_out_and_noted() {
         newer.str(Key::Named(Slot::Property, &key), &"x".repeat(60_000));
         span.record(&Fields {
             context: newer.into_bytes().into(),
-            event: Vec::new(),
+            ..Fields::default()
         });
     }
     let now = span.recorded().unwrap();
@@ -189,7 +191,7 @@ fn property(name: &str) -> Fields {
     record.i64(Key::Named(Slot::Property, name), 1);
     Fields {
         context: record.into_bytes().into(),
-        event: Vec::new(),
+        ..Fields::default()
     }
 }
 
