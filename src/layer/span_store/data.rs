@@ -63,14 +63,17 @@ impl SpanData {
         match self.later.get() {
             None => {
                 record.outer_segment_in_place(&self.context, self.site)
-                    && record.outer_segment_in_place(&self.mapped, None)
+                    && (self.mapped.is_empty() || write_mapped(&self.mapped, record))
             }
-            Some(later) => {
-                let fields = later.read().unwrap_or_else(PoisonError::into_inner);
-                record.outer_segment_in_place(&fields.context, self.site)
-                    && record.outer_segment_in_place(&fields.mapped, None)
-            }
+            Some(later) => self.write_later(later, record),
         }
+    }
+
+    #[inline(never)]
+    fn write_later(&self, later: &RwLock<Arc<Fields>>, record: &mut Record) -> bool {
+        let fields = later.read().unwrap_or_else(PoisonError::into_inner);
+        record.outer_segment_in_place(&fields.context, self.site)
+            && write_mapped(&fields.mapped, record)
     }
 
     /// What it says now. `None`: what it was opened with.
@@ -135,6 +138,11 @@ impl SpanData {
         cut.mark_cut();
         merge(older, cut.bytes(), self.site)
     }
+}
+
+#[inline(never)]
+fn write_mapped(mapped: &[u8], record: &mut Record) -> bool {
+    record.outer_segment_in_place(mapped, None)
 }
 
 /// One after the other: dropped by recursion, a deep chain would overflow the stack.
