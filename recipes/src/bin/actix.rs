@@ -1,41 +1,30 @@
-//! actix-web with tracing-actix-web: a root span builder declares the fields, handlers may fill them in.
+//! actix-web with tracing-actix-web: a middleware and handlers say who is there, on the root span as it is.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpServer, Responder, post};
 use std::error::Error;
-use tracing::{Span, field::Empty, info};
-use tracing_actix_web::{
-    DefaultRootSpanBuilder, RootSpan, RootSpanBuilder, TracingLogger, root_span,
-};
-use tracing_posthog::PostHogLayer;
+use tracing::{Span, info};
+use tracing_actix_web::{RootSpan, TracingLogger};
+use tracing_posthog::{PostHogLayer, PostHogSpanExt};
 use tracing_subscriber::prelude::*;
 
-struct WithPostHog;
-
-impl RootSpanBuilder for WithPostHog {
-    fn on_request_start(request: &ServiceRequest) -> Span {
-        // What posthog-js sends. It serves to find the session's recording, never to decide who somebody is.
-        let session = request.headers().get("x-posthog-session-id");
-        let session = session.and_then(|session| session.to_str().ok());
-        root_span!(
-            request,
-            posthog.session_id = session,
-            posthog.distinct_id = Empty
-        )
+/// What posthog-js sends. It serves to find the session's recording, never to decide who somebody is.
+async fn with_session(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let session = request.headers().get("x-posthog-session-id");
+    if let Some(session) = session.and_then(|session| session.to_str().ok()) {
+        Span::current().set_session_id(session);
     }
-
-    fn on_request_end<B: MessageBody>(
-        span: Span,
-        outcome: &Result<ServiceResponse<B>, actix_web::Error>,
-    ) {
-        DefaultRootSpanBuilder::on_request_end(span, outcome);
-    }
+    next.call(request).await
 }
 
 #[post("/orders")]
 async fn order(span: RootSpan) -> impl Responder {
-    span.record("posthog.distinct_id", "ada"); // from your session or token
+    span.set_distinct_id("ada"); // from your session or token
     info!(posthog.event = "order placed", items = 3);
     "thank you"
 }
@@ -48,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::var("ADDRESS").unwrap_or("127.0.0.1:3000".to_owned());
     let app = || {
         App::new()
-            .wrap(TracingLogger::<WithPostHog>::new())
+            .wrap(from_fn(with_session))
+            .wrap(TracingLogger::default()) // last, so outermost
             .service(order)
     };
     let server = HttpServer::new(app).workers(2).bind(address)?;

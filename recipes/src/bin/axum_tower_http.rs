@@ -1,4 +1,4 @@
-//! axum with tower-http's `TraceLayer`: the span of the request declares who is there, authentication fills it in.
+//! axum with tower-http's `TraceLayer`: authentication says who is there, on a span that knows nothing of PostHog.
 
 use axum::Router;
 use axum::extract::Request;
@@ -7,8 +7,8 @@ use axum::response::Response;
 use axum::routing::post;
 use std::error::Error;
 use tower_http::trace::TraceLayer;
-use tracing::{Span, field::Empty, info, info_span};
-use tracing_posthog::PostHogLayer;
+use tracing::{Span, info};
+use tracing_posthog::{PostHogLayer, PostHogSpanExt};
 use tracing_posthog_recipes::stop::stop_signal;
 use tracing_subscriber::prelude::*;
 
@@ -18,7 +18,7 @@ async fn authenticate(request: Request, next: Next) -> Response {
     if let Some(user) =
         token.and_then(|token| token.to_str().ok()?.strip_prefix("Bearer token-of-"))
     {
-        Span::current().record("posthog.distinct_id", user);
+        Span::current().set_distinct_id(user);
     }
     next.run(request).await
 }
@@ -34,13 +34,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(layer).init();
 
     let stop = stop_signal()?;
-    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
-        info_span!("request", method = %request.method(), posthog.distinct_id = Empty)
-    });
     let app = Router::new()
         .route("/orders", post(order))
         .layer(from_fn(authenticate))
-        .layer(trace); // last, so outermost
+        .layer(TraceLayer::new_for_http()); // last, so outermost
 
     let address = std::env::var("ADDRESS").unwrap_or("127.0.0.1:3000".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;

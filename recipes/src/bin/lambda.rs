@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let posthog = &posthog;
     run(service_fn(async |invocation: LambdaEvent<Value>| {
         let answer = place(invocation.payload).await;
-        drop(tokio::time::timeout(AT_MOST, posthog.flush()).await);
+        posthog.flush_within(AT_MOST).await;
         Ok::<_, Error>(answer)
     }))
     .await

@@ -387,7 +387,7 @@ query LimitOffset limit:int offset:int
             .collect();
         ours.sort();
         seen.sort();
-        assert_eq!(ours.len(), 1508);
+        assert_eq!(ours.len(), 1509);
         for (ours, seen) in ours.iter().zip(&seen) {
             assert_eq!(ours, seen);
         }
