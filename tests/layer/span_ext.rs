@@ -260,3 +260,32 @@ fn a_span_that_comes_after_one_with_the_same_id_inherits_nothing() {
     );
     assert_ne!(ids(&events), ["stranger"]);
 }
+
+#[test]
+fn threads_that_open_set_record_and_close_at_once_do_not_mix() {
+    let captured = CapturedEvents::new();
+    let dispatch = tracing::Dispatch::new(registry().with(captured.layer()));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let dispatch = dispatch.clone();
+            scope.spawn(move || {
+                let _default = tracing::dispatcher::set_default(&dispatch);
+                for n in 0..500 {
+                    let user = format!("{thread}.{n}");
+                    let foreign = info_span!("foreign");
+                    foreign.set_distinct_id(&user);
+                    let own = info_span!(parent: &foreign, "own", posthog.session_id = Empty);
+                    own.record("posthog.session_id", &*user);
+                    own.in_scope(|| info!(posthog.event = "x", user));
+                }
+            });
+        }
+    });
+    let events = captured.events();
+    assert_eq!(events.len(), 2_000);
+    for event in events {
+        let user = event.properties["user"].as_str().unwrap();
+        assert_eq!(event.distinct_id, user);
+        assert_eq!(event.properties["$session_id"], user);
+    }
+}

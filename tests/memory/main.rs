@@ -23,8 +23,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use support::*;
-use tracing_posthog::testing::{Answer, PostHogServer, Recording};
-use tracing_posthog::{CaptureHandle, CircuitBreaker, Compression, Event, Stats};
+use tracing::field::Empty;
+use tracing::{info, info_span};
+use tracing_posthog::testing::{Answer, CapturedEvents, PostHogServer, Recording};
+use tracing_posthog::{
+    CaptureHandle, CircuitBreaker, Compression, Event, PostHogLayer, PostHogSpanExt, SpanFields,
+    Stats,
+};
+use tracing_subscriber::prelude::*;
 use tracking_allocator::{AllocationGroupId, AllocationRegistry, AllocationTracker, Allocator};
 
 #[global_allocator]
@@ -81,6 +87,62 @@ fn an_allocator_that_captures_events_does_not_hang() {
     let own = events.iter().filter(|e| e.event == "e").count();
     assert_eq!((own, stats.dropped.total()), (2_000, 0), "{stats:?}");
     assert!(server.event_count() >= 2_020, "also those of the allocator");
+}
+
+/// Captures an event by `tracing` for each allocation of a kilobyte or more, within whatever span is current.
+struct TracingReporter;
+
+impl AllocationTracker for TracingReporter {
+    fn allocated(&self, _: usize, size: usize, _: usize, _: AllocationGroupId) {
+        if size >= 1 << 10 {
+            REPORTED.fetch_add(1, SeqCst);
+            tracing::info!(posthog.event = "allocated", bytes = size);
+        }
+    }
+
+    fn deallocated(
+        &self,
+        _: usize,
+        _: usize,
+        _: usize,
+        _: AllocationGroupId,
+        _: AllocationGroupId,
+    ) {
+    }
+}
+
+#[test]
+fn an_allocator_that_captures_events_within_spans_does_not_hang() {
+    own_process!();
+    watch_over("an allocator that captures within spans", SLOW);
+    let captured = CapturedEvents::new();
+    let layer = PostHogLayer::builder(captured.handle()).span_fields(SpanFields::all());
+    tracing_subscriber::registry().with(layer.build()).init();
+    AllocationRegistry::set_global_tracker(TracingReporter).unwrap();
+
+    let outer = info_span!("outer", posthog.distinct_id = "ada", note = Empty);
+    let _outer = outer.enter();
+    AllocationRegistry::enable_tracking();
+    // So many open spans that what the layer keeps of them grows again and again.
+    let mut open = Vec::new();
+    for n in 0..40_000 {
+        let span = info_span!("s", posthog.session_id = n, note = Empty);
+        if n % 1_000 == 0 {
+            let _entered = span.enter();
+            let note = "x".repeat(2_000 + n);
+            span.record("note", &*note);
+            outer.record("note", &*note);
+            outer.set_property("set", note);
+            info!(posthog.event = "e");
+        }
+        open.push(span);
+    }
+    AllocationRegistry::disable_tracking();
+    let reported = REPORTED.load(SeqCst);
+    assert!(reported >= 200, "it captured: {reported}");
+    let events = captured.events();
+    assert_eq!(events.iter().filter(|e| e.event == "e").count(), 40);
+    assert!(events.iter().all(|e| e.distinct_id == "ada"));
 }
 
 /// Counts the live bytes and their peak.
