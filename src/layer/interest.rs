@@ -13,11 +13,11 @@
 use super::builder::SpanFields;
 use super::fields;
 use super::mapping::FieldMapping;
+use super::seen_spans::SeenSpans;
 use crate::event::record::{Record, Slot};
 use smallvec::SmallVec;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 
@@ -109,40 +109,6 @@ pub(crate) struct Interests {
     remarks: AtomicBool,
     too_verbose: Mutex<TooVerbose>,
     seen: Arc<SeenSpans>,
-}
-
-/// The callsites of spans that were shown to the layer. A filter around the layer hides others from it, and would not tell
-/// it of their end.
-#[derive(Debug, Default)]
-pub(crate) struct SeenSpans(Mutex<HashSet<usize>>);
-
-impl SeenSpans {
-    /// False: try again another time. The set may be growing, in an allocator that opens spans itself.
-    fn add(&self, metadata: &'static Metadata<'static>) -> bool {
-        let Ok(mut seen) = self.0.try_lock() else {
-            return false;
-        };
-        seen.insert(std::ptr::from_ref(metadata).addr());
-        true
-    }
-
-    pub(crate) fn contains(&self, metadata: &'static Metadata<'static>) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.contains(&std::ptr::from_ref(metadata).addr())
-    }
-
-    /// Adds those of a layer that is replaced.
-    pub(crate) fn adopt(&self, replaced: &Self) {
-        let others = replaced
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(others);
-    }
 }
 
 /// Spans whose level alone keeps them from saying something.

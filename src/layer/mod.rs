@@ -15,6 +15,7 @@
 //!
 //! - [`builder`]: the options, such as the level and the span fields that are let through.
 //! - [`interest`]: what a callsite is to the layer (`Ignore`, `Context`, `Event`), decided once and remembered.
+//! - [`seen_spans`]: which callsites of spans were shown to the layer at all.
 //! - [`fields`]: the `posthog.*` grammar: what the name of a field means.
 //! - [`mapping`]: plain span fields that the options take for identity.
 //! - [`visit`]: writes the values of fields into a record.
@@ -47,6 +48,7 @@ mod hidden;
 mod interest;
 mod lookup;
 mod mapping;
+mod seen_spans;
 mod span_ext;
 mod span_store;
 mod state;

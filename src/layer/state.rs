@@ -17,7 +17,7 @@
 //! Invariant: only states are looked at under the list's lock, and no code of the program runs there.
 
 use super::PostHogLayer;
-use super::interest::SeenSpans;
+use super::seen_spans::SeenSpans;
 use super::span_store::{Fields, SpanStore};
 use crate::capture::CaptureHandle;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
