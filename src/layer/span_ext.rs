@@ -39,7 +39,8 @@ mod sealed {
 ///
 /// A value counts for all events that are captured within the span from then on, and for the span's own event, as if the
 /// span had declared and recorded the field. It replaces the value before. It reaches every PostHog layer of the
-/// subscriber; up to 64 KiB a span, what is more is left out, and reported by a warning.
+/// subscriber; up to 64 KiB a span, what is more is left out, and reported by a warning. The level of the span does not
+/// matter.
 ///
 /// On a disabled span, without a PostHog layer, and for a layer whose filter hides the span, it does nothing. `tracing`
 /// does not tell layers in an `Option` or `Vec` which subscriber they are part of: under a global default subscriber they

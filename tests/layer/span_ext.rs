@@ -113,6 +113,20 @@ fn it_replaces_what_was_declared_and_is_replaced_by_what_is_recorded() {
 }
 
 #[test]
+fn the_level_of_the_span_does_not_matter() {
+    let captured = CapturedEvents::new();
+    let subscriber = registry()
+        .with(Seen::default().layer())
+        .with(captured.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        let span = debug_span!("verbose", posthog.distinct_id = "ignored");
+        span.set_distinct_id("ada");
+        span.in_scope(|| info!(posthog.event = "x"));
+    });
+    assert_eq!(ids(&captured.events()), ["ada"]);
+}
+
+#[test]
 fn it_reaches_the_own_event_of_a_span() {
     let events = captured(|| {
         let request = info_span!("request");
