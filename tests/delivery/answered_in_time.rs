@@ -56,7 +56,7 @@ impl Slow {
     }
 }
 
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(3);
 
 /// PostHog answers before the shutdown deadline, while a hook blocks the actor until after the deadline.
 fn answered_in_time(
@@ -80,7 +80,7 @@ fn answered_in_time(
     slow.answer.send(()).unwrap();
     assert!(slow.server.wait_for_events(1, LONG));
     assert!(
-        began.elapsed() < DEADLINE,
+        began.elapsed() < DEADLINE - Duration::from_secs(1),
         "PostHog was too slow for this test"
     );
     wait_until("the end of the shutdown's time", || {

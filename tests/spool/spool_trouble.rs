@@ -164,10 +164,13 @@ fn a_batch_larger_than_the_spool_holds_up_no_other_while_the_circuit_is_open() {
         .circuit_breaker(CircuitBreaker::after_failures(1).cool_down(DOWN));
     let posthog = capture_with(client)
         .batch_events(10)
+        // Full batches alone go to disk: a slow machine parts none of them.
+        .flush_interval(DOWN)
         .spool(spool.spool().max_bytes(16 * 4096))
         .start()
         .unwrap();
     events(&posthog, 0, 1);
+    posthog.flush_blocking(LONG);
     wait_until("open", || posthog.stats().spooled == 1);
     large(&posthog);
     events(&posthog, 1, 21);
