@@ -106,7 +106,8 @@ impl Sdk {
             Events::Live => builder,
             Events::Historical => builder.historical_migration(true),
         }
-        .spawn_on(self.runtime.handle()).start()
+        .spawn_on(self.runtime.handle())
+        .start()
         .map_err(misconfigured)
     }
 }
