@@ -1,6 +1,10 @@
 //! The guide, for what the items' own documentation does not say:
 //!
-//! - [`delivery`]: attempts, threads, the spool, metrics, and capture v1
+//! - [`events`]: every field and value, identity, spans as events, and capturing from code
+//! - [`configuration`]: keys, hosts, TLS, all settings and environment variables
+//! - [`testing`]: tests of your own events
+//! - [`delivery`]: flush, shutdown, outages, stats, threads, the spool, metrics, and capture v1
+//! - [`rest`]: the REST API
 //! - [`frameworks`]: axum, tower-http, actix-web, tonic, rayon, current-thread runtimes, signals
 //! - [`lambda`]: AWS Lambda, with a flush per invocation
 //! - [`scale`]: many processes, and a relay in front of PostHog
@@ -13,12 +17,30 @@
 // first counts, so those written here are the ones that readers of this documentation get.
 
 #[doc = "\
-[guarantees]: https://docs.rs/crate/tracing-posthog/latest/source/README.md
-[stats]: crate::Stats
+[settings]: crate::guide::configuration#settings
+[stats]: crate::guide::delivery#stats
+[frameworks]: crate::guide::frameworks
 
 "]
+#[doc = include_str!("../docs/guide/events.md")]
+pub mod events {}
+
+#[doc = "\
+[v1]: crate::guide::delivery#capture-v1
+[rest]: crate::guide::rest
+
+"]
+#[doc = include_str!("../docs/guide/configuration.md")]
+pub mod configuration {}
+
+#[doc = include_str!("../docs/guide/testing.md")]
+pub mod testing {}
+
 #[doc = include_str!("../docs/delivery.md")]
 pub mod delivery {}
+
+#[doc = include_str!("../docs/guide/rest.md")]
+pub mod rest {}
 
 #[doc = include_str!("../docs/guide/frameworks.md")]
 pub mod frameworks {}
@@ -48,6 +70,7 @@ pub mod privacy {}
 
 #[doc = "\
 [scale]: crate::guide::scale#a-relay
+[tls]: crate::guide::configuration#tls
 
 "]
 #[doc = include_str!("../docs/guide/troubleshooting.md")]

@@ -206,8 +206,8 @@
 //!
 //! # Guide
 //!
-//! The module [`guide`] has pages about delivery in detail, frameworks, AWS Lambda, many processes, privacy, and
-//! troubleshooting.
+//! The module [`guide`] has pages about events, configuration, testing, delivery, the REST API, frameworks, AWS Lambda,
+//! many processes, privacy, and troubleshooting.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod announcement;
@@ -290,9 +290,13 @@ pub use uuid::Uuid;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../docs/delivery.md")]
+#[doc = include_str!("../docs/guide/configuration.md")]
+#[doc = include_str!("../docs/guide/events.md")]
 #[doc = include_str!("../docs/guide/frameworks.md")]
 #[doc = include_str!("../docs/guide/lambda.md")]
 #[doc = include_str!("../docs/guide/privacy.md")]
+#[doc = include_str!("../docs/guide/rest.md")]
 #[doc = include_str!("../docs/guide/scale.md")]
+#[doc = include_str!("../docs/guide/testing.md")]
 #[doc = include_str!("../docs/guide/troubleshooting.md")]
 struct Doctests;
