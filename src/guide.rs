@@ -28,6 +28,7 @@ pub mod events {}
 #[doc = "\
 [v1]: crate::guide::delivery#capture-v1
 [rest]: crate::guide::rest
+[init]: crate::guide::troubleshooting#coming-from-fmtinit
 
 "]
 #[doc = include_str!("../docs/guide/configuration.md")]

@@ -19,9 +19,9 @@
 //! Without `POSTHOG_API_KEY` the layer is disabled and costs nothing. Filter your log at its own layer, as
 //! above: a global filter would hide events from PostHog too.
 //!
-//! # Who did it
+//! # Identity
 //!
-//! The id of a person stands on a span, once, and everything within belongs to them: nested calls, other
+//! Put the id of a person on a span, once. Everything within belongs to that person: nested calls, other
 //! modules and crates, and tasks that carry the span.
 //!
 //! ```
@@ -40,7 +40,7 @@
 //! Within a span of somebody else that declared no such field, set the id by [`PostHogSpanExt`]. What an event at some
 //! point would inherit can be read back: [`CaptureHandle::current_context`].
 //!
-//! Where nobody is named, the event is personless: a random id, and no person in PostHog.
+//! An event that names nobody is personless: a random id, and no person in PostHog.
 //!
 //! # Fields
 //!
@@ -287,16 +287,20 @@ pub use posthog::{PostHog, PostHogBuilder};
 pub use reqwest::Method;
 pub use uuid::Uuid;
 
+// Pages that show a feature are tested where it is on.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-#[doc = include_str!("../docs/delivery.md")]
+#[cfg_attr(
+    all(feature = "rest", feature = "testing", feature = "tower"),
+    doc = include_str!("../README.md")
+)]
+#[cfg_attr(feature = "spool", doc = include_str!("../docs/delivery.md"))]
 #[doc = include_str!("../docs/guide/configuration.md")]
 #[doc = include_str!("../docs/guide/events.md")]
-#[doc = include_str!("../docs/guide/frameworks.md")]
+#[cfg_attr(feature = "axum", doc = include_str!("../docs/guide/frameworks.md"))]
 #[doc = include_str!("../docs/guide/lambda.md")]
 #[doc = include_str!("../docs/guide/privacy.md")]
-#[doc = include_str!("../docs/guide/rest.md")]
+#[cfg_attr(feature = "rest", doc = include_str!("../docs/guide/rest.md"))]
 #[doc = include_str!("../docs/guide/scale.md")]
-#[doc = include_str!("../docs/guide/testing.md")]
+#[cfg_attr(feature = "testing", doc = include_str!("../docs/guide/testing.md"))]
 #[doc = include_str!("../docs/guide/troubleshooting.md")]
 struct Doctests;
