@@ -18,9 +18,8 @@
 //!   about a second at most and logs to the subscriber that registered the layer, so a scoped subscriber sees it too.
 //! - No lock is held while a line is logged, and what is logged is captured by no layer of ours.
 
-use crate::diagnostics::log;
+use crate::diagnostics::{Noting, log};
 use crate::suppress::SuppressGuard;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -126,27 +125,11 @@ fn is_unheard() -> bool {
 impl Line {
     /// Logs it. Whether somebody formatted it.
     fn was_read(&self) -> bool {
-        let text = Text {
-            text: &self.text,
-            was_read: AtomicBool::new(false),
-        };
+        let text = Noting::new(&self.text);
         match self.level {
             Level::Info => log!(target: "tracing_posthog", info, "{text}"),
             Level::Warn => log!(target: "tracing_posthog", warn, "{text}"),
         }
-        text.was_read.load(Relaxed)
-    }
-}
-
-/// Notes whether it is formatted. `tracing` formats a message where a layer that is not filtered out asks for it.
-struct Text<'a> {
-    text: &'a str,
-    was_read: AtomicBool,
-}
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.was_read.store(true, Relaxed);
-        f.write_str(self.text)
+        text.was_read()
     }
 }

@@ -1,5 +1,7 @@
-//! How this crate logs: lines whose tracing layers may panic, once per episode.
+//! How this crate logs: lines whose tracing layers may panic, once per episode. Some lines note whether they were read.
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,6 +21,33 @@ macro_rules! log {
     };
 }
 pub(crate) use log;
+
+/// A line that notes whether somebody formatted it. `tracing` formats a message where a layer that is not filtered out
+/// asks for it, and layers of ours do not.
+pub(crate) struct Noting<'a> {
+    text: &'a str,
+    was_read: AtomicBool,
+}
+
+impl<'a> Noting<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            was_read: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn was_read(&self) -> bool {
+        self.was_read.load(Relaxed)
+    }
+}
+
+impl fmt::Display for Noting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.was_read.store(true, Relaxed);
+        f.write_str(self.text)
+    }
+}
 
 /// Whether one thing is to be logged: once per episode, and at most once a minute.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@
 //! - Bounded: [`MOST`] callsites are remembered.
 
 use crate::capture::watch::Lookout;
-use crate::diagnostics::log;
+use crate::diagnostics::{Noting, log};
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -177,13 +177,13 @@ fn describe(callsites: &[Callsite]) -> String {
     text
 }
 
-/// Logs within the subscriber that hides events. Where that hides the line too, it goes to the standard error: nothing
-/// else would say it.
+/// Logs within the subscriber that hides events. Where nobody there reads the line, because it is hidden too or no layer
+/// writes lines, it goes to the standard error: nothing else would say it.
 fn say(dispatch: &Dispatch, text: &str) {
     dispatcher::with_default(dispatch, || {
-        if tracing::enabled!(target: "tracing_posthog", tracing::Level::ERROR) {
-            log!(target: "tracing_posthog", error, "{text}");
-        } else {
+        let text = Noting::new(text);
+        log!(target: "tracing_posthog", error, "{text}");
+        if !text.was_read() {
             // Where there is no standard error, there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "ERROR tracing_posthog: {text}");
         }

@@ -46,6 +46,22 @@ fn filter_as_a_layer() {
     forget();
 }
 
+/// Logs by other means, or not at all.
+fn filter_without_a_log_layer() {
+    let (posthog, _guard) = PostHogLayer::from_env().unwrap();
+    let env = EnvFilter::from_default_env();
+    registry().with(env).with(posthog).init();
+    sign_up();
+}
+
+fn filter_beside_a_log_layer_without_our_lines() {
+    let (posthog, _guard) = PostHogLayer::from_env().unwrap();
+    let logs = fmt::layer().with_filter(EnvFilter::new("info,tracing_posthog=off"));
+    let env = EnvFilter::from_default_env();
+    registry().with(env).with(posthog).with(logs).init();
+    sign_up();
+}
+
 /// What the layer's own documentation says.
 fn filter_on_the_log_layer() {
     let (posthog, _guard) = PostHogLayer::from_env().unwrap();
@@ -119,9 +135,11 @@ fn server_without_end() {
     assert_eq!(seen.with(SAID).len(), 2);
 }
 
-const PROGRAMS: [fn(); 8] = [
+const PROGRAMS: [fn(); 10] = [
     fmt_with_env_filter,
     filter_as_a_layer,
+    filter_without_a_log_layer,
+    filter_beside_a_log_layer_without_our_lines,
     filter_on_the_log_layer,
     filter_above_the_layer,
     filter_on_our_layer,
@@ -134,6 +152,8 @@ fn name_of(program: fn()) -> &'static str {
     let names = [
         "fmt_with_env_filter",
         "filter_as_a_layer",
+        "filter_without_a_log_layer",
+        "filter_beside_a_log_layer_without_our_lines",
         "filter_on_the_log_layer",
         "filter_above_the_layer",
         "filter_on_our_layer",
@@ -255,6 +275,23 @@ fn a_filter_for_other_targets_is_said_on_the_standard_error() {
         "{line}"
     );
     assert!(outcome.log.contains(&line), "{}", outcome.log);
+}
+
+/// The line passes the filter, but no layer writes it.
+#[test]
+fn what_no_layer_writes_is_said_on_the_standard_error() {
+    for program in [
+        filter_without_a_log_layer,
+        filter_beside_a_log_layer_without_our_lines,
+    ] {
+        let outcome = run(program, Some("warn"));
+        assert_eq!(outcome.events, [""; 0]);
+        let said = outcome.said();
+        assert_eq!(said.len(), 1, "{}: {said:?}", name_of(program));
+        assert!(outcome.errors.contains(said[0]), "{}", outcome.log);
+        assert!(said[0].starts_with("ERROR tracing_posthog: "), "{said:?}");
+        assert!(said[0].contains(&place(SIGN_UP)), "{said:?}");
+    }
 }
 
 #[test]
