@@ -16,11 +16,12 @@
 //! - A line is emitted until a subscriber (or a logger of `log`) has formatted it, and never after that.
 //! - Nothing is logged from within a callback of the layer. Its `on_register_dispatch` starts a thread, which lives for
 //!   about a second at most and logs to the subscriber that registered the layer, so a scoped subscriber sees it too.
+//!   There are at most [`MOST_THREADS`] of these.
 //! - No lock is held while a line is logged, and what is logged is captured by no layer of ours.
 
 use crate::diagnostics::{Noting, log};
 use crate::suppress::SuppressGuard;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::Dispatch;
@@ -33,7 +34,13 @@ pub(crate) struct Announcement {
     lines: Mutex<Vec<Line>>,
     /// Whether there may be one: read for each turn of the actor and each REST call.
     waits: AtomicBool,
+    /// How many threads wait for a subscriber.
+    threads: AtomicUsize,
 }
+
+/// How many threads wait at the same time: a program may make subscribers by the thousand, such as one for each request,
+/// of which none takes log lines.
+const MOST_THREADS: usize = 4;
 
 #[derive(Debug)]
 struct Line {
@@ -94,11 +101,14 @@ impl Announcement {
         if !self.waits.load(Relaxed) {
             return;
         }
-        let (this, subscriber) = (self.clone(), subscriber.downgrade());
         // Without a thread it is said later, by the actor or the drop of a `PostHog`.
+        let Some(place) = Place::take(self) else {
+            return;
+        };
+        let subscriber = subscriber.downgrade();
         let _ = std::thread::Builder::new()
             .name("posthog-start".into())
-            .spawn(move || this.say_within_a_second(&subscriber));
+            .spawn(move || place.0.say_within_a_second(&subscriber));
     }
 
     fn say_within_a_second(&self, subscriber: &WeakDispatch) {
@@ -113,6 +123,23 @@ impl Announcement {
                 return;
             }
         }
+    }
+}
+
+/// One of the [`MOST_THREADS`], until it is dropped.
+struct Place(Arc<Announcement>);
+
+impl Place {
+    fn take(of: &Arc<Announcement>) -> Option<Self> {
+        // Dropped, and so given back, where there are too many.
+        let place = Self(of.clone());
+        (of.threads.fetch_add(1, Relaxed) < MOST_THREADS).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.threads.fetch_sub(1, Relaxed);
     }
 }
 

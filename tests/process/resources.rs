@@ -11,8 +11,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tracing::Dispatch;
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{CaptureBuilder, CaptureHandle, CircuitBreaker, Event, FlushReport};
+use tracing_posthog::{
+    CaptureBuilder, CaptureHandle, CircuitBreaker, Event, FlushReport, PostHogLayer,
+};
+use tracing_subscriber::layer::SubscriberExt;
 
 /// More threads than most systems allow in one process.
 const PENDING: usize = 20_000;
@@ -67,6 +71,25 @@ fn pending_flushes_add_no_thread() {
         Box::pin(async move { posthog.flush().await })
     });
     assert_eq!(pending.len(), PENDING);
+}
+
+/// The line of the start waits for somebody who reads it: each new subscriber may be the one.
+#[test]
+fn subscribers_that_read_nothing_cost_a_few_threads_at_most() {
+    own_process!();
+    let (_server, posthog) = unanswered(|builder| builder);
+    let before = threads();
+    let subscribers: Vec<Dispatch> = (0..300)
+        .map(|_| {
+            let layer = PostHogLayer::new(posthog.clone());
+            let subscriber = Dispatch::new(tracing_subscriber::registry().with(layer));
+            let now = threads();
+            // Four, and some that are about to end.
+            assert!(now <= before + 20, "{now} threads, {before} before");
+            subscriber
+        })
+        .collect();
+    drop(subscribers);
 }
 
 #[test]
