@@ -264,7 +264,8 @@ impl CaptureBuilder {
             http: Some(http.clone()),
             clock: self.clock.clone(),
             watch: watch.clone(),
-            max_event_bytes: self.enrichment.max_event_bytes,
+            // A larger one would never fit, however long it waits.
+            max_event_bytes: self.enrichment.max_event_bytes.min(self.limits.bytes),
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
         });

@@ -110,7 +110,10 @@ fn drop_oldest_drops_nothing_where_that_makes_no_room() {
     drop(held);
     posthog.shutdown_blocking(LONG);
     assert_eq!(numbers(&server), [0, 1]);
-    assert_eq!(posthog.stats().dropped.by(FULL), 2);
+    let dropped = posthog.stats().dropped;
+    assert_eq!(dropped.by(FULL), 1);
+    // The last has no room in an empty queue either.
+    assert_eq!(dropped.by(DropReason::TooLarge), 1);
 }
 
 #[test]
@@ -551,6 +554,29 @@ fn the_actor_rests_while_kept_batches_pause_and_while_the_breaker_is_open() {
 }
 
 // Told, not hidden.
+
+/// Whoever tries again until there is room would do so for ever.
+#[tokio::test]
+async fn an_event_that_the_empty_queue_has_no_room_for_is_too_large() {
+    let (diagnostics, _listening) = Diagnostics::listen();
+    let server = server();
+    let posthog = capture_to(&server)
+        .queue_bytes(1_000)
+        .spawn_on(&tokio::runtime::Handle::current())
+        .start()
+        .unwrap();
+    let large = event(0).property("text", "x".repeat(2_000));
+    assert_eq!(posthog.try_capture(&large), Err(TryCaptureError::TooLarge));
+    posthog.capture(large);
+    until("a warning", || !diagnostics.warnings().is_empty()).await;
+    let warnings = diagnostics.warnings();
+    assert!(warnings[0].contains("limit=1000"), "{warnings:#?}");
+    posthog.capture(event(1));
+    posthog.flush().await;
+    let stats = posthog.stats();
+    assert_eq!(stats.dropped.by(DropReason::TooLarge), 2);
+    assert_eq!(stats.delivered, 1);
+}
 
 #[test]
 fn try_capture_says_why_it_did_not_take_an_event() {

@@ -292,7 +292,8 @@ impl Actor {
             );
         }
         if losses.too_large {
-            self.pipeline.encoder.warn_too_large();
+            let room = self.account.queue.byte_limit();
+            self.pipeline.encoder.warn_too_large(room);
         }
         if losses.late {
             diagnostics::late();

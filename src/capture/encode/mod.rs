@@ -184,10 +184,10 @@ impl Encoder {
         written
     }
 
-    /// Warns of an event that was too large to be queued.
-    pub(crate) fn warn_too_large(&self) {
+    /// Warns of an event that was too large to be queued where there is that much room.
+    pub(crate) fn warn_too_large(&self, room: usize) {
         self.diagnostics
-            .too_large(About::default(), self.max_event_bytes);
+            .too_large(About::default(), self.max_event_bytes.min(room));
     }
 
     /// Whether the event and the default properties have entries for the same object.

@@ -63,8 +63,9 @@ pub enum TryCaptureError {
     /// As many events wait as the queue may hold. There will be room once some are delivered.
     #[error("the queue is full; try again later, or raise `queue_events` or `queue_bytes`")]
     QueueFull,
-    /// It would never be sent: see [`event_bytes`](crate::CaptureBuilder::event_bytes).
-    #[error("the event is larger than `event_bytes` allows")]
+    /// It would never be sent: see [`event_bytes`](crate::CaptureBuilder::event_bytes). Or it is larger than all of the
+    /// queue: see [`queue_bytes`](crate::CaptureBuilder::queue_bytes).
+    #[error("the event is larger than `event_bytes` or `queue_bytes` allows")]
     TooLarge,
     /// After [`shutdown`](CaptureHandle::shutdown) nothing is taken.
     #[error("capturing was shut down")]

@@ -43,7 +43,7 @@ pub enum DropReason {
     QueueFull,
     /// PostHog would have refused it, and the batch with it, or ignored it: an empty name, an alias of nothing.
     Invalid,
-    /// Larger than PostHog takes, by our own measure or by a 413 answer.
+    /// Larger than PostHog takes, by our own measure or by a 413 answer, or than all of the queue.
     TooLarge,
     /// A `before_send` hook returned `None`, or panicked.
     BeforeSend,

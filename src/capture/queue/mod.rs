@@ -328,6 +328,11 @@ impl Queue {
             || state.ledger.bytes_in_memory() >= self.limits.bytes
     }
 
+    /// How many bytes it holds at most.
+    pub(crate) fn byte_limit(&self) -> usize {
+        self.limits.bytes
+    }
+
     fn fits(&self, state: &State, bytes: usize) -> bool {
         state.ledger.events_in_memory() < self.limits.events
             && state.ledger.bytes_in_memory() + bytes <= self.limits.bytes
