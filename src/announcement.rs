@@ -54,6 +54,9 @@ enum Level {
     Warn,
 }
 
+const ENDED: &str = "no event is captured: capturing was shut down before the program had a subscriber; keep the \
+                     `PostHog` in `main` by a name other than `_`, and drop it at the end";
+
 impl Announcement {
     pub(crate) fn info(&self, text: String) {
         self.add(Level::Info, text);
@@ -70,6 +73,21 @@ impl Announcement {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push(Line { level, text });
         self.waits.store(true, Relaxed);
+    }
+
+    /// Capturing ends. If there never was a subscriber, nobody has read the line of the start, and it is not true any
+    /// more.
+    pub(crate) fn end(&self) {
+        if !self.waits.load(Relaxed) || has_been_set() {
+            return;
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in &mut *lines {
+            if matches!(line.level, Level::Info) {
+                line.level = Level::Warn;
+                line.text = ENDED.to_owned();
+            }
+        }
     }
 
     /// Logs what nobody has read yet. Costs one load where there is nothing.

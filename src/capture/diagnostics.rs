@@ -109,11 +109,11 @@ fn name_of(field: &Field<'_>) -> String {
     }
 }
 
+pub(crate) const LATE: &str =
+    "events were captured after the shutdown; they are dropped, and counted in `stats`";
+
 pub(crate) fn late() {
-    log!(
-        warn,
-        "events were captured after the shutdown; they are dropped, and counted in `stats`",
-    );
+    log!(warn, "{LATE}");
 }
 
 impl Diagnostics {

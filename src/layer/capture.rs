@@ -224,6 +224,11 @@ impl PostHogLayer {
         });
     }
 
+    /// The subscriber that the layer is part of, where it is known.
+    fn subscriber(&self) -> Option<tracing::Dispatch> {
+        self.state.dispatch()?.upgrade()
+    }
+
     #[inline(never)]
     pub(super) fn capture_event<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
     where
@@ -232,16 +237,21 @@ impl PostHogLayer {
         let Some(shared) = self.handle.active() else {
             return;
         };
-        shared.record(|record| {
-            self.add_fields(event, record);
-            if self.extras.any() {
-                record.begin_segment();
-                self.write_extras(event.metadata(), record);
-            }
-            self.add_context(event, &ctx, record);
-            self.add_fallback(record);
-            self.interests.remarks(record);
-        });
+        shared.record_or(
+            |record| {
+                self.add_fields(event, record);
+                if self.extras.any() {
+                    record.begin_segment();
+                    self.write_extras(event.metadata(), record);
+                }
+                self.add_context(event, &ctx, record);
+                self.add_fallback(record);
+                self.interests.remarks(record);
+            },
+            |shared, reason| {
+                shared.warn_late_elsewhere(reason, self.subscriber());
+            },
+        );
     }
 
     /// Forgets the span. A timed one becomes an event.
@@ -283,31 +293,36 @@ impl PostHogLayer {
         }
         let times = timed.times();
         let ended = shared.clock.now().checked_sub(times.since_end);
-        shared.record(|record| {
-            if let Some(site) = span.site {
-                record.site(site);
-            }
-            // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
-            if let Some(ended) = ended {
-                record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
-            }
-            record.append(fields);
-            record.begin_segment();
-            let ms = |d: std::time::Duration| d.as_micros() as f64 / 1e3;
-            let mut put = |name, value| record.f64(Key::Named(Slot::Property, name), ms(value));
-            put("duration_ms", times.duration);
-            if self.extras.busy_idle {
-                put("busy_ms", times.busy);
-                put("idle_ms", times.duration - times.busy);
-            }
-            if self.extras.any() {
-                self.write_extras(span.metadata, record);
-            }
-            if !mapped.is_empty() {
-                record.outer_segment(mapped, None);
-            }
-            add_outer_context(record);
-            self.add_fallback(record);
-        });
+        shared.record_or(
+            |record| {
+                if let Some(site) = span.site {
+                    record.site(site);
+                }
+                // Before the span's own fields, whose `posthog.timestamp` comes later and wins.
+                if let Some(ended) = ended {
+                    record.i64(Key::Named(Slot::Timestamp, ""), millis(ended));
+                }
+                record.append(fields);
+                record.begin_segment();
+                let ms = |d: std::time::Duration| d.as_micros() as f64 / 1e3;
+                let mut put = |name, value| record.f64(Key::Named(Slot::Property, name), ms(value));
+                put("duration_ms", times.duration);
+                if self.extras.busy_idle {
+                    put("busy_ms", times.busy);
+                    put("idle_ms", times.duration - times.busy);
+                }
+                if self.extras.any() {
+                    self.write_extras(span.metadata, record);
+                }
+                if !mapped.is_empty() {
+                    record.outer_segment(mapped, None);
+                }
+                add_outer_context(record);
+                self.add_fallback(record);
+            },
+            |shared, reason| {
+                shared.warn_late_elsewhere(reason, self.subscriber());
+            },
+        );
     }
 }

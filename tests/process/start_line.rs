@@ -212,3 +212,52 @@ fn a_handle_that_is_none_says_nothing() {
     drop(kept(CaptureHandle::disabled()));
     assert_eq!(log.said(), Vec::<String>::new());
 }
+
+#[test]
+fn a_posthog_that_is_dropped_before_the_subscriber_is_said_instead() {
+    own_process!();
+    let (server, log) = (server(), ProcessLog::default());
+    let handle = capture_to(&server).start().unwrap();
+    let layer = PostHogLayer::new(handle.clone());
+    drop(kept(handle));
+    tracing_subscriber::registry()
+        .with(log.clone())
+        .with(layer)
+        .init();
+    wait_until("a line", || !log.said().is_empty());
+    let said = log.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("WARN tracing_posthog no event is captured: "),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn events_that_a_layer_captures_after_the_shutdown_are_said_once() {
+    own_process!();
+    let (server, log) = (server(), ProcessLog::default());
+    let handle = capture_to(&server).start().unwrap();
+    let layer = PostHogLayer::new(handle.clone());
+    tracing_subscriber::registry()
+        .with(log.clone())
+        .with(layer)
+        .init();
+    wait_until("the line", || !start_lines(&log).is_empty());
+    handle.shutdown_blocking(LONG);
+    assert_eq!(log.warnings(), Vec::<String>::new());
+    for _ in 0..3 {
+        tracing::info!(posthog.event = "late");
+    }
+    wait_until("the warning", || !log.warnings().is_empty());
+    let said = log.warnings();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("after the shutdown"), "{said:?}");
+    assert_eq!(
+        handle
+            .stats()
+            .dropped
+            .by(tracing_posthog::DropReason::Shutdown),
+        3
+    );
+}

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tracing::Dispatch;
+use tracing::dispatcher::get_default;
 
 /// What all handles of one actor share with each other, and not with the actor: when the last one goes,
 /// the control channel closes.
@@ -55,14 +57,8 @@ thread_local! {
 const KEEP_SCRATCH: usize = 16 << 10;
 
 impl Shared {
-    /// Writes one record in this thread's buffer and queues it.
-    #[inline]
-    pub(crate) fn record(&self, write: impl FnOnce(&mut Record)) {
-        // Within a layer's callback nothing is said: other layers would get the events around wrong.
-        self.record_or(write, |_, _| {});
-    }
-
-    /// The same; `refused` is called where the event is not worth being written.
+    /// Writes one record in this thread's buffer and queues it. `refused` is called where the event is not worth being
+    /// written.
     #[inline]
     pub(crate) fn record_or(
         &self,
@@ -95,6 +91,20 @@ impl Shared {
             // Who hears of it may capture events too.
             let _suppressed = SuppressGuard::enter();
             diagnostics::late();
+        }
+    }
+
+    /// The same from within a callback of the layer, where nothing is logged: a thread of its own says it.
+    #[cold]
+    pub(crate) fn warn_late_elsewhere(&self, refused: DropReason, subscriber: Option<Dispatch>) {
+        if refused == DropReason::Shutdown
+            && let Some(http) = &self.http
+            && self.queue.take_late()
+        {
+            http.announcement
+                .warn_of(Some(diagnostics::LATE.to_owned()));
+            let subscriber = subscriber.unwrap_or_else(|| get_default(Dispatch::clone));
+            http.announcement.say_to(&subscriber);
         }
     }
 
@@ -143,6 +153,9 @@ impl Shared {
     ) -> Result<Watermark, FlushReport> {
         self.queue.close();
         let watermark = self.queue.mark();
+        if let Some(http) = &self.http {
+            http.announcement.end();
+        }
         let commands = match &self.sink {
             Sink::Actor(commands) => commands,
             Sink::InMemory(_) if is_suppressed() => return Err(self.report_after_close(watermark)),
