@@ -46,8 +46,8 @@
 //!
 //! - [`distinct_id`](RequestContextLayer::distinct_id): a function of the request's head, for ids in a verified token
 //!   or in an extension that an outer layer has set.
-//! - Record it later. The span declares the field, so code that runs directly in the span can say
-//!   `Span::current().record("posthog.distinct_id", user)`, for example after a query to a database.
+//! - Set it later, for example after a query to a database: code that runs directly in the span calls
+//!   `Span::current().set_distinct_id(user)` of [`PostHogSpanExt`](crate::PostHogSpanExt).
 //!
 //! Control characters and surrounding white space are removed from ids; what is longer than 200 characters is cut, as
 //! PostHog does. Of repeated headers the first one with something left counts. Headers that are not UTF-8 are ignored.
