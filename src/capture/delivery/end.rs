@@ -3,6 +3,7 @@
 use super::account::Cause;
 use super::actor::Actor;
 use super::batch::Batch;
+use crate::capture::diagnostics;
 use crate::capture::hooks::Disposition;
 use crate::capture::ledger::{DropReason, Residence};
 use crate::capture::spool::Durability;
@@ -121,21 +122,32 @@ impl Actor {
     }
 }
 
-impl Drop for Actor {
-    /// Only where its runtime went away before the shutdown, or its panics did not end: what was there is left on disk,
-    /// else lost and counted.
-    fn drop(&mut self) {
-        if self.ended {
-            return;
+impl Actor {
+    /// From here on layers see to a warning of events that come too late. What came before is said now.
+    fn leave_late_events_to_others(&mut self) {
+        self.commands.close();
+        if self.account.queue.take_late() {
+            diagnostics::late();
         }
+    }
+}
+
+impl Drop for Actor {
+    /// If its runtime went away before the shutdown, or its panics did not end: what was there is left on disk, else lost
+    /// and counted.
+    fn drop(&mut self) {
         let _suppressed = SuppressGuard::enter();
+        if self.ended {
+            return self.leave_late_events_to_others();
+        }
         let mut rest = self.in_flight.take();
         rest.extend(self.backlog.drain());
         if !std::thread::panicking() {
             crate::panic::catch(|| self.leave_on_disk(rest));
         }
         if self.flushes.shutdown().is_some() {
-            return self.drop_the_rest(SHUT_DOWN);
+            self.drop_the_rest(SHUT_DOWN);
+            return self.leave_late_events_to_others();
         }
         if !self.commands.is_closed() {
             // Somebody goes on capturing.
@@ -145,5 +157,6 @@ impl Drop for Actor {
             );
         }
         self.drop_the_rest("the runtime that `spawn_on` was given ended before everything was delivered; the rest is dropped");
+        self.leave_late_events_to_others();
     }
 }

@@ -94,10 +94,13 @@ impl Shared {
         }
     }
 
-    /// The same from within a callback of the layer, where nothing is logged: a thread of its own says it.
+    /// The same from within a callback of the layer, where nothing is logged: the actor says it, or once that is gone a
+    /// thread of its own.
     #[cold]
     pub(crate) fn warn_late_elsewhere(&self, refused: DropReason, subscriber: Option<Dispatch>) {
         if refused == DropReason::Shutdown
+            && let Sink::Actor(commands) = &self.sink
+            && commands.is_closed()
             && let Some(http) = &self.http
             && self.queue.take_late()
         {
