@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::Dispatch;
+use tracing::callsite::rebuild_interest_cache;
 use tracing::dispatcher::{WeakDispatch, get_default, has_been_set, with_default};
 use tracing::subscriber::NoSubscriber;
 
@@ -34,6 +35,8 @@ pub(crate) struct Announcement {
     lines: Mutex<Vec<Line>>,
     /// Whether there may be one: read for each turn of the actor and each REST call.
     waits: AtomicBool,
+    /// Whether capturing ended before there was a subscriber.
+    ended: AtomicBool,
     /// How many threads wait for a subscriber.
     threads: AtomicUsize,
 }
@@ -57,6 +60,10 @@ enum Level {
 const ENDED: &str = "no event is captured: capturing was shut down before the program had a subscriber; keep the \
                      `PostHog` in `main` by a name other than `_`, and drop it at the end";
 
+/// The attempt before which `tracing` is asked anew who wants the line. A thread without a subscriber that logged the line
+/// at the very moment when the first scoped subscriber came may have left the answer that nobody does.
+const REBUILD_AT: u32 = 5;
+
 impl Announcement {
     pub(crate) fn info(&self, text: String) {
         self.add(Level::Info, text);
@@ -78,16 +85,13 @@ impl Announcement {
     /// Capturing ends. If there never was a subscriber, nobody has read the line of the start, and it is not true any
     /// more.
     pub(crate) fn end(&self) {
-        if !self.waits.load(Relaxed) || has_been_set() {
+        if has_been_set() {
             return;
         }
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in &mut *lines {
-            if matches!(line.level, Level::Info) {
-                line.level = Level::Warn;
-                line.text = ENDED.to_owned();
-            }
-        }
+        // Also for those that somebody is trying to say just now.
+        self.ended.store(true, Relaxed);
+        lines.iter_mut().for_each(Line::end);
     }
 
     /// Logs what nobody has read yet. Costs one load where there is nothing.
@@ -104,10 +108,21 @@ impl Announcement {
             return;
         }
         // Whoever takes them says them: nobody else does at the same time.
-        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut lines =
+            std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        if lines.is_empty() {
+            // Somebody else says them just now, and knows what is left.
+            return;
+        }
+        if self.ended.load(Relaxed) {
+            lines.iter_mut().for_each(Line::end);
+        }
         let _suppressed = SuppressGuard::enter();
-        let unread: Vec<Line> = lines.into_iter().filter(|line| !line.was_read()).collect();
+        let mut unread: Vec<Line> = lines.into_iter().filter(|line| !line.was_read()).collect();
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ended.load(Relaxed) {
+            unread.iter_mut().for_each(Line::end);
+        }
         // Others may have come meanwhile.
         lines.splice(..0, unread);
         self.waits.store(!lines.is_empty(), Relaxed);
@@ -136,7 +151,14 @@ impl Announcement {
             let Some(subscriber) = subscriber.upgrade() else {
                 return;
             };
-            crate::panic::catch(|| with_default(&subscriber, || self.say()));
+            crate::panic::catch(|| {
+                with_default(&subscriber, || {
+                    if n == REBUILD_AT {
+                        rebuild_interest_cache();
+                    }
+                    self.say();
+                });
+            });
             if !self.waits.load(Relaxed) {
                 return;
             }
@@ -168,6 +190,14 @@ fn is_unheard() -> bool {
 }
 
 impl Line {
+    /// Capturing ended before somebody read it.
+    fn end(&mut self) {
+        if matches!(self.level, Level::Info) {
+            self.level = Level::Warn;
+            self.text = ENDED.to_owned();
+        }
+    }
+
     /// Logs it. Whether somebody formatted it.
     fn was_read(&self) -> bool {
         let text = Noting::new(&self.text);
