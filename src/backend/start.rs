@@ -255,6 +255,7 @@ impl CaptureBuilder {
             Home::Runtime(_) => Visibility::Scoped,
         };
         let handle = CaptureHandle::new(Shared {
+            late_seen_to: AtomicBool::new(false),
             queue: queue.clone(),
             sink: Sink::Actor(commands),
             counters: counters.clone(),

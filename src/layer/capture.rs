@@ -249,7 +249,9 @@ impl PostHogLayer {
                 self.interests.remarks(record);
             },
             |shared, reason| {
-                shared.warn_late_elsewhere(reason, self.subscriber());
+                if shared.lacks_late_warning(reason) {
+                    shared.warn_late_elsewhere(self.subscriber());
+                }
             },
         );
     }
@@ -321,7 +323,9 @@ impl PostHogLayer {
                 self.add_fallback(record);
             },
             |shared, reason| {
-                shared.warn_late_elsewhere(reason, self.subscriber());
+                if shared.lacks_late_warning(reason) {
+                    shared.warn_late_elsewhere(self.subscriber());
+                }
             },
         );
     }

@@ -14,7 +14,7 @@ use crate::panic::catch;
 use crate::suppress::{SuppressGuard, is_suppressed};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Dispatch;
@@ -23,6 +23,8 @@ use tracing::dispatcher::get_default;
 /// What all handles of one actor share with each other, and not with the actor: when the last one goes,
 /// the control channel closes.
 pub(crate) struct Shared {
+    /// Whether a warning of events that come after the end was seen to, once the actor was gone.
+    pub(crate) late_seen_to: AtomicBool,
     pub(crate) queue: Arc<Queue>,
     pub(crate) sink: Sink,
     pub(crate) counters: Arc<Counters>,
@@ -94,13 +96,19 @@ impl Shared {
         }
     }
 
+    /// Whether nobody has seen to that warning yet. Cheap: events may come for long after the end.
+    #[inline]
+    pub(crate) fn lacks_late_warning(&self, refused: DropReason) -> bool {
+        refused == DropReason::Shutdown && !self.late_seen_to.load(Relaxed)
+    }
+
     /// The same from within a callback of the layer, where nothing is logged: the actor says it, or once that is gone a
     /// thread of its own.
     #[cold]
-    pub(crate) fn warn_late_elsewhere(&self, refused: DropReason, subscriber: Option<Dispatch>) {
-        if refused == DropReason::Shutdown
-            && let Sink::Actor(commands) = &self.sink
+    pub(crate) fn warn_late_elsewhere(&self, subscriber: Option<Dispatch>) {
+        if let Sink::Actor(commands) = &self.sink
             && commands.is_closed()
+            && !self.late_seen_to.swap(true, Relaxed)
             && let Some(http) = &self.http
             && self.queue.take_late()
         {

@@ -72,6 +72,7 @@ impl Memory {
         }
         let settling = memory.clone();
         let handle = CaptureHandle::new(Shared {
+            late_seen_to: AtomicBool::new(false),
             queue,
             sink: Sink::InMemory(Box::new(move |watermark| settling.settle(watermark))),
             counters: Arc::default(),
