@@ -66,6 +66,8 @@ const REBUILD_AT: u32 = 5;
 
 impl Announcement {
     pub(crate) fn info(&self, text: String) {
+        // A client may start capturing again.
+        self.ended.store(false, Relaxed);
         self.add(Level::Info, text);
     }
 
@@ -85,13 +87,9 @@ impl Announcement {
     /// Capturing ends. If there never was a subscriber, nobody has read the line of the start, and it is not true any
     /// more.
     pub(crate) fn end(&self) {
-        if has_been_set() {
-            return;
+        if !has_been_set() {
+            self.ended.store(true, Relaxed);
         }
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        // Also for those that somebody is trying to say just now.
-        self.ended.store(true, Relaxed);
-        lines.iter_mut().for_each(Line::end);
     }
 
     /// Logs what nobody has read yet. Costs one load where there is nothing.
@@ -108,21 +106,18 @@ impl Announcement {
             return;
         }
         // Whoever takes them says them: nobody else does at the same time.
-        let mut lines =
-            std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         if lines.is_empty() {
             // Somebody else says them just now, and knows what is left.
             return;
         }
-        if self.ended.load(Relaxed) {
-            lines.iter_mut().for_each(Line::end);
-        }
         let _suppressed = SuppressGuard::enter();
-        let mut unread: Vec<Line> = lines.into_iter().filter(|line| !line.was_read()).collect();
+        let ended = || self.ended.load(Relaxed);
+        let unread: Vec<Line> = lines
+            .into_iter()
+            .filter(|line| !line.was_read(ended()))
+            .collect();
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.ended.load(Relaxed) {
-            unread.iter_mut().for_each(Line::end);
-        }
         // Others may have come meanwhile.
         lines.splice(..0, unread);
         self.waits.store(!lines.is_empty(), Relaxed);
@@ -190,18 +185,14 @@ fn is_unheard() -> bool {
 }
 
 impl Line {
-    /// Capturing ended before somebody read it.
-    fn end(&mut self) {
-        if matches!(self.level, Level::Info) {
-            self.level = Level::Warn;
-            self.text = ENDED.to_owned();
-        }
-    }
-
-    /// Logs it. Whether somebody formatted it.
-    fn was_read(&self) -> bool {
-        let text = Noting::new(&self.text);
-        match self.level {
+    /// Logs it, or where capturing `ended` before somebody read it, that. Whether somebody formatted it.
+    fn was_read(&self, ended: bool) -> bool {
+        let (level, text) = match (self.level, ended) {
+            (Level::Info, true) => (Level::Warn, ENDED),
+            (level, _) => (level, &*self.text),
+        };
+        let text = Noting::new(text);
+        match level {
             Level::Info => log!(target: "tracing_posthog", info, "{text}"),
             Level::Warn => log!(target: "tracing_posthog", warn, "{text}"),
         }

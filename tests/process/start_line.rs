@@ -16,6 +16,11 @@ fn start_lines(log: &ProcessLog) -> Vec<String> {
     lines
 }
 
+fn install(log: &ProcessLog, layer: PostHogLayer) {
+    let subscriber = tracing_subscriber::registry().with(log.clone());
+    subscriber.with(layer).init();
+}
+
 #[track_caller]
 fn assert_said_once(log: &ProcessLog, host: &str) {
     // Another thread may be about to say it.
@@ -37,10 +42,7 @@ fn a_program_that_starts_before_its_subscriber_reads_once_where_events_go() {
     let (server, log) = (server(), ProcessLog::default());
     let handle = capture_to(&server).start().unwrap();
     let layer = PostHogLayer::new(handle.clone());
-    tracing_subscriber::registry()
-        .with(log.clone())
-        .with(layer)
-        .init();
+    install(&log, layer);
     wait_until("the line", || !start_lines(&log).is_empty());
     tracing::info!(posthog.event = "signup");
     handle.flush_blocking(LONG);
@@ -55,10 +57,7 @@ fn a_program_that_ends_at_once_reads_it_too() {
     let (server, log) = (server(), ProcessLog::default());
     let posthog = kept(capture_to(&server).start().unwrap());
     let layer = PostHogLayer::new(posthog.handle().clone());
-    tracing_subscriber::registry()
-        .with(log.clone())
-        .with(layer)
-        .init();
+    install(&log, layer);
     drop(posthog);
     assert_said_once(&log, &server.url());
 }
@@ -191,10 +190,7 @@ fn a_backend_that_the_program_disabled_says_so() {
     let (server, log) = (server(), ProcessLog::default());
     let posthog = kept(capture_to(&server).disabled(true).start().unwrap());
     let layer = PostHogLayer::new(posthog.handle().clone());
-    tracing_subscriber::registry()
-        .with(log.clone())
-        .with(layer)
-        .init();
+    install(&log, layer);
     wait_until("the line", || !start_lines(&log).is_empty());
     drop(posthog);
     let lines = start_lines(&log);
@@ -207,10 +203,7 @@ fn a_handle_that_is_none_says_nothing() {
     own_process!();
     let log = ProcessLog::default();
     let layer = PostHogLayer::new(CaptureHandle::disabled());
-    tracing_subscriber::registry()
-        .with(log.clone())
-        .with(layer)
-        .init();
+    install(&log, layer);
     drop(kept(CaptureHandle::disabled()));
     assert_eq!(log.said(), Vec::<String>::new());
 }
@@ -222,10 +215,7 @@ fn a_posthog_that_is_dropped_before_the_subscriber_is_said_instead() {
     let handle = capture_to(&server).start().unwrap();
     let layer = PostHogLayer::new(handle.clone());
     drop(kept(handle));
-    tracing_subscriber::registry()
-        .with(log.clone())
-        .with(layer)
-        .init();
+    install(&log, layer);
     wait_until("a line", || !log.said().is_empty());
     let said = log.said();
     assert_eq!(said.len(), 1, "{said:?}");
@@ -241,10 +231,7 @@ fn events_that_a_layer_captures_after_the_shutdown_are_said_once() {
     let (server, log) = (server(), ProcessLog::default());
     let handle = capture_to(&server).start().unwrap();
     let layer = PostHogLayer::new(handle.clone());
-    tracing_subscriber::registry()
-        .with(log.clone())
-        .with(layer)
-        .init();
+    install(&log, layer);
     wait_until("the line", || !start_lines(&log).is_empty());
     handle.shutdown_blocking(LONG);
     assert_eq!(log.warnings(), Vec::<String>::new());
@@ -262,4 +249,22 @@ fn events_that_a_layer_captures_after_the_shutdown_are_said_once() {
             .by(tracing_posthog::DropReason::Shutdown),
         3
     );
+}
+
+#[test]
+fn a_client_that_captures_again_says_where_events_go() {
+    own_process!();
+    let (server, log) = (server(), ProcessLog::default());
+    let client = client_of(&server).build().unwrap();
+    let start = || {
+        EventCaptureBackend::builder(client.clone())
+            .start()
+            .unwrap()
+    };
+    drop(kept(start()));
+    let layer = PostHogLayer::new(start());
+    install(&log, layer);
+    wait_until("the line", || {
+        log.said().iter().any(|line| line.contains("capturing to"))
+    });
 }

@@ -120,9 +120,30 @@ impl Actor {
         let shutdown = self.flushes.shutdown();
         shutdown.is_some_and(|s| Instant::now() >= s.deadline + Duration::from_secs(1))
     }
-}
 
-impl Actor {
+    /// Its runtime went away before the shutdown, or its panics did not end: what was there is left on disk, else lost and
+    /// counted.
+    fn end_without_runtime(&mut self) {
+        let mut rest = self.in_flight.take();
+        rest.extend(self.backlog.drain());
+        if !std::thread::panicking() {
+            crate::panic::catch(|| self.leave_on_disk(rest));
+        }
+        if self.flushes.shutdown().is_some() {
+            return self.drop_the_rest(SHUT_DOWN);
+        }
+        if !self.commands.is_closed() {
+            // Somebody goes on capturing.
+            log!(
+                error,
+                "no event is delivered any more: the runtime that `spawn_on` was given ended before a shutdown",
+            );
+        }
+        self.drop_the_rest(
+            "the runtime that `spawn_on` was given ended before everything was delivered; the rest is dropped",
+        );
+    }
+
     /// From here on layers see to a warning of events that come too late. What came before is said now.
     fn leave_late_events_to_others(&mut self) {
         self.commands.close();
@@ -133,30 +154,11 @@ impl Actor {
 }
 
 impl Drop for Actor {
-    /// If its runtime went away before the shutdown, or its panics did not end: what was there is left on disk, else lost
-    /// and counted.
     fn drop(&mut self) {
         let _suppressed = SuppressGuard::enter();
-        if self.ended {
-            return self.leave_late_events_to_others();
+        if !self.ended {
+            self.end_without_runtime();
         }
-        let mut rest = self.in_flight.take();
-        rest.extend(self.backlog.drain());
-        if !std::thread::panicking() {
-            crate::panic::catch(|| self.leave_on_disk(rest));
-        }
-        if self.flushes.shutdown().is_some() {
-            self.drop_the_rest(SHUT_DOWN);
-            return self.leave_late_events_to_others();
-        }
-        if !self.commands.is_closed() {
-            // Somebody goes on capturing.
-            log!(
-                error,
-                "no event is delivered any more: the runtime that `spawn_on` was given ended before a shutdown",
-            );
-        }
-        self.drop_the_rest("the runtime that `spawn_on` was given ended before everything was delivered; the rest is dropped");
         self.leave_late_events_to_others();
     }
 }
