@@ -1,12 +1,12 @@
 //! Records into [`Event`]s, as hooks see them.
 
+use super::Encoder;
 use super::envelope::from_millis;
 use super::identity::PROCESS;
 use super::objects::{self, slot_of};
 use super::resolve::Resolved;
 use super::text::{Text, to_value};
 use super::write::Source;
-use super::{Encoder, LargeIntegers};
 use crate::event::Event;
 use crate::event::record::{Slot, Val};
 use serde_json::Value;
@@ -35,12 +35,11 @@ impl Encoder {
         for (segment, near_objects, fields) in r.inwards() {
             let outer_groups = describes_group.then(|| std::mem::take(&mut event.groups));
             for object in near_objects {
-                let readable = LargeIntegers::readable(object.json);
-                match serde_json::from_str(readable.as_deref().unwrap_or(object.json)) {
-                    Ok(Value::Object(entries)) if object.slot != Slot::Property => {
+                match object.entries() {
+                    Some(entries) if object.slot != Slot::Property => {
                         objects::add_entries(&mut event, object.slot, entries);
                     }
-                    Ok(Value::Object(mut entries)) => {
+                    Some(mut entries) => {
                         if about_profiles && segment > 0 {
                             entries.remove(PROCESS);
                         }
@@ -50,7 +49,7 @@ impl Encoder {
                         }
                         objects::add(&mut event, entries);
                     }
-                    _ => self.diagnostics.not_an_object(r.about),
+                    None => self.diagnostics.not_an_object(r.about),
                 }
             }
             for field in fields {

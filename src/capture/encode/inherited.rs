@@ -1,6 +1,5 @@
 //! [`Inherited`]: what the spans around say, read back as an event within them would get it.
 
-use super::LargeIntegers;
 use super::objects;
 use super::resolve::Resolved;
 use super::text::to_value;
@@ -27,9 +26,7 @@ impl Inherited {
         // The nearest comes last and wins; in one segment, its fields.
         for (_, near_objects, fields) in resolved.inwards() {
             for object in near_objects {
-                let readable = LargeIntegers::readable(object.json);
-                let json = readable.as_deref().unwrap_or(object.json);
-                if let Ok(Value::Object(entries)) = serde_json::from_str(json) {
+                if let Some(entries) = object.entries() {
                     match object.slot {
                         Slot::Property => objects::add(&mut event, entries),
                         slot => objects::add_entries(&mut event, slot, entries),

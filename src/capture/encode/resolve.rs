@@ -1,9 +1,11 @@
 //! What a record says: the nearest value of each name.
 
+use super::LargeIntegers;
 use super::identity::{PROCESS, needs};
 use super::objects::slot_of;
 use crate::capture::diagnostics::{About, Diagnostics};
 use crate::event::record::{self, Field, Slot, Val};
+use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 /// What a record says, once the nearest value of each name has won.
@@ -34,6 +36,12 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// Its entries, with no digit lost. `None`: it is not an object.
+    pub(super) fn entries(&self) -> Option<Map<String, Value>> {
+        let readable = LargeIntegers::readable(self.json);
+        serde_json::from_str(readable.as_deref().unwrap_or(self.json)).ok()
+    }
+
     /// A property that is one of these objects.
     fn of(segment: usize, field: &Field<'a>, json: &'a str) -> Option<Self> {
         let slot = slot_of(field.key)?;
