@@ -218,6 +218,8 @@ mod config;
 mod diagnostics;
 mod error;
 mod event;
+#[cfg(feature = "flags")]
+mod flags;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
 mod http;
@@ -279,6 +281,8 @@ pub use error::{
     ApiError, FieldError, PostHogError, QueryPosition, RequestError, RequestErrorKind,
 };
 pub use event::Event;
+#[cfg(feature = "flags")]
+pub use flags::*;
 pub use http::breaker::{CircuitBreaker, CircuitState};
 pub use http::request::Destination;
 pub use http::retry::{RetryMethods, RetryPolicy};
