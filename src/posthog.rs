@@ -58,6 +58,8 @@ use std::time::Duration;
 pub struct PostHog {
     handle: CaptureHandle,
     client: PostHogClient,
+    #[cfg(feature = "flags")]
+    flags: crate::flags::FeatureFlags,
 }
 
 impl PostHog {
@@ -83,7 +85,15 @@ impl PostHog {
     /// # }
     /// ```
     pub fn from_parts(client: PostHogClient, handle: CaptureHandle) -> Self {
-        Self { handle, client }
+        Self {
+            #[cfg(feature = "flags")]
+            flags: match client.has_project_key() {
+                true => client.flags().capture_to(handle.clone()),
+                false => crate::flags::FeatureFlags::disabled(),
+            },
+            handle,
+            client,
+        }
     }
 
     /// The handle: captures from code, reports statistics, opts out and in. Clone it to pass it on.
@@ -105,6 +115,25 @@ impl PostHog {
     /// ```
     pub fn client(&self) -> &PostHogClient {
         &self.client
+    }
+
+    /// Feature flags by this PostHog's client. Accesses are captured by its handle.
+    ///
+    /// Where there is no project API key, no flag is known and nothing is requested.
+    ///
+    /// ```no_run
+    /// # async fn f(posthog: &tracing_posthog::PostHog) -> Result<(), tracing_posthog::PostHogError> {
+    /// let user = posthog.flags().evaluate_current().await?;
+    /// if user.is_enabled("beta-ui") {
+    ///     // …
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn flags(&self) -> &crate::flags::FeatureFlags {
+        &self.flags
     }
 
     /// Whether events are captured: not disabled, not opted out and not shut down.

@@ -270,6 +270,8 @@ impl CaptureBuilder {
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
         });
+        #[cfg(feature = "flags")]
+        client.inner.flags.set_backend(handle.downgrade());
         let hooks = self.enrichment.hooks.clone();
         let actor = Actor::new(Setup {
             queue,

@@ -9,6 +9,8 @@ use crate::config::{
     shown_host,
 };
 use crate::error::PostHogError;
+#[cfg(feature = "flags")]
+use crate::flags::{Core, FlagSettings};
 use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
 use crate::http::{Breakers, Http};
@@ -46,6 +48,8 @@ pub struct PostHogClientBuilder {
     aliases: Vec<String>,
     #[cfg(feature = "rate-limit")]
     rate_limits: Option<RateLimits>,
+    #[cfg(feature = "flags")]
+    flags: FlagSettings,
     #[cfg(test)]
     pub(crate) fake: Option<crate::http::fake::FakeNetwork>,
 }
@@ -68,6 +72,8 @@ impl Default for PostHogClientBuilder {
             aliases: Vec::new(),
             #[cfg(feature = "rate-limit")]
             rate_limits: None,
+            #[cfg(feature = "flags")]
+            flags: FlagSettings::default(),
             #[cfg(test)]
             fake: None,
         }
@@ -247,6 +253,27 @@ impl PostHogClientBuilder {
         self
     }
 
+    /// How [flags](PostHogClient::flags) are evaluated. Return the settings that the closure is given.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+    /// let client = tracing_posthog::PostHogClient::builder()
+    ///     .project_api_key("phc_example")
+    ///     .personal_api_key("phs_example") // reads definitions
+    ///     .flags(|flags| flags.poll_interval(Duration::from_secs(60)))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn flags(mut self, settings: impl FnOnce(FlagSettings) -> FlagSettings) -> Self {
+        self.flags = settings(self.flags);
+        self
+    }
+
     pub(crate) fn has_project_key(&self) -> bool {
         self.project_api_key.is_some()
     }
@@ -301,6 +328,8 @@ impl PostHogClientBuilder {
             value.set_sensitive(true);
             headers.append(HeaderName::try_from(name).map_err(|_| bad("name"))?, value);
         }
+        #[cfg(feature = "flags")]
+        self.flags.check()?;
         let issuer = match hosts.is_cloud() {
             true => Issuer::Cloud,
             false => Issuer::SelfHosted,
@@ -318,6 +347,24 @@ impl PostHogClientBuilder {
         let keys = [&project_key, &personal_key].into_iter().flatten();
         let values = self.headers.iter().map(|(_, value)| value.as_str());
         let redactor = Redactor::new(keys.map(Secret::reveal), values);
+        let http = Arc::new(Http {
+            client_panicked: Default::default(),
+            foreign_client: self.http.is_some(),
+            client: Mutex::new(self.http),
+            hosts,
+            project_key,
+            personal_key,
+            redactor,
+            headers,
+            retry: self.retry,
+            breakers: Breakers::new(&self.breaker, self.attempt_timeout),
+            attempt_timeout: self.attempt_timeout,
+            connect_timeout: self.connect_timeout,
+            io: Default::default(),
+            announcement: Arc::new(announcement),
+            #[cfg(test)]
+            fake: self.fake,
+        });
         let client = PostHogClient {
             inner: Arc::new(Inner {
                 direct: Mutex::default(),
@@ -329,24 +376,9 @@ impl PostHogClientBuilder {
                     .collect::<Result<_, _>>()?,
                 #[cfg(feature = "rate-limit")]
                 limiter: self.rate_limits.as_ref().map(Limiter::new),
-                http: Arc::new(Http {
-                    client_panicked: Default::default(),
-                    foreign_client: self.http.is_some(),
-                    client: Mutex::new(self.http),
-                    hosts,
-                    project_key,
-                    personal_key,
-                    redactor,
-                    headers,
-                    retry: self.retry,
-                    breakers: Breakers::new(&self.breaker, self.attempt_timeout),
-                    attempt_timeout: self.attempt_timeout,
-                    connect_timeout: self.connect_timeout,
-                    io: Default::default(),
-                    announcement: Arc::new(announcement),
-                    #[cfg(test)]
-                    fake: self.fake,
-                }),
+                #[cfg(feature = "flags")]
+                flags: Arc::new(Core::of_client(self.flags, http.clone())),
+                http,
             }),
         };
         client.inner.http.check_tls()?;

@@ -101,6 +101,8 @@ pub(crate) struct Inner {
     pub(crate) http: Arc<Http>,
     /// How the backend of this client sends its events; see [`PostHogClient::capture_batch`].
     direct: Mutex<Option<DirectSettings>>,
+    #[cfg(feature = "flags")]
+    pub(crate) flags: Arc<crate::flags::Core>,
     #[cfg(feature = "rate-limit")]
     pub(crate) limiter: Option<limit::Limiter>,
     /// Other names of the same PostHog, as URLs have them.
@@ -158,6 +160,22 @@ impl PostHogClient {
     /// ```
     pub fn circuit_state(&self, destination: Destination) -> CircuitState {
         self.inner.http.breakers.of(destination).current()
+    }
+
+    /// Feature flags by this client, as its [settings](PostHogClientBuilder::flags) say. Nothing is requested before the
+    /// first use.
+    ///
+    /// ```no_run
+    /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+    /// let user = client.flags().evaluate("user_42").person("plan", "pro").await?;
+    /// let beta = user.is_enabled("beta-ui");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn flags(&self) -> crate::flags::FeatureFlags {
+        crate::flags::FeatureFlags::over(self.inner.flags.clone())
     }
 
     pub(crate) fn has_project_key(&self) -> bool {

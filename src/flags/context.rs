@@ -99,6 +99,22 @@ impl EvaluationContext {
         &self.distinct_id
     }
 
+    /// The groups whose key was given: type and key.
+    pub(crate) fn given_groups(&self) -> impl Iterator<Item = (&str, &str)> {
+        let groups = self.groups.iter();
+        groups.filter_map(|group| Some((group.group_type.as_str(), group.key.as_deref()?)))
+    }
+
+    /// The device: as given, or by the person property `$device_id`.
+    pub(crate) fn device(&self) -> Option<&str> {
+        let property = || {
+            let mut of_person = self.person.iter();
+            let (_, value) = of_person.find(|(name, _)| name == "$device_id")?;
+            value.as_str().filter(|id| !id.is_empty())
+        };
+        self.device_id.as_deref().or_else(property)
+    }
+
     fn group_mut(&mut self, group_type: String) -> &mut Group {
         let known = self.groups.iter().position(|g| g.group_type == group_type);
         let at = known.unwrap_or_else(|| {

@@ -28,6 +28,7 @@ use tracing::level_filters::LevelFilter;
 /// | [`shutdown_timeout`](Self::shutdown_timeout) | capture | 5 s |
 /// | `spool` (feature `spool`) | capture | none |
 /// | [`disabled`](Self::disabled) | capture | `false` |
+/// | `flags` (feature `flags`) | client | evaluated here where a key may read definitions |
 /// | [`max_level`](Self::max_level) | [layer](PostHogLayerBuilder) | `INFO` |
 /// | [`span_fields`](Self::span_fields) | layer | none |
 ///
@@ -172,6 +173,16 @@ impl PostHogBuilder {
     /// works. Default `false`.
     pub fn disabled(self, disabled: bool) -> Self {
         self.capture(|capture| capture.disabled(disabled))
+    }
+
+    /// How feature flags are evaluated. See [`PostHogClientBuilder::flags`].
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn flags(
+        self,
+        settings: impl FnOnce(crate::flags::FlagSettings) -> crate::flags::FlagSettings,
+    ) -> Self {
+        self.client(|client| client.flags(settings))
     }
 
     /// The most verbose level at which analytics events are captured. Default `INFO`. See

@@ -135,6 +135,23 @@ impl CaptureHandle {
             .filter(|s| !s.opted_out.load(Relaxed))
     }
 
+    /// A handle of an actor that others keep.
+    #[cfg(feature = "flags")]
+    pub(crate) fn upgrade(shared: &Weak<Shared>) -> Option<Self> {
+        let shared = shared.upgrade()?;
+        let http = shared.http.as_ref();
+        Some(Self {
+            announcement: http.map(|http| http.announcement.clone()),
+            shared: Some(shared),
+        })
+    }
+
+    /// What [`upgrade`](Self::upgrade) makes handles of.
+    #[cfg(feature = "flags")]
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        self.shared.as_ref().map_or_else(Weak::new, Arc::downgrade)
+    }
+
     /// The same for all clones of a handle, and for no other handle while one of them lives.
     pub(crate) fn address(&self) -> usize {
         self.shared

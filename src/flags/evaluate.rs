@@ -1,0 +1,280 @@
+//! [`Evaluate`]: one evaluation before it is made.
+
+use super::FeatureFlags;
+use super::context::EvaluationContext;
+use super::core::Source;
+use super::evaluations::{FlagEvaluations, Made};
+use super::local::FlagDefinitions;
+use super::settings::FlagMode;
+use crate::capture::GeoIp;
+use crate::error::PostHogError;
+use serde_json::Value;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tracing::Span;
+
+/// One evaluation, made by [`FeatureFlags::evaluate`]. Say what is known of the person; then await it, or evaluate
+/// [`locally`](Self::locally).
+///
+/// ```no_run
+/// # async fn f(flags: &tracing_posthog::FeatureFlags) -> Result<(), tracing_posthog::PostHogError> {
+/// let user = flags
+///     .evaluate("user_42")
+///     .person("plan", "pro")
+///     .group("company", "acme")
+///     .group_property("company", "seats", 40)
+///     .keys(["beta-ui", "checkout"]) // no others are evaluated
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Awaited
+///
+/// Flags are evaluated here where the client has a key that may read definitions ([`FlagMode`]): the first time it waits
+/// for them, at most for [`request_timeout`](crate::FlagSettings::request_timeout). Where a flag cannot be decided here,
+/// one request asks PostHog for all of them; values that were decided here stay.
+///
+/// A PostHog that is slow, down or refuses is no error: the snapshot then says what is unknown, and
+/// [why](FlagEvaluations::error). So `?` never fails a request of yours because of PostHog.
+///
+/// # Errors
+/// [`PostHogError::Config`] where PostHog has to be asked and the client has no project API key.
+#[derive(Debug)]
+#[must_use = "an evaluation does nothing until it is awaited or made `locally`"]
+pub struct Evaluate {
+    flags: FeatureFlags,
+    context: EvaluationContext,
+    session_id: Option<String>,
+    keys: Option<Vec<String>>,
+    silent: bool,
+    geoip: Option<GeoIp>,
+    attach_to: Option<Span>,
+}
+
+impl Evaluate {
+    pub(super) fn new(flags: FeatureFlags, context: EvaluationContext) -> Self {
+        Self {
+            flags,
+            context,
+            session_id: None,
+            keys: None,
+            silent: false,
+            geoip: None,
+            attach_to: None,
+        }
+    }
+
+    pub(super) fn of_current(flags: FeatureFlags) -> Self {
+        let here = flags.capture().map(|capture| capture.current_context());
+        let here = here.unwrap_or_default();
+        let mut context = EvaluationContext::new(here.distinct_id().unwrap_or_default());
+        for (group_type, key) in here.groups() {
+            context = context.group(group_type, key);
+        }
+        let properties = here.properties().iter();
+        let of_person = properties.filter(|(name, _)| !super::on_events::is_of_flags(name));
+        context = context.person_properties(of_person.map(|(name, value)| (name, value.clone())));
+        Self {
+            session_id: here.session_id().map(str::to_owned),
+            attach_to: Some(Span::current()),
+            ..Self::new(flags, context)
+        }
+    }
+
+    /// A property of the person. See [`EvaluationContext::person`].
+    pub fn person(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.context = self.context.person(name, value);
+        self
+    }
+
+    /// Properties of the person. See [`EvaluationContext::person_properties`].
+    pub fn person_properties<N: Into<String>, V: Into<Value>>(
+        mut self,
+        properties: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.context = self.context.person_properties(properties);
+        self
+    }
+
+    /// The group of that type that the person belongs to.
+    pub fn group(mut self, group_type: impl Into<String>, key: impl Into<String>) -> Self {
+        self.context = self.context.group(group_type, key);
+        self
+    }
+
+    /// A property of the group of that type.
+    pub fn group_property(
+        mut self,
+        group_type: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<Value>,
+    ) -> Self {
+        self.context = self.context.group_property(group_type, name, value);
+        self
+    }
+
+    /// The device, for flags that are the same for everybody who uses a device.
+    pub fn device_id(mut self, id: impl Into<String>) -> Self {
+        self.context = self.context.device_id(id);
+        self
+    }
+
+    /// Evaluates these flags only. Others are unknown in the snapshot. Default: all.
+    ///
+    /// A flag that cannot be decided here costs a request, whether or not anybody asks for it: naming those that you ask
+    /// for saves that.
+    pub fn keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.keys = Some(keys.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Captures no `$feature_flag_called`, whatever the snapshot is asked for.
+    pub fn silently(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// Whether PostHog looks up where the person is by the address that the request comes from. Default: that of
+    /// [`FlagSettings::geoip`](crate::FlagSettings::geoip).
+    pub fn geoip(mut self, geoip: GeoIp) -> Self {
+        self.geoip = Some(geoip);
+        self
+    }
+
+    /// Evaluates here, without waiting and without a request. What cannot be decided here is
+    /// [unresolved](FlagEvaluations::unresolved). So are all flags as long as no definitions are loaded: await
+    /// [`FeatureFlags::ready`] at the start of the program.
+    ///
+    /// Each flag is evaluated when it is asked for.
+    ///
+    /// ```no_run
+    /// # fn f(flags: &tracing_posthog::FeatureFlags) {
+    /// let user = flags.evaluate("user_42").person("plan", "pro").locally();
+    /// let new_search = user.is_enabled_or("new-search", false);
+    /// # }
+    /// ```
+    pub fn locally(self) -> FlagEvaluations {
+        self.flags.core.start_polling();
+        let definitions = self.flags.core.definitions();
+        let now = self.now();
+        self.made(now, Made::here(definitions))
+    }
+
+    /// Asks PostHog for all flags, also where they could be decided here.
+    ///
+    /// # Errors
+    /// As where the evaluation is awaited.
+    pub async fn remotely(self) -> Result<FlagEvaluations, PostHogError> {
+        let now = self.now();
+        match self.is_about_nobody() {
+            true => Ok(self.made(now, Made::default())),
+            false => self.ask(now, None).await,
+        }
+    }
+
+    async fn awaited(self) -> Result<FlagEvaluations, PostHogError> {
+        let now = self.now();
+        if self.is_about_nobody() {
+            return Ok(self.made(now, Made::default()));
+        }
+        let core = &self.flags.core;
+        let definitions = core.loaded_definitions().await;
+        let is_decided = |definitions: &Arc<FlagDefinitions>| {
+            is_decided(definitions, &self.context, now, self.keys.as_deref())
+        };
+        if core.settings.mode == FlagMode::LocalOnly || definitions.as_ref().is_some_and(is_decided)
+        {
+            return Ok(self.made(now, Made::here(definitions)));
+        }
+        self.ask(now, definitions).await
+    }
+
+    async fn ask(
+        self,
+        now: SystemTime,
+        definitions: Option<Arc<FlagDefinitions>>,
+    ) -> Result<FlagEvaluations, PostHogError> {
+        let core = &self.flags.core;
+        if core.http().is_none() {
+            return Ok(self.made(now, Made::here(definitions)));
+        }
+        let geoip = self.geoip.unwrap_or(core.settings.geoip);
+        let answer = core.ask(&self.context, self.keys.as_deref(), geoip).await;
+        let made = match answer {
+            Ok(remote) => Made {
+                definitions,
+                remote: Some(remote),
+                ..Made::default()
+            },
+            Err(error @ PostHogError::Config { .. }) => return Err(error),
+            Err(error) => Made {
+                definitions,
+                error: Some(error),
+                ..Made::default()
+            },
+        };
+        Ok(self.made(now, made))
+    }
+
+    /// Whether there is nobody, or nowhere, to ask about.
+    fn is_about_nobody(&self) -> bool {
+        self.context.distinct_id.is_empty() || matches!(self.flags.core.source, Source::Disabled)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.flags.core.settings.clock.now()
+    }
+
+    fn made(self, now: SystemTime, mut made: Made) -> FlagEvaluations {
+        if self.is_about_nobody() {
+            made = Made::default();
+        }
+        let evaluations = FlagEvaluations::new(
+            self.flags,
+            self.context,
+            self.session_id,
+            self.keys,
+            self.silent,
+            now,
+            made,
+        );
+        if let Some(span) = self.attach_to {
+            evaluations.attach(&span);
+        }
+        evaluations
+    }
+}
+
+/// Whether all flags that are asked for can be decided here.
+fn is_decided(
+    definitions: &FlagDefinitions,
+    context: &EvaluationContext,
+    now: SystemTime,
+    keys: Option<&[String]>,
+) -> bool {
+    match keys {
+        Some(keys) => keys.iter().all(|key| {
+            definitions
+                .evaluate(key, context, now)
+                .is_some_and(|decision| decision.value().is_ok())
+        }),
+        None => {
+            let mut all = true;
+            definitions.evaluate_all(context, now, &mut |_, decision| {
+                all &= decision.value().is_ok();
+            });
+            all
+        }
+    }
+}
+
+impl IntoFuture for Evaluate {
+    type Output = Result<FlagEvaluations, PostHogError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.awaited())
+    }
+}
