@@ -21,7 +21,7 @@ use crate::error::PostHogError;
 use crate::redact;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -33,7 +33,7 @@ use tracing::Span;
 /// Reading never waits. The first access to a flag by [`is_enabled`](Self::is_enabled),
 /// [`is_enabled_or`](Self::is_enabled_or), [`variant`](Self::variant) or [`flag`](Self::flag) is captured as
 /// `$feature_flag_called`, once for each distinct id, groups, flag and value. [`payload`](Self::payload),
-/// [`keys`](Self::keys) and [`unresolved`](Self::unresolved) are silent.
+/// [`keys`](Self::keys), [`all`](Self::all) and [`unresolved`](Self::unresolved) are silent.
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
@@ -217,9 +217,17 @@ impl FlagEvaluations {
 
     /// The keys of all flags that have a value, in alphabetical order.
     pub fn keys(&self) -> Vec<&str> {
-        let all = self.all().into_iter();
-        all.filter_map(|(key, found)| found.value().map(|_| key))
-            .collect()
+        let mut keys = Vec::new();
+        self.each(|key, found| keys.extend(found.value().map(|_| key)));
+        keys.sort_unstable();
+        keys
+    }
+
+    /// All flags that have a value, with it, in no particular order. Silent.
+    pub fn all(&self) -> Vec<(&str, FlagValue<'_>)> {
+        let mut all = Vec::with_capacity(self.snapshot.expected());
+        self.each(|key, found| all.extend(found.value().map(|value| (key, value))));
+        all
     }
 
     /// A snapshot of these flags only, for [`attach`](Self::attach) and [`Event::flags`](crate::Event::flags). Others have
@@ -244,12 +252,14 @@ impl FlagEvaluations {
     /// Where nothing is known of any flag, because PostHog did not answer or no definitions were loaded, there may be
     /// none here: see [`error`](Self::error).
     pub fn unresolved(&self) -> Vec<(&str, UnresolvedReason)> {
-        let all = self.all().into_iter();
-        all.filter_map(|(key, found)| match found {
-            Found::Unresolved(reason) => Some((key, reason)),
-            _ => None,
-        })
-        .collect()
+        let mut unresolved = Vec::new();
+        self.each(|key, found| {
+            if let Found::Unresolved(reason) = found {
+                unresolved.push((key, reason));
+            }
+        });
+        unresolved.sort_unstable();
+        unresolved
     }
 
     /// Why the flag has its value. `None`: it has none, or PostHog did not say.
@@ -284,24 +294,17 @@ impl FlagEvaluations {
         }
         if self.only.is_some() {
             let flags = Arc::<EventFlags>::default();
-            flags.set(self.values().into_iter());
+            flags.set(self.all().into_iter());
             return on_events::attach(span, &flags);
         }
         let is_new = snapshot.on_events.get().is_none();
         let flags = snapshot.on_events.get_or_init(Arc::default);
         match setting {
-            FlagsOnEvents::All if is_new => flags.set(self.values().into_iter()),
+            FlagsOnEvents::All if is_new => flags.set(self.all().into_iter()),
             FlagsOnEvents::Accessed => snapshot.update_events(&snapshot.lock_accessed()),
             _ => {}
         }
         on_events::attach(span, flags);
-    }
-
-    /// All flags that have a value, with it.
-    pub(crate) fn values(&self) -> Vec<(&str, FlagValue<'_>)> {
-        let all = self.all().into_iter();
-        all.filter_map(|(key, found)| Some((key, found.value()?)))
-            .collect()
     }
 
     fn includes(&self, key: &str) -> bool {
@@ -315,24 +318,33 @@ impl FlagEvaluations {
         }
     }
 
-    fn all(&self) -> BTreeMap<&str, Found<'_>> {
-        let snapshot = &self.snapshot;
-        let mut all = BTreeMap::new();
-        if let Some(keys) = &snapshot.keys {
-            all.extend(keys.iter().map(|key| (key.as_str(), snapshot.find(key))));
-        } else {
-            if let Some(remote) = &snapshot.made.remote {
-                let keys = remote.flags.keys();
-                all.extend(keys.map(|key| (key.as_str(), snapshot.find(key))));
+    /// Calls `each` for every flag that was to be evaluated or that PostHog answered.
+    fn each<'a>(&'a self, mut each: impl FnMut(&'a str, Found<'a>)) {
+        let snapshot = &*self.snapshot;
+        let mut each = |key: &'a str, found| {
+            if self.includes(key) {
+                each(key, found);
             }
-            if let Some(definitions) = &snapshot.made.definitions {
-                definitions.evaluate_all(&snapshot.context, snapshot.at, &mut |key, decision| {
-                    all.insert(key, snapshot.found(key, Some(decision)));
-                });
+        };
+        if let Some(keys) = &snapshot.keys {
+            for key in keys {
+                each(key, snapshot.find(key));
+            }
+            return;
+        }
+        let definitions = snapshot.made.definitions.as_deref();
+        if let Some(definitions) = definitions {
+            definitions.evaluate_all(&snapshot.context, snapshot.at, &mut |key, decision| {
+                each(key, snapshot.found(key, Some(decision)));
+            });
+        }
+        if let Some(remote) = &snapshot.made.remote {
+            for key in remote.flags.keys() {
+                if definitions.is_none_or(|it| it.metadata(key).is_none()) {
+                    each(key, snapshot.found(key, None));
+                }
             }
         }
-        all.retain(|key, _| self.includes(key));
-        all
     }
 }
 
@@ -374,6 +386,21 @@ impl Snapshot {
                 }
                 (None, None) => Found::Unknown,
             },
+        }
+    }
+
+    /// How many flags there are, about.
+    fn expected(&self) -> usize {
+        match (&self.keys, &self.made) {
+            (Some(keys), _) => keys.len(),
+            (
+                None,
+                Made {
+                    remote: Some(remote),
+                    ..
+                },
+            ) => remote.flags.len(),
+            (None, Made { definitions, .. }) => definitions.as_ref().map_or(0, |it| it.len()),
         }
     }
 
@@ -448,7 +475,7 @@ impl Snapshot {
 
 impl fmt::Debug for FlagEvaluations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self.values();
+        let values = self.all();
         f.debug_struct("FlagEvaluations")
             .field("flags", &values)
             .field("unresolved", &self.unresolved())
