@@ -126,7 +126,13 @@ impl Evaluate {
     /// A flag that cannot be decided here costs a request, whether or not anybody asks for it: naming those that you ask
     /// for saves that.
     pub fn keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.keys = Some(keys.into_iter().map(Into::into).collect());
+        let mut once: Vec<String> = Vec::new();
+        for key in keys.into_iter().map(Into::into) {
+            if !once.contains(&key) {
+                once.push(key);
+            }
+        }
+        self.keys = Some(once);
         self
     }
 
