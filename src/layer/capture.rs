@@ -208,7 +208,7 @@ impl PostHogLayer {
                 false => Fields {
                     context: newer,
                     mapped,
-                    event: Vec::new(),
+                    ..Fields::default()
                 },
                 true => {
                     let newer = self.without_mapped(newer, span.site);
@@ -216,6 +216,7 @@ impl PostHogLayer {
                         context: self.context_of(&newer, span.site),
                         mapped,
                         event: newer.into_vec(),
+                        ..Fields::default()
                     }
                 }
             };
@@ -318,6 +319,9 @@ impl PostHogLayer {
                 }
                 if !mapped.is_empty() {
                     record.outer_segment(mapped, None);
+                }
+                if let Some(recorded) = &recorded {
+                    recorded.held.write_and_grow(record);
                 }
                 add_outer_context(record);
                 self.add_fallback(record);

@@ -23,6 +23,7 @@
 //! - [`state`]: what is reached from outside the callbacks, and what a layer leaves to the one that replaces it.
 //! - [`context`]: [`PostHogContext`], what holds at a place of the program, to be read back.
 //! - [`span_ext`]: [`PostHogSpanExt`], which sets identity on spans that declared no field for it.
+//! - [`shared_fields`]: fields that several spans hold at once, and that change for all of them, such as feature flags.
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
@@ -49,6 +50,7 @@ mod interest;
 mod lookup;
 mod mapping;
 mod seen_spans;
+mod shared_fields;
 mod span_ext;
 mod span_store;
 mod state;
@@ -56,6 +58,8 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 pub use context::PostHogContext;
+#[cfg(feature = "flags")]
+pub(crate) use shared_fields::{SharedFields, attach};
 pub use span_ext::PostHogSpanExt;
 
 use crate::capture::CaptureHandle;

@@ -92,6 +92,23 @@ fn text(record: &mut Record, slot: Slot, key: &str, value: &dyn Display) {
 }
 
 fn set(span: &Span, write: impl FnOnce(&mut Record)) {
+    add(span, || {
+        let mut record = Record::over(Vec::new(), MAX_SPAN_BYTES);
+        write(&mut record);
+        if record.overflowed() {
+            record.mark_cut();
+        }
+        let bytes = record.into_bytes();
+        Fields {
+            context: bytes.as_slice().into(),
+            event: bytes,
+            ..Fields::default()
+        }
+    });
+}
+
+/// Adds fields to the span in every layer of its subscriber, or does nothing where there is none.
+pub(super) fn add(span: &Span, fields: impl FnOnce() -> Fields) {
     let Some(metadata) = span.metadata() else {
         return;
     };
@@ -101,17 +118,7 @@ fn set(span: &Span, write: impl FnOnce(&mut Record)) {
             if layers.is_empty() {
                 return;
             }
-            let mut record = Record::over(Vec::new(), MAX_SPAN_BYTES);
-            write(&mut record);
-            if record.overflowed() {
-                record.mark_cut();
-            }
-            let bytes = record.into_bytes();
-            let newer = Fields {
-                context: bytes.as_slice().into(),
-                mapped: Vec::new(),
-                event: bytes,
-            };
+            let newer = fields();
             for layer in layers {
                 layer.set(dispatch, id, metadata, &newer);
             }

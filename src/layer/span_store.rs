@@ -133,16 +133,7 @@ impl SpanStore {
         }
         self.mark_used();
         self.late.store(true, Relaxed);
-        let span = Arc::new(SpanData {
-            metadata,
-            site: None,
-            outer: None,
-            context: newer.context.clone(),
-            mapped: newer.mapped.clone(),
-            timed: None,
-            late: true,
-            later: Default::default(),
-        });
+        let span = Arc::new(SpanData::late(metadata, newer));
         // Another thread may have been first.
         match self.shard(id).insert_new(id.into_u64(), span) {
             New::Present(span) => span.record(newer),

@@ -1,5 +1,6 @@
 //! [`SpanData`]: what is kept of one span.
 
+use super::super::shared_fields::Held;
 use super::timed::TimedSpan;
 use crate::event::callsite::CallsiteSchema;
 use crate::event::record::{self, Record, Slot, merge};
@@ -33,17 +34,36 @@ pub(crate) struct SpanData {
     pub(crate) later: OnceLock<Box<RwLock<Arc<Fields>>>>,
 }
 
-/// A span's fields after it was recorded into.
-#[derive(Debug, Default)]
+/// A span's fields after it was recorded into, and fields that it shares with others.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Fields {
     /// For the events and spans within.
     pub(crate) context: Encoded,
     pub(crate) mapped: Vec<u8>,
     /// For its own event, where it becomes one.
     pub(crate) event: Vec<u8>,
+    /// Behind the others: for the events and spans within, and for its own event.
+    pub(crate) held: Held,
 }
 
 impl SpanData {
+    /// A span that was opened without any field of ours, and comes into the store because these are set on it.
+    pub(super) fn late(metadata: &'static Metadata<'static>, fields: &Fields) -> Self {
+        Self {
+            metadata,
+            site: None,
+            outer: None,
+            context: fields.context.clone(),
+            mapped: fields.mapped.clone(),
+            timed: None,
+            late: true,
+            later: match fields.held.is_empty() {
+                true => OnceLock::new(),
+                false => OnceLock::from(Box::new(RwLock::new(Arc::new(fields.clone())))),
+            },
+        }
+    }
+
     /// Adds what this span and those around it say. False: the record's buffer has no room left; then it must grow
     /// first, outside the store's lock.
     pub(crate) fn write_chain(&self, record: &mut Record) -> bool {
@@ -74,6 +94,7 @@ impl SpanData {
         let fields = later.read().unwrap_or_else(PoisonError::into_inner);
         record.outer_segment_in_place(&fields.context, self.site)
             && write_mapped(&fields.mapped, record)
+            && fields.held.write(record)
     }
 
     /// What it says now. `None`: what it was opened with.
@@ -96,6 +117,7 @@ impl SpanData {
                         Some(timed) => timed.fields.clone(),
                         None => Vec::new(),
                     },
+                    held: Held::default(),
                 };
                 let first = Box::new(RwLock::new(Arc::new(opened_with)));
                 // An error: another thread was first.
@@ -115,6 +137,7 @@ impl SpanData {
                     Some(_) => self.merged(&before.event, &newer.event),
                     None => Vec::new(),
                 },
+                held: newer.held.or(&before.held),
             });
             let mut now = later.write().unwrap_or_else(PoisonError::into_inner);
             if Arc::ptr_eq(&now, &before) {
