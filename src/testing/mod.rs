@@ -104,6 +104,7 @@
 // - `rules`: what PostHog accepts and refuses, by capture v0 and, in `rules/v1`, v1. Written from PostHog's behaviour,
 //   not from this crate's encoder. `rules/tree` finds keys that come twice.
 // - `answer`: answers and faults that a test asks for. `recorded`: what is remembered.
+// - `flags`: feature flags as a test wants them, made into definitions of PostHog; `rules/flags` answers with them.
 //
 // Invariants: a request and its events are recorded in one step, before any of the answer is sent; a scripted answer
 // comes before the function's, and that before PostHog's own; nothing here needs an async runtime; stopping the server
@@ -111,11 +112,15 @@
 
 mod answer;
 mod captured;
+#[cfg(feature = "flags")]
+mod flags;
 mod recorded;
 mod rules;
 mod server;
 
 pub use answer::{Answer, EventVerdict};
 pub use captured::{CapturedEvents, CapturedEventsBuilder, GlobalEvents, GlobalLayer, Scoped};
+#[cfg(feature = "flags")]
+pub use flags::Flags;
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
 pub use server::PostHogServer;

@@ -1,6 +1,8 @@
 //! PostHog's capture rules: which requests it takes, and what it says of those
-//! that it does not. Here v0; v1 has rules of its own.
+//! that it does not. Here v0; v1 and feature flags have rules of their own.
 
+#[cfg(feature = "flags")]
+pub(super) mod flags;
 mod tree;
 mod v1;
 
@@ -119,6 +121,10 @@ fn unpack_v1(raw: Vec<u8>, encoding: Option<&str>) -> (Vec<u8>, Option<Reply>) {
 
 /// What PostHog says with that status on that path.
 pub(super) fn of_status(status: u16, path: &str) -> Reply {
+    #[cfg(feature = "flags")]
+    if let Some(reply) = flags::of_status(status, path) {
+        return reply;
+    }
     let by_v1 = v1::is_path(path).then(|| v1::of_status(status));
     by_v1.flatten().unwrap_or_else(|| Reply::of_status(status))
 }

@@ -1,6 +1,8 @@
 //! The local PostHog itself: connections, memory, faults.
 
 mod connection;
+#[cfg(feature = "flags")]
+mod flags;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -74,10 +76,11 @@ use memory::Shared;
 /// It knows no projects, so every well-formed token is good, and no endpoints
 /// other than capture (`/batch/`, `/e/`, `/capture/`, `/track/`, `/engage/`,
 /// `/i/v0/e/`, and v1's `/i/v1/analytics/events`, each also behind a prefix and
-/// with or without the last slash) and
-/// `/_readiness`, `/_liveness`: others are 404 unless
-/// [`answer_with`](Self::answer_with) gives them an answer. Of the body
-/// encodings it knows gzip; by v1 also deflate, and `br` and `zstd` where this
+/// with or without the last slash), `/_readiness`, `/_liveness` and, with the
+/// feature `flags`, `/flags/` and `/flags/definitions`: others are 404 unless
+/// [`answer_with`](Self::answer_with) gives them an answer. It stores no
+/// people and groups: flags are evaluated by what the request says, and a
+/// property that it does not say matches no condition. Of the body encodings it knows gzip; by v1 also deflate, and `br` and `zstd` where this
 /// crate's features of those names are on.
 pub struct PostHogServer {
     shared: Arc<Shared>,

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::answer::{Kind, OK_BODY, Reply};
+use super::super::answer::{Answer, Kind, OK_BODY, Reply};
 use super::super::recorded::RecordedRequest;
 use super::super::rules::{self, Verdict};
 use super::memory::Shared;
@@ -75,7 +75,7 @@ impl Connection {
                 reply,
                 events,
                 duplicate_keys,
-            } = rules::judge(&request, unreadable, answer.verdicts());
+            } = self.judge(&request, unreadable, &answer);
             (Some(reply), events, duplicate_keys)
         } else {
             (None, Vec::new(), 0)
@@ -129,6 +129,25 @@ impl Connection {
                 Ok(Then::Close)
             }
         }
+    }
+
+    /// What PostHog makes of it.
+    fn judge(
+        &self,
+        request: &RecordedRequest,
+        unreadable: Option<Reply>,
+        answer: &Answer,
+    ) -> Verdict {
+        #[cfg(feature = "flags")]
+        if rules::flags::is_path(&request.path) {
+            let served = self.shared.lock().flags.clone();
+            return Verdict {
+                reply: rules::flags::judge(request, unreadable.as_ref(), &served),
+                events: Vec::new(),
+                duplicate_keys: 0,
+            };
+        }
+        rules::judge(request, unreadable, answer.verdicts())
     }
 
     fn request(

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::answer::{Answer, Kind};
+#[cfg(feature = "flags")]
+use super::super::flags::Served;
 use super::super::recorded::{RecordedEvent, RecordedRequest, Recording};
 
 pub(super) type Answerer = dyn Fn(&RecordedRequest) -> Option<Answer> + Send + Sync;
@@ -101,6 +103,8 @@ pub(super) struct State {
     pub(super) last_refusal: Option<String>,
     pub(super) script: VecDeque<Answer>,
     pub(super) answerer: Option<Arc<Answerer>>,
+    #[cfg(feature = "flags")]
+    pub(super) flags: Arc<Served>,
 }
 
 impl Default for State {
@@ -122,6 +126,8 @@ impl Default for State {
             last_refusal: None,
             script: VecDeque::new(),
             answerer: None,
+            #[cfg(feature = "flags")]
+            flags: Arc::default(),
         }
     }
 }
