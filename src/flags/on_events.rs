@@ -86,7 +86,7 @@ impl Event {
     /// ```
     pub fn flags(mut self, flags: &FlagEvaluations) -> Self {
         self.properties
-            .extend(properties(flags.values().into_iter()));
+            .extend(properties(flags.all().into_iter()));
         self
     }
 }
