@@ -2,6 +2,8 @@
 use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 use crate::announcement::Announcement;
+#[cfg(feature = "flags")]
+use crate::config::flags_key;
 #[cfg(feature = "rest")]
 use crate::config::host_name;
 use crate::config::{
@@ -10,7 +12,7 @@ use crate::config::{
 };
 use crate::error::PostHogError;
 #[cfg(feature = "flags")]
-use crate::flags::{Core, FlagSettings};
+use crate::flags::{Core, FlagMode, FlagSettings};
 use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
 use crate::http::{Breakers, Http};
@@ -35,6 +37,8 @@ use std::time::Duration;
 pub struct PostHogClientBuilder {
     project_api_key: Option<(&'static str, String)>,
     personal_api_key: Option<(&'static str, String)>,
+    #[cfg(feature = "flags")]
+    feature_flags_secret_key: Option<(&'static str, String)>,
     region: Option<Region>,
     host: Option<(&'static str, String)>,
     rest_host: Option<(&'static str, String)>,
@@ -59,6 +63,8 @@ impl Default for PostHogClientBuilder {
         Self {
             project_api_key: None,
             personal_api_key: None,
+            #[cfg(feature = "flags")]
+            feature_flags_secret_key: None,
             region: None,
             host: None,
             rest_host: None,
@@ -98,12 +104,20 @@ impl fmt::Debug for PostHogClientBuilder {
     }
 }
 
+#[cfg(feature = "flags")]
+fn local_only_lacks(what: &str) -> PostHogError {
+    PostHogError::config(
+        "flags.mode",
+        format!("local_only evaluates flags by their definitions, and these need {what}"),
+    )
+}
+
 /// Checks one kind of key.
 type Check = fn(&'static str, &str, Issuer) -> Result<Checked, PostHogError>;
 
 impl PostHogClientBuilder {
-    /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY`, `POSTHOG_HOST` and `POSTHOG_REST_HOST`; unset and
-    /// empty variables leave the default.
+    /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY`, `POSTHOG_HOST` and `POSTHOG_REST_HOST`, with the feature
+    /// `flags` also from `POSTHOG_FEATURE_FLAGS_SECRET_KEY`; unset and empty variables leave the default.
     ///
     /// # Errors
     /// [`PostHogError::Config`] where a variable is not UTF-8.
@@ -121,6 +135,10 @@ impl PostHogClientBuilder {
         }
         if self.personal_api_key.is_none() {
             self.personal_api_key = read(environment::PERSONAL_KEY)?;
+        }
+        #[cfg(feature = "flags")]
+        if self.feature_flags_secret_key.is_none() {
+            self.feature_flags_secret_key = read(environment::FLAGS_KEY)?;
         }
         if self.region.is_none() && self.host.is_none() {
             self.host = read(environment::HOST)?;
@@ -141,6 +159,29 @@ impl PostHogClientBuilder {
     /// asks for.
     pub fn personal_api_key(mut self, key: impl Into<String>) -> Self {
         self.personal_api_key = Some(("personal_api_key", key.into()));
+        self
+    }
+
+    /// The key that reads the definitions of feature flags, to [evaluate them here](crate::FlagMode): a secret key of the
+    /// project (`phs_…`), or a personal API key (`phx_…`) with the scope `feature_flag:read`. Default: the
+    /// [`personal_api_key`](Self::personal_api_key), unless that is an OAuth access token.
+    ///
+    /// It is sent to the host of events, which evaluates flags too. Definitions also need the
+    /// [`project_api_key`](Self::project_api_key).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
+    /// let client = tracing_posthog::PostHogClient::builder()
+    ///     .project_api_key("phc_example")
+    ///     .feature_flags_secret_key("phs_example")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn feature_flags_secret_key(mut self, key: impl Into<String>) -> Self {
+        self.feature_flags_secret_key = Some(("feature_flags_secret_key", key.into()));
         self
     }
 
@@ -215,8 +256,8 @@ impl PostHogClientBuilder {
         self
     }
 
-    /// When to leave a failing PostHog alone for a while. Capturing and the REST API have a breaker each, with these
-    /// settings.
+    /// When to leave a failing PostHog alone for a while. Capturing, the REST API and requests for flags have a breaker
+    /// each, with these settings.
     pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.breaker = breaker;
         self
@@ -261,7 +302,7 @@ impl PostHogClientBuilder {
     /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
     /// let client = tracing_posthog::PostHogClient::builder()
     ///     .project_api_key("phc_example")
-    ///     .personal_api_key("phs_example") // reads definitions
+    ///     .feature_flags_secret_key("phs_example") // reads definitions
     ///     .flags(|flags| flags.poll_interval(Duration::from_secs(60)))
     ///     .build()?;
     /// # Ok(())
@@ -286,7 +327,8 @@ impl PostHogClientBuilder {
     ///
     /// # Errors
     /// [`PostHogError::Config`], naming the setting or variable: no key at all, a key that can never be right (empty, in
-    /// quotes, a placeholder, a template that nothing filled in), a key of the other kind, a host that is no URL, both a
+    /// quotes, a placeholder, a template that nothing filled in), a key of the other kind, flags that are to be evaluated
+    /// [here only](crate::FlagMode) without a key that reads their definitions, a host that is no URL, both a
     /// region and a host, a [`rest_host`](Self::rest_host) beside which nothing says where events go, an alias that is
     /// no host name, a malformed header, a timeout of zero; with the feature `rustls-no-provider` a program that has no
     /// crypto provider; without any TLS in the program an `https` host. The last two do not count for a
@@ -297,6 +339,12 @@ impl PostHogClientBuilder {
                 "project_api_key",
                 "no key is given; set POSTHOG_API_KEY or call `project_api_key` to send events, \
                  `personal_api_key` to use the REST API",
+            ));
+        }
+        #[cfg(feature = "flags")]
+        if self.flags.mode == FlagMode::LocalOnly && self.project_api_key.is_none() {
+            return Err(local_only_lacks(
+                "the project API key (phc_…); give it with `project_api_key` or POSTHOG_API_KEY",
             ));
         }
         self.build_with_any_keys()
@@ -344,7 +392,25 @@ impl PostHogClientBuilder {
         };
         let project_key = check(self.project_api_key, project_key)?;
         let personal_key = check(self.personal_api_key, personal_key)?;
-        let keys = [&project_key, &personal_key].into_iter().flatten();
+        #[cfg(feature = "flags")]
+        let flags_key = match check(self.feature_flags_secret_key, flags_key)? {
+            Some(key) => Some(key),
+            None => personal_key.clone().filter(Secret::reads_flags),
+        };
+        #[cfg(feature = "flags")]
+        if self.flags.mode == FlagMode::LocalOnly && project_key.is_some() && flags_key.is_none() {
+            return Err(local_only_lacks(
+                "a key that reads them: give the project's secret key (phs_…) with `feature_flags_secret_key` or \
+                 POSTHOG_FEATURE_FLAGS_SECRET_KEY, or a personal API key (phx_…)",
+            ));
+        }
+        let keys = [
+            &project_key,
+            &personal_key,
+            #[cfg(feature = "flags")]
+            &flags_key,
+        ];
+        let keys = keys.into_iter().flatten();
         let values = self.headers.iter().map(|(_, value)| value.as_str());
         let redactor = Redactor::new(keys.map(Secret::reveal), values);
         let http = Arc::new(Http {
@@ -354,6 +420,8 @@ impl PostHogClientBuilder {
             hosts,
             project_key,
             personal_key,
+            #[cfg(feature = "flags")]
+            flags_key,
             redactor,
             headers,
             retry: self.retry,

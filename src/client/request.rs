@@ -451,6 +451,7 @@ impl ApiCall {
             headers,
             body,
             mode,
+            tries: None,
             final_error: Some(failed_query),
             events: None,
         })

@@ -5,6 +5,8 @@ use std::env;
 
 pub(crate) const PROJECT_KEY: &str = "POSTHOG_API_KEY";
 pub(crate) const PERSONAL_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
+#[cfg(feature = "flags")]
+pub(crate) const FLAGS_KEY: &str = "POSTHOG_FEATURE_FLAGS_SECRET_KEY";
 pub(crate) const HOST: &str = "POSTHOG_HOST";
 pub(crate) const REST_HOST: &str = "POSTHOG_REST_HOST";
 

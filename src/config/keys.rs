@@ -27,6 +27,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether it is one that may read the definitions of flags: an OAuth access token is not.
+    #[cfg(feature = "flags")]
+    pub(crate) fn reads_flags(&self) -> bool {
+        prefix(&self.0) != Some("pha_")
+    }
+
     /// How a key begins, for a person to recognise it by: `phc_abc…`. Of a short key only the prefix.
     pub(crate) fn beginning(&self) -> String {
         let prefix = prefix(&self.0).unwrap_or_default();
@@ -128,6 +134,31 @@ pub(crate) fn personal_key(
         ));
     }
     check(setting, key, issuer, "phx_…", "your account's settings")
+}
+
+/// Checks a key that reads the definitions of flags: a project secret key (`phs_…`) or a personal API key (`phx_…`).
+#[cfg(feature = "flags")]
+pub(crate) fn flags_key(
+    setting: &'static str,
+    key: &str,
+    issuer: Issuer,
+) -> Result<Checked, PostHogError> {
+    let key = key.trim();
+    if let Some(problem) = mistake(key) {
+        return Err(PostHogError::config(setting, problem));
+    }
+    let what = match prefix(key) {
+        Some("phc_") => "this is a project API key (phc_…), which only sends events",
+        Some("pha_") => "this is an OAuth access token (pha_…), which is for the REST API",
+        _ => return check(setting, key, issuer, "phs_…", "the project's settings"),
+    };
+    Err(PostHogError::config(
+        setting,
+        format!(
+            "{what}; definitions of feature flags are read with the secret key (phs_…) of the project's settings, \
+             or with a personal API key (phx_…) that has the scope feature_flag:read"
+        ),
+    ))
 }
 
 /// Whether the form of a key is one that its PostHog gives out.

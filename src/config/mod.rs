@@ -22,5 +22,7 @@ pub use hosts::Region;
 #[cfg(feature = "rest")]
 pub(crate) use hosts::host_name;
 pub(crate) use hosts::{Base, Hosts};
+#[cfg(feature = "flags")]
+pub(crate) use keys::flags_key;
 pub(crate) use keys::{Checked, Issuer, Secret, is_personal, personal_key, project_key};
 pub(crate) use shown::shown_host;

@@ -119,7 +119,7 @@ impl Http {
             )
         });
         let _renewed = RenewedByPanic(self);
-        let timeout = self.attempt_timeout;
+        let timeout = request.attempt_timeout(self);
         let exchange = span.around(self.exchange(request, attempt, &span));
         match tokio::time::timeout(timeout, exchange).await {
             Ok(done) => done,
@@ -185,6 +185,8 @@ impl Http {
         let base = match request.endpoint.destination {
             Destination::Capture => &self.hosts.capture,
             Destination::Api => &self.hosts.api,
+            #[cfg(feature = "flags")]
+            Destination::Flags => &self.hosts.capture,
         };
         let mut url = base.join(&request.endpoint.path).map_err(Failed::setup)?;
         if !request.query.is_empty() {
@@ -199,7 +201,13 @@ impl Http {
             .request(request.endpoint.method.clone(), url)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
             .headers(self.headers.clone());
-        if let (Auth::PersonalKey, Some(key)) = (request.auth, &self.personal_key) {
+        let key = match request.auth {
+            Auth::Own => None,
+            Auth::PersonalKey => self.personal_key.as_ref(),
+            #[cfg(feature = "flags")]
+            Auth::FlagsKey => self.flags_key.as_ref(),
+        };
+        if let Some(key) = key {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
                 .map_err(Failed::setup)?;
             bearer.set_sensitive(true);

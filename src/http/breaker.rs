@@ -11,8 +11,8 @@ const HANDLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// When a client stops asking a PostHog that does not answer.
 ///
-/// Each client has one breaker for capture and one for the REST API ([`Destination`](crate::Destination)): a failing
-/// query API stops no events. A breaker counts failures in a row: calls whose attempts are exhausted, and attempts
+/// Each client has a breaker for capture, one for the REST API and one for requests for flags
+/// ([`Destination`](crate::Destination)): a failing query API stops no events. A breaker counts failures in a row: calls whose attempts are exhausted, and attempts
 /// that timed out.
 ///
 /// ```

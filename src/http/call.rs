@@ -61,7 +61,8 @@ impl Http {
                 operation: request.endpoint.operation,
                 retry_in,
             })?;
-        let mut delays = self.retry.delays();
+        let retry = request.retry(self);
+        let mut delays = retry.delays();
         let mut panicked = false;
         for attempt in 1.. {
             let sent = AssertUnwindSafe(self.attempt(&request, attempt)).catch_unwind();
@@ -82,10 +83,8 @@ impl Http {
                 }
                 Err(failure) => failure,
             };
-            let delay = delays.next().unwrap_or(self.retry.max_delay);
-            let mut decision = self
-                .retry
-                .decide(attempt, request.idempotent, &outcome, delay);
+            let delay = delays.next().unwrap_or(retry.max_delay);
+            let mut decision = retry.decide(attempt, request.idempotent, &outcome, delay);
             if matches!(request.body, Body::Once(_)) {
                 if matches!(decision, Decision::RetryIn(_)) {
                     log!(
@@ -98,7 +97,7 @@ impl Http {
                 decision = Decision::Stop;
             }
             let Decision::RetryIn(wait) = decision else {
-                error.set_end(attempt, outcome.retry_after().min(self.retry.max_delay));
+                error.set_end(attempt, outcome.retry_after().min(retry.max_delay));
                 settle(permit, &error);
                 log!(target: "tracing_posthog::http", debug, %error, attempt, "request failed");
                 return Err(error);
@@ -126,8 +125,9 @@ impl Http {
             Ok(response) if response.status.is_success() => return Ok(response),
             Ok(response) => response,
             Err(Failed { kind, source }) => {
+                let counts_as = request.retry(self).rule.kind(kind, source.as_deref());
                 return Err(Failure {
-                    outcome: Outcome::Transport(kind),
+                    outcome: Outcome::Transport(counts_as),
                     error: endpoint.failed(self, kind, source, attempt),
                 });
             }

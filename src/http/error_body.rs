@@ -3,6 +3,8 @@
 use super::{Destination, Endpoint, Http, Redirect, Response};
 use crate::error::{ApiError, ErrorBody, PostHogError, Refusals};
 use crate::redact::excerpt;
+#[cfg(feature = "flags")]
+use reqwest::Method;
 use std::time::Duration;
 
 impl Http {
@@ -12,6 +14,11 @@ impl Http {
         let from = match endpoint.destination {
             Destination::Capture => Refusals::Capture,
             Destination::Api => Refusals::Api,
+            // What was sent is somebody's properties.
+            #[cfg(feature = "flags")]
+            Destination::Flags if endpoint.method == Method::POST => Refusals::Capture,
+            #[cfg(feature = "flags")]
+            Destination::Flags => Refusals::Api,
         };
         let mut body = ErrorBody::read(&response.body, from, &self.redactor);
         if let (402, Some(uri)) = (status, &body.uri) {

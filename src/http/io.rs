@@ -6,7 +6,8 @@
 //! with the client. Callers await a [`Task`], which works on any executor and needs no runtime at all.
 //!
 //! Invariants:
-//! - One thread per client, whatever is pending; looking up host names takes at most [`RESOLVERS`] more.
+//! - One thread per client, whatever is pending; looking up host names, and reading large answers, takes at most
+//!   [`RESOLVERS`] more.
 //! - No code of the program runs here, but for what it gave to its own `reqwest::Client` (a resolver, a redirect
 //!   policy), the bodies that it streams, and its tracing layers at this crate's debug spans.
 //! - A panic within a task ends that task alone and is reported to whoever awaits it.

@@ -17,7 +17,7 @@
 //! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
 //! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
-//! actor. This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
+//! actor. So does the poller of flag definitions, which backs off by itself and knows no breaker. This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
 //! functions of those who asked.
 //!
 //! Invariants: nothing is sent but by [`attempt`]; every socket belongs to [`io`]; text of a response is cleaned
@@ -49,6 +49,8 @@ mod tls;
 
 pub(crate) use attempt::{Visibility, kind_of_body};
 pub(crate) use redirect::Redirect;
+#[cfg(feature = "flags")]
+pub(crate) use request::Tries;
 pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, ResponseMode};
 pub(crate) use response::Response;
 pub(crate) use stream::{BodyStream, StreamError};
@@ -87,6 +89,9 @@ pub(crate) struct Http {
     pub(crate) personal_key: Option<Secret>,
     /// Stands in the bodies and headers that capturing makes.
     pub(crate) project_key: Option<Secret>,
+    /// Reads the definitions of flags.
+    #[cfg(feature = "flags")]
+    pub(crate) flags_key: Option<Secret>,
     /// Knows the keys and the values of `headers`.
     pub(crate) redactor: Redactor,
     pub(crate) headers: HeaderMap,
@@ -102,11 +107,13 @@ pub(crate) struct Http {
     pub(crate) fake: Option<fake::FakeNetwork>,
 }
 
-/// One circuit breaker per destination: a failing REST API stops no events, and failing events no REST call.
+/// One circuit breaker per destination: a failing REST API stops no events, and failing events stop no REST call.
 #[derive(Debug)]
 pub(crate) struct Breakers {
     capture: Arc<Breaker>,
     api: Arc<Breaker>,
+    #[cfg(feature = "flags")]
+    flags: Arc<Breaker>,
 }
 
 impl Breakers {
@@ -114,6 +121,8 @@ impl Breakers {
         Self {
             capture: Arc::new(Breaker::new(config.clone(), attempt_timeout)),
             api: Arc::new(Breaker::new(config.clone(), attempt_timeout)),
+            #[cfg(feature = "flags")]
+            flags: Arc::new(Breaker::new(config.clone(), attempt_timeout)),
         }
     }
 
@@ -121,6 +130,8 @@ impl Breakers {
         match destination {
             Destination::Capture => &self.capture,
             Destination::Api => &self.api,
+            #[cfg(feature = "flags")]
+            Destination::Flags => &self.flags,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{PostHogError, RequestError, RequestErrorKind};
 use crate::http::Http;
+use crate::http::retry::RetryPolicy;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -14,7 +15,7 @@ pub(crate) const MAX_RESPONSE: usize = 64 << 20;
 /// Of a response that refuses, no more than this is read: enough to say what is wrong.
 pub(super) const MAX_REFUSAL: usize = 1 << 20;
 
-/// Which of PostHog's two base addresses a request goes to. Each has a circuit breaker of its own.
+/// What of a PostHog a request goes to. Each has a circuit breaker of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Destination {
@@ -22,6 +23,10 @@ pub enum Destination {
     Capture,
     /// The REST API, such as `https://us.posthog.com`.
     Api,
+    /// Feature flags, which the host of events evaluates.
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    Flags,
 }
 
 /// How a request says who sends it.
@@ -31,6 +36,9 @@ pub(crate) enum Auth {
     Own,
     /// `Authorization: Bearer` with the personal API key.
     PersonalKey,
+    /// The same with the key that reads definitions of flags.
+    #[cfg(feature = "flags")]
+    FlagsKey,
 }
 
 /// What a request carries.
@@ -79,10 +87,30 @@ pub(crate) struct Request {
     pub(crate) body: Body,
     /// Set where repeating is harmless although the method does not say so.
     pub(crate) idempotent: bool,
+    /// How it is tried, where not as the client's settings say.
+    pub(crate) tries: Option<Tries>,
     pub(crate) mode: ResponseMode,
     pub(crate) final_error: Option<FinalError>,
     /// How many events it carries, for the attempt's span.
     pub(crate) events: Option<usize>,
+}
+
+/// How a request is tried.
+#[derive(Debug, Clone)]
+pub(crate) struct Tries {
+    pub(crate) retry: RetryPolicy,
+    pub(crate) attempt_timeout: Duration,
+}
+
+impl Request {
+    pub(super) fn retry<'a>(&'a self, http: &'a Http) -> &'a RetryPolicy {
+        self.tries.as_ref().map_or(&http.retry, |own| &own.retry)
+    }
+
+    pub(super) fn attempt_timeout(&self, http: &Http) -> Duration {
+        let own = self.tries.as_ref();
+        own.map_or(http.attempt_timeout, |own| own.attempt_timeout)
+    }
 }
 
 impl Endpoint {

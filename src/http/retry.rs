@@ -3,6 +3,7 @@
 use crate::error::{RequestErrorKind, is_retryable_status};
 use crate::words::words;
 use backon::{BackoffBuilder, ExponentialBuilder};
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 /// How often and how patiently a request is tried.
@@ -26,6 +27,65 @@ pub struct RetryPolicy {
     pub(crate) first_delay: Duration,
     pub(crate) max_delay: Duration,
     pub(crate) methods: RetryMethods,
+    pub(crate) rule: RetryRule,
+}
+
+/// Which failures a policy retries, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetryRule {
+    /// What may pass, after a random share more, and no earlier than PostHog asks for.
+    Transient,
+    /// A gateway that gave up (502, 504), and a connection that broke off or took too long, after exactly the delay: as
+    /// PostHog specifies it for flags. A refused connection is not retried.
+    #[cfg(feature = "flags")]
+    Gateway,
+}
+
+impl RetryRule {
+    /// What an attempt without a response counts as.
+    pub(super) fn kind(
+        self,
+        kind: RequestErrorKind,
+        source: Option<&(dyn Error + Send + Sync + 'static)>,
+    ) -> RequestErrorKind {
+        match self {
+            // Not all that ends a connection before the request is sent is a refusal.
+            #[cfg(feature = "flags")]
+            Self::Gateway if kind == RequestErrorKind::Connect && broke_off(source) => {
+                RequestErrorKind::Interrupted
+            }
+            _ => {
+                let _ = source;
+                kind
+            }
+        }
+    }
+}
+
+/// Whether a connection timed out, was reset or ended while it was made.
+#[cfg(feature = "flags")]
+fn broke_off(source: Option<&(dyn Error + Send + Sync + 'static)>) -> bool {
+    use std::io::ErrorKind;
+    let mut next = source.map(|source| source as &(dyn Error + 'static));
+    while let Some(error) = next {
+        let of_http = error.downcast_ref::<reqwest::Error>();
+        let of_system = error.downcast_ref::<std::io::Error>().map(|e| e.kind());
+        let is_broken = matches!(
+            of_system,
+            Some(
+                ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::TimedOut
+                    | ErrorKind::UnexpectedEof
+            )
+        );
+        if is_broken || of_http.is_some_and(reqwest::Error::is_timeout) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 impl Default for RetryPolicy {
@@ -36,6 +96,7 @@ impl Default for RetryPolicy {
             first_delay: Duration::from_millis(100),
             max_delay: Duration::from_secs(30),
             methods: RetryMethods::All,
+            rule: RetryRule::Transient,
         }
     }
 }
@@ -71,12 +132,27 @@ impl RetryPolicy {
         self
     }
 
+    /// The policy of requests for flags: 300 ms before the first retry, doubling.
+    #[cfg(feature = "flags")]
+    pub(crate) fn of_flags(retries: u32) -> Self {
+        Self {
+            rule: RetryRule::Gateway,
+            ..Self::default()
+                .attempts(retries.saturating_add(1))
+                .first_delay(Duration::from_millis(300))
+        }
+    }
+
     /// The waits between attempts, jitter included, `Retry-After` not.
     pub(crate) fn delays(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         let cap = self.max_delay;
-        // Half of it is for the jitter: cut off at the cap, all would wait the same again.
-        let longest = cap / 2;
-        jittered()
+        let (waits, longest) = match self.rule {
+            // Half of it is for the jitter: cut off at the cap, all would wait the same again.
+            RetryRule::Transient => (jittered(), cap / 2),
+            #[cfg(feature = "flags")]
+            RetryRule::Gateway => (ExponentialBuilder::new(), cap),
+        };
+        waits
             .with_factor(2.0)
             .with_min_delay(self.first_delay.min(longest))
             .with_max_delay(longest)
@@ -101,6 +177,13 @@ impl RetryPolicy {
         outcome: &Outcome,
         delay: Duration,
     ) -> Decision {
+        #[cfg(feature = "flags")]
+        if self.rule == RetryRule::Gateway {
+            return match outcome.is_of_a_gateway() && attempt < self.attempts {
+                true => Decision::RetryIn(delay),
+                false => Decision::Stop,
+            };
+        }
         let (transient, unsent) = match *outcome {
             Outcome::Status { status, .. } => (is_retryable_status(status), status == 429),
             Outcome::Transport(kind) => (kind.is_transient(), kind == RequestErrorKind::Connect),
@@ -138,7 +221,7 @@ thread_local! {
 }
 
 /// Waits that a random share of themselves lengthens, unlike in each process.
-pub(super) fn jittered() -> ExponentialBuilder {
+pub(crate) fn jittered() -> ExponentialBuilder {
     #[cfg(test)]
     if !JITTERS.get() {
         return ExponentialBuilder::new();
@@ -178,6 +261,18 @@ impl Outcome {
         match self {
             Self::Status { retry_after, .. } => retry_after.unwrap_or_default(),
             Self::Transport(_) | Self::Final => Duration::ZERO,
+        }
+    }
+
+    #[cfg(feature = "flags")]
+    fn is_of_a_gateway(&self) -> bool {
+        match *self {
+            Self::Status { status, .. } => matches!(status, 502 | 504),
+            Self::Transport(kind) => matches!(
+                kind,
+                RequestErrorKind::Timeout | RequestErrorKind::Interrupted
+            ),
+            Self::Final => false,
         }
     }
 }

@@ -118,6 +118,14 @@ impl PostHogBuilder {
         self.client(|client| client.personal_api_key(key))
     }
 
+    /// The key that reads the definitions of feature flags (`phs_…`). See
+    /// [`PostHogClientBuilder::feature_flags_secret_key`].
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn feature_flags_secret_key(self, key: impl Into<String>) -> Self {
+        self.client(|client| client.feature_flags_secret_key(key))
+    }
+
     /// The region of PostHog Cloud. Default [`Region::Us`]. See [`PostHogClientBuilder::region`].
     pub fn region(self, region: Region) -> Self {
         self.client(|client| client.region(region))
@@ -213,7 +221,7 @@ impl PostHogBuilder {
     }
 
     /// Like [`start`](Self::start), with what is not set here from the environment: `POSTHOG_API_KEY`,
-    /// `POSTHOG_PERSONAL_API_KEY`, and, where neither a region nor a host is set, `POSTHOG_HOST`. An empty variable
+    /// `POSTHOG_PERSONAL_API_KEY`, with the feature `flags` `POSTHOG_FEATURE_FLAGS_SECRET_KEY`, and, where neither a region nor a host is set, `POSTHOG_HOST`. An empty variable
     /// counts as unset.
     ///
     /// Without a project API key, nothing is captured, and that is no error: tests and developers' machines need no

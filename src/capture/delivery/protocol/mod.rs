@@ -177,6 +177,7 @@ impl Envelope {
                 mode: ResponseMode::Start {
                     limit: self.response_bytes,
                 },
+                tries: None,
                 final_error: None,
                 events: Some(self.events),
             },
