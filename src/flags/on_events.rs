@@ -36,17 +36,16 @@ impl EventFlags {
 
 /// The properties, by name. The list comes first: where there are too many flags for a span, it is not what is left out.
 fn properties<'a>(flags: impl Iterator<Item = (&'a str, FlagValue<'a>)>) -> Vec<(String, Value)> {
-    let mut properties = vec![(ACTIVE.to_owned(), Value::Null)];
-    let mut active = Vec::new();
+    let (mut properties, mut active) = (Vec::new(), Vec::new());
     for (key, value) in flags {
-        if value.is_enabled() {
-            active.push(Value::from(key));
-        }
         properties.push((format!("{FEATURE}{key}"), value.to_json()));
+        if value.is_enabled() {
+            active.push(key);
+        }
     }
-    match properties.len() {
-        1 => properties.clear(),
-        _ => properties[0].1 = active.into(),
+    if !properties.is_empty() {
+        active.sort_unstable();
+        properties.insert(0, (ACTIVE.to_owned(), active.into()));
     }
     properties
 }
@@ -85,8 +84,7 @@ impl Event {
     /// # }
     /// ```
     pub fn flags(mut self, flags: &FlagEvaluations) -> Self {
-        self.properties
-            .extend(properties(flags.all().into_iter()));
+        self.properties.extend(properties(flags.all().into_iter()));
         self
     }
 }

@@ -83,7 +83,7 @@ fn events_within_carry_them_with_their_values_and_others_do_not() {
         }
     });
     let want = json!({
-        "$active_feature_flags": ["on", "variant", "json"],
+        "$active_feature_flags": ["json", "on", "variant"],
         "$feature/on": true,
         "$feature/off": false,
         "$feature/variant": "b \"c\"",
