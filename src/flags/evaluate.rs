@@ -9,6 +9,7 @@ use super::settings::FlagMode;
 use crate::capture::GeoIp;
 use crate::error::PostHogError;
 use serde_json::Value;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +17,8 @@ use tracing::Span;
 
 /// One evaluation, made by [`FeatureFlags::evaluate`]. Say what is known of the person; then await it, or evaluate
 /// [`locally`](Self::locally).
+///
+/// Its `Debug` output shows names, but no ids and values, which may be personal.
 ///
 /// ```no_run
 /// # async fn f(flags: &tracing_posthog::FeatureFlags) -> Result<(), tracing_posthog::PostHogError> {
@@ -41,7 +44,6 @@ use tracing::Span;
 ///
 /// # Errors
 /// [`PostHogError::Config`] where PostHog has to be asked and the client has no project API key.
-#[derive(Debug)]
 #[must_use = "an evaluation does nothing until it is awaited or made `locally`"]
 pub struct Evaluate {
     flags: FeatureFlags,
@@ -234,9 +236,14 @@ impl Evaluate {
     }
 
     fn made(self, now: SystemTime, mut made: Made) -> FlagEvaluations {
-        if self.is_about_nobody() {
-            made = Made::default();
-        }
+        // Nobody's flags replace no others on a span.
+        let attach_to = match self.is_about_nobody() {
+            true => {
+                made = Made::default();
+                None
+            }
+            false => self.attach_to,
+        };
         let evaluations = FlagEvaluations::new(
             self.flags,
             self.context,
@@ -246,7 +253,7 @@ impl Evaluate {
             now,
             made,
         );
-        if let Some(span) = self.attach_to {
+        if let Some(span) = attach_to {
             evaluations.attach(&span);
         }
         evaluations
@@ -273,6 +280,17 @@ fn is_decided(
             });
             all
         }
+    }
+}
+
+impl fmt::Debug for Evaluate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evaluate")
+            .field("context", &self.context)
+            .field("keys", &self.keys)
+            .field("silent", &self.silent)
+            .field("geoip", &self.geoip)
+            .finish_non_exhaustive()
     }
 }
 
