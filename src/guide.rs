@@ -2,7 +2,8 @@
 //!
 //! - [`events`]: every field and value, identity, spans as events, and capturing from code
 //! - [`configuration`]: keys, hosts, TLS, all settings and environment variables
-//! - [`testing`]: tests of your own events
+//! - [`feature_flags`]: what is on for whom; local or remote, keys, outages, cost
+//! - [`testing`]: tests of your own events and of code that asks for flags
 //! - [`delivery`]: flush, shutdown, outages, stats, threads, the spool, metrics, and capture v1
 //! - [`rest`]: the REST API
 //! - [`frameworks`]: axum, tower-http, actix-web, tonic, rayon, current-thread runtimes, signals
@@ -29,10 +30,18 @@ pub mod events {}
 [v1]: crate::guide::delivery#capture-v1
 [rest]: crate::guide::rest
 [init]: crate::guide::troubleshooting#coming-from-fmtinit
+[flags]: crate::guide::feature_flags
 
 "]
 #[doc = include_str!("../docs/guide/configuration.md")]
 pub mod configuration {}
+
+#[doc = "\
+[testing]: crate::guide::testing#feature-flags
+
+"]
+#[doc = include_str!("../docs/guide/feature_flags.md")]
+pub mod feature_flags {}
 
 #[doc = include_str!("../docs/guide/testing.md")]
 pub mod testing {}
@@ -72,6 +81,7 @@ pub mod privacy {}
 #[doc = "\
 [scale]: crate::guide::scale#a-relay
 [tls]: crate::guide::configuration#tls
+[undecided]: crate::guide::feature_flags#what-cannot-be-decided-locally
 
 "]
 #[doc = include_str!("../docs/guide/troubleshooting.md")]

@@ -158,6 +158,32 @@
 //!
 //! See [`api`] for how methods are named, [`models`] for their answers, [`Request`] for what all of them can.
 //!
+//! # Feature flags
+//!
+//! With the feature `flags`, the same object says what is on for whom. With a key that may read definitions (`phs_…`, or
+//! `phx_…` with the scope `feature_flag:read`) flags are evaluated in the process, without a request:
+//!
+//! ```no_run
+//! # #[cfg(feature = "flags")]
+//! # async fn f(posthog: tracing_posthog::PostHog) -> Result<(), tracing_posthog::PostHogError> {
+//! posthog.flags().ready().await?; // at the start: definitions are loaded
+//!
+//! let user = posthog.flags().evaluate("user_42").person("plan", "pro").group("company", "acme").await?;
+//! if user.is_enabled("beta-ui") { /* … */ }
+//! let pages = match user.variant("checkout") {
+//!     Some("one-page") => 1,
+//!     _ => 3,
+//! };
+//! let limits: Option<serde_json::Value> = user.payload("limits")?;
+//! let here = posthog.flags().evaluate_current().locally(); // who the current span names; no await, no request
+//! let is_open = here.is_enabled_or("orders-open", true); // the default while PostHog is down
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The page [`guide::feature_flags`] says which key, what cannot be decided locally, how stale a flag may be, and what
+//! happens when PostHog is down.
+//!
 //! # What you can rely on
 //!
 //! - Capturing does no I/O, never waits for PostHog (unless you choose [`QueuePolicy::Block`]) and never panics.
@@ -189,6 +215,7 @@
 //! - `native-tls`: TLS by the operating system's library, on Linux OpenSSL.
 //! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
 //!   like, and the module `models`.
+//! - `flags`: feature flags, evaluated in the process or by PostHog ([`FeatureFlags`]).
 //! - `rate-limit`: a client-side limit of requests by class of endpoint.
 //! - `spool`: what cannot be delivered now goes to disk ([`Spool`]), and is delivered later, by this process or the
 //!   next.
@@ -198,16 +225,16 @@
 //!   `posthog_events_captured_total`, `posthog_events_delivered_total` and more; `docs/delivery.md` lists them.
 //! - `tower`: the module `tower`, with a layer that opens one span per HTTP request and takes the session, and if asked
 //!   the distinct id, of `posthog-js` from its headers. `axum`: that layer knows the routes of axum 0.8.
-//! - `testing`: the module `testing`, with captured events in memory and a local PostHog, for tests of your own
-//!   events and for demos.
+//! - `testing`: the module `testing`, with captured events in memory, feature flags without a network, and a local
+//!   PostHog, for tests of your own code and for demos.
 //!
 //! With no TLS feature, give your own `reqwest::Client` to
 //! [`reqwest_client`](PostHogClientBuilder::reqwest_client).
 //!
 //! # Guide
 //!
-//! The module [`guide`] has pages about events, configuration, testing, delivery, the REST API, frameworks, AWS Lambda,
-//! many processes, privacy, and troubleshooting.
+//! The module [`guide`] has pages about events, configuration, feature flags, testing, delivery, the REST API,
+//! frameworks, AWS Lambda, many processes, privacy, and troubleshooting.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod announcement;
@@ -294,12 +321,13 @@ pub use uuid::Uuid;
 // Pages that show a feature are tested where it is on.
 #[cfg(doctest)]
 #[cfg_attr(
-    all(feature = "rest", feature = "testing", feature = "tower"),
+    all(feature = "flags", feature = "rest", feature = "testing", feature = "tower"),
     doc = include_str!("../README.md")
 )]
 #[cfg_attr(feature = "spool", doc = include_str!("../docs/delivery.md"))]
 #[doc = include_str!("../docs/guide/configuration.md")]
 #[doc = include_str!("../docs/guide/events.md")]
+#[cfg_attr(feature = "flags", doc = include_str!("../docs/guide/feature_flags.md"))]
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/guide/frameworks.md"))]
 #[doc = include_str!("../docs/guide/lambda.md")]
 #[doc = include_str!("../docs/guide/privacy.md")]

@@ -121,6 +121,7 @@ mod server;
 pub use answer::{Answer, EventVerdict};
 pub use captured::{CapturedEvents, CapturedEventsBuilder, GlobalEvents, GlobalLayer, Scoped};
 #[cfg(feature = "flags")]
+#[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
 pub use flags::Flags;
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
 pub use server::PostHogServer;

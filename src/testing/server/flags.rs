@@ -35,6 +35,7 @@ impl PostHogServer {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
     pub fn flags(&self, flags: Flags) {
         let served = Arc::new(Served::new(&flags));
         let _replaced = std::mem::replace(&mut self.shared.lock().flags, served);
