@@ -41,11 +41,11 @@ def cargo(*args, folder=HERE, **more):
     return subprocess.run(["cargo", *args], cwd=folder, env=env, check=True, **more)
 
 
-def build(features):
+def build(programs):
+    """Of each feature, the program that is named."""
     os.makedirs(OUT, exist_ok=True)
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "target"))
-    for feature in sorted(features | {"sink"}):
-        program = "sink" if feature == "sink" else "peer"
+    for feature, program in sorted(programs.items()):
         cargo("build", "--quiet", "--release", "--features", feature, "--bin", program)
         shutil.copy2(os.path.join(target, "release", program), os.path.join(OUT, feature))
 
@@ -170,7 +170,7 @@ def main():
     peers = [p for p in PEERS if p in asked] or list(PEERS)
     chosen = [part for part in parts if part in asked] or list(parts)
     if chosen != ["build"]:
-        build({PEERS[peer][0] for peer in peers})
+        build({PEERS[peer][0]: "peer" for peer in peers} | {"sink": "sink"})
     for part in chosen:
         parts[part](peers)
 
