@@ -7,9 +7,9 @@
 //! without an experiment, leave out what nobody counts.
 
 use super::context::EvaluationContext;
-use super::evaluations::Found;
 use super::local::FlagMetadata;
 use super::remote::{RemoteFlag, RemoteFlags};
+use super::snapshot::Found;
 use super::stats::Counts;
 use super::value::FlagValue;
 use crate::capture::CaptureHandle;

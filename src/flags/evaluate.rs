@@ -3,9 +3,10 @@
 use super::FeatureFlags;
 use super::context::EvaluationContext;
 use super::core::Source;
-use super::evaluations::{FlagEvaluations, Made};
+use super::evaluations::FlagEvaluations;
 use super::local::FlagDefinitions;
 use super::settings::FlagMode;
+use super::snapshot::{Asked, Made, Snapshot};
 use crate::capture::GeoIp;
 use crate::error::PostHogError;
 use serde_json::Value;
@@ -47,10 +48,7 @@ use tracing::Span;
 #[must_use = "an evaluation does nothing until it is awaited or made `locally`"]
 pub struct Evaluate {
     flags: FeatureFlags,
-    context: EvaluationContext,
-    session_id: Option<String>,
-    keys: Option<Vec<String>>,
-    silent: bool,
+    asked: Asked,
     geoip: Option<GeoIp>,
     attach_to: Option<Span>,
 }
@@ -59,10 +57,12 @@ impl Evaluate {
     pub(super) fn new(flags: FeatureFlags, context: EvaluationContext) -> Self {
         Self {
             flags,
-            context,
-            session_id: None,
-            keys: None,
-            silent: false,
+            asked: Asked {
+                context,
+                session_id: None,
+                keys: None,
+                silent: false,
+            },
             geoip: None,
             attach_to: None,
         }
@@ -78,16 +78,15 @@ impl Evaluate {
         let properties = here.properties().iter();
         let of_person = properties.filter(|(name, _)| !super::on_events::is_of_flags(name));
         context = context.person_properties(of_person.map(|(name, value)| (name, value.clone())));
-        Self {
-            session_id: here.session_id().map(str::to_owned),
-            attach_to: Some(Span::current()),
-            ..Self::new(flags, context)
-        }
+        let mut evaluate = Self::new(flags, context);
+        evaluate.asked.session_id = here.session_id().map(str::to_owned);
+        evaluate.attach_to = Some(Span::current());
+        evaluate
     }
 
     /// A property of the person. See [`EvaluationContext::person`].
     pub fn person(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.context = self.context.person(name, value);
+        self.asked.context = self.asked.context.person(name, value);
         self
     }
 
@@ -96,13 +95,13 @@ impl Evaluate {
         mut self,
         properties: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        self.context = self.context.person_properties(properties);
+        self.asked.context = self.asked.context.person_properties(properties);
         self
     }
 
     /// The group of that type that the person belongs to.
     pub fn group(mut self, group_type: impl Into<String>, key: impl Into<String>) -> Self {
-        self.context = self.context.group(group_type, key);
+        self.asked.context = self.asked.context.group(group_type, key);
         self
     }
 
@@ -113,13 +112,13 @@ impl Evaluate {
         name: impl Into<String>,
         value: impl Into<Value>,
     ) -> Self {
-        self.context = self.context.group_property(group_type, name, value);
+        self.asked.context = self.asked.context.group_property(group_type, name, value);
         self
     }
 
     /// The device, for flags that are the same for everybody who uses a device.
     pub fn device_id(mut self, id: impl Into<String>) -> Self {
-        self.context = self.context.device_id(id);
+        self.asked.context = self.asked.context.device_id(id);
         self
     }
 
@@ -134,13 +133,13 @@ impl Evaluate {
                 once.push(key);
             }
         }
-        self.keys = Some(once);
+        self.asked.keys = Some(once);
         self
     }
 
     /// Captures no `$feature_flag_called`, whatever the snapshot is asked for.
     pub fn silently(mut self) -> Self {
-        self.silent = true;
+        self.asked.silent = true;
         self
     }
 
@@ -190,7 +189,12 @@ impl Evaluate {
         let core = &self.flags.core;
         let definitions = core.loaded_definitions().await;
         let is_decided = |definitions: &Arc<FlagDefinitions>| {
-            is_decided(definitions, &self.context, now, self.keys.as_deref())
+            is_decided(
+                definitions,
+                &self.asked.context,
+                now,
+                self.asked.keys.as_deref(),
+            )
         };
         if core.settings.mode == FlagMode::LocalOnly || definitions.as_ref().is_some_and(is_decided)
         {
@@ -209,7 +213,9 @@ impl Evaluate {
             return Ok(self.made(now, Made::here(definitions)));
         }
         let geoip = self.geoip.unwrap_or(core.settings.geoip);
-        let answer = core.ask(&self.context, self.keys.as_deref(), geoip).await;
+        let answer = core
+            .ask(&self.asked.context, self.asked.keys.as_deref(), geoip)
+            .await;
         let made = match answer {
             Ok(remote) => Made {
                 definitions,
@@ -228,7 +234,8 @@ impl Evaluate {
 
     /// Whether there is nobody, or nowhere, to ask about.
     fn is_about_nobody(&self) -> bool {
-        self.context.distinct_id.is_empty() || matches!(self.flags.core.source, Source::Disabled)
+        self.asked.context.distinct_id.is_empty()
+            || matches!(self.flags.core.source, Source::Disabled)
     }
 
     fn now(&self) -> SystemTime {
@@ -244,15 +251,8 @@ impl Evaluate {
             }
             false => self.attach_to,
         };
-        let evaluations = FlagEvaluations::new(
-            self.flags,
-            self.context,
-            self.session_id,
-            self.keys,
-            self.silent,
-            now,
-            made,
-        );
+        let snapshot = Snapshot::new(self.flags, self.asked, now, made);
+        let evaluations = FlagEvaluations::over(snapshot);
         if let Some(span) = attach_to {
             evaluations.attach(&span);
         }
@@ -286,9 +286,9 @@ fn is_decided(
 impl fmt::Debug for Evaluate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Evaluate")
-            .field("context", &self.context)
-            .field("keys", &self.keys)
-            .field("silent", &self.silent)
+            .field("context", &self.asked.context)
+            .field("keys", &self.asked.keys)
+            .field("silent", &self.asked.silent)
             .field("geoip", &self.geoip)
             .finish_non_exhaustive()
     }

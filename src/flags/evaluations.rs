@@ -1,31 +1,19 @@
 //! [`FlagEvaluations`]: the flags of somebody at one moment.
 //!
-//! ```text
-//!  key ──► is it one of `keys`, `only`? ──► decided by the definitions? ──► in PostHog's answer? ──► unresolved, or unknown
-//! ```
-//!
-//! A snapshot holds what values follow from: definitions, context, time and PostHog's answer. A flag is evaluated when it
-//! is asked for; evaluation is pure, so it has the same value each time.
+//! A view of a `Snapshot`, which has the values. [`only`](FlagEvaluations::only) makes a narrower view of the same one.
 //!
 //! Invariants: reading does no I/O; the first access to a flag is noted once for all clones and narrowed snapshots.
 
-use super::FeatureFlags;
-use super::called::Access;
-use super::context::EvaluationContext;
-use super::local::{FlagDecision, FlagDefinitions};
 use super::on_events::{self, EventFlags};
-use super::remote::{RemoteFlag, RemoteFlags};
 use super::settings::FlagsOnEvents;
+use super::snapshot::{Found, Snapshot};
 use super::value::{FlagReason, FlagValue, UnresolvedReason};
 use crate::error::PostHogError;
 use crate::redact;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 use tracing::Span;
 
 /// The flags of somebody at one moment. Cheap to clone; it never changes.
@@ -54,81 +42,10 @@ pub struct FlagEvaluations {
     only: Option<Arc<BTreeSet<String>>>,
 }
 
-/// What values follow from.
-#[derive(Debug, Default)]
-pub(super) struct Made {
-    pub(super) definitions: Option<Arc<FlagDefinitions>>,
-    pub(super) remote: Option<RemoteFlags>,
-    pub(super) error: Option<PostHogError>,
-}
-
-impl Made {
-    pub(super) fn here(definitions: Option<Arc<FlagDefinitions>>) -> Self {
-        Self {
-            definitions,
-            ..Self::default()
-        }
-    }
-}
-
-struct Snapshot {
-    flags: FeatureFlags,
-    context: EvaluationContext,
-    session_id: Option<String>,
-    /// The flags that were to be evaluated. `None`: all.
-    keys: Option<Vec<String>>,
-    silent: bool,
-    at: SystemTime,
-    made: Made,
-    /// The keys that were asked for.
-    accessed: Mutex<Vec<Box<str>>>,
-    /// What spans say that it is attached to.
-    on_events: OnceLock<Arc<EventFlags>>,
-}
-
-/// More accesses to different keys are not remembered.
-const MAX_ACCESSED: usize = 1_000;
-
-/// What a snapshot knows of a key.
-pub(super) enum Found<'a> {
-    Here(FlagValue<'a>, FlagDecision<'a>),
-    Remote(&'a RemoteFlag),
-    Unresolved(UnresolvedReason),
-    Unknown,
-}
-
-impl<'a> Found<'a> {
-    pub(super) fn value(&self) -> Option<FlagValue<'a>> {
-        match self {
-            Self::Here(value, _) => Some(*value),
-            Self::Remote(flag) => Some(flag.value()),
-            Self::Unresolved(_) | Self::Unknown => None,
-        }
-    }
-}
-
 impl FlagEvaluations {
-    pub(super) fn new(
-        flags: FeatureFlags,
-        context: EvaluationContext,
-        session_id: Option<String>,
-        keys: Option<Vec<String>>,
-        silent: bool,
-        at: SystemTime,
-        made: Made,
-    ) -> Self {
+    pub(super) fn over(snapshot: Snapshot) -> Self {
         Self {
-            snapshot: Arc::new(Snapshot {
-                flags,
-                context,
-                session_id,
-                keys,
-                silent,
-                at,
-                made,
-                accessed: Mutex::default(),
-                on_events: OnceLock::new(),
-            }),
+            snapshot: Arc::new(snapshot),
             only: None,
         }
     }
@@ -186,7 +103,7 @@ impl FlagEvaluations {
     /// # }
     /// ```
     pub fn payload<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, PostHogError> {
-        let Some(payload) = self.payload_of(key, &self.find(key)) else {
+        let Some(payload) = self.snapshot.payload_of(key, &self.find(key)) else {
             return Ok(None);
         };
         serde_json::from_value(payload).map(Some).map_err(|source| {
@@ -201,18 +118,6 @@ impl FlagEvaluations {
                 source: serde::de::Error::custom(redact::problem(&source)),
             }
         })
-    }
-
-    fn payload_of(&self, key: &str, found: &Found<'_>) -> Option<Value> {
-        let payload = match found {
-            Found::Here(value, _) => {
-                let definitions = self.snapshot.made.definitions.as_ref()?;
-                definitions.payload(key, *value)
-            }
-            Found::Remote(flag) => flag.payload.clone(),
-            Found::Unresolved(_) | Found::Unknown => None,
-        };
-        payload.filter(|payload| !payload.is_null())
     }
 
     /// The keys of all flags that have a value, in alphabetical order.
@@ -273,12 +178,12 @@ impl FlagEvaluations {
 
     /// Why PostHog gave no answer, where it was asked.
     pub fn error(&self) -> Option<&PostHogError> {
-        self.snapshot.made.error.as_ref()
+        self.snapshot.made().error.as_ref()
     }
 
     /// PostHog's id of its answer, for its support. `None`: PostHog was not asked, or did not answer.
     pub fn request_id(&self) -> Option<&str> {
-        self.snapshot.made.remote.as_ref()?.request_id.as_deref()
+        self.snapshot.made().remote.as_ref()?.request_id.as_deref()
     }
 
     /// Lets the span, and events and spans within, carry the flags: `$feature/<key>`, and `$active_feature_flags` with
@@ -287,9 +192,7 @@ impl FlagEvaluations {
     ///
     /// A flag of a snapshot that is attached to an inner span replaces those of outer spans.
     pub fn attach(&self, span: &Span) {
-        let snapshot = &self.snapshot;
-        let setting = snapshot.flags.core.settings.on_events;
-        if setting == FlagsOnEvents::None {
+        if self.snapshot.on_events_setting() == FlagsOnEvents::None {
             return;
         }
         if self.only.is_some() {
@@ -297,14 +200,16 @@ impl FlagEvaluations {
             flags.set(self.all().into_iter());
             return on_events::attach(span, &flags);
         }
-        let is_new = snapshot.on_events.get().is_none();
-        let flags = snapshot.on_events.get_or_init(Arc::default);
-        match setting {
-            FlagsOnEvents::All if is_new => flags.set(self.all().into_iter()),
-            FlagsOnEvents::Accessed => snapshot.update_events(&snapshot.lock_accessed()),
-            _ => {}
-        }
-        on_events::attach(span, flags);
+        on_events::attach(span, self.snapshot.event_flags(|| self.all()));
+    }
+
+    /// Calls `each` for every flag of this snapshot.
+    fn each<'a>(&'a self, mut each: impl FnMut(&'a str, Found<'a>)) {
+        self.snapshot.each(|key, found| {
+            if self.includes(key) {
+                each(key, found);
+            }
+        });
     }
 
     fn includes(&self, key: &str) -> bool {
@@ -315,160 +220,6 @@ impl FlagEvaluations {
         match self.includes(key) {
             true => self.snapshot.find(key),
             false => Found::Unknown,
-        }
-    }
-
-    /// Calls `each` for every flag that was to be evaluated or that PostHog answered.
-    fn each<'a>(&'a self, mut each: impl FnMut(&'a str, Found<'a>)) {
-        let snapshot = &*self.snapshot;
-        let mut each = |key: &'a str, found| {
-            if self.includes(key) {
-                each(key, found);
-            }
-        };
-        if let Some(keys) = &snapshot.keys {
-            for key in keys {
-                each(key, snapshot.find(key));
-            }
-            return;
-        }
-        let definitions = snapshot.made.definitions.as_deref();
-        if let Some(definitions) = definitions {
-            definitions.evaluate_all(&snapshot.context, snapshot.at, &mut |key, decision| {
-                each(key, snapshot.found(key, Some(decision)));
-            });
-        }
-        if let Some(remote) = &snapshot.made.remote {
-            for key in remote.flags.keys() {
-                if definitions.is_none_or(|it| it.metadata(key).is_none()) {
-                    each(key, snapshot.found(key, None));
-                }
-            }
-        }
-    }
-}
-
-impl Snapshot {
-    fn find(&self, key: &str) -> Found<'_> {
-        if let Some(keys) = &self.keys
-            && !keys.iter().any(|asked| asked == key)
-        {
-            return Found::Unknown;
-        }
-        let here = self.made.definitions.as_ref();
-        let here = here.and_then(|it| it.evaluate(key, &self.context, self.at));
-        self.found(key, here)
-    }
-
-    fn found<'a>(&'a self, key: &str, here: Option<FlagDecision<'a>>) -> Found<'a> {
-        let undecided = match here {
-            Some(decision) => match decision.value() {
-                Ok(value) => return Found::Here(value, decision),
-                Err(reason) => Some(reason),
-            },
-            None => None,
-        };
-        let remote = self.made.remote.as_ref();
-        match remote.and_then(|remote| remote.flags.get(key)) {
-            Some(flag) if !flag.failed => Found::Remote(flag),
-            Some(_) => Found::Unresolved(UnresolvedReason::RequestFailed),
-            None => match (undecided, remote) {
-                (Some(reason), _) => Found::Unresolved(reason),
-                (None, Some(remote)) if remote.is_partial() => {
-                    Found::Unresolved(UnresolvedReason::RequestFailed)
-                }
-                (None, Some(_)) => Found::Unknown,
-                (None, None) if self.made.error.is_some() => {
-                    Found::Unresolved(UnresolvedReason::RequestFailed)
-                }
-                (None, None) if self.made.definitions.is_none() => {
-                    Found::Unresolved(UnresolvedReason::NotLoaded)
-                }
-                (None, None) => Found::Unknown,
-            },
-        }
-    }
-
-    /// How many flags there are, about.
-    fn expected(&self) -> usize {
-        match (&self.keys, &self.made) {
-            (Some(keys), _) => keys.len(),
-            (
-                None,
-                Made {
-                    remote: Some(remote),
-                    ..
-                },
-            ) => remote.flags.len(),
-            (None, Made { definitions, .. }) => definitions.as_ref().map_or(0, |it| it.len()),
-        }
-    }
-
-    fn lock_accessed(&self) -> std::sync::MutexGuard<'_, Vec<Box<str>>> {
-        self.accessed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn accessed_keys(&self) -> Vec<Box<str>> {
-        self.lock_accessed().clone()
-    }
-
-    /// Notes an access; the first one to a key is told to PostHog and to events.
-    #[inline]
-    fn accessed(&self, key: &str, found: &Found<'_>) {
-        let is_first = {
-            let mut accessed = self.lock_accessed();
-            let is_known = accessed.iter().any(|known| **known == *key);
-            let is_first = !is_known && accessed.len() < MAX_ACCESSED;
-            if is_first {
-                accessed.push(key.into());
-            }
-            is_first
-        };
-        if is_first {
-            self.first_access(key, found);
-        }
-    }
-
-    #[cold]
-    fn first_access(&self, key: &str, found: &Found<'_>) {
-        let core = &self.flags.core;
-        if matches!(found, Found::Unknown) {
-            core.counts.unknown.fetch_add(1, Relaxed);
-        }
-        if core.settings.on_events == FlagsOnEvents::Accessed && self.on_events.get().is_some() {
-            self.update_events(&self.lock_accessed());
-        }
-        if self.silent || !core.settings.called_events || self.context.distinct_id.is_empty() {
-            return;
-        }
-        let definitions = self.made.definitions.as_ref();
-        let access = Access {
-            key,
-            context: &self.context,
-            session_id: self.session_id.as_deref(),
-            found,
-            remote: self.made.remote.as_ref(),
-            error: self.made.error.as_ref(),
-            definition: definitions.and_then(|it| it.metadata(key)),
-            minimal_by_definitions: definitions.is_some_and(|it| it.minimal_flag_called_events()),
-            payload: match found {
-                Found::Here(value, _) => definitions.and_then(|it| it.payload(key, *value)),
-                Found::Remote(flag) => flag.payload.clone(),
-                Found::Unresolved(_) | Found::Unknown => None,
-            },
-        };
-        if let Some(capture) = self.flags.capture() {
-            core.called.capture(&access, &capture, &core.counts);
-        }
-    }
-
-    /// Gives events the flags that were accessed. Under the lock, so that the last one wins.
-    fn update_events(&self, accessed: &[Box<str>]) {
-        if let Some(flags) = self.on_events.get() {
-            let values = accessed
-                .iter()
-                .filter_map(|key| Some((&**key, self.find(key).value()?)));
-            flags.set(values);
         }
     }
 }

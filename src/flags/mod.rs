@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`context`]: for whom. [`value`]: what a flag is, and why. [`settings`]: how one client evaluates.
-//! - [`evaluate`]: one evaluation before it is made. [`evaluations`]: the snapshot that comes of it.
+//! - [`evaluate`]: one evaluation before it is made. [`evaluations`]: what comes of it, a view of a [`snapshot`].
 //! - [`local`]: evaluation here, as PostHog does it: a pure function of definitions, context and time.
 //! - [`poller`]: loads definitions, and loads them again. [`remote`]: asks PostHog for somebody's flags.
 //! - [`called`]: what PostHog is told of flags that were asked for. [`on_events`]: flags as properties of events.
@@ -35,6 +35,7 @@ pub(crate) mod on_events;
 mod poller;
 mod remote;
 mod settings;
+mod snapshot;
 mod stats;
 mod value;
 
