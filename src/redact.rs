@@ -232,7 +232,7 @@ pub(crate) fn vouched(text: &str) -> Option<String> {
         let is_status = bare.len() == 3 && bare.bytes().all(|b| b.is_ascii_digit());
         bare.is_empty() || is_status || WORDS.contains(&&*bare.to_ascii_lowercase())
     };
-    let known = (1..=16).contains(&words.len()) && words.iter().all(is_known);
+    let known = (1..=20).contains(&words.len()) && words.iter().all(is_known);
     known
         .then(|| words.join(" "))
         .filter(|said| said.len() <= LONGEST_SENTENCE)
@@ -255,33 +255,34 @@ pub(crate) fn vouched_column(name: &str) -> &str {
     }
 }
 
-/// Words of gateways, login pages and capture endpoints.
+/// Words of gateways, login pages, capture endpoints and feature flags.
 #[rustfmt::skip]
-const WORDS: [&str; 220] = [
-    "a", "accept", "acceptable", "accepted", "access", "accounts", "again", "allowed", "an", "and",
-    "any", "apache", "api", "api_key", "application", "are", "array", "at", "attention", "auth",
-    "authentication", "authorization", "bad", "batch", "be", "been", "billing", "blocked", "body",
-    "buffer", "by", "character", "characters", "check", "cloudflare", "cloudfront", "compression",
-    "conflict", "connection", "content", "continue", "could", "created_at", "csrf", "data",
-    "decode", "decompress", "decompression", "deflate", "denied", "did", "distinct_id", "docs",
-    "does", "down", "empty", "encoding", "entity", "enum", "envoy", "error", "event", "events",
-    "exceeded", "exist", "expectation", "expected", "failed", "failure", "field", "for",
-    "forbidden", "format", "found", "gateway", "gone", "gzip", "haproxy", "has", "health",
-    "healthy", "here", "historical", "holds", "host", "http", "https", "implemented", "in",
-    "inconsistent", "ingest", "internal", "invalid", "is", "it", "json", "just", "key", "large", "later",
-    "length", "limit", "limited", "log", "login", "long", "maintenance", "many", "match", "maximum",
-    "media", "memory", "method", "missing", "moment", "more", "moved", "name", "new", "nginx", "no", "not",
-    "not_ascii", "number", "oauth", "object", "of", "ok", "on", "open", "or", "organization",
-    "origin", "out", "over", "overloaded", "page", "parse", "payload", "payment", "permanently",
-    "personal_api_key", "please", "posthog", "properties", "property", "proxy", "quota", "rate",
-    "rawrequest", "reached", "refused", "relay", "request", "requested", "requests", "required", "resource",
-    "response", "retry", "server", "service", "session", "settings", "sign", "signin", "signup",
-    "size", "sorry", "ssl", "string", "submitted", "such", "supported", "temporarily", "temporary",
-    "than", "that", "the", "this", "timed", "timeout", "timestamp", "tls", "to", "token", "too",
-    "too_long", "traefik", "transient", "try", "type", "unauthorized", "unavailable", "under",
-    "unexpected", "unknown", "unprocessable", "unreachable", "unsupported", "untagged", "upstream",
-    "uri", "url", "utf", "uuid", "valid", "value", "values", "variant", "varnish", "verification",
-    "version", "waf", "was", "welcome", "with", "without", "wrong", "you",
+const WORDS: [&str; 249] = [
+    "a", "accept", "acceptable", "accepted", "access", "accounts", "again", "allowed", "an", "and", "any",
+    "apache", "api", "api_key", "application", "are", "array", "at", "attention", "auth", "authentication",
+    "authorization", "bad", "batch", "be", "been", "billing", "blocked", "body", "buffer", "by", "cache",
+    "cannot", "character", "characters", "check", "cloudflare", "cloudfront", "compression", "conflict",
+    "connection", "contact", "content", "continue", "could", "created_at", "csrf", "currently", "data",
+    "database", "decode", "decompress", "decompression", "deflate", "denied", "did", "distinct_id", "docs",
+    "does", "down", "due", "empty", "encoding", "entity", "enum", "envoy", "error", "event", "events",
+    "exceeded", "exist", "expectation", "expected", "expired", "failed", "failure", "field", "for", "forbidden",
+    "format", "found", "frequency", "gateway", "gone", "gzip", "haproxy", "has", "health", "healthy", "here",
+    "high", "historical", "holds", "host", "http", "https", "identifier", "if", "implemented", "in", "include",
+    "inconsistent", "ingest", "internal", "invalid", "is", "issue", "issues", "it", "json", "just", "key",
+    "large", "later", "length", "likely", "limit", "limited", "load", "log", "login", "long", "maintenance",
+    "many", "match", "maximum", "media", "memory", "method", "missing", "moment", "more", "moved", "name",
+    "network", "new", "nginx", "no", "not", "not_ascii", "number", "oauth", "object", "occurred", "of", "ok",
+    "on", "open", "or", "organization", "origin", "our", "out", "over", "overloaded", "page", "parse",
+    "payload", "payment", "permanently", "persists", "personal_api_key", "plan", "please", "posthog", "problem",
+    "properly", "properties", "property", "provide", "provided", "proxy", "quota", "rate", "rawrequest",
+    "reached", "reduce", "refused", "relay", "request", "requested", "requests", "required", "resource",
+    "response", "retry", "server", "service", "session", "settings", "sign", "signin", "signup", "size",
+    "sorry", "ssl", "string", "submitted", "such", "support", "supported", "temporarily", "temporary", "than",
+    "that", "the", "this", "timed", "timeout", "timestamp", "tls", "to", "token", "too", "too_long", "traefik",
+    "transient", "try", "type", "unauthorized", "unavailable", "under", "unexpected", "unknown",
+    "unprocessable", "unreachable", "unsupported", "untagged", "upgrade", "upstream", "uri", "url", "utf",
+    "uuid", "valid", "value", "values", "variant", "varnish", "verification", "version", "waf", "was",
+    "welcome", "with", "without", "wrong", "you", "your",
 ];
 
 #[cfg(test)]
