@@ -3,21 +3,24 @@
 use super::called::Called;
 use super::local::FlagDefinitions;
 use super::poller::Poller;
+use super::remote::Episodes;
 use super::settings::{FlagMode, FlagSettings};
 use super::stats::{Counts, FlagStats};
 use crate::capture::{CaptureHandle, Shared};
-use crate::error::PostHogError;
 use crate::http::Http;
 use arc_swap::ArcSwapOption;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The definitions, the poller, and what was captured, of one client.
-#[derive(Debug)]
 pub(crate) struct Core {
     pub(super) settings: FlagSettings,
     pub(super) source: Source,
+    /// Whether definitions are loaded, and loaded again, once somebody uses flags.
+    pub(super) polls: bool,
     pub(super) definitions: ArcSwapOption<FlagDefinitions>,
     pub(super) poller: Poller,
+    pub(super) episodes: Episodes,
     pub(super) called: Called,
     pub(super) counts: Counts,
     /// The backend that was started over the client. It must not be kept alive by its client.
@@ -25,7 +28,6 @@ pub(crate) struct Core {
 }
 
 /// Where flags come from.
-#[derive(Debug)]
 pub(super) enum Source {
     /// From definitions that never change.
     Fixed,
@@ -37,7 +39,12 @@ pub(super) enum Source {
 
 impl Core {
     pub(crate) fn of_client(settings: FlagSettings, http: Arc<Http>) -> Self {
-        Self::new(settings, Source::Client(http), None)
+        let has_keys = http.project_key.is_some() && http.flags_key.is_some();
+        let polls = has_keys && settings.mode != FlagMode::Remote;
+        Self {
+            polls,
+            ..Self::new(settings, Source::Client(http), None)
+        }
     }
 
     pub(super) fn fixed(definitions: FlagDefinitions) -> Self {
@@ -57,8 +64,10 @@ impl Core {
         Self {
             settings,
             source,
+            polls: false,
             definitions: ArcSwapOption::new(definitions),
             poller: Poller::default(),
+            episodes: Episodes::default(),
             called: Called::default(),
             counts: Counts::default(),
             backend: Mutex::default(),
@@ -86,23 +95,23 @@ impl Core {
         }
     }
 
-    /// Loads definitions from now on, where this client evaluates here.
-    pub(super) fn start_polling(self: &Arc<Self>) {}
-
-    /// The definitions; the first time this waits for them, for a time.
-    pub(super) async fn loaded_definitions(self: &Arc<Self>) -> Option<Arc<FlagDefinitions>> {
-        self.definitions()
-    }
-
-    pub(super) async fn ready(self: &Arc<Self>) -> Result<(), PostHogError> {
-        Ok(())
-    }
-
-    pub(super) async fn refresh(self: &Arc<Self>) -> Result<(), PostHogError> {
-        Ok(())
-    }
-
     pub(super) fn stats(&self) -> FlagStats {
-        FlagStats::of(&self.counts)
+        let (definitions_age, load_error) = self.poller.health();
+        FlagStats {
+            flags: self.definitions.load().as_ref().map_or(0, |it| it.len()),
+            definitions_age,
+            load_error,
+            ..FlagStats::of(&self.counts)
+        }
+    }
+}
+
+/// Neither definitions, which may be large, nor the client, which shows itself.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("settings", &self.settings)
+            .field("poller", &self.poller)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,24 @@
 //! Asks PostHog for somebody's flags.
+//!
+//! ```text
+//!  EvaluationContext ──[request]──► POST /flags/?v=2 ──► [answer]: record by record ──► RemoteFlags
+//!                                        │
+//!                                        └── no answer, or a refusal ──► the error of the snapshot, and one line ([episodes])
+//! ```
+//!
+//! - [`request`]: the body, as PostHog specifies it. [`answer`]: answers of all versions.
+//! - [`episodes`]: what is logged of requests: once for as long as it lasts.
+//!
+//! Invariants:
+//! - One evaluation makes one call. How often that is tried is PostHog's rule for flags, not the client's policy.
+//! - A record that cannot be read has failed by itself, and costs no other.
+//! - What is kept of an answer is at most [`MAX_ANSWER`] bytes of it.
+
+mod answer;
+mod episodes;
+mod request;
+
+pub(super) use episodes::Episodes;
 
 use super::context::EvaluationContext;
 use super::core::Core;
@@ -6,6 +26,13 @@ use super::value::{FlagReason, FlagValue};
 use crate::capture::GeoIp;
 use crate::error::PostHogError;
 use serde_json::Value;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What is being done, in errors and spans.
+const OPERATION: &str = "evaluate flags";
+
+/// Larger answers are errors.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// What PostHog answered.
 #[derive(Debug, Default)]
@@ -70,12 +97,37 @@ impl RemoteFlag {
 
 impl Core {
     /// Asks for these flags, or for all.
+    ///
+    /// # Errors
+    /// [`PostHogError::Config`] without a project API key. Anything else says how PostHog failed to answer.
     pub(super) async fn ask(
         &self,
-        _context: &EvaluationContext,
-        _keys: Option<&[String]>,
-        _geoip: GeoIp,
+        context: &EvaluationContext,
+        keys: Option<&[String]>,
+        geoip: GeoIp,
     ) -> Result<RemoteFlags, PostHogError> {
-        Ok(RemoteFlags::default())
+        let Some(http) = self.http() else {
+            return Ok(RemoteFlags::default());
+        };
+        let token = http.project_key.as_ref().ok_or_else(|| {
+            PostHogError::config(
+                "project_api_key",
+                "evaluating flags needs the project API key (phc_…); give it with `project_api_key` or POSTHOG_API_KEY",
+            )
+        })?;
+        if keys.is_some_and(<[String]>::is_empty) {
+            return Ok(RemoteFlags::default());
+        }
+        let request = request::request(token, context, keys, geoip, &self.settings)?;
+        self.counts.requests.fetch_add(1, Relaxed);
+        let answered = match http.api_request_raw(request).await {
+            Ok(response) => answer::read(http, &response.body),
+            Err(error) => Err(error),
+        };
+        if answered.is_err() {
+            self.counts.request_failures.fetch_add(1, Relaxed);
+        }
+        self.episodes.note(answered.as_ref());
+        answered
     }
 }

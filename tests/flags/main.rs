@@ -1,5 +1,17 @@
-//! Feature flags, evaluated locally.
+//! Feature flags: evaluated here, and by PostHog.
 #![cfg(feature = "flags")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../shared/own_process.rs"]
+mod own_process;
+#[path = "../shared/support/mod.rs"]
+mod support;
+
 mod cases;
+mod poller;
+mod poller_changes;
+mod poller_lifetime;
+mod poller_refusals;
+mod remote;
+mod remote_answers;
+mod remote_failures;
