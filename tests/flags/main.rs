@@ -15,3 +15,4 @@ mod poller_refusals;
 mod remote;
 mod remote_answers;
 mod remote_failures;
+mod said;
