@@ -16,3 +16,5 @@ mod remote;
 mod remote_answers;
 mod remote_failures;
 mod said;
+mod definitions;
+mod odd_definitions;

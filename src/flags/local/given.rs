@@ -45,10 +45,6 @@ impl Given<'_> {
         }
     }
 
-    pub(super) fn is_null(self) -> bool {
-        matches!(self, Self::Json(Value::Null))
-    }
-
     /// As `exact` sees it where a filter asks for a boolean: `true`, the text "true", or a list of only those.
     pub(super) fn is_truthy(self) -> bool {
         match self {

@@ -5,12 +5,13 @@
 use super::date::{self, Asked, Moment, Read, When};
 use super::given::Given;
 use super::number::{self, Comparison};
-use super::pattern::Pattern;
+use super::pattern::{Pattern, Patterns};
 use super::text::{Equal, Part, Place};
 use super::verdict::{MISSING, UNSUPPORTED, Verdict};
 use super::version::{self, Order};
 use semver::{Version, VersionReq};
 use serde_json::Value;
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Test {
@@ -25,7 +26,7 @@ enum Kind {
     Set,
     Equal(Equal),
     Part(Part),
-    Pattern(Box<Pattern>),
+    Pattern(Arc<Pattern>),
     Number(Comparison, f64),
     Range(f64, f64),
     Order(Order, Box<Version>),
@@ -41,11 +42,16 @@ enum Kind {
 
 impl Test {
     /// `by_truth`: see [`Equal::new`].
-    pub(super) fn new(operator: &str, value: Option<&Value>, by_truth: bool) -> Self {
+    pub(super) fn new(
+        operator: &str,
+        value: Option<&Value>,
+        by_truth: bool,
+        patterns: &Patterns,
+    ) -> Self {
         let kind = match (operator, value) {
             ("is_set" | "is_not_set", _) => Kind::Set,
-            (_, Some(value)) => Kind::new(operator, value, by_truth),
-            (_, None) => match Kind::new(operator, &Value::Null, by_truth) {
+            (_, Some(value)) => Kind::new(operator, value, by_truth, patterns),
+            (_, None) => match Kind::new(operator, &Value::Null, by_truth, patterns) {
                 Kind::Unknown => Kind::Unknown,
                 _ => Kind::Never,
             },
@@ -80,8 +86,8 @@ impl Test {
             Kind::Equal(equal) => equal.holds(given),
             Kind::Part(part) => part.holds(given),
             Kind::Pattern(pattern) => match pattern.holds(given) {
-                Some(holds) => holds,
-                None => return Verdict::No,
+                Ok(holds) => holds,
+                Err(verdict) => return verdict,
             },
             Kind::Number(comparison, asked) => match number::number(given) {
                 Some(number) => comparison.holds(number, *asked),
@@ -117,14 +123,14 @@ impl Test {
 }
 
 impl Kind {
-    fn new(operator: &str, value: &Value, by_truth: bool) -> Self {
+    fn new(operator: &str, value: &Value, by_truth: bool, patterns: &Patterns) -> Self {
         match operator {
             "exact" | "is_not" => Self::Equal(Equal::new(value, by_truth)),
             "icontains" | "not_icontains" => Self::Part(Part::new(Place::Anywhere, value)),
             "icontains_multi" | "not_icontains_multi" => Self::Part(Part::any(value)),
             "starts_with" | "not_starts_with" => Self::Part(Part::new(Place::Start, value)),
             "ends_with" | "not_ends_with" => Self::Part(Part::new(Place::End, value)),
-            "regex" | "not_regex" => Self::Pattern(Box::new(Pattern::new(value))),
+            "regex" | "not_regex" => Self::Pattern(patterns.get(value)),
             "gt" => Self::number(Comparison::Greater, value),
             "gte" => Self::number(Comparison::GreaterOrEqual, value),
             "lt" => Self::number(Comparison::Less, value),

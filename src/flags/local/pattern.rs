@@ -1,51 +1,105 @@
-//! `regex` and `not_regex`: patterns of `fancy-regex`, which is what PostHog has.
+//! `regex` and `not_regex`: patterns of `fancy-regex`, which PostHog uses too.
 
 use super::given::Given;
+use super::verdict::{UNSUPPORTED, Verdict};
 use fancy_regex::{CompileError, Error, Regex, RegexBuilder};
 use serde_json::Value;
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// How often a pattern may step back before it counts as no match, as at PostHog.
 const BACKTRACK_LIMIT: usize = 10_000;
 
-/// A pattern, compiled when it is first needed: compiling takes longer than all else that is done with a flag at load.
-///
-/// No reader waits for another one: whoever needs a pattern that is not there compiles it.
+/// How large a compiled pattern may be, in bytes. A larger one is undecided. PostHog allows five times as much.
+const SIZE_LIMIT: usize = 2 << 20;
+
+/// How long loading definitions may compile patterns. Most take 30 µs; `\w` and other large classes take several times
+/// that.
+const COMPILE_TIME: Duration = Duration::from_millis(20);
+
+/// A pattern. One that was not compiled when definitions were loaded is compiled by whoever first needs it; nobody waits
+/// for somebody else to do that.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: Box<str>,
-    compiled: OnceLock<Option<Box<Regex>>>,
+    compiled: OnceLock<Compiled>,
+}
+
+#[derive(Debug)]
+enum Compiled {
+    Regex(Box<Regex>),
+    Invalid,
+    TooLarge,
 }
 
 impl Pattern {
-    pub(super) fn new(value: &Value) -> Self {
-        Self {
-            text: Given::from(value).with_text(|text| text.into()),
-            compiled: OnceLock::new(),
+    /// Whether it occurs in the text. `Err`: what to say, inverse or not, of a pattern that cannot be used.
+    pub(super) fn holds(&self, given: Given<'_>) -> Result<bool, Verdict> {
+        match self.compiled() {
+            Some(Compiled::Regex(regex)) => given
+                .with_text(|text| regex.is_match(text))
+                .map_err(|_| Verdict::No),
+            Some(Compiled::Invalid) => Err(Verdict::No),
+            Some(Compiled::TooLarge) | None => Err(UNSUPPORTED),
         }
     }
 
-    /// `None`: the pattern is invalid, or takes too long.
-    pub(super) fn holds(&self, given: Given<'_>) -> Option<bool> {
-        let compiled = match self.compiled.get() {
-            Some(compiled) => compiled,
-            None => {
-                let _ = self.compiled.set(compile(&self.text));
-                self.compiled.get()?
-            }
-        };
-        let regex = compiled.as_ref()?;
-        given.with_text(|text| regex.is_match(text)).ok()
+    fn compiled(&self) -> Option<&Compiled> {
+        if self.compiled.get().is_none() {
+            // Not `get_or_init`, where others would wait. Who comes second drops its own.
+            let _ = self.compiled.set(Compiled::new(&self.text));
+        }
+        self.compiled.get()
     }
 }
 
-fn compile(text: &str) -> Option<Box<Regex>> {
-    match RegexBuilder::new(text)
-        .backtrack_limit(BACKTRACK_LIMIT)
-        .build()
-    {
-        Ok(regex) => Some(Box::new(regex)),
-        Err(Error::CompileError(error)) if matches!(*error, CompileError::InnerError(_)) => None,
-        Err(_) => None,
+impl Compiled {
+    fn new(text: &str) -> Self {
+        let built = RegexBuilder::new(text)
+            .backtrack_limit(BACKTRACK_LIMIT)
+            .delegate_size_limit(SIZE_LIMIT)
+            .build();
+        match built {
+            Ok(regex) => Self::Regex(Box::new(regex)),
+            Err(Error::CompileError(error)) => match *error {
+                CompileError::InnerError(error) if error.size_limit().is_some() => Self::TooLarge,
+                _ => Self::Invalid,
+            },
+            Err(_) => Self::Invalid,
+        }
+    }
+}
+
+/// The patterns of definitions, each once.
+#[derive(Default)]
+pub(super) struct Patterns(RefCell<HashMap<Box<str>, Arc<Pattern>>>);
+
+impl Patterns {
+    pub(super) fn get(&self, value: &Value) -> Arc<Pattern> {
+        Given::from(value).with_text(|text| {
+            let mut known = self.0.borrow_mut();
+            if let Some(pattern) = known.get(text) {
+                return Arc::clone(pattern);
+            }
+            let pattern = Arc::new(Pattern {
+                text: text.into(),
+                compiled: OnceLock::new(),
+            });
+            known.insert(text.into(), Arc::clone(&pattern));
+            pattern
+        })
+    }
+
+    /// Compiles them, as far as there is time.
+    pub(super) fn compile(self) {
+        let start = Instant::now();
+        for pattern in self.0.into_inner().into_values() {
+            if start.elapsed() > COMPILE_TIME {
+                return;
+            }
+            pattern.compiled();
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::model::{Cohort, Entry, Expected, Filter, Group, GroupType, Owner, Property};
 use super::operator::Test;
+use super::pattern::Patterns;
 use super::raw;
 use super::shape::{Entries, Field, Numeric};
 use super::verdict::{UNSUPPORTED, Verdict};
@@ -19,6 +20,7 @@ pub(super) struct Names<'a> {
     pub(super) cohorts: HashMap<Cow<'a, str>, u32>,
     group_types: HashMap<Cow<'a, str>, GroupType>,
     by_truth: bool,
+    pub(super) patterns: Patterns,
 }
 
 impl<'a> Names<'a> {
@@ -39,6 +41,7 @@ impl<'a> Names<'a> {
             cohorts: HashMap::new(),
             group_types: places,
             by_truth: property_matching_version.known_f64().ok().flatten() != Some(2.0),
+            patterns: Patterns::default(),
         };
         (names_of, names)
     }
@@ -83,6 +86,7 @@ impl<'a> Names<'a> {
             operator.unwrap_or("exact"),
             filter.value.as_ref(),
             self.by_truth,
+            &self.patterns,
         );
         if test.is_unknown() {
             return None;

@@ -78,6 +78,7 @@ pub(super) fn read(body: &[u8]) -> Result<FlagDefinitions, PostHogError> {
         .into_iter()
         .map(|(key, flag)| names.flag(key.into_boxed_str(), flag))
         .collect();
+    names.patterns.compile();
     graph::resolve(&mut flags, &mut cohorts);
     let never_decided = decidable::never_decided(&mut flags, &mut cohorts);
     Ok(FlagDefinitions {
