@@ -210,6 +210,8 @@ impl Evaluate {
     ) -> Result<FlagEvaluations, PostHogError> {
         let core = &self.flags.core;
         if core.http().is_none() {
+            // There is no other place to ask.
+            let definitions = definitions.or_else(|| core.definitions());
             return Ok(self.made(now, Made::here(definitions)));
         }
         let geoip = self.geoip.unwrap_or(core.settings.geoip);
