@@ -68,7 +68,11 @@ impl FlagEvaluations {
 
     /// The flag's value. `None`: it has none.
     pub fn flag(&self, key: &str) -> Option<FlagValue<'_>> {
-        let found = self.find(key);
+        if !self.includes(key) {
+            // Which says nothing of the flag: it is no access.
+            return None;
+        }
+        let found = self.snapshot.find(key);
         self.snapshot.accessed(key, &found);
         found.value()
     }
