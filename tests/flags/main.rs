@@ -18,3 +18,15 @@ mod remote_failures;
 mod said;
 mod definitions;
 mod odd_definitions;
+//! Feature flags: evaluation by PostHog's rules, requests, what is captured, and the flags of tests.
+#![cfg(feature = "flags")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../shared/support/mod.rs"]
+mod support;
+
+mod called;
+mod cases;
+mod local_posthog;
+mod snapshots;
+mod test_kit;
