@@ -37,6 +37,7 @@ pub mod events {}
 pub mod configuration {}
 
 #[doc = "\
+[events]: crate::guide::events#flags-on-events
 [testing]: crate::guide::testing#feature-flags
 
 "]

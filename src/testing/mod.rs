@@ -1,6 +1,6 @@
 //! Tests and demos without PostHog (feature `testing`): a [`PostHogServer`] on a loopback port that
-//! takes and refuses what PostHog does and plays faults on purpose, and an in-memory
-//! [`CapturedEvents`] for the tests of your own code.
+//! takes and refuses what PostHog does and plays faults on purpose, an in-memory
+//! [`CapturedEvents`] for the tests of your own code, and feature flags without a network.
 //!
 //! | | [`CapturedEvents`] | [`PostHogServer`] |
 //! |---|---|---|
@@ -22,6 +22,21 @@
 //! ```
 //!
 //! Async code, code that spawns, and hooks: see [`CapturedEvents`] and its [builder](CapturedEvents::builder).
+//!
+//! # Feature flags
+//!
+//! With the feature `flags`, `Flags` says which flags are on for whom, without a network; a [`PostHogServer`] answers
+//! with the same flags.
+//!
+//! ```
+//! # #[cfg(feature = "flags")] {
+//! use tracing_posthog::testing::Flags;
+//!
+//! let flags = Flags::new().on("beta-ui").variant_for("checkout", "ada", "one-page").build();
+//! assert!(flags.evaluate("grace").locally().is_enabled("beta-ui"));
+//! assert_eq!(flags.evaluate("ada").locally().variant("checkout"), Some("one-page"));
+//! # }
+//! ```
 //!
 //! # Calls of the REST API
 //!
