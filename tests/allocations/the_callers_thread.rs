@@ -1,7 +1,7 @@
 //! The caller's thread: capturing allocates nothing once warm.
 
 use std::time::Duration;
-use tracing_posthog::testing::{Answer, PostHogServer};
+use tracing_posthog::testing::{Answer, Flags, PostHogServer};
 use tracing_posthog::{CaptureHandle, EventCaptureBackend, PostHogClient, PostHogLayer};
 use tracing_subscriber::prelude::*;
 
@@ -60,6 +60,42 @@ fn a_captured_event_in_two_spans_allocates_nothing_once_warm() {
         assert!(count < 20, "{count} allocations in 10,000 events");
     });
     assert_eq!(handle.stats().captured, 11_000);
+}
+
+#[test]
+fn an_event_in_a_span_with_flags_allocates_nothing_once_warm() {
+    let server = PostHogServer::start().unwrap();
+    let handle = backend(&server);
+    let flags = Flags::new()
+        .on("beta-ui")
+        .off("old")
+        .variant("checkout", "b");
+    let user = flags.build().evaluate("user_42").locally();
+    let subscriber = tracing_subscriber::registry().with(PostHogLayer::new(handle.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        let ours = tracing::info_span!("request", posthog.distinct_id = "user_42");
+        for span in [ours, tracing::info_span!("foreign")] {
+            user.attach(&span);
+            assert!(user.is_enabled("beta-ui") && !user.is_enabled("old"));
+            assert_eq!(user.variant("checkout"), Some("b"));
+            let _within = span.enter();
+            let inner = tracing::info_span!("query", posthog.group.company = "acme");
+            let _inner = inner.enter();
+            assert_eq!(
+                handle.current_context().properties()["$feature/checkout"],
+                "b"
+            );
+            (0..1_000).for_each(emit);
+            let access = |n| {
+                emit(n);
+                assert!(user.is_enabled("beta-ui"));
+            };
+            let count = allocations(|| (0..10_000).for_each(access));
+            // As above: the chunk grows.
+            assert!(count < 20, "{count} allocations in 10,000 events");
+        }
+    });
+    assert_eq!(handle.stats().captured, 22_000);
 }
 
 #[test]

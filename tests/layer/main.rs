@@ -8,6 +8,7 @@ mod layers;
 mod context;
 mod dropping_is_silent;
 mod fields;
+mod flags_on_events;
 mod identity;
 mod identity_mistakes;
 mod large_integers;
