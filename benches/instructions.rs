@@ -11,8 +11,8 @@ use std::env;
 use std::fs;
 use std::thread;
 use std::time::Duration;
-use tracing::{info, info_span, trace};
-use tracing_posthog::testing::{PostHogServer, Recording};
+use tracing::{Span, info, info_span, trace};
+use tracing_posthog::testing::{Flags, PostHogServer, Recording};
 use tracing_posthog::{
     CaptureHandle, Event, EventCaptureBackend, PostHogClient, PostHogLayer, SpanFields,
 };
@@ -37,6 +37,7 @@ fn main() {
     match case.as_str() {
         "event" => captured(SpanFields::none(), times, events),
         "event_all" => captured(SpanFields::all(), times, events),
+        "event_flags" => captured(SpanFields::none(), times, events_with_flags),
         "request" => captured(SpanFields::none(), times, requests),
         "request_all" => captured(SpanFields::all(), times, requests),
         "refused" => refused(times),
@@ -66,7 +67,23 @@ fn with_layer(handle: CaptureHandle, span_fields: SpanFields, captured: u64, f: 
 }
 
 fn events(times: u64) {
+    events_after(|| (), times);
+}
+
+fn events_with_flags(times: u64) {
+    events_after(attach_three_flags, times);
+}
+
+fn attach_three_flags() {
+    let flags = Flags::new().on("beta-ui").off("old");
+    let flags = flags.variant("checkout", "b").build();
+    let user = flags.evaluate("user_42").locally();
+    user.only(user.keys()).attach(&Span::current());
+}
+
+fn events_after(prepare: fn(), times: u64) {
     in_spans(1, || {
+        prepare();
         for i in 0..WARM_UP + times {
             event(&Data::at(i));
         }
