@@ -130,6 +130,29 @@ fn a_narrowed_snapshot_is_carried_as_it_is() {
     );
 }
 
+/// Whoever asks gets no value, so no event may say one.
+#[test]
+fn a_flag_that_a_narrowed_snapshot_leaves_out_is_not_asked_for() {
+    let captured = CapturedEvents::new();
+    let flags = flags().capture_to(captured.handle());
+    captured.in_scope(|| {
+        let span = info_span!("s");
+        let user = flags.evaluate("ada").locally();
+        user.attach(&span);
+        assert!(!user.only(["old"]).is_enabled("beta"));
+        span.in_scope(say);
+        assert!(user.is_enabled("beta"));
+        span.in_scope(say);
+    });
+    let events = captured.events();
+    assert_eq!(each(&events), [json!({}), beta()]);
+    let called = events.iter().filter(|e| e.event == "$feature_flag_called");
+    let called: Vec<_> = called
+        .map(|e| &e.properties["$feature_flag_response"])
+        .collect();
+    assert_eq!(called, [true]);
+}
+
 #[test]
 fn an_event_from_code_is_given_a_snapshot() {
     let captured = CapturedEvents::new();
