@@ -1,16 +1,14 @@
 //! What is attached to spans, without an evaluation. See `tests/layer/flags_on_events.rs` for whole snapshots.
 
+mod life;
+
 use super::*;
+use crate::PostHogSpanExt;
+use crate::flags::{Core, FeatureFlags, FlagDefinitions, FlagsOnEvents};
 use crate::testing::{CapturedEvents, RecordedEvent};
-use crate::{CaptureHandle, PostHogLayer, PostHogSpanExt};
 use serde_json::{Map, json};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Barrier, Weak};
 use tracing::field::Empty;
-use tracing::{Dispatch, Instrument, dispatcher, info, info_span};
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::prelude::*;
-use tracing_subscriber::{registry, reload};
+use tracing::{info, info_span};
 
 const ON: FlagValue<'_> = FlagValue::Bool(true);
 const OFF: FlagValue<'_> = FlagValue::Bool(false);
@@ -53,6 +51,33 @@ fn one(key: &str) -> Value {
 
 fn none() -> Value {
     json!({})
+}
+
+#[test]
+fn the_setting_says_which_flags_of_a_snapshot_they_are() {
+    let body = json!({"flags": [
+        {"key": "on", "active": true, "filters": {"groups": [{"properties": []}]}},
+        {"key": "off", "active": true, "filters": {"groups": []}},
+    ]});
+    let body = body.to_string();
+    let all = json!({"$active_feature_flags": ["on"], "$feature/on": true, "$feature/off": false});
+    for (setting, before, after) in [
+        (FlagsOnEvents::Accessed, none(), one("on")),
+        (FlagsOnEvents::All, all.clone(), all),
+        (FlagsOnEvents::None, none(), none()),
+    ] {
+        let mut core = Core::fixed(FlagDefinitions::parse(body.as_bytes()).unwrap());
+        core.settings.on_events = setting;
+        let events = said(|| {
+            let span = info_span!("s");
+            let user = FeatureFlags::over(Arc::new(core)).evaluate("ada").locally();
+            user.attach(&span);
+            span.in_scope(say);
+            user.is_enabled("on");
+            span.in_scope(say);
+        });
+        assert_eq!(events, [before, after], "{setting}");
+    }
 }
 
 #[test]
@@ -229,107 +254,6 @@ fn the_current_context_shows_what_events_carry() {
 }
 
 #[test]
-fn all_layers_of_the_subscriber_have_them_but_no_other_and_a_reload_keeps_them() {
-    let all: [_; 4] = std::array::from_fn(|_| CapturedEvents::new());
-    let [plain, reloaded, filtered, elsewhere] = &all;
-    let (to_reload, reload) = reload::Layer::new(reloaded.layer());
-    let not_hidden = filter_fn(|m| m.name() != "hidden");
-    let other = Dispatch::new(registry().with(elsewhere.layer()));
-    let subscriber = registry()
-        .with(PostHogLayer::new(CaptureHandle::disabled()))
-        .with(to_reload)
-        .with(filtered.layer().with_filter(not_hidden))
-        .with(plain.layer());
-    tracing::subscriber::with_default(subscriber, || {
-        let shared = flags([]);
-        let (late, own) = (info_span!("late"), info_span!("own", posthog.event = "x"));
-        let hidden = info_span!("hidden");
-        for span in [&late, &own, &hidden] {
-            attach(span, &shared);
-        }
-        late.in_scope(say);
-        reload.reload(reloaded.layer()).unwrap();
-        shared.set([("a", ON)].into_iter());
-        late.in_scope(say);
-        hidden.in_scope(say);
-        drop(own);
-        dispatcher::with_default(&other, || info_span!("late").in_scope(say));
-    });
-    for captured in [plain, reloaded] {
-        assert_eq!(
-            each(&captured.events()),
-            [none(), one("a"), one("a"), one("a")]
-        );
-    }
-    assert_eq!(
-        each(&filtered.events()),
-        [none(), one("a"), none(), one("a")]
-    );
-    assert_eq!(each(&elsewhere.events()), [none()]);
-}
-
-#[test]
-fn nothing_happens_where_there_is_no_span_no_layer_or_no_subscriber() {
-    let shared = flags([("a", ON)]);
-    attach(&Span::current(), &shared);
-    attach(&info_span!("nobody's"), &shared);
-    attach(&Span::none(), &shared);
-    let disabled = registry().with(PostHogLayer::new(CaptureHandle::disabled()));
-    for dispatch in [Dispatch::new(registry()), Dispatch::new(disabled)] {
-        dispatcher::with_default(&dispatch, || {
-            let span = info_span!("s", posthog.distinct_id = "ada");
-            attach(&span, &shared);
-            span.in_scope(say);
-        });
-    }
-    let events = said(|| {
-        attach(&Span::current(), &shared);
-        attach(&tracing::debug_span!("disabled"), &shared);
-        say();
-    });
-    assert_eq!(events, [none()]);
-    assert_eq!(Arc::strong_count(&shared.fields), 1);
-}
-
-#[test]
-fn neither_keeps_the_other_and_each_may_be_gone_first() {
-    let captured = CapturedEvents::new();
-    captured.in_scope(|| {
-        for open in [
-            || info_span!("foreign"),
-            || info_span!("ours", posthog.distinct_id = "ada"),
-            || info_span!("timed", posthog.event = Empty),
-        ] {
-            // The snapshot outlives the span.
-            let (span, shared) = (open(), flags([("a", ON)]));
-            let fields = Arc::downgrade(&shared.fields);
-            let inner = info_span!(parent: &span, "inner", posthog.session_id = "s");
-            attach(&span, &shared);
-            drop(span);
-            inner.in_scope(say); // `inner` keeps it open
-            drop(inner);
-            assert_eq!(fields.strong_count(), 1);
-            shared.set([("b", ON)].into_iter());
-            say();
-            // The span outlives the snapshot.
-            let span = open();
-            attach(&span, &shared);
-            drop(shared);
-            span.in_scope(say);
-            assert_eq!(fields.strong_count(), 1);
-            attached(&span, &[("c", ON)]);
-            assert_eq!(fields.strong_count(), 0);
-            assert!(Weak::upgrade(&fields).is_none());
-        }
-    });
-    let events = each(&captured.events());
-    for of_span in events.chunks(3) {
-        assert_eq!(of_span, [one("a"), none(), one("b")]);
-    }
-    assert_eq!(events.len(), 9);
-}
-
-#[test]
 fn what_is_too_much_for_a_span_is_left_out_and_the_event_arrives() {
     let captured = CapturedEvents::new();
     captured.in_scope(|| {
@@ -347,73 +271,4 @@ fn what_is_too_much_for_a_span_is_left_out_and_the_event_arrives() {
     let of_flags = of_flags(&event.properties);
     let carried = of_flags.as_object().unwrap().len();
     assert!((100..2_900).contains(&carried), "{carried}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_and_threads_within_the_span_carry_them() {
-    let captured = CapturedEvents::new();
-    let dispatch = Dispatch::new(registry().with(captured.layer()));
-    let task = {
-        let _default = dispatcher::set_default(&dispatch);
-        let span = info_span!("request");
-        attached(&span, &[("a", ON)]);
-        let (here, dispatch) = (span.clone(), dispatch.clone());
-        std::thread::spawn(move || dispatcher::with_default(&dispatch, || here.in_scope(say)))
-            .join()
-            .unwrap();
-        tracing::instrument::WithSubscriber::with_current_subscriber(
-            async {
-                tokio::task::yield_now().await;
-                say();
-            }
-            .instrument(span),
-        )
-    };
-    tokio::spawn(task).await.unwrap();
-    assert_eq!(each(&captured.events()), [one("a"), one("a")]);
-}
-
-/// Each event has the flags of one moment.
-#[test]
-fn events_of_all_threads_see_whole_changes() {
-    let captured = CapturedEvents::new();
-    let dispatch = Dispatch::new(registry().with(captured.layer()));
-    let shared = flags([
-        ("a", FlagValue::Variant("0")),
-        ("b", FlagValue::Variant("0")),
-    ]);
-    let span = dispatcher::with_default(&dispatch, || info_span!("s"));
-    attach(&span, &shared);
-    let (start, done) = (Barrier::new(4), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                dispatcher::with_default(&dispatch, || {
-                    start.wait();
-                    let mut events = 0;
-                    while events < 200 || (!done.load(Relaxed) && events < 5_000) {
-                        span.in_scope(say);
-                        events += 1;
-                    }
-                });
-            });
-        }
-        start.wait();
-        for n in 1..=500 {
-            // Of another length each time.
-            let value = n.to_string().repeat(1 + n % 50);
-            let value = FlagValue::Variant(&value);
-            shared.set([("a", value), ("b", value)].into_iter());
-        }
-        done.store(true, Relaxed);
-    });
-    let mut events = captured.take();
-    dispatcher::with_default(&dispatch, || span.in_scope(say));
-    events.extend(captured.events());
-    for event in &events {
-        let p = &event.properties;
-        assert_eq!(p["$feature/a"], p["$feature/b"]);
-    }
-    let last = &events[events.len() - 1].properties;
-    assert!(last["$feature/a"].as_str().unwrap().starts_with("500"));
 }
