@@ -26,6 +26,7 @@ CASES = {
     "regex": "regex",
     "all": "100 mixed flags",
 }
+GIVES_UP = ("evaluate_flag_simple", "cohort")
 # Each of these is in 400 batches, of which the program gives the median.
 RUNS = 9
 
@@ -59,7 +60,9 @@ def main():
     entries = [(peer, entry) for peer in PEERS for entry in of(peer, "entries").split()]
     rows = {}
     for case, title in CASES.items():
-        rows[title] = [cell(*figures) for figures in medians([(peer, "time", case, entry) for peer, entry in entries])]
+        figures = medians([(peer, "time", case, entry) for peer, entry in entries])
+        rows[title] = ["gives up" if (entry, case) == GIVES_UP else cell(*of_entry)
+                       for (_, entry), of_entry in zip(entries, figures)]
     show("One evaluation: time, allocations", [f"{peer} `{entry}`" for peer, entry in entries], rows)
     loads = [cell(*figures) for figures in medians([(peer, "load") for peer in PEERS])]
     show("Definitions read and dropped: time, allocations", PEERS, {"1,000 flags, 100 cohorts": loads})

@@ -16,6 +16,7 @@ use definitions::Case;
 use peer::{ENTRIES, Loaded, User, user};
 use serde_json::{Value, json};
 use std::env;
+use std::hint::black_box;
 
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -34,17 +35,17 @@ fn time(case: Case, entry: &str) {
     assert!(ENTRIES.contains(&entry), "no entry point {entry}");
     let loaded = Loaded::of(&case.body()).expect("definitions");
     let users: Vec<User> = definitions::users().iter().map(user).collect();
-    let evaluate = loaded.entry(entry, case);
-    let mut turn = (0..users.len()).cycle();
-    let mut once = move || evaluate(&users[turn.next().unwrap_or(0)]);
-    timing::print(&mut once);
+    let mut turn = users.iter().cycle();
+    let give = || loaded.given(entry, turn.next().expect("a user"));
+    timing::print(give, loaded.entry(entry, case));
 }
 
 fn load() {
     let body = serde_json::to_vec(&definitions::realistic(1_000)).expect("JSON");
-    timing::print(&mut || {
-        std::hint::black_box(Loaded::of(std::hint::black_box(&body)).expect("definitions"));
-    });
+    timing::print(
+        || body.as_slice(),
+        |body| drop(black_box(Loaded::of(body).expect("definitions"))),
+    );
 }
 
 fn values() -> Value {

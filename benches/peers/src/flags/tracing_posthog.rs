@@ -8,9 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing_posthog::{EvaluationContext, FeatureFlags, FlagDefinitions};
 
-/// `FlagDefinitions::evaluate`: definitions that the program holds. `FeatureFlags::evaluate`: a snapshot, and each flag
+/// `FlagDefinitions::evaluate`: definitions that the program holds. `FeatureFlags::evaluate`: a snapshot, and the flag
 /// read from it, which is what most programs do.
 pub const ENTRIES: [&str; 2] = ["FlagDefinitions::evaluate", "FeatureFlags::evaluate"];
+
+/// What one call is given.
+pub enum Given<'a> {
+    Known(&'a User),
+    /// A snapshot keeps it.
+    Own(User),
+}
 
 pub struct Loaded {
     flags: FeatureFlags,
@@ -27,17 +34,26 @@ impl Loaded {
         Ok(Self { flags, definitions })
     }
 
-    pub fn entry(&self, name: &str, case: Case) -> impl Fn(&User) {
-        let now = SystemTime::now();
-        let (keys, is_snapshot) = (case.keys(), name == ENTRIES[1]);
-        move |user| {
-            if is_snapshot {
-                let user = self.flags.evaluate(user.clone()).silently().locally();
-                keys.iter().for_each(|key| _ = black_box(user.flag(key)));
-            } else {
-                let definitions = &self.definitions;
-                keys.iter()
-                    .for_each(|key| _ = black_box(definitions.evaluate(key, user, now)));
+    pub fn given<'a>(&self, entry: &str, user: &'a User) -> Given<'a> {
+        match entry == ENTRIES[1] {
+            true => Given::Own(user.clone()),
+            false => Given::Known(user),
+        }
+    }
+
+    pub fn entry(&self, _: &str, case: Case) -> impl Fn(Given<'_>) {
+        let (now, key) = (SystemTime::now(), case.name());
+        move |given| match (given, case) {
+            (Given::Known(user), Case::All) => {
+                let mut each = |key, decision| _ = black_box((key, decision));
+                self.definitions.evaluate_all(user, now, &mut each);
+            }
+            (Given::Known(user), _) => _ = black_box(self.definitions.evaluate(key, user, now)),
+            (Given::Own(user), Case::All) => {
+                _ = black_box(self.flags.evaluate(user).silently().locally().all())
+            }
+            (Given::Own(user), _) => {
+                _ = black_box(self.flags.evaluate(user).silently().locally().flag(key))
             }
         }
     }
