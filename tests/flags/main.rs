@@ -1,4 +1,4 @@
-//! Feature flags: evaluated here, and by PostHog.
+//! Feature flags: evaluation by PostHog's rules, requests, what is captured, and the flags of tests.
 #![cfg(feature = "flags")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -7,7 +7,11 @@ mod own_process;
 #[path = "../shared/support/mod.rs"]
 mod support;
 
+mod called;
 mod cases;
+mod definitions;
+mod local_posthog;
+mod odd_definitions;
 mod poller;
 mod poller_changes;
 mod poller_lifetime;
@@ -16,17 +20,5 @@ mod remote;
 mod remote_answers;
 mod remote_failures;
 mod said;
-mod definitions;
-mod odd_definitions;
-//! Feature flags: evaluation by PostHog's rules, requests, what is captured, and the flags of tests.
-#![cfg(feature = "flags")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "../shared/support/mod.rs"]
-mod support;
-
-mod called;
-mod cases;
-mod local_posthog;
 mod snapshots;
 mod test_kit;

@@ -13,14 +13,14 @@ use tracing_posthog::{
     UnresolvedReason,
 };
 
-pub const SECRET_KEY: &str = "phs_secret_key_of_the_tests";
+pub(crate) const SECRET_KEY: &str = "phs_secret_key_of_the_tests";
 
 /// A client that evaluates by definitions.
-pub fn deciding(server: &PostHogServer) -> PostHogClientBuilder {
+pub(crate) fn deciding(server: &PostHogServer) -> PostHogClientBuilder {
     deciding_at(server.url())
 }
 
-pub fn deciding_at(url: impl Into<String>) -> PostHogClientBuilder {
+pub(crate) fn deciding_at(url: impl Into<String>) -> PostHogClientBuilder {
     PostHogClient::builder()
         .project_api_key(PROJECT_KEY)
         .feature_flags_secret_key(SECRET_KEY)
@@ -29,12 +29,12 @@ pub fn deciding_at(url: impl Into<String>) -> PostHogClientBuilder {
 }
 
 /// The flags of a client that loads definitions now and again only.
-pub fn flags_of(server: &PostHogServer) -> FeatureFlags {
+pub(crate) fn flags_of(server: &PostHogServer) -> FeatureFlags {
     deciding(server).build().unwrap().flags()
 }
 
 /// Definitions of flags that are on for everybody.
-pub fn definitions(keys: &[&str]) -> Value {
+pub(crate) fn definitions(keys: &[&str]) -> Value {
     let flags = keys.iter().enumerate().map(|(id, key)| {
         json!({"id": id, "key": key, "active": true, "version": 1,
             "filters": {"groups": [{"properties": [], "rollout_percentage": 100}]}})
@@ -42,24 +42,24 @@ pub fn definitions(keys: &[&str]) -> Value {
     json!({"flags": flags.collect::<Vec<_>>(), "group_type_mapping": {}, "cohorts": {}})
 }
 
-pub fn is_load(request: &RecordedRequest) -> bool {
+pub(crate) fn is_load(request: &RecordedRequest) -> bool {
     request.path == "/flags/definitions"
 }
 
-pub fn loads(server: &PostHogServer) -> Vec<RecordedRequest> {
+pub(crate) fn loads(server: &PostHogServer) -> Vec<RecordedRequest> {
     let mut requests = server.requests();
     requests.retain(is_load);
     requests
 }
 
-pub fn keys(flags: &FeatureFlags) -> Vec<String> {
+pub(crate) fn keys(flags: &FeatureFlags) -> Vec<String> {
     let definitions = flags.definitions();
     let keys = |it: &tracing_posthog::FlagDefinitions| it.keys().map(str::to_owned).collect();
     definitions.as_deref().map(keys).unwrap_or_default()
 }
 
 /// Answers to loads, one after the other, the last one for good. Other requests are answered as by PostHog.
-pub fn answer_loads(server: &PostHogServer, answers: impl IntoIterator<Item = Answer>) {
+pub(crate) fn answer_loads(server: &PostHogServer, answers: impl IntoIterator<Item = Answer>) {
     let answers = Mutex::new(answers.into_iter().collect::<VecDeque<_>>());
     server.answer_with(move |request| {
         if !is_load(request) {
@@ -73,7 +73,7 @@ pub fn answer_loads(server: &PostHogServer, answers: impl IntoIterator<Item = An
     });
 }
 
-pub fn good(keys: &[&str]) -> Answer {
+pub(crate) fn good(keys: &[&str]) -> Answer {
     Answer::status(200).json(definitions(keys))
 }
 

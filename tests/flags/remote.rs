@@ -9,13 +9,13 @@ use tracing_posthog::{
 };
 
 /// A client whose flags PostHog evaluates.
-pub fn asking(server: &PostHogServer) -> PostHogClientBuilder {
+pub(crate) fn asking(server: &PostHogServer) -> PostHogClientBuilder {
     PostHogClient::builder()
         .project_api_key(PROJECT_KEY)
         .host(server.url())
 }
 
-pub fn flags_of(client: PostHogClientBuilder) -> FeatureFlags {
+pub(crate) fn flags_of(client: PostHogClientBuilder) -> FeatureFlags {
     client.build().unwrap().flags()
 }
 
