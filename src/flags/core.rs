@@ -1,5 +1,6 @@
 //! What all [`FeatureFlags`](super::FeatureFlags) of one client share.
 
+use super::absent::Absent;
 use super::called::Called;
 use super::local::FlagDefinitions;
 use super::poller::Poller;
@@ -21,6 +22,7 @@ pub(crate) struct Core {
     pub(super) definitions: ArcSwapOption<FlagDefinitions>,
     pub(super) poller: Poller,
     pub(super) episodes: Episodes,
+    pub(super) absent: Absent,
     pub(super) called: Called,
     pub(super) counts: Counts,
     /// The backend that was started over the client. It must not be kept alive by its client.
@@ -68,6 +70,7 @@ impl Core {
             definitions: ArcSwapOption::new(definitions),
             poller: Poller::default(),
             episodes: Episodes::default(),
+            absent: Absent::default(),
             called: Called::default(),
             counts: Counts::default(),
             backend: Mutex::default(),

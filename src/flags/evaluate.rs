@@ -188,19 +188,40 @@ impl Evaluate {
         }
         let core = &self.flags.core;
         let definitions = core.loaded_definitions().await;
+        let confirmed = core.counts.confirmations();
         let is_decided = |definitions: &Arc<FlagDefinitions>| {
-            is_decided(
-                definitions,
-                &self.asked.context,
-                now,
-                self.asked.keys.as_deref(),
-            )
+            self.is_decided(definitions, now, |key| core.absent.contains(confirmed, key))
         };
         if core.settings.mode == FlagMode::LocalOnly || definitions.as_ref().is_some_and(is_decided)
         {
             return Ok(self.made(now, Made::here(definitions)));
         }
         self.ask(now, definitions).await
+    }
+
+    /// Whether all flags that are asked for can be decided here.
+    fn is_decided(
+        &self,
+        definitions: &FlagDefinitions,
+        now: SystemTime,
+        is_absent: impl Fn(&str) -> bool,
+    ) -> bool {
+        let context = &self.asked.context;
+        match &self.asked.keys {
+            Some(keys) => keys
+                .iter()
+                .all(|key| match definitions.evaluate(key, context, now) {
+                    Some(decision) => decision.value().is_ok(),
+                    None => is_absent(key),
+                }),
+            None => {
+                let mut all = true;
+                definitions.evaluate_all(context, now, &mut |_, decision| {
+                    all &= decision.value().is_ok();
+                });
+                all
+            }
+        }
     }
 
     async fn ask(
@@ -214,16 +235,27 @@ impl Evaluate {
             let definitions = definitions.or_else(|| core.definitions());
             return Ok(self.made(now, Made::here(definitions)));
         }
+        let confirmed = core.counts.confirmations();
         let geoip = self.geoip.unwrap_or(core.settings.geoip);
         let answer = core
             .ask(&self.asked.context, self.asked.keys.as_deref(), geoip)
             .await;
         let made = match answer {
-            Ok(remote) => Made {
-                definitions,
-                remote: Some(remote),
-                ..Made::default()
-            },
+            Ok(remote) => {
+                if let (Some(definitions), Some(keys)) = (&definitions, &self.asked.keys)
+                    && !remote.is_partial()
+                {
+                    let keys = keys.iter().map(String::as_str);
+                    let is_absent =
+                        |key: &&str| !definitions.contains(key) && !remote.flags.contains_key(*key);
+                    core.absent.note(confirmed, keys.filter(is_absent));
+                }
+                Made {
+                    definitions,
+                    remote: Some(remote),
+                    ..Made::default()
+                }
+            }
             Err(error @ PostHogError::Config { .. }) => return Err(error),
             Err(error) => Made {
                 definitions,
@@ -259,29 +291,6 @@ impl Evaluate {
             evaluations.attach(&span);
         }
         evaluations
-    }
-}
-
-/// Whether all flags that are asked for can be decided here.
-fn is_decided(
-    definitions: &FlagDefinitions,
-    context: &EvaluationContext,
-    now: SystemTime,
-    keys: Option<&[String]>,
-) -> bool {
-    match keys {
-        Some(keys) => keys.iter().all(|key| {
-            definitions
-                .evaluate(key, context, now)
-                .is_some_and(|decision| decision.value().is_ok())
-        }),
-        None => {
-            let mut all = true;
-            definitions.evaluate_all(context, now, &mut |_, decision| {
-                all &= decision.value().is_ok();
-            });
-            all
-        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`evaluate`]: one evaluation before it is made. [`evaluations`]: what comes of it, a view of a [`snapshot`].
 //! - [`local`]: evaluation here, as PostHog does it: a pure function of definitions, context and time.
 //! - [`poller`]: loads definitions, and loads them again. [`remote`]: asks PostHog for somebody's flags.
+//! - [`absent`]: keys that no flag has, so that they cost one request and not one each time.
 //! - [`called`]: what PostHog is told of flags that were asked for. [`on_events`]: flags as properties of events.
 //! - [`core`]: what all clones of a client's [`FeatureFlags`] share.
 //!
@@ -25,6 +26,7 @@
 //! - Reading never waits: definitions are swapped as a whole, and a snapshot keeps those it began with.
 //! - Nothing is requested before the first use, and nothing after the client is gone.
 
+mod absent;
 mod called;
 mod context;
 mod core;

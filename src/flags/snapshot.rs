@@ -162,7 +162,7 @@ impl Snapshot {
         }
         if let Some(remote) = &self.made.remote {
             for key in remote.flags.keys() {
-                if definitions.is_none_or(|it| it.metadata(key).is_none()) {
+                if definitions.is_none_or(|it| !it.contains(key)) {
                     each(key, self.found(key, None));
                 }
             }

@@ -55,6 +55,13 @@ pub(super) struct Counts {
     pub(super) called: AtomicU64,
 }
 
+impl Counts {
+    /// How often PostHog confirmed definitions.
+    pub(super) fn confirmations(&self) -> u64 {
+        self.loads.load(Relaxed) + self.not_modified.load(Relaxed)
+    }
+}
+
 impl FlagStats {
     pub(super) fn of(counts: &Counts) -> Self {
         Self {

@@ -7,6 +7,7 @@ mod own_process;
 #[path = "../shared/support/mod.rs"]
 mod support;
 
+mod absent;
 mod called;
 mod cases;
 mod definitions;

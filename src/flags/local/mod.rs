@@ -107,6 +107,11 @@ impl FlagDefinitions {
         self.len() == 0
     }
 
+    /// Whether there is a flag of that key.
+    pub fn contains(&self, key: &str) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// The keys of all flags, in the order of the definitions.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.flags.iter().map(|flag| &*flag.key)
