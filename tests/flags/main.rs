@@ -8,6 +8,7 @@ mod own_process;
 mod support;
 
 mod absent;
+mod any_definitions;
 mod called;
 mod cases;
 mod definitions;

@@ -42,6 +42,8 @@ impl May {
 struct Known {
     flags: Vec<Option<UnresolvedReason>>,
     cohorts: Vec<May>,
+    /// Cohorts that only PostHog knows.
+    server: Vec<bool>,
 }
 
 /// The places of flags that can never be decided, and why, in the order of the definitions.
@@ -52,6 +54,10 @@ pub(super) fn never_decided(
     let mut known = Known {
         flags: vec![None; flags.len()],
         cohorts: vec![EITHER; cohorts.len()],
+        server: cohorts
+            .iter()
+            .map(|cohort| matches!(cohort, Cohort::Always(Verdict::Server(_))))
+            .collect(),
     };
     let order = Graph { flags, cohorts }.in_order();
     for node in order {
@@ -132,7 +138,7 @@ impl Known {
             .find(|filter| !matches!(filter, Filter::Always(Verdict::Yes | Verdict::No)));
         match first {
             Some(Filter::Always(Verdict::Server(_))) => true,
-            Some(Filter::Cohort { cohort, .. }) => self.cohorts[*cohort as usize].never_decided(),
+            Some(Filter::Cohort { cohort, .. }) => self.server[*cohort as usize],
             _ => false,
         }
     }
