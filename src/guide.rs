@@ -39,6 +39,7 @@ pub mod configuration {}
 #[doc = "\
 [events]: crate::guide::events#flags-on-events
 [testing]: crate::guide::testing#feature-flags
+[on_events]: crate::guide::events#flags-on-events
 
 "]
 #[doc = include_str!("../docs/guide/feature_flags.md")]

@@ -142,7 +142,8 @@ impl FeatureFlags {
     /// around it included, as [`current_context`](CaptureHandle::current_context) reads them. The properties count as
     /// person properties.
     ///
-    /// Events within the span then carry the flags, as [`FlagEvaluations::attach`] says.
+    /// Events within the span then carry the flags, as [`FlagEvaluations::attach`] says. The evaluation keeps the span open
+    /// until it is made or dropped; the snapshot does not.
     ///
     /// Where no span names anybody, no flag is known, and nothing is requested.
     pub fn evaluate_current(&self) -> Evaluate {

@@ -14,6 +14,7 @@ mod cases;
 mod definitions;
 mod local_posthog;
 mod odd_definitions;
+mod on_events;
 mod poller;
 mod poller_changes;
 mod poller_lifetime;
