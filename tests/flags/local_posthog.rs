@@ -90,6 +90,9 @@ async fn it_evaluates_what_is_asked_for_only() {
     let keys: Vec<_> = answer["flags"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["on"]);
     assert_eq!(answer["errorsWhileComputingFlags"], false);
+    let older = json!({"distinct_id": "u", "flag_keys": ["off"]});
+    let answer = post(&server, "?v=2", older).await;
+    assert_eq!(answer["flags"].as_object().map(|all| all.len()), Some(1));
     let none = json!({"distinct_id": "u", "disable_flags": true});
     assert_eq!(post(&server, "?v=2", none).await["flags"], json!({}));
 }
