@@ -121,8 +121,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("  {} {}", request.method, request.path);
         }
     }
-    println!("\n{}\n", posthog.shutdown().await);
-    for event in local.events() {
+    println!("\n{}", posthog.shutdown().await);
+    println!("\nPostHog was told of each flag that was asked for, once for each user:");
+    let events = local.events();
+    for called in events
+        .iter()
+        .filter(|it| it.event == "$feature_flag_called")
+    {
+        let (flag, value) = ("$feature_flag", "$feature_flag_response");
+        let (flag, value) = (&called.properties[flag], &called.properties[value]);
+        println!("  {:6} {flag}: {value}", called.distinct_id);
+    }
+    println!("\nand of what happened, with the flags:");
+    for event in events.iter().filter(|it| it.event == "checkout viewed") {
         println!("{event}");
     }
     Ok(())
