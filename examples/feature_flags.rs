@@ -83,7 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     local.flags(flags());
     let (layer, posthog) = PostHog::builder()
         .project_api_key("phc_local")
-        .personal_api_key("phs_local") // reads definitions: without it, PostHog evaluates
+        .feature_flags_secret_key("phs_local") // reads definitions: without it, PostHog evaluates
         .host(local.url())
         .start()?;
     tracing_subscriber::registry().with(layer).init();
