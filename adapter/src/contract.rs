@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 use tracing_posthog::Event;
 use uuid::Uuid;
@@ -24,6 +25,7 @@ pub(crate) struct TestId {
 pub(crate) struct Init {
     pub(crate) api_key: String,
     pub(crate) host: String,
+    pub(crate) personal_api_key: Option<String>,
     pub(crate) flush_at: Option<usize>,
     pub(crate) flush_interval_ms: Option<u64>,
     pub(crate) max_retries: Option<u32>,
@@ -90,6 +92,33 @@ fn instant(text: &str) -> Result<SystemTime, Refusal> {
         })
 }
 
+/// One flag of somebody.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetFlag {
+    pub(crate) key: String,
+    pub(crate) distinct_id: String,
+    pub(crate) person_properties: Option<Map<String, Value>>,
+    pub(crate) groups: Option<BTreeMap<String, String>>,
+    pub(crate) group_properties: Option<BTreeMap<String, Map<String, Value>>>,
+    pub(crate) disable_geoip: Option<bool>,
+    /// Every evaluation that may make a request makes one; so this changes nothing.
+    pub(crate) force_remote: Option<bool>,
+    pub(crate) only_evaluate_locally: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FlagAnswer {
+    pub(crate) success: bool,
+    /// `None`: unknown.
+    pub(crate) value: Option<Value>,
+    pub(crate) locally_evaluated: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReloadDefinitions {
+    pub(crate) timeout_ms: Option<u64>,
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct State {
     pub(crate) pending_events: u64,
@@ -123,10 +152,19 @@ pub(crate) trait Expected: DeserializeOwned {
 
 impl Expected for Init {
     const EXPECTED: &str = "application/json with api_key and host, and optionally flush_at, flush_interval_ms, \
-        max_retries, enable_compression, disable_geoip, historical_migration";
+        max_retries, enable_compression, disable_geoip, historical_migration, personal_api_key";
 }
 
 impl Expected for Capture {
     const EXPECTED: &str = "application/json with distinct_id and event, and optionally properties, timestamp, \
         options";
+}
+
+impl Expected for GetFlag {
+    const EXPECTED: &str = "application/json with key and distinct_id, and optionally person_properties, groups, \
+        group_properties, disable_geoip, force_remote, only_evaluate_locally";
+}
+
+impl Expected for ReloadDefinitions {
+    const EXPECTED: &str = "application/json, which may have timeout_ms";
 }

@@ -1,5 +1,7 @@
 //! One SDK under test: a client and a capture actor, on a runtime of their own.
 
+mod flags;
+
 use crate::contract::{Init, State, TestId};
 use crate::lock;
 use crate::options::Options;
@@ -40,6 +42,8 @@ struct Sdk {
     protocol: CaptureProtocol,
     compression: Compression,
     geoip: GeoIp,
+    /// Of requests for flags that say nothing else.
+    flags_geoip: GeoIp,
     events: Events,
     flush_at: usize,
     flush_interval: Duration,
@@ -62,6 +66,9 @@ impl Sdk {
         if let Some(id) = &id.test_id {
             client = client.header("X-Test-Id", id);
         }
+        if let Some(key) = init.personal_api_key {
+            client = client.personal_api_key(key);
+        }
         let log = Arc::new(RequestLog::default());
         Ok(Self {
             client: client.build().map_err(misconfigured)?,
@@ -74,11 +81,9 @@ impl Sdk {
                 Some(true) => options.codec.into(),
                 None | Some(false) => Compression::Off,
             },
-            geoip: match init.disable_geoip {
-                None => GeoIp::default(),
-                Some(true) => GeoIp::Off,
-                Some(false) => GeoIp::On,
-            },
+            geoip: init.disable_geoip.map_or(GeoIp::default(), geoip),
+            // The suite expects a look-up where nobody says anything.
+            flags_geoip: init.disable_geoip.map_or(GeoIp::On, geoip),
             events: match init.historical_migration {
                 Some(true) => Events::Historical,
                 None | Some(false) => Events::Live,
@@ -175,6 +180,13 @@ impl Instance {
 
     fn actor(&self) -> CaptureHandle {
         lock(&self.actor).clone()
+    }
+}
+
+fn geoip(is_disabled: bool) -> GeoIp {
+    match is_disabled {
+        true => GeoIp::Off,
+        false => GeoIp::On,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The endpoints of the contract.
 
-use crate::contract::{Body, Capture, Init, State, TestId};
+use crate::contract::{Body, Capture, FlagAnswer, GetFlag, Init, ReloadDefinitions, State, TestId};
 use crate::instance::Instance;
 use crate::lock;
 use crate::options::Options;
@@ -12,6 +12,10 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Flags by requests have no capability: every adapter is asked for them.
+const LOCAL_FLAGS: &str = "feature_flags_local_evaluation_v1";
 
 /// The adapter, without a port.
 pub fn router(options: Options) -> Router {
@@ -27,7 +31,8 @@ pub fn router(options: Options) -> Router {
         .route("/state", get(state))
         .route("/reset", post(reset))
         .route("/capture_ai", post(no_ai_events))
-        .route("/get_feature_flag", post(no_feature_flags))
+        .route("/get_feature_flag", post(get_feature_flag))
+        .route("/reload_feature_flag_definitions", post(reload_definitions))
         .fallback(unknown)
         .with_state(Arc::new(adapter))
 }
@@ -65,7 +70,7 @@ async fn health(Shared(adapter): Shared<Arc<Adapter>>) -> Json<Value> {
         "sdk_version": sdk_version(),
         "adapter_version": env!("CARGO_PKG_VERSION"),
         "supports_parallel": true,
-        "capabilities": [protocol.capability(), codec.capability()],
+        "capabilities": [protocol.capability(), codec.capability(), LOCAL_FLAGS],
     }))
 }
 
@@ -108,6 +113,24 @@ async fn flush(
     Ok(Json(json!({"success": true, "events_flushed": sent})))
 }
 
+async fn get_feature_flag(
+    Shared(adapter): Shared<Arc<Adapter>>,
+    Query(id): Query<TestId>,
+    Body(request): Body<GetFlag>,
+) -> Result<Json<FlagAnswer>, Refusal> {
+    Ok(Json(adapter.instance(&id)?.flag(request).await?))
+}
+
+async fn reload_definitions(
+    Shared(adapter): Shared<Arc<Adapter>>,
+    Query(id): Query<TestId>,
+    Body(reload): Body<ReloadDefinitions>,
+) -> Result<Json<Value>, Refusal> {
+    let within = Duration::from_millis(reload.timeout_ms.unwrap_or(5000));
+    let is_ready = adapter.instance(&id)?.reload_definitions(within).await?;
+    Ok(Json(json!({"success": true, "ready": is_ready})))
+}
+
 async fn state(
     Shared(adapter): Shared<Arc<Adapter>>,
     Query(id): Query<TestId>,
@@ -124,23 +147,16 @@ async fn reset(Shared(adapter): Shared<Arc<Adapter>>, Query(id): Query<TestId>) 
 }
 
 async fn no_ai_events() -> Refusal {
-    absent("AI events")
-}
-
-async fn no_feature_flags() -> Refusal {
-    absent("feature flags")
-}
-
-fn absent(what: &str) -> Refusal {
     Refusal::new(
         StatusCode::NOT_IMPLEMENTED,
-        format!("tracing-posthog does not do {what}; run only what /health declares"),
+        "tracing-posthog does not do AI events; run only what /health declares",
     )
 }
 
 async fn unknown() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint; there are GET /health and /state, POST /init, /capture, /flush and /reset",
+        "no such endpoint; there are GET /health and /state, POST /init, /capture, /flush, /get_feature_flag, \
+         /reload_feature_flag_definitions and /reset",
     )
 }

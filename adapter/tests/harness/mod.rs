@@ -89,7 +89,7 @@ impl Case {
         }
     }
 
-    async fn succeed(&self, path: &str, body: Option<&Value>) -> Value {
+    pub async fn succeed(&self, path: &str, body: Option<&Value>) -> Value {
         let path = format!("{path}{}", self.query);
         let (status, answer) = match body {
             Some(body) => self.adapter.post(&path, body).await,
@@ -165,7 +165,7 @@ impl Case {
     }
 }
 
-fn merge(into: &mut Value, more: Value) {
+pub fn merge(into: &mut Value, more: Value) {
     let more: Map<String, Value> = serde_json::from_value(more).unwrap();
     into.as_object_mut().unwrap().extend(more);
 }
