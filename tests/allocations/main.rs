@@ -2,6 +2,8 @@
 //! which a binary has one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "flags")]
+mod flags;
 mod memory_stays_flat;
 mod sources_of_errors;
 mod the_callers_thread;

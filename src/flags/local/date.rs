@@ -340,3 +340,46 @@ impl Rest<'_> {
         (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{back, date, days, days_of_month};
+
+    #[test]
+    fn days_and_dates_are_the_same() {
+        let mut day = days(1, 1, 1);
+        for year in 1..=2500 {
+            for month in 1..=12 {
+                for of_month in 1..=days_of_month(year, month) {
+                    assert_eq!(days(year, month, of_month), day);
+                    assert_eq!(date(day), Some((year, month, of_month)));
+                    day += 1;
+                }
+            }
+        }
+        assert_eq!(days(1970, 1, 1), 0);
+    }
+
+    #[test]
+    fn going_back_at_once_is_going_back_step_by_step() {
+        for from in days(2095, 12, 25)..days(2105, 3, 5) {
+            for months in [1, 12] {
+                let mut step = from;
+                for steps in 0..120 {
+                    assert_eq!(
+                        back(from, steps, months),
+                        Some(step),
+                        "{from} {steps} {months}"
+                    );
+                    let (year, month, day) = date(step).unwrap();
+                    let (year, month) = match (months, month) {
+                        (12, _) => (year - 1, month),
+                        (_, 1) => (year - 1, 12),
+                        _ => (year, month - 1),
+                    };
+                    step = days(year, month, day.min(days_of_month(year, month)));
+                }
+            }
+        }
+    }
+}
