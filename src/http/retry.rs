@@ -69,9 +69,9 @@ fn broke_off(source: Option<&(dyn Error + Send + Sync + 'static)>) -> bool {
     let mut next = source.map(|source| source as &(dyn Error + 'static));
     while let Some(error) = next {
         let of_http = error.downcast_ref::<reqwest::Error>();
-        let of_system = error.downcast_ref::<std::io::Error>().map(|e| e.kind());
+        let of_system = error.downcast_ref::<std::io::Error>();
         let is_broken = matches!(
-            of_system,
+            of_system.map(std::io::Error::kind),
             Some(
                 ErrorKind::ConnectionReset
                     | ErrorKind::ConnectionAborted
@@ -83,7 +83,12 @@ fn broke_off(source: Option<&(dyn Error + Send + Sync + 'static)>) -> bool {
         if is_broken || of_http.is_some_and(reqwest::Error::is_timeout) {
             return true;
         }
-        next = error.source();
+        // The source of such an error is that of the one within.
+        let within = of_system.and_then(std::io::Error::get_ref);
+        next = match within {
+            Some(within) => Some(within),
+            None => error.source(),
+        };
     }
     false
 }
@@ -350,6 +355,55 @@ mod tests {
         assert_eq!(p.decide(1, false, &refused, D), Decision::RetryIn(D));
         let cut = Outcome::Transport(RequestErrorKind::Interrupted);
         assert_eq!(p.decide(1, false, &cut, D), Decision::Stop);
+    }
+
+    #[cfg(feature = "flags")]
+    #[test]
+    fn flags_are_retried_as_posthog_specifies_it() {
+        use RequestErrorKind::{AnswerTooLarge, Connect, Interrupted, Panicked, Setup, Timeout};
+        let p = RetryPolicy::of_flags(2);
+        let waits: Vec<_> = p.delays().take(8).map(|wait| wait.as_millis()).collect();
+        assert_eq!(
+            waits,
+            [300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 30_000]
+        );
+        let decided = |attempt, outcome: &Outcome| p.decide(attempt, true, outcome, D);
+        for s in [502, 504] {
+            // `Retry-After` does not count.
+            let outcome = Outcome::Status {
+                status: s,
+                retry_after: Some(Duration::from_secs(60)),
+            };
+            assert_eq!(decided(2, &outcome), Decision::RetryIn(D), "{s}");
+            assert_eq!(decided(3, &outcome), Decision::Stop, "{s}");
+        }
+        for s in [400, 401, 402, 408, 429, 500, 501, 503, 505] {
+            assert_eq!(decided(1, &status(s)), Decision::Stop, "{s}");
+        }
+        for k in [Timeout, Interrupted] {
+            assert_eq!(decided(1, &Outcome::Transport(k)), Decision::RetryIn(D));
+        }
+        for k in [Connect, Setup, Panicked, AnswerTooLarge] {
+            assert_eq!(decided(1, &Outcome::Transport(k)), Decision::Stop, "{k}");
+        }
+    }
+
+    #[cfg(feature = "flags")]
+    #[test]
+    fn a_connection_that_breaks_while_it_is_made_was_not_refused() {
+        use std::io::{Error as IoError, ErrorKind};
+        let kind = |rule: RetryRule, kind| {
+            let source = IoError::other(IoError::from(kind));
+            rule.kind(RequestErrorKind::Connect, Some(&source))
+        };
+        let broken = [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
+        for broken in broken {
+            let (flags, others) = (RetryRule::Gateway, RetryRule::Transient);
+            assert_eq!(kind(flags, broken), RequestErrorKind::Interrupted);
+            assert_eq!(kind(others, broken), RequestErrorKind::Connect);
+        }
+        let refused = kind(RetryRule::Gateway, ErrorKind::ConnectionRefused);
+        assert_eq!(refused, RequestErrorKind::Connect);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
-use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
+use tracing_posthog::testing::{Answer, Flags, PostHogServer, RecordedRequest};
 use tracing_posthog::{
     FeatureFlags, FlagMode, FlagSettings, PostHogClient, PostHogClientBuilder, PostHogError,
     UnresolvedReason,
@@ -230,6 +230,30 @@ async fn what_has_not_changed_is_not_sent_again() {
             Some("third"),
             None
         ]
+    );
+}
+
+#[tokio::test]
+async fn the_local_posthog_is_polled_as_posthog_is() {
+    let server = server();
+    server.flags(Flags::new().on("a").variant("checkout", "b"));
+    let flags = flags_of(&server);
+    let user = flags.evaluate("user_42").await.unwrap();
+    assert_eq!(
+        (user.is_enabled("a"), user.variant("checkout")),
+        (true, Some("b"))
+    );
+    flags.refresh().await.unwrap();
+    server.flags(Flags::new().off("a"));
+    flags.refresh().await.unwrap();
+    assert!(!flags.evaluate("user_42").await.unwrap().is_enabled("a"));
+    let stats = flags.stats();
+    assert_eq!((stats.loads, stats.not_modified, stats.requests), (2, 1, 0));
+    let said = stats.to_string();
+    assert!(said.starts_with("1 flags, confirmed "), "{said}");
+    assert!(
+        said.contains("(loaded 2, not modified 1, failed 0)"),
+        "{said}"
     );
 }
 

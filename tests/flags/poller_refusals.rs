@@ -5,6 +5,7 @@ use crate::poller::{
 };
 use crate::support::*;
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{FeatureFlags, FlagSettings, PostHogError, RequestErrorKind};
 
@@ -108,7 +109,9 @@ async fn a_load_has_a_time_of_its_own() {
     let impatient = |flags: FlagSettings| flags.definitions_timeout(ms(50));
     let client = deciding(&server).attempt_timeout(LONG).flags(impatient);
     let flags = client.build().unwrap().flags();
+    let start = Instant::now();
     let error = flags.ready().await.unwrap_err();
+    assert!(start.elapsed() < SLOW, "{:?}", start.elapsed());
     let PostHogError::RequestError(error) = error else {
         panic!("{error}");
     };
@@ -137,8 +140,9 @@ async fn a_posthog_that_is_down_at_the_start_is_found_later() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
-    let client = deciding_at(format!("http://{address}")).build().unwrap();
-    let flags = client.flags();
+    let seldom = |flags: FlagSettings| flags.poll_interval(Duration::from_secs(3_600));
+    let client = deciding_at(format!("http://{address}")).flags(seldom);
+    let flags = client.build().unwrap().flags();
     let error = flags.ready().await.unwrap_err();
     // All who waited for it are told the same.
     let again = flags.refresh().await.unwrap_err();
@@ -153,7 +157,7 @@ async fn a_posthog_that_is_down_at_the_start_is_found_later() {
 
     let server = PostHogServer::start_on(address).unwrap();
     answer_loads(&server, [good(&["a"])]);
-    // Though the interval is half a minute: without any definitions it hurries.
+    // Though the interval is an hour: without any definitions it hurries.
     until("definitions are loaded", || keys(&flags) == ["a"]).await;
     assert!(flags.evaluate("user_42").await.unwrap().is_enabled("a"));
 }

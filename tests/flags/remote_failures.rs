@@ -4,6 +4,7 @@ use crate::remote::{asking, flags_of};
 use crate::support::*;
 use serde_json::json;
 use std::net::TcpListener;
+use std::time::Instant;
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
     CircuitBreaker, CircuitState, Destination, Event, FeatureFlags, PostHogError, RequestErrorKind,
@@ -106,7 +107,9 @@ async fn an_attempt_has_a_time_of_its_own() {
     server.answer_with(|_| Some(Answer::stall()));
     let client = asking(&server).attempt_timeout(LONG);
     let flags = flags_of(client.flags(|flags| flags.request_timeout(ms(30))));
+    let start = Instant::now();
     assert_eq!(failure(&flags).await, (RequestErrorKind::Timeout, 2));
+    assert!(start.elapsed() < SLOW, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
