@@ -17,6 +17,7 @@ mod local_posthog;
 mod odd_definitions;
 mod on_events;
 mod operators;
+mod outages;
 mod over_the_network;
 mod poller;
 mod poller_changes;
