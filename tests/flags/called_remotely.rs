@@ -1,6 +1,6 @@
 //! What is captured of flags that PostHog evaluated, and of those that it did not.
 
-use crate::support::{client_of, ms, server};
+use crate::support::{LONG, client_of, ms, server};
 use serde_json::{Value, json};
 use tracing_posthog::testing::{Answer, CapturedEvents, Flags, PostHogServer, RecordedEvent};
 use tracing_posthog::{FeatureFlags, FlagEvaluations, FlagMode, FlagSettings, UnresolvedReason};
@@ -20,7 +20,7 @@ impl Remote {
         let server = server();
         let captured = CapturedEvents::new();
         let client = client_of(&server)
-            .flags(|flags| settings(flags.mode(FlagMode::Remote)))
+            .flags(|flags| settings(flags.mode(FlagMode::Remote).request_timeout(LONG)))
             .build()
             .unwrap();
         let flags = client.flags().capture_to(captured.handle());
@@ -361,6 +361,8 @@ async fn the_backend_over_the_client_captures_by_itself() {
     let (_layer, posthog) = tracing_posthog::PostHog::builder()
         .project_api_key("phc_x")
         .host(server.url())
+        .shutdown_timeout(LONG)
+        .flags(|flags| flags.request_timeout(LONG))
         .start()
         .unwrap();
     let users = [posthog.flags().clone(), posthog.client().flags()];

@@ -1,11 +1,16 @@
 //! A PostHog that is down, as the guide describes it: what a snapshot says then.
 
-use crate::support::{client_of, server};
+use crate::support::{LONG, client_of, server};
 use tracing_posthog::testing::{Flags, PostHogServer};
 use tracing_posthog::{FeatureFlags, FlagEvaluations, FlagMode, UnresolvedReason};
 
 fn flags_of(server: &PostHogServer, mode: FlagMode) -> FeatureFlags {
-    let client = client_of(server).flags(|flags| flags.mode(mode));
+    let client = client_of(server).flags(|flags| {
+        flags
+            .mode(mode)
+            .request_timeout(LONG)
+            .definitions_timeout(LONG)
+    });
     client.build().unwrap().flags()
 }
 

@@ -1,13 +1,18 @@
 //! The flags of a local PostHog, by our client.
 
 use crate::local_posthog::some_flags;
-use crate::support::{PROJECT_KEY, client_of, server};
+use crate::support::{LONG, PROJECT_KEY, client_of, server};
 use serde_json::{Value, json};
 use tracing_posthog::testing::{Answer, Flags, PostHogServer};
 use tracing_posthog::{FeatureFlags, FlagMode, FlagValue, UnresolvedReason};
 
 fn flags_of(server: &PostHogServer, mode: FlagMode) -> FeatureFlags {
-    let client = client_of(server).flags(|flags| flags.mode(mode));
+    let client = client_of(server).flags(|flags| {
+        flags
+            .mode(mode)
+            .request_timeout(LONG)
+            .definitions_timeout(LONG)
+    });
     client.build().unwrap().flags()
 }
 
