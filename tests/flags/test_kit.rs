@@ -136,7 +136,9 @@ async fn code_that_asks_for_the_current_person_gets_the_persons_flags() {
     #[tracing::instrument(skip_all, fields(posthog.distinct_id = user))]
     async fn is_beta(flags: &FeatureFlags, user: &str) -> bool {
         let here = flags.evaluate_current().await.unwrap();
-        here.is_enabled("beta")
+        let is_beta = here.is_enabled("beta");
+        tracing::info!(posthog.event = "looked");
+        is_beta
     }
     let captured = CapturedEvents::new();
     let flags = Flags::new().on_for("beta", "ada").build();
@@ -145,6 +147,9 @@ async fn code_that_asks_for_the_current_person_gets_the_persons_flags() {
         .scope(async { (is_beta(&flags, "ada").await, is_beta(&flags, "grace").await) })
         .await;
     assert_eq!(seen, (true, false), "{captured:?}");
+    let looked = captured.find("looked").unwrap();
+    assert_eq!(looked.properties["$feature/beta"], true);
+    assert_eq!(looked.properties["$active_feature_flags"], json!(["beta"]));
     let nobody = captured.in_scope(|| flags.evaluate_current().locally());
     assert!(!nobody.is_enabled_or("beta", false));
     assert_eq!(nobody.keys(), [""; 0]);
