@@ -87,7 +87,7 @@ impl PostHog {
     pub fn from_parts(client: PostHogClient, handle: CaptureHandle) -> Self {
         Self {
             #[cfg(feature = "flags")]
-            flags: match client.has_project_key() {
+            flags: match client.has_project_key() && !handle.is_disabled() {
                 true => client.flags().capture_to(handle.clone()),
                 false => crate::flags::FeatureFlags::disabled(),
             },
@@ -119,7 +119,8 @@ impl PostHog {
 
     /// Feature flags by this PostHog's client. Accesses are captured by its handle.
     ///
-    /// Where there is no project API key, no flag is known and nothing is requested.
+    /// Where there is no project API key, or PostHog is [disabled](PostHogBuilder::disabled), no flag is known and nothing
+    /// is requested. Without capturing, [`client().flags()`](PostHogClient::flags) evaluates.
     ///
     /// ```no_run
     /// # async fn f(posthog: &tracing_posthog::PostHog) -> Result<(), tracing_posthog::PostHogError> {

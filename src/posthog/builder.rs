@@ -177,8 +177,8 @@ impl PostHogBuilder {
         self.capture(|capture| capture.spool(spool))
     }
 
-    /// Whether to capture nothing. Then no project API key is needed, nothing runs and events cost nothing; the client
-    /// works. Default `false`.
+    /// Whether to capture nothing. Then no project API key is needed, nothing runs and events cost nothing; no feature flag
+    /// is known, and none is asked for. The client works. Default `false`.
     pub fn disabled(self, disabled: bool) -> Self {
         self.capture(|capture| capture.disabled(disabled))
     }

@@ -1,7 +1,7 @@
 //! What a snapshot says, and what it leaves out.
 
 use serde_json::json;
-use tracing_posthog::testing::{CapturedEvents, Flags};
+use tracing_posthog::testing::{CapturedEvents, Flags, PostHogServer};
 use tracing_posthog::{FeatureFlags, FlagValue, PostHog, PostHogError, UnresolvedReason};
 
 #[test]
@@ -141,6 +141,28 @@ fn debug_output_says_what_is_on_and_what_is_unknown() {
         !shown.contains("user_42") && !shown.contains("ada@example.com"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn a_disabled_posthog_asks_for_nothing() {
+    let server = PostHogServer::start().unwrap();
+    server.flags(Flags::new().on("a"));
+    let (_layer, posthog) = PostHog::builder()
+        .project_api_key("phc_x")
+        .feature_flags_secret_key("phs_x")
+        .host(server.url())
+        .disabled(true)
+        .start()
+        .unwrap();
+    posthog.flags().ready().await.unwrap();
+    let user = posthog.flags().evaluate("ada").keys(["a"]).await.unwrap();
+    assert!(user.is_enabled_or("a", true) && user.flag("a").is_none());
+    assert!(user.error().is_none());
+    assert_eq!(server.request_count(), 0, "{server:?}");
+
+    // Its client is no part of what is disabled.
+    let user = posthog.client().flags().evaluate("ada").await.unwrap();
+    assert!(user.is_enabled("a"), "{user:?}");
 }
 
 #[tokio::test]
