@@ -123,6 +123,34 @@ fn a_silent_snapshot_captures_nothing() {
 }
 
 #[test]
+fn what_is_asked_for_while_opted_out_is_captured_afterwards() {
+    let (captured, flags) = with(&Flags::new().on("a"));
+    captured.handle().opt_out();
+    assert!(flags.evaluate("ada").locally().is_enabled("a"));
+    captured.handle().opt_in();
+    assert_eq!(accesses(&captured), []);
+    assert!(flags.evaluate("ada").locally().is_enabled("a"));
+    assert_eq!(accesses(&captured), [access("ada", "a", true)]);
+}
+
+#[test]
+fn many_threads_capture_a_flag_once() {
+    let (captured, flags) = with(&Flags::new().on("a"));
+    let user = flags.evaluate("ada").locally();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    assert!(user.is_enabled("a"));
+                    assert!(flags.evaluate("ada").locally().is_enabled("a"));
+                }
+            });
+        }
+    });
+    assert_eq!(accesses(&captured), [access("ada", "a", true)]);
+}
+
+#[test]
 fn nobody_asks_for_nothing() {
     let (captured, flags) = with(&Flags::new().on("a"));
     let nobody = flags.evaluate("").locally();

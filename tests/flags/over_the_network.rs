@@ -3,7 +3,8 @@
 use crate::local_posthog::some_flags;
 use crate::support::{LONG, PROJECT_KEY, client_of, server};
 use serde_json::{Value, json};
-use tracing_posthog::testing::{Answer, Flags, PostHogServer};
+use tracing::Instrument;
+use tracing_posthog::testing::{Answer, CapturedEvents, Flags, PostHogServer};
 use tracing_posthog::{FeatureFlags, FlagMode, FlagValue, UnresolvedReason};
 
 fn flags_of(server: &PostHogServer, mode: FlagMode) -> FeatureFlags {
@@ -116,4 +117,38 @@ async fn answers_of_a_test_come_before_its_flags() {
     let user = flags.evaluate("u").await.unwrap();
     assert!(user.error().is_some() && !user.is_enabled_or("a", false));
     assert!(flags.evaluate("u").await.unwrap().is_enabled("a"));
+}
+
+#[tokio::test]
+async fn what_is_asked_of_the_current_person_is_what_the_span_says() {
+    let server = server();
+    server.flags(Flags::new().on("a"));
+    let captured = CapturedEvents::new();
+    let flags = flags_of(&server, FlagMode::Remote).capture_to(captured.handle());
+    captured
+        .scope(async {
+            let span = tracing::info_span!(
+                "request",
+                posthog.distinct_id = "ada",
+                posthog.group.company = "acme",
+                posthog.properties = r#"{"plan": "pro"}"#,
+            );
+            async {
+                // The second one finds the flags of the first one on the span.
+                for _ in 0..2 {
+                    let here = flags.evaluate_current().await.unwrap();
+                    assert!(here.is_enabled("a"), "{here:?}");
+                }
+            }
+            .instrument(span)
+            .await;
+        })
+        .await;
+    let asked = requests_to(&server, "/flags/");
+    assert_eq!(asked.len(), 2);
+    for asked in asked {
+        assert_eq!(asked["distinct_id"], "ada");
+        assert_eq!(asked["groups"], json!({"company": "acme"}));
+        assert_eq!(asked["person_properties"], json!({"plan": "pro"}));
+    }
 }
