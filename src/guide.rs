@@ -37,7 +37,6 @@ pub mod events {}
 pub mod configuration {}
 
 #[doc = "\
-[events]: crate::guide::events#flags-on-events
 [testing]: crate::guide::testing#feature-flags
 [on_events]: crate::guide::events#flags-on-events
 
