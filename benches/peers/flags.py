@@ -2,12 +2,12 @@
 """Feature flags evaluated in the program's own process, by this crate and by posthog-rs:
 
     python3 benches/peers/flags.py              # a few minutes, most of it compiling
-    python3 benches/peers/flags.py FILE         # and how many of the cases in that file each answers right
 
-A case is a line of JSON: `definitions` (the body that PostHog serves), `now` (such as `2031-03-31T12:30:00Z`), `input`
-(`flag`, `distinct_id`, `device_id`, `groups`, `person_properties`, `group_properties`) and `expect`, the answer:
-`{"decided": true, "value": …}`, or `{"decided": false}` where only PostHog can tell. `accept` may list other right answers.
+It times each entry point, and counts how many of the cases in tests/flags each answers right. Those of another file:
+
+    python3 benches/peers/flags.py FILE         # a case is a line of JSON; .gz or not
 """
+import gzip
 import json
 import os
 import statistics
@@ -31,9 +31,9 @@ GIVES_UP = ("evaluate_flag_simple", "cohort")
 RUNS = 9
 
 
-def of(peer, *args):
-    program = os.path.join(run.OUT, f"flags-{peer}")
-    return subprocess.run([program, *args], check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout
+def of(peer, *args, stdin=""):
+    program = [os.path.join(run.OUT, f"flags-{peer}"), *args]
+    return subprocess.run(program, check=True, input=stdin, stdout=subprocess.PIPE, text=True, timeout=600).stdout
 
 
 def medians(commands):
@@ -49,8 +49,11 @@ def show(title, columns, rows):
 
 
 def main():
-    if len(sys.argv) > 2 or not all(map(os.path.isfile, sys.argv[1:])):
+    files = sys.argv[1:] or [os.path.join(run.HERE, "../../tests/flags/cases.jsonl.gz")]
+    if len(files) > 1 or not os.path.isfile(files[0]):
         sys.exit("give one file of cases, or none")
+    with (gzip.open if files[0].endswith(".gz") else open)(files[0], "rt") as file:
+        cases = file.read()
     run.build({f"flags-{peer}": "flags" for peer in PEERS})
     ours, *theirs = [json.loads(of(peer, "values")) for peer in PEERS]
     if any(values != ours for values in theirs):
@@ -63,14 +66,13 @@ def main():
         figures = medians([(peer, "time", case, entry) for peer, entry in entries])
         rows[title] = ["gives up" if (entry, case) == GIVES_UP else cell(*of_entry)
                        for (_, entry), of_entry in zip(entries, figures)]
-    show("One evaluation: time, allocations", [f"{peer} `{entry}`" for peer, entry in entries], rows)
+    show("One evaluation: CPU time, allocations", [f"{peer} `{entry}`" for peer, entry in entries], rows)
     loads = [cell(*figures) for figures in medians([(peer, "load") for peer in PEERS])]
-    show("Definitions read and dropped: time, allocations", PEERS, {"1,000 flags, 100 cohorts": loads})
+    show("Definitions read and dropped: CPU time, allocations", PEERS, {"1,000 flags, 100 cohorts": loads})
 
-    for cases in sys.argv[1:]:
-        answers = {peer: of(peer, "answers", cases).split() for peer in PEERS}
-        total = sum(map(int, answers[OURS]))
-        show(f"Answers to {total:,} cases", ["right", "wrong", "gives up needlessly", "refuses the definitions"], answers)
+    answers = {peer: of(peer, "answers", stdin=cases).split() for peer in PEERS}
+    show(f"Answers to {cases.count(chr(10)):,} cases", ["right", "wrong", "gives up needlessly", "refuses the definitions"],
+         answers)
 
 
 if __name__ == "__main__":

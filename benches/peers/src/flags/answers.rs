@@ -1,19 +1,18 @@
-//! How many cases a peer answers right: a file of JSON lines, each with definitions, an input, and what PostHog
-//! answers.
+//! How many cases a peer answers right. A case is a line of JSON: definitions, an input, and what PostHog answers, as in
+//! `tests/flags` of the crate.
 
 use crate::peer::{self, Loaded};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
+use std::io;
 
 /// Prints how many of the cases are answered in which way. With the variable `SHOW` in the environment, the names of
 /// those that are not right too.
-pub fn count(file: &str) {
-    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{file}: {e}"));
+pub fn count() {
     let show = std::env::var_os("SHOW").is_some();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for line in text.lines() {
-        let case: Value = serde_json::from_str(line).expect("a case in each line");
+    for line in io::stdin().lines() {
+        let case: Value = serde_json::from_str(&line.expect("text")).expect("a case in each line");
         let verdict = verdict(&case);
         *counts.entry(verdict).or_default() += 1;
         if show && verdict != "right" {

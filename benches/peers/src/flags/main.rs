@@ -4,7 +4,7 @@
 //! `flags load`: the same of reading the definitions of 1,000 flags, ready to evaluate.
 //! `flags values`: prints what each flag is for each user; peers have to agree before their times are compared.
 //! `flags entries`: prints the entry points.
-//! `flags answers FILE`: evaluates the cases of that file, and counts the answers by verdict.
+//! `flags answers`: evaluates the cases that it is given on stdin, and counts the answers by verdict.
 
 mod allocations;
 mod answers;
@@ -26,8 +26,8 @@ fn main() {
         ["load"] => load(),
         ["values"] => println!("{}", values()),
         ["entries"] => println!("{}", ENTRIES.join("\n")),
-        ["answers", file] => answers::count(file),
-        _ => panic!("usage: flags time CASE ENTRY | load | values | entries | answers FILE"),
+        ["answers"] => answers::count(),
+        _ => panic!("usage: flags time CASE ENTRY | load | values | entries | answers"),
     }
 }
 
