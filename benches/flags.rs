@@ -208,7 +208,7 @@ fn all_of_100(bencher: Bencher<'_, '_>) {
     let (user, now) = (user(), SystemTime::now());
     bencher.bench_local(|| {
         let mut on = 0_u32;
-        definitions.evaluate_all(black_box(&user), now, &mut |_, decision| {
+        definitions.evaluate_all(black_box(&user), now, |_, decision| {
             on += u32::from(decision.value().unwrap().is_enabled());
         });
         on

@@ -105,7 +105,7 @@ fn flags_are_evaluated_without_allocating() {
                 let decision = definitions.evaluate(key, user, SystemTime::now()).unwrap();
                 on += u32::from(decision.value().is_ok_and(|value| value.is_enabled()));
             }
-            definitions.evaluate_all(user, SystemTime::now(), &mut |_, decision| {
+            definitions.evaluate_all(user, SystemTime::now(), |_, decision| {
                 on += u32::from(decision.value().is_ok_and(|value| value.is_enabled()));
             });
         }

@@ -245,9 +245,7 @@ fn evaluate(
     context: &EvaluationContext,
 ) -> Result<(), TestCaseError> {
     let mut all = Vec::new();
-    definitions.evaluate_all(context, now(), &mut |key, decision| {
-        all.push((key, decision))
-    });
+    definitions.evaluate_all(context, now(), |key, decision| all.push((key, decision)));
     prop_assert_eq!(all.len(), definitions.len());
     for (key, decision) in all {
         prop_assert_eq!(definitions.evaluate(key, context, now()), Some(decision));
@@ -324,7 +322,7 @@ proptest! {
             &person[known.0.index(person.len() + 1)..].to_vec(),
             &company[known.1.index(company.len() + 1)..].to_vec(),
         );
-        definitions.evaluate_all(&less, now(), &mut |key, decision| {
+        definitions.evaluate_all(&less, now(), |key, decision| {
             if decision.value() == Ok(FlagValue::Bool(false)) {
                 let full = definitions.evaluate(key, &more, now()).unwrap();
                 assert_eq!(full.value(), Ok(FlagValue::Bool(false)), "{key} of {body}");

@@ -136,7 +136,7 @@ impl FlagDefinitions {
         &'a self,
         context: &EvaluationContext,
         now: SystemTime,
-        each: &mut dyn FnMut(&'a str, FlagDecision<'a>),
+        mut each: impl FnMut(&'a str, FlagDecision<'a>),
     ) {
         let evaluation = self.evaluation(context, now);
         for flag in &self.flags {

@@ -28,7 +28,7 @@ pub(super) fn read(body: &[u8]) -> Result<FlagDefinitions, PostHogError> {
         .map_err(serde_json::Error::custom)
         .and_then(serde_json::from_str::<Field<raw::Body<'_>>>)
         .map_err(|error| unreadable("the answer is not JSON", error))?;
-    let (Field::Is(outline), ..) = (outline,) else {
+    let Field::Is(outline) = outline else {
         return Err(unreadable(
             "the answer is not an object",
             serde_json::Error::custom("another type"),
