@@ -216,7 +216,7 @@ impl Evaluate {
                 }),
             None => {
                 let mut all = true;
-                definitions.evaluate_all(context, now, &mut |_, decision| {
+                definitions.evaluate_all(context, now, |_, decision| {
                     all &= decision.value().is_ok();
                 });
                 all

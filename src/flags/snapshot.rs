@@ -156,7 +156,7 @@ impl Snapshot {
         }
         let definitions = self.made.definitions.as_deref();
         if let Some(definitions) = definitions {
-            definitions.evaluate_all(&self.asked.context, self.at, &mut |key, decision| {
+            definitions.evaluate_all(&self.asked.context, self.at, |key, decision| {
                 each(key, self.found(key, Some(decision)));
             });
         }
