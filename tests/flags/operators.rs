@@ -207,7 +207,6 @@ fn dates_without_an_offset_are_utc() {
     // PostHog may know what it means.
     for unclear in [
         "1 March 2031",
-        "2031-02-30",
         "2031-03-01T25:00",
         "2031-03-01T00:00+0200",
         "03/01/2031",
@@ -260,7 +259,19 @@ fn dates_without_an_offset_are_utc() {
             "is_date_before",
             json!("1900-03-01"),
             json!("1900-02-29"),
-            MISSING,
+            NO,
+        ),
+        (
+            "is_date_before",
+            json!("2031-03-01"),
+            json!("2031-13-01"),
+            NO,
+        ),
+        (
+            "is_date_after",
+            json!("2031-02-30"),
+            json!("2031-03-01"),
+            NO,
         ),
         ("is_date_before", json!("soon"), json!("2031-01-01"), NO),
         ("is_date_before", json!(5), json!(3), NO),

@@ -83,12 +83,15 @@ pub(super) enum Read<T> {
 }
 
 impl<T> Read<T> {
-    /// All forms that PostHog knows have a digit.
+    /// All other forms that PostHog knows have a digit, and none looks like a date of a month or day that there is not.
     fn new(read: Option<T>, text: &str) -> Self {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let is_plain =
+            digits == 8 && matches!(text.as_bytes(), [_, _, _, _, b'-', _, _, b'-', _, _]);
         match read {
             Some(date) => Self::At(date),
-            None if text.bytes().any(|byte| byte.is_ascii_digit()) => Self::Unclear,
-            None => Self::Never,
+            None if digits == 0 || is_plain => Self::Never,
+            None => Self::Unclear,
         }
     }
 }
