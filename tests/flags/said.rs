@@ -2,9 +2,7 @@
 //! that is traced there.
 
 use crate::own_process::own_process;
-use crate::poller::{
-    SECRET_KEY, answer_loads, deciding, deciding_at, definitions, flags_of, good, is_load,
-};
+use crate::poller::{answer_loads, deciding, deciding_at, definitions, flags_of, good, is_load};
 use crate::remote::{asking, flags_of as asking_flags};
 use crate::support::*;
 use serde_json::json;
