@@ -1,13 +1,18 @@
 //! Loads that bring nothing: what stays in force, what the next load waits for, and how it recovers.
 
 use crate::poller::{
-    answer_loads, deciding, deciding_at, definitions, flags_of, good, keys, loads,
+    answer_loads, deciding, deciding_at, definitions, flags_of, good, is_load, keys, loads,
 };
 use crate::support::*;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{FeatureFlags, FlagSettings, PostHogError, RequestErrorKind};
+use tracing_posthog::{
+    CircuitBreaker, CircuitState, Destination, FeatureFlags, FlagSettings, PostHogError,
+    RequestErrorKind,
+};
 
 /// Flags with definitions of one flag; the next load is answered like this, and those after it are good again.
 async fn after(answer: Answer) -> (PostHogServer, FeatureFlags, PostHogError) {
@@ -116,6 +121,34 @@ async fn a_load_has_a_time_of_its_own() {
         panic!("{error}");
     };
     assert_eq!((error.kind, error.attempts), (RequestErrorKind::Timeout, 1));
+}
+
+#[tokio::test]
+async fn loads_that_fail_stop_no_requests_and_requests_that_fail_no_loads() {
+    let server = server();
+    let loads_fail = Arc::new(AtomicBool::new(true));
+    let fails = loads_fail.clone();
+    server.answer_with(move |request| {
+        (is_load(request) == fails.load(SeqCst)).then(|| Answer::status(503))
+    });
+    let breaker = CircuitBreaker::after_failures(2).cool_down(LONG);
+    let client = deciding(&server).circuit_breaker(breaker).build().unwrap();
+    let flags = client.flags();
+    for _ in 0..4 {
+        flags.refresh().await.unwrap_err();
+    }
+    let circuit = || client.circuit_state(Destination::Flags);
+    assert_eq!(circuit(), CircuitState::Closed);
+    let user = flags.evaluate("user_42").await.unwrap();
+    assert!(user.error().is_none(), "{user:?}");
+
+    loads_fail.store(false, SeqCst);
+    for _ in 0..2 {
+        flags.evaluate("user_42").remotely().await.unwrap();
+    }
+    assert_eq!(circuit(), CircuitState::Open);
+    flags.refresh().await.unwrap();
+    assert_eq!(flags.stats().loads, 1);
 }
 
 #[tokio::test]

@@ -177,8 +177,8 @@ async fn refusals_are_told_in_posthogs_words_and_without_what_was_sent() {
         ),
         (
             Answer::status(401).json(json!({"type": "authentication_error", "code": "invalid_api_key",
-                "detail": "invalid key"})),
-            "invalid key",
+                "detail": "Project API key invalid. You can find your project API key in PostHog project settings."})),
+            "can find your project API key",
         ),
         (Answer::status(400).body("no such plan: secret-plan"), "text instead of"),
     ] {

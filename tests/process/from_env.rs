@@ -4,8 +4,11 @@
 use crate::hostile::ProcessLog;
 use crate::support::*;
 use std::process::{Command, Output};
-use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{Event, Method, PostHog, PostHogClient, PostHogError, PostHogLayer, Region};
+use tracing_posthog::testing::{Answer, Flags, PostHogServer};
+use tracing_posthog::{
+    Event, FlagMode, FlagSettings, Method, PostHog, PostHogClient, PostHogError, PostHogLayer,
+    Region,
+};
 use tracing_subscriber::prelude::*;
 
 /// Set in the processes that this test starts.
@@ -21,12 +24,14 @@ fn layer_and_client_are_set_up_from_the_environment() {
         Ok("region") => region(),
         Ok("mistake without a key") => mistake_without_a_key(),
         Ok("log") => log(),
+        Ok("flags") => flags(),
         Ok("start within async code") => start_within_async_code(),
         _ => {
             a_program_delivers_without_a_flush();
             without_a_key_the_layer_is_disabled();
             the_client_is_there_with_and_without_a_project_key();
             settings_of_the_program_win();
+            flags_have_a_key_of_their_own();
             without_a_key_the_log_says_why();
             mistakes_are_named();
             if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
@@ -108,6 +113,19 @@ fn mistake_without_a_key() {
     assert!(error.contains("queue_events"), "{error}");
 }
 
+/// Says whether a flag is on that only definitions decide.
+fn flags() {
+    let local = |flags: FlagSettings| flags.mode(FlagMode::LocalOnly);
+    let (_, posthog) = match PostHog::builder().flags(local).start_from_env() {
+        Ok(started) => started,
+        Err(error) => panic!("from_env: {error}"),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(posthog.flags().ready()).unwrap();
+    let user = posthog.flags().evaluate("user_42").locally();
+    println!("beta-ui: {}", user.is_enabled("beta-ui"));
+}
+
 /// Starts where the system gives no threads.
 fn start_within_async_code() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -141,6 +159,7 @@ fn run(role: &str, variables: &[(&str, &str)]) -> Output {
     for name in [
         "POSTHOG_API_KEY",
         "POSTHOG_PERSONAL_API_KEY",
+        "POSTHOG_FEATURE_FLAGS_SECRET_KEY",
         "POSTHOG_HOST",
         "POSTHOG_REST_HOST",
     ] {
@@ -190,6 +209,35 @@ fn the_client_is_there_with_and_without_a_project_key() {
     ];
     assert_passes("client", &variables);
     assert_eq!(server.request_count(), 1);
+}
+
+fn flags_have_a_key_of_their_own() {
+    let server = server();
+    server.flags(Flags::new().on("beta-ui"));
+    let host = server.url();
+    let host = ("POSTHOG_HOST", &*host);
+    let project = ("POSTHOG_API_KEY", PROJECT_KEY);
+    let secret = (
+        "POSTHOG_FEATURE_FLAGS_SECRET_KEY",
+        "phs_secret_key_of_the_tests",
+    );
+    for (variables, says, succeeds) in [
+        // Developers' machines have no keys, and no flags.
+        (&[host][..], "beta-ui: false", true),
+        (&[host, project], secret.0, false),
+        (&[host, project, (secret.0, PROJECT_KEY)], secret.0, false),
+        (&[host, project, secret], "beta-ui: true", true),
+    ] {
+        assert_eq!(server.request_count(), 0);
+        let output = run("flags", variables);
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(says), "{text}");
+    }
+    let bearer = format!("Bearer {}", secret.1);
+    let load = &server.requests()[0];
+    assert_eq!(load.header("authorization"), Some(&*bearer));
 }
 
 fn settings_of_the_program_win() {

@@ -237,3 +237,60 @@ fn decoded(payload: Value) -> Option<Value> {
         value => Some(value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::PostHogClient;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const ANSWER: &str = r#"{"flags": {
+        "a": {"key": "a", "enabled": true, "variant": "b", "reason": {"code": "c", "condition_index": 0},
+            "metadata": {"id": 1, "version": 2, "payload": "{\"x\": [1]}"}},
+        "n": {"value": 1.5, "failed": false, "metadata": {"config_version": 2, "rule_id": 7}}},
+        "featureFlags": {"l": true}, "quotaLimited": [], "requestId": "r", "evaluatedAt": 1}"#;
+
+    fn http() -> Arc<Http> {
+        let client = PostHogClient::builder().project_api_key("phc_project_key_of_the_tests");
+        client.build().unwrap().inner.http.clone()
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(
+            changes in proptest::collection::vec((0..ANSWER.len(), any::<u8>()), 0..4),
+            end in 0..=ANSWER.len(),
+        ) {
+            let mut body = ANSWER.as_bytes().to_vec();
+            for (at, byte) in changes {
+                body[at] = byte;
+            }
+            let whole = read(&http(), &body);
+            let cut = read(&http(), &body[..end]);
+            for flags in [whole, cut].into_iter().flatten() {
+                // A record has what it says, or has failed.
+                for flag in flags.flags.values().filter(|flag| flag.failed) {
+                    prop_assert_eq!(&flag.value, &Value::Null);
+                }
+            }
+        }
+
+        #[test]
+        fn a_record_of_any_types_costs_itself_only(
+            field in prop_oneof![
+                Just("enabled"), Just("variant"), Just("value"), Just("reason"), Just("metadata"), Just("failed"),
+            ],
+            value in prop_oneof![
+                Just("null"), Just("5"), Just("-1.5"), Just("\"x\""), Just("[]"), Just("{}"), Just("true"),
+                Just("{\"id\": \"x\"}"), Just("{\"code\": []}"), Just("1e999"), Just("\"\\ud800\""),
+            ],
+        ) {
+            let body = format!(r#"{{"flags": {{"odd": {{"enabled": true, "{field}": {value}}},
+                "good": {{"enabled": true}}}}}}"#);
+            let flags = read(&http(), body.as_bytes()).unwrap().flags;
+            prop_assert_eq!(&flags["good"].value, &Value::Bool(true));
+            prop_assert_eq!(flags.len(), 2);
+        }
+    }
+}
