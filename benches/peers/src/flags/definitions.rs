@@ -156,7 +156,7 @@ pub fn realistic(flags: usize) -> Value {
         let flag = flag(n, &format!("team-{}-flag-{n}", n % 17), conditions);
         match n % 4 {
             0 => with_variants(flag),
-            _ => with(flag, "active", json!(n % 7 != 0)),
+            _ => with(flag, "active", json!(!n.is_multiple_of(7))),
         }
     };
     body((0..flags).map(one).collect(), flags / 10)
