@@ -1,15 +1,14 @@
+//! All settings of a client: [`PostHogClientBuilder`]. [`keys`] checks its keys together.
+
+mod keys;
+
 #[cfg(feature = "rate-limit")]
 use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 use crate::announcement::Announcement;
-#[cfg(feature = "flags")]
-use crate::config::flags_key;
 #[cfg(feature = "rest")]
 use crate::config::host_name;
-use crate::config::{
-    Base, Checked, Hosts, Issuer, Region, Secret, environment, personal_key, project_key,
-    shown_host,
-};
+use crate::config::{Base, Hosts, Region, Secret, environment, shown_host};
 use crate::error::PostHogError;
 #[cfg(feature = "flags")]
 use crate::flags::{Core, FlagMode, FlagSettings};
@@ -103,17 +102,6 @@ impl fmt::Debug for PostHogClientBuilder {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(feature = "flags")]
-fn local_only_lacks(what: &str) -> PostHogError {
-    PostHogError::config(
-        "flags.mode",
-        format!("local_only evaluates flags by their definitions, and these need {what}"),
-    )
-}
-
-/// Checks one kind of key.
-type Check = fn(&'static str, &str, Issuer) -> Result<Checked, PostHogError>;
 
 impl PostHogClientBuilder {
     /// Starts from `POSTHOG_API_KEY`, `POSTHOG_PERSONAL_API_KEY`, `POSTHOG_HOST` and `POSTHOG_REST_HOST`, with the feature
@@ -343,7 +331,7 @@ impl PostHogClientBuilder {
         }
         #[cfg(feature = "flags")]
         if self.flags.mode == FlagMode::LocalOnly && self.project_api_key.is_none() {
-            return Err(local_only_lacks(
+            return Err(keys::local_only_lacks(
                 "the project API key (phc_…); give it with `project_api_key` or POSTHOG_API_KEY",
             ));
         }
@@ -378,50 +366,18 @@ impl PostHogClientBuilder {
         }
         #[cfg(feature = "flags")]
         self.flags.check()?;
-        let issuer = match hosts.is_cloud() {
-            true => Issuer::Cloud,
-            false => Issuer::SelfHosted,
-        };
-        let check = |key: Option<(&'static str, String)>, check: Check| {
-            let checked = key.map(|(setting, key)| check(setting, &key, issuer));
-            let checked = checked.transpose()?;
-            Ok::<_, PostHogError>(checked.map(|Checked { key, doubt }| {
-                announcement.warn_of(doubt);
-                key
-            }))
-        };
-        let project_key = check(self.project_api_key, project_key)?;
-        let personal_key = check(self.personal_api_key, personal_key)?;
-        #[cfg(feature = "flags")]
-        let flags_key = match check(self.feature_flags_secret_key, flags_key)? {
-            Some(key) => Some(key),
-            None => personal_key.clone().filter(Secret::reads_flags),
-        };
-        #[cfg(feature = "flags")]
-        if self.flags.mode == FlagMode::LocalOnly && project_key.is_some() && flags_key.is_none() {
-            return Err(local_only_lacks(
-                "a key that reads them: give the project's secret key (phs_…) with `feature_flags_secret_key` or \
-                 POSTHOG_FEATURE_FLAGS_SECRET_KEY, or a personal API key (phx_…)",
-            ));
-        }
-        let keys = [
-            &project_key,
-            &personal_key,
-            #[cfg(feature = "flags")]
-            &flags_key,
-        ];
-        let keys = keys.into_iter().flatten();
+        let keys = self.keys(&hosts, &announcement)?;
         let values = self.headers.iter().map(|(_, value)| value.as_str());
-        let redactor = Redactor::new(keys.map(Secret::reveal), values);
+        let redactor = Redactor::new(keys.all().map(Secret::reveal), values);
         let http = Arc::new(Http {
             client_panicked: Default::default(),
             foreign_client: self.http.is_some(),
             client: Mutex::new(self.http),
             hosts,
-            project_key,
-            personal_key,
+            project_key: keys.project,
+            personal_key: keys.personal,
             #[cfg(feature = "flags")]
-            flags_key,
+            flags_key: keys.flags,
             redactor,
             headers,
             retry: self.retry,
