@@ -326,7 +326,7 @@ pub use uuid::Uuid;
 )]
 #[cfg_attr(feature = "spool", doc = include_str!("../docs/delivery.md"))]
 #[doc = include_str!("../docs/guide/configuration.md")]
-#[doc = include_str!("../docs/guide/events.md")]
+#[cfg_attr(feature = "flags", doc = include_str!("../docs/guide/events.md"))]
 #[cfg_attr(feature = "flags", doc = include_str!("../docs/guide/feature_flags.md"))]
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/guide/frameworks.md"))]
 #[doc = include_str!("../docs/guide/lambda.md")]
