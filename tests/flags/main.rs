@@ -12,6 +12,7 @@ mod any_definitions;
 mod called;
 mod called_remotely;
 mod cases;
+mod dates;
 mod definitions;
 mod local_posthog;
 mod odd_definitions;

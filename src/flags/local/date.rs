@@ -234,10 +234,13 @@ pub(super) fn moment(given: Given<'_>) -> Read<Moment> {
     }
 }
 
+/// The times that PostHog takes for dates, in seconds since 1970: the years -262143 to 262142. Milliseconds since 1970,
+/// as JavaScript counts, are among them: dates in a far future.
+const TIMES: std::ops::RangeInclusive<f64> = -8_334_601_228_800.0..=8_210_266_876_799.0;
+
 fn from_seconds(seconds: f64) -> Option<Moment> {
     let whole = seconds.floor();
-    // Far beyond the year 9999.
-    if !(-1e12..1e12).contains(&whole) {
+    if !TIMES.contains(&whole) {
         return None;
     }
     let nanos = ((seconds - whole) * 1e9).round() as u32;
