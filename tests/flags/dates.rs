@@ -39,3 +39,14 @@ fn what_is_no_time_is_never_a_date() {
         assert_eq!(is_date, is_time, "{number}");
     }
 }
+
+/// No property decides it, so that the property that is missing is not what keeps it undecided.
+#[test]
+fn a_date_before_the_year_1_is_not_to_be_decided_whatever_is_known() {
+    let unsupported = Err(UnresolvedReason::UnsupportedDefinition);
+    assert_eq!(seen("is_date_after", "9999y", &[]), unsupported);
+    let known = [("seen", json!("2031-03-31"))];
+    assert_eq!(seen("is_date_after", "9999y", &known), unsupported);
+    let missing = Err(UnresolvedReason::MissingContext);
+    assert_eq!(seen("is_date_after", "999y", &[]), missing);
+}

@@ -208,7 +208,7 @@ impl<'a, 'c> Evaluation<'a, 'c> {
         };
         match given {
             Some(given) => property.test.of(given, self.now),
-            None => property.test.of_nothing(),
+            None => property.test.of_nothing(self.now),
         }
     }
 

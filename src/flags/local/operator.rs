@@ -63,9 +63,11 @@ impl Test {
     }
 
     /// What it says where the property is absent.
-    pub(super) fn of_nothing(&self) -> Verdict {
-        match self.kind {
+    pub(super) fn of_nothing(&self, now: Moment) -> Verdict {
+        match &self.kind {
             Kind::BadDate | Kind::Never | Kind::Unknown => UNSUPPORTED,
+            // Before the year 1, which no property helps.
+            Kind::Date(_, asked) if asked.at(now).is_none() => UNSUPPORTED,
             _ => MISSING,
         }
     }
