@@ -70,7 +70,9 @@ impl Called {
     }
 
     fn is_new(&self, access: &Access<'_>, exposure: Option<&Exposure<'_>>) -> bool {
-        let fact = self.hasher.hash_one((access, exposure));
+        // Somebody is exposed to a variant, whatever value the flag has with it.
+        let value = exposure.is_none().then(|| access.value());
+        let fact = self.hasher.hash_one((access, value, exposure));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(fact, MAX_SEEN)
     }
@@ -91,7 +93,8 @@ impl Seen {
     }
 }
 
-/// A fact is who, in which groups, which flag, and which value. In what order groups were given makes no difference.
+/// A fact is who, in which groups, and which flag; and which value, or the exposure. In what order groups were given makes
+/// no difference.
 impl Hash for Access<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.context.distinct_id.hash(state);
@@ -99,7 +102,6 @@ impl Hash for Access<'_> {
         let mut groups: Vec<_> = self.context.given_groups().collect();
         groups.sort_unstable();
         groups.hash(state);
-        self.found.value().hash(state);
     }
 }
 

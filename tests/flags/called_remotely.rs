@@ -314,6 +314,25 @@ async fn the_newer_configuration_has_its_own_names_and_tells_of_an_exposure() {
     assert_eq!(remote.events("$experiment_exposure").len(), 2);
 }
 
+/// The value that a variant has may be edited. Who was exposed to the variant is not exposed again.
+#[tokio::test]
+async fn another_value_of_the_same_variant_is_no_other_exposure() {
+    let remote = Remote::new();
+    for (steps, variant) in [(1, "blue"), (2, "blue"), (2, "red")] {
+        let mut flag = split(variant);
+        flag["value"] = json!({"steps": steps});
+        let user = remote.answered(json!({"flags": {"a": flag}})).await;
+        assert!(user.is_enabled("a"));
+    }
+    // The last one has a value that was captured.
+    assert_eq!(remote.events("$feature_flag_called").len(), 2);
+    let exposures = remote.events("$experiment_exposure").into_iter();
+    let variants: Vec<_> = exposures
+        .map(|mut it| it.properties["$feature_flag_variant_key"].take())
+        .collect();
+    assert_eq!(variants, [json!("blue"), json!("red")]);
+}
+
 #[tokio::test]
 async fn an_incomplete_split_and_an_older_configuration_expose_nobody() {
     let without = |path: &[&str]| {
