@@ -228,9 +228,23 @@ impl FlagEvaluations {
     }
 }
 
+/// A value as debug output shows it: of JSON, which is a payload, that it is some.
+struct Shown<'a>(FlagValue<'a>);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            FlagValue::Json(_) => f.write_str("Json(…)"),
+            value => fmt::Debug::fmt(&value, f),
+        }
+    }
+}
+
+/// Flags with their values, but no payloads.
 impl fmt::Debug for FlagEvaluations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self.all();
+        let values = self.all().into_iter();
+        let values: Vec<_> = values.map(|(key, value)| (key, Shown(value))).collect();
         f.debug_struct("FlagEvaluations")
             .field("flags", &values)
             .field("unresolved", &self.unresolved())

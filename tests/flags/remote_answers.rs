@@ -234,3 +234,17 @@ async fn an_answer_that_is_none_is_an_error_that_names_it() {
         assert!(user.is_enabled_or("a", true));
     }
 }
+
+/// Values of newer configurations are payloads, which may hold anything.
+#[tokio::test]
+async fn debug_output_shows_no_value_that_is_a_payload() {
+    let user = with_json(json!({"flags": {
+        "limits": {"key": "limits", "value": {"for": "ada@example.com"}, "metadata": {"config_version": 2}},
+        "on": {"key": "on", "value": true},
+    }}))
+    .await;
+    let shown = format!("{user:?}");
+    assert!(!shown.contains("ada@example.com"), "{shown}");
+    assert!(shown.contains(r#"("limits", Json(…))"#), "{shown}");
+    assert!(shown.contains(r#"("on", Bool(true))"#), "{shown}");
+}
