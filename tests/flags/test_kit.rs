@@ -202,3 +202,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn any_number_of_people_may_have_it() {
+    let ids = || (0..4_000).map(|n| format!("a-person-with-a-long-id-{n}"));
+    let flags = ids().fold(Flags::new(), |flags, id| flags.on_for("a", id));
+    let flags = flags.off_for("a", "nobody").build();
+    for id in ids().step_by(799) {
+        let user = flags.evaluate(&id).locally();
+        assert_eq!(user.flag("a"), Some(FlagValue::Bool(true)), "{user:?}");
+        let other = flags.evaluate(format!("{id}x")).locally();
+        assert_eq!(other.flag("a"), Some(FlagValue::Bool(false)), "{other:?}");
+    }
+}

@@ -15,6 +15,9 @@
 use super::{State, TestFlag};
 use serde_json::{Map, Value, json};
 
+/// About how many bytes of ids make one regular expression.
+const PATTERN_BYTES: usize = 4 << 10;
+
 /// The body with these flags added.
 pub(super) fn of(base: &Map<String, Value>, flags: &[TestFlag]) -> Value {
     let mut body = base.clone();
@@ -136,14 +139,12 @@ impl TestFlag {
 
     fn conditions(&self, group_types: &mut GroupTypes) -> Vec<Value> {
         let mut conditions = Vec::new();
-        let off = self.people_with(&State::Off);
-        if !off.is_empty() {
+        for off in in_parts(self.people_with(&State::Off)) {
             conditions.push(json!({"properties": [is_one_of(&off)], "rollout_percentage": 0}));
         }
         let variants = self.variants().map(|key| State::Variant(key.to_owned()));
         for state in variants.chain([State::On]) {
-            let people = self.people_with(&state);
-            if !people.is_empty() {
+            for people in in_parts(self.people_with(&state)) {
                 conditions.push(condition(vec![is_one_of(&people)], &state));
             }
         }
@@ -178,6 +179,23 @@ impl State {
             Self::Off | Self::On => None,
         }
     }
+}
+
+/// Patterns that are too large are undecided, so people of any number get a condition for each of these parts.
+fn in_parts(ids: Vec<&String>) -> Vec<Vec<&String>> {
+    let mut parts: Vec<Vec<&String>> = Vec::new();
+    let mut bytes = 0;
+    for id in ids {
+        bytes += id.len();
+        match parts.last_mut() {
+            Some(part) if bytes <= PATTERN_BYTES => part.push(id),
+            _ => {
+                bytes = id.len();
+                parts.push(vec![id]);
+            }
+        }
+    }
+    parts
 }
 
 fn condition(properties: Vec<Value>, state: &State) -> Value {
