@@ -139,6 +139,13 @@ impl Hosts {
         Ok(Read { value, notice })
     }
 
+    /// Whether what may be told to the REST API may be told to where events go: no proxy of its own stands before these.
+    #[cfg(feature = "flags")]
+    pub(crate) fn trust_each_other(&self) -> bool {
+        let of_cloud = |base: &Base| Url::parse(&base.0).is_ok_and(|url| is_cloud(&url));
+        self.capture == self.api || of_cloud(&self.capture) && of_cloud(&self.api)
+    }
+
     /// Whether events go to PostHog Cloud itself, not to a proxy or another server.
     pub(crate) fn is_cloud(&self) -> bool {
         let url = Url::parse(&self.capture.0);

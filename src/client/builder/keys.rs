@@ -60,14 +60,15 @@ impl PostHogClientBuilder {
             flags: checked(&self.feature_flags_secret_key, flags_key)?,
         };
         #[cfg(feature = "flags")]
-        let keys = self.with_flags_key(keys)?;
+        let keys = self.with_flags_key(keys, hosts)?;
         Ok(keys)
     }
 
-    /// Without a key of their own, definitions are read with the personal API key.
+    /// Without a key of their own, definitions are read with the personal API key. They come from where events go: a proxy
+    /// that only sees events must not see a key of the REST API.
     #[cfg(feature = "flags")]
-    fn with_flags_key(&self, mut keys: Keys) -> Result<Keys, PostHogError> {
-        if keys.flags.is_none() {
+    fn with_flags_key(&self, mut keys: Keys, hosts: &Hosts) -> Result<Keys, PostHogError> {
+        if keys.flags.is_none() && hosts.trust_each_other() {
             keys.flags = keys.personal.clone().filter(Secret::reads_flags);
         }
         // Without a project API key there are no flags at all, as on a developer's machine.
@@ -88,4 +89,33 @@ pub(super) fn local_only_lacks(what: &str) -> PostHogError {
         "flags.mode",
         format!("local_only evaluates flags by their definitions, and these need {what}"),
     )
+}
+
+#[cfg(all(test, feature = "flags"))]
+mod tests {
+    use crate::client::PostHogClient;
+
+    #[test]
+    fn a_proxy_for_events_does_not_see_the_key_of_the_rest_api() {
+        let reads = |host: &str, rest_host: &str| {
+            let client = PostHogClient::builder()
+                .project_api_key("phc_key_of_the_test")
+                .personal_api_key("phx_key_of_the_test")
+                .host(host)
+                .rest_host(rest_host);
+            client.build().unwrap().inner.http.flags_key.is_some()
+        };
+        assert!(reads("https://eu.i.posthog.com", ""));
+        assert!(reads("https://eu.i.posthog.com", "https://eu.posthog.com"));
+        assert!(reads("https://posthog.example.com", ""));
+        assert!(reads(
+            "https://posthog.example.com",
+            "https://posthog.example.com/"
+        ));
+        assert!(!reads("https://e.example.com", "https://eu.posthog.com"));
+        assert!(!reads(
+            "https://e.example.com",
+            "https://posthog.example.com"
+        ));
+    }
 }
