@@ -17,6 +17,9 @@
 
 mod nearest_name;
 
+#[cfg(feature = "flags")]
+pub(crate) use nearest_name::nearest;
+
 use crate::diagnostics::log;
 use crate::event::record::{self, Field, Slot, Val};
 use crate::redact::{excerpt, without_keys};
@@ -70,7 +73,7 @@ impl About<'_> {
 }
 
 /// A name as it may stand in a line.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     clean(&excerpt(name, MAX_NAME))
 }
 

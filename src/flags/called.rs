@@ -238,7 +238,10 @@ impl Access<'_> {
         if self.is_local() {
             return errors;
         }
-        if let Some(error) = self.error {
+        // What is wrong with the program's settings is no answer of PostHog's.
+        if let Some(error) = self.error
+            && !matches!(error, PostHogError::Config { .. })
+        {
             errors.push(token(error));
         }
         if self.remote.is_some_and(|it| it.errors_while_computing) {

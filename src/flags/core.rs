@@ -4,6 +4,7 @@ use super::absent::Absent;
 use super::called::Called;
 use super::local::FlagDefinitions;
 use super::poller::Poller;
+use super::remarks::Remarks;
 use super::remote::Episodes;
 use super::settings::{FlagMode, FlagSettings};
 use super::stats::{Counts, FlagStats};
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(super) absent: Absent,
     pub(super) called: Called,
     pub(super) counts: Counts,
+    pub(super) remarks: Remarks,
     /// The backend that was started over the client. It must not be kept alive by its client.
     backend: Mutex<Weak<Shared>>,
 }
@@ -73,6 +75,7 @@ impl Core {
             absent: Absent::default(),
             called: Called::default(),
             counts: Counts::default(),
+            remarks: Remarks::default(),
             backend: Mutex::default(),
         }
     }
@@ -89,6 +92,27 @@ impl Core {
 
     pub(super) fn definitions(&self) -> Option<Arc<FlagDefinitions>> {
         self.definitions.load_full()
+    }
+
+    /// Why definitions are never loaded; `None`: they are, or they never change.
+    pub(super) fn never_loads(&self) -> Option<&'static str> {
+        match &self.source {
+            Source::Client(_) if self.polls => None,
+            Source::Client(_) if self.settings.mode == FlagMode::Remote => {
+                Some("the setting is `FlagMode::Remote`")
+            }
+            Source::Client(http) if http.project_key.is_none() => Some(
+                "no project API key is given; give it with `project_api_key` or POSTHOG_API_KEY",
+            ),
+            Source::Client(_) => Some(
+                "no key that may read definitions is given; give one with `feature_flags_secret_key` or \
+                 POSTHOG_FEATURE_FLAGS_SECRET_KEY",
+            ),
+            Source::Disabled => {
+                Some("there is no project API key, or PostHog is disabled; set POSTHOG_API_KEY")
+            }
+            Source::Fixed => None,
+        }
     }
 
     pub(super) fn http(&self) -> Option<&Arc<Http>> {

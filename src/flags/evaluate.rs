@@ -7,12 +7,15 @@ use super::evaluations::FlagEvaluations;
 use super::local::FlagDefinitions;
 use super::settings::FlagMode;
 use super::snapshot::{Asked, Made, Snapshot};
+use super::value::UnresolvedReason;
 use crate::capture::GeoIp;
 use crate::error::PostHogError;
 use serde_json::Value;
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 use tracing::Span;
 
@@ -51,9 +54,12 @@ pub struct Evaluate {
     asked: Asked,
     geoip: Option<GeoIp>,
     attach_to: Option<Span>,
+    /// Where in the program it is made.
+    place: &'static Location<'static>,
 }
 
 impl Evaluate {
+    #[track_caller]
     pub(super) fn new(flags: FeatureFlags, context: EvaluationContext) -> Self {
         Self {
             flags,
@@ -65,9 +71,11 @@ impl Evaluate {
             },
             geoip: None,
             attach_to: None,
+            place: Location::caller(),
         }
     }
 
+    #[track_caller]
     pub(super) fn of_current(flags: FeatureFlags) -> Self {
         let here = flags.capture().map(|capture| capture.current_context());
         let here = here.unwrap_or_default();
@@ -164,8 +172,18 @@ impl Evaluate {
     /// ```
     pub fn locally(self) -> FlagEvaluations {
         self.flags.core.start_polling();
-        let definitions = self.flags.core.definitions();
         let now = self.now();
+        if let Some(error) = self.about_nobody() {
+            return self.nothing(now, error);
+        }
+        let core = &self.flags.core;
+        let definitions = core.definitions();
+        if definitions.is_none()
+            && let Some(why) = core.never_loads()
+        {
+            core.remarks.never_loaded(why);
+            return self.nothing(now, PostHogError::config("feature_flags_secret_key", why));
+        }
         self.made(now, Made::here(definitions))
     }
 
@@ -175,53 +193,56 @@ impl Evaluate {
     /// As where the evaluation is awaited.
     pub async fn remotely(self) -> Result<FlagEvaluations, PostHogError> {
         let now = self.now();
-        match self.is_about_nobody() {
-            true => Ok(self.made(now, Made::default())),
-            false => self.ask(now, None).await,
+        match self.about_nobody() {
+            Some(error) => Ok(self.nothing(now, error)),
+            None => self.ask(now, None).await,
         }
     }
 
     async fn awaited(self) -> Result<FlagEvaluations, PostHogError> {
         let now = self.now();
-        if self.is_about_nobody() {
-            return Ok(self.made(now, Made::default()));
+        if let Some(error) = self.about_nobody() {
+            return Ok(self.nothing(now, error));
         }
         let core = &self.flags.core;
         let definitions = core.loaded_definitions().await;
-        let confirmed = core.counts.confirmations();
-        let is_decided = |definitions: &Arc<FlagDefinitions>| {
-            self.is_decided(definitions, now, |key| core.absent.contains(confirmed, key))
-        };
-        if core.settings.mode == FlagMode::LocalOnly || definitions.as_ref().is_some_and(is_decided)
-        {
+        if core.settings.mode == FlagMode::LocalOnly {
             return Ok(self.made(now, Made::here(definitions)));
+        }
+        if let Some(here) = &definitions {
+            let confirmed = core.counts.confirmations();
+            match self.undecided(here, now, |key| core.absent.contains(confirmed, key)) {
+                None => return Ok(self.made(now, Made::here(definitions))),
+                Some((key, Some(reason))) => core.remarks.asked_for(key, reason),
+                Some((_, None)) => {}
+            }
         }
         self.ask(now, definitions).await
     }
 
-    /// Whether all flags that are asked for can be decided here.
-    fn is_decided(
-        &self,
-        definitions: &FlagDefinitions,
+    /// A flag that is asked for and cannot be decided here, and why; without a reason where there is no such flag.
+    fn undecided<'a>(
+        &'a self,
+        definitions: &'a FlagDefinitions,
         now: SystemTime,
         is_absent: impl Fn(&str) -> bool,
-    ) -> bool {
+    ) -> Option<(&'a str, Option<UnresolvedReason>)> {
         let context = &self.asked.context;
-        match &self.asked.keys {
-            Some(keys) => keys
-                .iter()
-                .all(|key| match definitions.evaluate(key, context, now) {
-                    Some(decision) => decision.value().is_ok(),
-                    None => is_absent(key),
-                }),
-            None => {
-                let mut all = true;
-                definitions.evaluate_all(context, now, |_, decision| {
-                    all &= decision.value().is_ok();
-                });
-                all
-            }
-        }
+        let Some(keys) = &self.asked.keys else {
+            let mut undecided = None;
+            definitions.evaluate_all(context, now, |key, decision| {
+                if let Err(reason) = decision.value() {
+                    undecided.get_or_insert((key, Some(reason)));
+                }
+            });
+            return undecided;
+        };
+        keys.iter()
+            .find_map(|key| match definitions.evaluate(key, context, now) {
+                Some(decision) => Some((key.as_str(), Some(decision.value().err()?))),
+                None if is_absent(key) => None,
+                None => Some((key, None)),
+            })
     }
 
     async fn ask(
@@ -266,28 +287,41 @@ impl Evaluate {
         Ok(self.made(now, made))
     }
 
-    /// Whether there is nobody, or nowhere, to ask about.
-    fn is_about_nobody(&self) -> bool {
-        self.asked.context.distinct_id.is_empty()
-            || matches!(self.flags.core.source, Source::Disabled)
+    /// Why nothing can be known, if there is nobody, or nowhere, to ask about.
+    fn about_nobody(&self) -> Option<PostHogError> {
+        let core = &self.flags.core;
+        if matches!(core.source, Source::Disabled) {
+            let why = core.never_loads().unwrap_or_default();
+            return Some(PostHogError::config("feature flags", why));
+        }
+        if self.asked.context.distinct_id.is_empty() {
+            core.counts.without_id.fetch_add(1, Relaxed);
+            core.remarks.nobody(self.place);
+            return Some(PostHogError::config(
+                "distinct_id",
+                format!(
+                    "flags were evaluated for nobody at {}; give `evaluate` an id, or let a span name one",
+                    self.place
+                ),
+            ));
+        }
+        None
     }
 
     fn now(&self) -> SystemTime {
         self.flags.core.settings.clock.now()
     }
 
-    fn made(self, now: SystemTime, mut made: Made) -> FlagEvaluations {
-        // Nobody's flags replace no others on a span.
-        let attach_to = match self.is_about_nobody() {
-            true => {
-                made = Made::default();
-                None
-            }
-            false => self.attach_to,
-        };
+    /// A snapshot of nothing. It replaces no other on a span.
+    fn nothing(self, now: SystemTime, error: PostHogError) -> FlagEvaluations {
+        let snapshot = Snapshot::new(self.flags, self.asked, now, Made::nothing(error));
+        FlagEvaluations::over(snapshot)
+    }
+
+    fn made(self, now: SystemTime, made: Made) -> FlagEvaluations {
         let snapshot = Snapshot::new(self.flags, self.asked, now, made);
         let evaluations = FlagEvaluations::over(snapshot);
-        if let Some(span) = attach_to {
+        if let Some(span) = self.attach_to {
             evaluations.attach(&span);
         }
         evaluations

@@ -107,7 +107,11 @@ impl FlagEvaluations {
     /// # }
     /// ```
     pub fn payload<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, PostHogError> {
-        let Some(payload) = self.snapshot.payload_of(key, &self.find(key)) else {
+        let found = self.find(key);
+        if matches!(found, Found::Unknown) && self.includes(key) {
+            self.snapshot.remark_unknown(key);
+        }
+        let Some(payload) = self.snapshot.payload_of(key, &found) else {
             return Ok(None);
         };
         serde_json::from_value(payload).map(Some).map_err(|source| {
@@ -156,7 +160,8 @@ impl FlagEvaluations {
         self.only(accessed.iter().map(|key| key.to_string()))
     }
 
-    /// The flags that have no value though they exist or were asked for by [`keys`](crate::Evaluate::keys), and why.
+    /// The flags that have no value, and why: those that cannot be decided, and of those that
+    /// [`keys`](crate::Evaluate::keys) names what nothing is known of. A key that no flag has is not among them.
     ///
     /// Where nothing is known of any flag, because PostHog did not answer or no definitions were loaded, there may be
     /// none here: see [`error`](Self::error).
@@ -180,7 +185,8 @@ impl FlagEvaluations {
         }
     }
 
-    /// Why PostHog gave no answer, where it was asked.
+    /// Why nothing, or less, is known: PostHog was asked and gave no answer; or, as [`PostHogError::Config`], nobody was
+    /// named, definitions are never loaded, or flags are disabled.
     pub fn error(&self) -> Option<&PostHogError> {
         self.snapshot.made().error.as_ref()
     }

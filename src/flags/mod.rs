@@ -14,6 +14,7 @@
 //! - [`poller`]: loads definitions, and loads them again. [`remote`]: asks PostHog for somebody's flags.
 //! - [`absent`]: keys that no flag has, so that they cost one request and not one each time.
 //! - [`called`]: what PostHog is told of flags that were asked for. [`on_events`]: flags as properties of events.
+//! - [`remarks`]: what is logged of how flags are used.
 //! - [`core`]: what all clones of a client's [`FeatureFlags`] share.
 //!
 //! This module knows `capture` (for `$feature_flag_called`), `http` and `layer` (for flags on events). `client` keeps the
@@ -35,6 +36,7 @@ mod evaluations;
 mod local;
 pub(crate) mod on_events;
 mod poller;
+mod remarks;
 mod remote;
 mod settings;
 mod snapshot;
@@ -134,6 +136,7 @@ impl FeatureFlags {
 
     /// Evaluates the flags of a person: somebody's distinct id, or an [`EvaluationContext`]. Add what is known, then
     /// await it, or evaluate [`locally`](Evaluate::locally).
+    #[track_caller]
     pub fn evaluate(&self, context: impl Into<EvaluationContext>) -> Evaluate {
         Evaluate::new(self.clone(), context.into())
     }
@@ -145,7 +148,8 @@ impl FeatureFlags {
     /// Events within the span then carry the flags, as [`FlagEvaluations::attach`] says. The evaluation keeps the span open
     /// until it is made or dropped; the snapshot does not.
     ///
-    /// Where no span names anybody, no flag is known, and nothing is requested.
+    /// Where no span names anybody, no flag has a value, nothing is requested, and a warning says where that was.
+    #[track_caller]
     pub fn evaluate_current(&self) -> Evaluate {
         Evaluate::of_current(self.clone())
     }

@@ -119,6 +119,9 @@ impl Core {
             return Ok(RemoteFlags::default());
         }
         let request = request::request(token, context, keys, geoip, &self.settings)?;
+        if let Some(why) = self.never_loads() {
+            self.remarks.by_posthog(why);
+        }
         self.counts.requests.fetch_add(1, Relaxed);
         let answered = match http.api_request_raw(request).await {
             Ok(response) => answer::read(http, &response.body),

@@ -31,6 +31,20 @@ pub(super) struct Made {
 }
 
 impl Made {
+    /// Nothing is known, and why.
+    pub(super) fn nothing(error: PostHogError) -> Self {
+        Self {
+            error: Some(error),
+            ..Self::default()
+        }
+    }
+
+    /// Whether PostHog was asked in vain. What is wrong with the program's settings is no request.
+    fn request_failed(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|error| !matches!(error, PostHogError::Config { .. }))
+    }
+
     pub(super) fn here(definitions: Option<Arc<FlagDefinitions>>) -> Self {
         Self {
             definitions,
@@ -125,17 +139,20 @@ impl Snapshot {
         let remote = self.made.remote.as_ref();
         match remote.and_then(|remote| remote.flags.get(key)) {
             Some(flag) if !flag.failed => Found::Remote(flag),
-            Some(_) => Found::Unresolved(UnresolvedReason::RequestFailed),
+            Some(_) => Found::Unresolved(UnresolvedReason::NotComputed),
             None => match (undecided, remote) {
                 (Some(reason), _) => Found::Unresolved(reason),
-                (None, Some(remote)) if remote.is_partial() => {
+                (None, Some(remote)) if remote.quota_limited => {
                     Found::Unresolved(UnresolvedReason::RequestFailed)
+                }
+                (None, Some(remote)) if remote.errors_while_computing => {
+                    Found::Unresolved(UnresolvedReason::NotComputed)
                 }
                 (None, Some(_)) => Found::Unknown,
                 (None, None) if self.asked.context.distinct_id.is_empty() => {
                     Found::Unresolved(UnresolvedReason::MissingContext)
                 }
-                (None, None) if self.made.error.is_some() => {
+                (None, None) if self.made.request_failed() => {
                     Found::Unresolved(UnresolvedReason::RequestFailed)
                 }
                 (None, None) if self.made.definitions.is_none() => {
@@ -224,6 +241,7 @@ impl Snapshot {
         let core = &self.flags.core;
         if matches!(found, Found::Unknown) {
             core.counts.unknown.fetch_add(1, Relaxed);
+            self.remark_unknown(key);
         }
         if core.settings.on_events == FlagsOnEvents::Accessed && self.on_events.get().is_some() {
             self.update_events(&self.lock_accessed());
@@ -264,6 +282,21 @@ impl Snapshot {
             FlagsOnEvents::All | FlagsOnEvents::None => {}
         }
         flags
+    }
+
+    /// Says that the key is no flag's, or was left out. Once for each key.
+    #[cold]
+    pub(super) fn remark_unknown(&self, key: &str) {
+        let remarks = &self.flags.core.remarks;
+        if let Some(keys) = &self.asked.keys
+            && !keys.iter().any(|asked| asked == key)
+        {
+            return remarks.left_out(key);
+        }
+        let definitions = self.made.definitions.iter().flat_map(|it| it.keys());
+        let remote = self.made.remote.iter();
+        let remote = remote.flat_map(|it| it.flags.keys().map(String::as_str));
+        remarks.unknown(key, definitions.chain(remote));
     }
 
     /// Gives events the flags that were accessed. Under the lock, so that the last one wins.

@@ -13,7 +13,7 @@ use std::time::Duration;
 ///
 /// let stats = FeatureFlags::disabled().stats();
 /// assert_eq!(stats.definitions_age, None);
-/// println!("{stats}"); // no definitions; 0 requests (0 failed); …
+/// println!("{stats}"); // no definitions; requests 0 (failed 0); …
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,6 +40,8 @@ pub struct FlagStats {
     pub request_failures: u64,
     /// Accesses to flags that nobody knows: misspelt, deleted, or of another project.
     pub unknown: u64,
+    /// Evaluations without a distinct id, by which no flag has a value.
+    pub without_id: u64,
     /// `$feature_flag_called` events that were captured.
     pub called: u64,
 }
@@ -52,6 +54,7 @@ pub(super) struct Counts {
     pub(super) requests: AtomicU64,
     pub(super) request_failures: AtomicU64,
     pub(super) unknown: AtomicU64,
+    pub(super) without_id: AtomicU64,
     pub(super) called: AtomicU64,
 }
 
@@ -71,6 +74,7 @@ impl FlagStats {
             requests: counts.requests.load(Relaxed),
             request_failures: counts.request_failures.load(Relaxed),
             unknown: counts.unknown.load(Relaxed),
+            without_id: counts.without_id.load(Relaxed),
             called: counts.called.load(Relaxed),
             ..Self::default()
         }
@@ -96,8 +100,8 @@ impl fmt::Display for FlagStats {
         }
         write!(
             f,
-            "; {} requests ({} failed); {} accesses to unknown flags, {} captured",
-            self.requests, self.request_failures, self.unknown, self.called
+            "; requests {} (failed {}); accesses captured {}, to unknown flags {}; evaluations without an id {}",
+            self.requests, self.request_failures, self.called, self.unknown, self.without_id
         )
     }
 }

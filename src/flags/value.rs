@@ -90,9 +90,11 @@ pub enum UnresolvedReason {
     MissingContext,
     /// No definitions were loaded yet: see [`FeatureFlags::ready`](crate::FeatureFlags::ready).
     NotLoaded,
-    /// PostHog was asked and did not answer, refused, or could not compute the flag: see
-    /// [`FlagEvaluations::error`](crate::FlagEvaluations::error).
+    /// PostHog was asked and did not answer, or refused: see [`FlagEvaluations::error`](crate::FlagEvaluations::error). Or
+    /// the project has used up its quota of flag requests.
     RequestFailed,
+    /// PostHog answered that it could not compute the flag this time, or that flags are missing from the answer.
+    NotComputed,
 }
 
 impl UnresolvedReason {
@@ -105,6 +107,7 @@ impl UnresolvedReason {
             Self::MissingContext => "missing_context",
             Self::NotLoaded => "not_loaded",
             Self::RequestFailed => "request_failed",
+            Self::NotComputed => "not_computed",
         }
     }
 }

@@ -233,7 +233,11 @@ impl PostHogBuilder {
         self.client = self.client.or_env()?;
         if !self.client.has_project_key() {
             let absence = environment::absence(environment::PROJECT_KEY);
-            let why = format!("disabled, no event is captured: {absence}");
+            #[cfg(feature = "flags")]
+            let what = "no event is captured, and no feature flag is known";
+            #[cfg(not(feature = "flags"))]
+            let what = "no event is captured";
+            let why = format!("disabled, {what}: {absence}");
             self = self.capture(|capture| capture.disabled_as(why));
         }
         self.start()

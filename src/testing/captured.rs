@@ -157,6 +157,28 @@ impl CapturedEvents {
         (self.options)(PostHogLayer::builder(self.handle())).build()
     }
 
+    /// Flags of a test, whose accesses are captured here, and whose
+    /// [`evaluate_current`](crate::FeatureFlags::evaluate_current) reads the spans of the [scope](Self::scope).
+    ///
+    /// ```
+    /// use tracing_posthog::testing::{CapturedEvents, Flags};
+    ///
+    /// let captured = CapturedEvents::new();
+    /// let flags = captured.flags(Flags::new().on_for("beta-ui", "ada"));
+    ///
+    /// let is_on = captured.in_scope(|| {
+    ///     let span = tracing::info_span!("request", posthog.distinct_id = "ada");
+    ///     span.in_scope(|| flags.evaluate_current().locally().is_enabled("beta-ui"))
+    /// });
+    /// assert!(is_on);
+    /// assert!(captured.find("$feature_flag_called").is_some());
+    /// ```
+    #[cfg(feature = "flags")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
+    pub fn flags(&self, flags: impl Into<crate::FeatureFlags>) -> crate::FeatureFlags {
+        flags.into().capture_to(self.handle())
+    }
+
     /// All events so far, in order of capture.
     ///
     /// # Panics

@@ -46,7 +46,7 @@ async fn a_client_that_evaluates_remotely_gets_the_same_as_one_without_a_network
         assert_eq!(remote.flag("kept"), Some(FlagValue::Bool(true)));
         assert_eq!(
             remote.unresolved(),
-            [("fails", UnresolvedReason::RequestFailed)]
+            [("fails", UnresolvedReason::NotComputed)]
         );
         assert_eq!(
             remote.payload("variant").unwrap(),

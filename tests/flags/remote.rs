@@ -141,5 +141,5 @@ async fn requests_are_counted() {
     assert_eq!((stats.requests, stats.request_failures), (2, 1));
     let said = stats.to_string();
     assert!(said.contains("no definitions"), "{said}");
-    assert!(said.contains("2 requests (1 failed)"), "{said}");
+    assert!(said.contains("requests 2 (failed 1)"), "{said}");
 }

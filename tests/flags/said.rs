@@ -17,10 +17,10 @@ use tracing_subscriber::prelude::*;
 
 /// All that is traced in this process, spans too.
 #[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Said(Arc<Mutex<Vec<String>>>);
 
 impl Said {
-    fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         let said = Self::default();
         tracing_subscriber::registry().with(said.clone()).init();
         said
@@ -31,18 +31,32 @@ impl Said {
     }
 
     /// The lines about flags that a person is to read.
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = self.all();
         lines.retain(|line| line.contains("tracing_posthog::flags") && !line.starts_with("DEBUG"));
         lines
     }
 
-    /// The same since the last time.
-    fn new_lines(&self) -> Vec<String> {
-        let lines = self.lines();
+    /// The same since the last time, without those that say where flags are evaluated.
+    pub(crate) fn new_lines(&self) -> Vec<String> {
+        self.new_of(|line| !says_where(line))
+    }
+
+    /// The lines since the last time that say where flags are evaluated.
+    pub(crate) fn new_places(&self) -> Vec<String> {
+        self.new_of(says_where)
+    }
+
+    fn new_of(&self, keep: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = self.lines();
+        lines.retain(|line| keep(line));
         self.0.lock().unwrap().clear();
         lines
     }
+}
+
+fn says_where(line: &str) -> bool {
+    line.contains("are evaluated by PostHog") || line.contains("are evaluated in this process")
 }
 
 struct Line(String);
@@ -68,7 +82,7 @@ impl<S: tracing::Subscriber> Layer<S> for Said {
 }
 
 #[track_caller]
-fn assert_line(lines: &[String], level: &str, texts: &[&str]) {
+pub(crate) fn assert_line(lines: &[String], level: &str, texts: &[&str]) {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with(level), "{lines:?}");
     for text in texts {

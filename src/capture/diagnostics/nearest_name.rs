@@ -40,6 +40,22 @@ pub(super) fn of(name: &str) -> Option<String> {
         .map(|(_, known, key)| format!("{PREFIX}{known}{key}"))
 }
 
+/// The one of these that is the nearest to `name`, if one is near: at most a third of its letters differ.
+#[cfg(feature = "flags")]
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Names can be of any length.
+    let short = |name: &str| name.len() <= 100;
+    if !short(name) {
+        return None;
+    }
+    known
+        .filter(|known| short(known))
+        .map(|known| (distance(name, known), known))
+        .filter(|(distance, known)| distance * 3 <= known.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
 /// How many letters are to be added, left out or replaced to make one of the other; large ones are as small ones.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();

@@ -41,7 +41,9 @@ pub(super) fn graver(one: UnresolvedReason, other: UnresolvedReason) -> Unresolv
             UnresolvedReason::UnsupportedDefinition => 1,
             UnresolvedReason::UnresolvedDependency => 2,
             UnresolvedReason::MissingContext => 3,
-            UnresolvedReason::NotLoaded | UnresolvedReason::RequestFailed => 4,
+            UnresolvedReason::NotLoaded
+            | UnresolvedReason::RequestFailed
+            | UnresolvedReason::NotComputed => 4,
         }
     }
     if rank(other) < rank(one) { other } else { one }

@@ -179,6 +179,8 @@ impl Loader {
         };
         self.failures = 0;
         self.episodes.succeeded();
+        let flags = core.definitions.load().as_ref().map_or(0, |it| it.len());
+        core.remarks.loaded(flags, core.settings.poll_interval);
         Loaded {
             error: None,
             wait: pace::after_success(core.settings.poll_interval),
