@@ -164,7 +164,8 @@ impl FeatureFlags {
     ///
     /// # Errors
     /// What the last load failed with: [`PostHogError::ApiError`] where PostHog refuses the key, for example. Loading goes
-    /// on, so that it may be called again.
+    /// on, so that it may be called again. That loads at once, unless PostHog asked to be left alone for a time
+    /// (`Retry-After`): until then it returns the same error.
     pub async fn ready(&self) -> Result<(), PostHogError> {
         self.core.ready().await
     }
@@ -172,7 +173,7 @@ impl FeatureFlags {
     /// Loads the definitions now, and waits for them. Does nothing where flags are evaluated by PostHog.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// What the load failed with.
     pub async fn refresh(&self) -> Result<(), PostHogError> {
         self.core.refresh().await
     }

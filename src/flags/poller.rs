@@ -63,6 +63,8 @@ struct Progress {
     answered: u64,
     /// What the last load failed with.
     error: Option<Arc<PostHogError>>,
+    /// Until when PostHog asked to be left alone, by `Retry-After` of the last load.
+    left_alone_until: Option<Instant>,
 }
 
 /// What statistics say of loads.
@@ -137,6 +139,7 @@ async fn run(core: Weak<Core>, mut asked: watch::Receiver<u64>, progress: watch:
             progress.loads += 1;
             progress.answered = answered;
             progress.error = loaded.error;
+            progress.left_alone_until = loaded.retry_after.map(|wait| Instant::now() + wait);
         });
         tokio::select! {
             () = tokio::time::sleep(loaded.wait) => {}
@@ -202,10 +205,12 @@ impl Core {
         if self.definitions.load().is_some() {
             return Ok(());
         }
-        let is_first = running.progress.borrow().loads == 0;
-        self.end(match is_first {
-            true => running.reached(|now| now.loads > 0).await,
-            false => running.load().await,
+        let last = running.progress.borrow().clone();
+        let is_left_alone = last.left_alone_until.is_some_and(|at| Instant::now() < at);
+        self.end(match last.loads {
+            0 => running.reached(|now| now.loads > 0).await,
+            _ if is_left_alone => Some(last),
+            _ => running.load().await,
         })
     }
 

@@ -168,6 +168,23 @@ async fn the_next_load_comes_no_earlier_than_posthog_asks() {
     }
 }
 
+/// Programs call `ready` again until it succeeds.
+#[tokio::test]
+async fn readiness_is_not_asked_for_while_posthog_wants_to_be_left_alone() {
+    let server = server();
+    let later = Answer::status(429).header("retry-after", "60");
+    answer_loads(&server, [later, Answer::status(500), good(&["b"])]);
+    let flags = deciding(&server).build().unwrap().flags();
+    for _ in 0..20 {
+        assert_eq!(flags.ready().await.unwrap_err().status(), Some(429));
+    }
+    assert_eq!(loads(&server).len(), 1);
+    // Whoever wants it now gets it now. A failure that asks for no time keeps nobody.
+    assert_eq!(flags.refresh().await.unwrap_err().status(), Some(500));
+    flags.ready().await.unwrap();
+    assert_eq!(keys(&flags), ["b"]);
+}
+
 #[tokio::test]
 async fn a_posthog_that_is_down_at_the_start_is_found_later() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();

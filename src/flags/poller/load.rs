@@ -54,6 +54,8 @@ pub(super) struct Loaded {
     pub(super) error: Option<Arc<PostHogError>>,
     /// For how long the next one waits.
     pub(super) wait: Duration,
+    /// For how long PostHog asked to be left alone.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// What PostHog answered.
@@ -184,12 +186,14 @@ impl Loader {
         Loaded {
             error: None,
             wait: pace::after_success(core.settings.poll_interval),
+            retry_after: None,
         }
     }
 
     fn failed(&mut self, core: &Core, Failed { error, retry_after }: Failed) -> Loaded {
         core.counts.load_failures.fetch_add(1, Relaxed);
         self.failures = self.failures.saturating_add(1);
+        let retry_after = retry_after.map(pace::limited);
         let failure = Failure::of(&error);
         if failure.withdraws() {
             self.etag = None;
@@ -212,6 +216,7 @@ impl Loader {
                 !are_there_any && failure.is_transient(),
                 retry_after,
             ),
+            retry_after,
         }
     }
 

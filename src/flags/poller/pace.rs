@@ -35,11 +35,16 @@ pub(super) fn after_failure(
     let doublings = failures.saturating_sub(1).min(31);
     let backoff = first.saturating_mul(1 << doublings).min(longest);
     let backoff = after_success(backoff);
-    match retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER)) {
+    match retry_after.map(limited) {
         // No earlier than it says, and not all in the same second.
         Some(wait) => backoff.max(wait + random_up_to(wait / 10)),
         None => backoff,
     }
+}
+
+/// How long PostHog is left alone where it asks for that.
+pub(super) fn limited(retry_after: Duration) -> Duration {
+    retry_after.min(LONGEST_RETRY_AFTER)
 }
 
 /// A random time, at most that long.
