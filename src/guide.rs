@@ -2,8 +2,8 @@
 //!
 //! - [`events`]: every field and value, identity, spans as events, and capturing from code
 //! - [`configuration`]: keys, hosts, TLS, all settings and environment variables
-//! - [`feature_flags`]: what is on for whom; local or remote, keys, outages, cost
-//! - [`testing`]: tests of your own events and of code that asks for flags
+//! - [`feature_flags`]: local or remote evaluation, keys, outages, cost
+//! - [`testing`]: tests of your own events and of code that reads flags
 //! - [`delivery`]: flush, shutdown, outages, stats, threads, the spool, metrics, and capture v1
 //! - [`rest`]: the REST API
 //! - [`frameworks`]: axum, tower-http, actix-web, tonic, rayon, current-thread runtimes, signals
@@ -38,6 +38,8 @@ pub mod configuration {}
 
 #[doc = "\
 [testing]: crate::guide::testing#feature-flags
+[off]: crate::guide::troubleshooting#13-a-flag-is-always-off
+[axum]: crate::guide::frameworks#feature-flags
 [on_events]: crate::guide::events#flags-on-events
 
 "]
@@ -53,6 +55,11 @@ pub mod delivery {}
 #[doc = include_str!("../docs/guide/rest.md")]
 pub mod rest {}
 
+#[doc = "\
+[testing]: crate::guide::testing#feature-flags
+[flags]: crate::guide::feature_flags
+
+"]
 #[doc = include_str!("../docs/guide/frameworks.md")]
 pub mod frameworks {}
 

@@ -160,29 +160,36 @@
 //!
 //! # Feature flags
 //!
-//! With the feature `flags`, the same object says what is on for whom. With a key that may read definitions (`phs_…`, or
-//! `phx_…` with the scope `feature_flag:read`) flags are evaluated in the process, without a request:
+//! The feature `flags` evaluates feature flags: in the process with a key that may read definitions
+//! (`POSTHOG_FEATURE_FLAGS_SECRET_KEY`: `phs_…`, or `phx_…` with the scope `feature_flag:read`), else by PostHog.
 //!
 //! ```no_run
 //! # #[cfg(feature = "flags")]
 //! # async fn f(posthog: tracing_posthog::PostHog) -> Result<(), tracing_posthog::PostHogError> {
-//! posthog.flags().ready().await?; // at the start: definitions are loaded
+//! // At the start: waits for the first load of the definitions.
+//! if let Err(error) = posthog.flags().ready().await {
+//!     tracing::warn!("no feature flags yet: {error}");
+//! }
 //!
-//! let user = posthog.flags().evaluate("user_42").person("plan", "pro").group("company", "acme").await?;
+//! // No await, no request.
+//! let user = posthog.flags().evaluate("user_42").person("plan", "pro").group("company", "acme").locally();
 //! if user.is_enabled("beta-ui") { /* … */ }
 //! let pages = match user.variant("checkout") {
 //!     Some("one-page") => 1,
 //!     _ => 3,
 //! };
 //! let limits: Option<serde_json::Value> = user.payload("limits")?;
-//! let here = posthog.flags().evaluate_current().locally(); // who the current span names; no await, no request
-//! let is_open = here.is_enabled_or("orders-open", true); // the default while PostHog is down
+//! let here = posthog.flags().evaluate_current().locally(); // for the distinct id of the current span
+//! let is_open = here.is_enabled_or("orders-open", true); // the default as long as the flag has no value
+//!
+//! // One request each time any of these is undecided locally.
+//! let user = posthog.flags().evaluate("user_42").keys(["beta-ui", "checkout"]).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The page [`guide::feature_flags`] says which key, what cannot be decided locally, how stale a flag may be, and what
-//! happens when PostHog is down.
+//! The page [`guide::feature_flags`] explains keys, what cannot be decided locally, how stale a flag may be, and what
+//! happens while PostHog is down.
 //!
 //! # What you can rely on
 //!

@@ -10,14 +10,17 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum FlagMode {
-    /// Here, where the client has a key that may read definitions; PostHog is asked for flags that cannot be decided
-    /// here. Without such a key, by PostHog.
+    /// In this process, if the client has a key that may read definitions. An awaited evaluation then requests flags
+    /// that are undecided here from PostHog: one request for all of them. Without such a key, by PostHog.
     #[default]
     Auto,
     /// By PostHog. Definitions are never loaded.
     Remote,
-    /// Here. PostHog is never asked for anybody's flags: those that cannot be decided here stay
+    /// In this process. No flags are requested from PostHog: those that are undecided here stay
     /// [unresolved](crate::FlagEvaluations::unresolved).
+    ///
+    /// Choose it for a service that evaluates [`locally`](crate::Evaluate::locally) only: a forgotten key is then an
+    /// error when the client is built. Without a project API key it is none.
     LocalOnly,
 }
 
@@ -27,7 +30,7 @@ words! { FlagMode, "flag mode": Auto = "auto", Remote = "remote", LocalOnly = "l
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum FlagsOnEvents {
-    /// Those that the program has asked for.
+    /// Those that the program has read.
     #[default]
     Accessed,
     /// All of the snapshot.
@@ -90,26 +93,29 @@ impl FlagSettings {
 
     /// How often definitions are loaded again, give or take a tenth. Default 30 s; at least 1 s.
     ///
-    /// Each load that finds changed definitions counts as ten flag requests on PostHog's bill.
+    /// Each load that finds changed definitions counts as ten flag requests on PostHog's bill; one that finds none, as
+    /// none.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
     }
 
-    /// How long one request for flags may take. Default 3 s.
+    /// How long one attempt of a request for flags may take, and how long an awaited evaluation waits for the first
+    /// load of the definitions. Default 3 s. With one retry a request takes at most 6.3 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// How often a request for flags is tried again: after 502, 504 and broken connections, as PostHog specifies it.
-    /// The first wait is 300 ms, and doubles. Default 1; 0 for none.
+    /// How often a request for flags is tried again after timeouts, broken connections, 502 and 504, as PostHog
+    /// specifies it. The first wait is 300 ms, and doubles. Default 1; 0 for none.
     pub fn request_retries(mut self, retries: u32) -> Self {
         self.request_retries = retries;
         self
     }
 
-    /// How long one load of definitions may take. Default 10 s.
+    /// How long one load of definitions may take, and how long [`ready`](crate::FeatureFlags::ready) may wait. Default
+    /// 10 s.
     pub fn definitions_timeout(mut self, timeout: Duration) -> Self {
         self.definitions_timeout = timeout;
         self
@@ -122,7 +128,7 @@ impl FlagSettings {
         self
     }
 
-    /// Whether the first access to a flag is captured as `$feature_flag_called`. PostHog's experiments and the usage
+    /// Whether the first read of a flag is captured as `$feature_flag_called`. PostHog's experiments and the usage
     /// page of a flag count these. Default `true`.
     pub fn called_events(mut self, capture: bool) -> Self {
         self.called_events = capture;

@@ -72,8 +72,8 @@ impl Serialize for FlagValue<'_> {
     }
 }
 
-/// Why a flag could not be decided. [`FlagEvaluations::unresolved`](crate::FlagEvaluations::unresolved) has one for each
-/// such flag.
+/// Why a flag could not be decided. [`FlagEvaluations::unresolved`](crate::FlagEvaluations::unresolved) has one for
+/// each such flag.
 ///
 /// As text, PostHog's own words where there are some: `experience_continuity`, `unsupported_definition`,
 /// `unresolved_dependency`, `missing_context`.
@@ -86,9 +86,12 @@ pub enum UnresolvedReason {
     UnsupportedDefinition,
     /// The flag depends on another one that could not be decided.
     UnresolvedDependency,
-    /// A person property, group property, group or device id that the flag asks for was not given.
+    /// A person property, group property or device id that the flag depends on was not given.
+    ///
+    /// A group that was not given is no such case: a flag about groups is then `false`, with the reason code
+    /// `no_group_type`, as PostHog evaluates it.
     MissingContext,
-    /// No definitions were loaded yet: see [`FeatureFlags::ready`](crate::FeatureFlags::ready).
+    /// No definitions are loaded: see [`FeatureFlags::ready`](crate::FeatureFlags::ready).
     NotLoaded,
     /// PostHog was asked and did not answer, or refused: see [`FlagEvaluations::error`](crate::FlagEvaluations::error). Or
     /// the project has used up its quota of flag requests.
