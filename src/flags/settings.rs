@@ -20,7 +20,8 @@ pub enum FlagMode {
     /// [unresolved](crate::FlagEvaluations::unresolved).
     ///
     /// Choose it for a service that evaluates [`locally`](crate::Evaluate::locally) only: a forgotten key is then an
-    /// error when the client is built. Without a project API key it is none.
+    /// error when the client is built. Where [`start_from_env`](crate::PostHogBuilder::start_from_env) finds no
+    /// `POSTHOG_API_KEY` it is none.
     LocalOnly,
 }
 
