@@ -5,6 +5,8 @@
 use crate::hostile::{block_on, block_on_for, poll_once};
 use crate::own_process::own_process;
 use crate::support::*;
+#[cfg(feature = "flags")]
+use serde_json::json;
 use std::fs::File;
 use std::pin::Pin;
 use std::process::Command;
@@ -365,6 +367,24 @@ fn child_that_flushes_without_threads() {
     assert_eq!(report.pending, 1, "{report}");
 }
 
+/// Loads definitions while no thread can be created to read them, and goes on once threads are available.
+#[test]
+#[cfg(feature = "flags")]
+fn child_that_loads_flags_without_threads() {
+    let Some((port, _)) = told() else { return };
+    let client = client_at(format!("http://127.0.0.1:{port}"));
+    let flags = client.build().unwrap().flags();
+    // Starts the thread of requests, and waits for nothing.
+    let _ = block_on_for(flags.evaluate("ada").remotely(), LONG).unwrap();
+    let all = AllThreads::take();
+    assert!(all.threads.len() > 1, "there is a limit, and it is met");
+    let error = block_on_for(flags.ready(), LONG).unwrap().unwrap_err();
+    assert!(error.to_string().contains("thread"), "{error}");
+    all.give_back();
+    block_on_for(flags.ready(), LONG).unwrap().unwrap();
+    assert!(flags.evaluate("ada").locally().is_enabled("a"));
+}
+
 /// Runs a test as a user with a limit of threads, which root does not have. Each caller passes another user id, so
 /// that tests do not use up each other's threads. Returns false where changing the user is not possible.
 fn run_with_few_threads(user: &str, child: impl Fn(), server: &PostHogServer) -> bool {
@@ -393,4 +413,17 @@ fn no_thread_to_be_had_while_a_name_is_resolved_costs_no_event() {
 fn a_flush_ends_in_time_where_there_is_no_thread_to_be_had() {
     let server = server();
     run_with_few_threads("54322", child_that_flushes_without_threads, &server);
+}
+
+#[test]
+#[cfg(feature = "flags")]
+fn no_thread_to_be_had_to_read_definitions_costs_one_load() {
+    let server = server();
+    server.answer_with(|request| {
+        let definitions =
+            json!({"flags": [{"key": "a", "active": true, "filters": {"groups": [{}]}}]});
+        let is_load = request.path == "/flags/definitions";
+        is_load.then(|| Answer::status(200).json(definitions))
+    });
+    run_with_few_threads("54323", child_that_loads_flags_without_threads, &server);
 }

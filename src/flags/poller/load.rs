@@ -4,7 +4,7 @@ use super::episodes::{Episodes, Failure};
 use super::undecidable::Named;
 use super::{Health, pace};
 use crate::diagnostics::log;
-use crate::error::PostHogError;
+use crate::error::{PostHogError, RequestErrorKind};
 use crate::flags::FlagDefinitions;
 use crate::flags::core::Core;
 use crate::flags::settings::FlagMode;
@@ -19,7 +19,7 @@ use reqwest::{Method, StatusCode};
 use serde::de::Error as _;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -88,7 +88,8 @@ impl Loader {
     /// Loads definitions once. `None`: the client is gone.
     pub(super) async fn load(&mut self, core: &Weak<Core>) -> Option<Loaded> {
         if let Some(replaced) = self.replaced.take() {
-            off_this_thread(move || drop(replaced)).await;
+            // Without another thread it was dropped on this one.
+            let _ = off_this_thread(move || drop(replaced)).await;
         }
         let (http, request) = {
             let core = core.upgrade()?;
@@ -252,25 +253,50 @@ async fn parse(http: &Http, body: Bytes) -> Result<FlagDefinitions, PostHogError
     if !looks_like_json {
         http.read_json::<serde_json::Map<String, serde_json::Value>>(OPERATION, &body)?;
     }
-    let parsed = off_this_thread(move || FlagDefinitions::parse(&body)).await;
-    parsed.unwrap_or_else(|| {
-        Err(PostHogError::SerializationError {
+    match off_this_thread(move || FlagDefinitions::parse(&body)).await {
+        Ok(parsed) => parsed,
+        Err(Unfinished::NoThread) => {
+            let source = std::io::Error::other("no thread could be started to read the answer");
+            let kind = RequestErrorKind::ClientSetup;
+            Err(ENDPOINT.failed(http, kind, Some(Box::new(source)), 1))
+        }
+        Err(Unfinished::Panicked) => Err(PostHogError::SerializationError {
             operation: OPERATION,
             what: "the definitions could not be read: this is a fault of the library".into(),
             source: serde_json::Error::custom("a panic"),
-        })
-    })
+        }),
+    }
 }
 
-/// Runs something on a thread where it holds up nothing else. `None`: it panicked.
-async fn off_this_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    match tokio::task::spawn_blocking(f).await {
-        Ok(done) => Some(done),
+/// Why something that was to run on another thread has no result.
+enum Unfinished {
+    NoThread,
+    Panicked,
+}
+
+/// Runs something on a thread where it holds up nothing else.
+async fn off_this_thread<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unfinished> {
+    let work = Arc::new(Mutex::new(Some(f)));
+    let take = |work: &Mutex<Option<_>>| {
+        let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.take()
+    };
+    let theirs = work.clone();
+    let run = move || take(&theirs).map(|f| f());
+    // Where the system has no thread, `tokio` panics, and keeps what it was given until there is one.
+    let Some(running) = crate::panic::catch(|| tokio::task::spawn_blocking(run)) else {
+        drop(take(&work));
+        return Err(Unfinished::NoThread);
+    };
+    match running.await {
+        Ok(done) => done.ok_or(Unfinished::Panicked),
         Err(error) => {
             if let Ok(panic) = error.try_into_panic() {
                 crate::panic::discard(panic);
             }
-            None
+            Err(Unfinished::Panicked)
         }
     }
 }
