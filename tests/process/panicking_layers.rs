@@ -189,3 +189,38 @@ fn a_layer_that_panics_at_each_span_that_closes_costs_no_event() {
     own_process!();
     delivers_with_a_layer_that_panics(At::Close);
 }
+
+/// Panics on every line of the HTTP stack.
+#[cfg(feature = "flags")]
+struct PanickingInHttp(Arc<AtomicUsize>);
+
+#[cfg(feature = "flags")]
+impl<S: Subscriber> Layer<S> for PanickingInHttp {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("hyper") {
+            self.0.fetch_add(1, SeqCst);
+            std::panic::panic_any(OF_A_LAYER);
+        }
+    }
+}
+
+#[cfg(feature = "flags")]
+#[tokio::test]
+async fn a_layer_that_panics_at_lines_of_the_http_stack_costs_one_load_of_definitions() {
+    own_process!();
+    let panics = Arc::<AtomicUsize>::default();
+    let layer = PanickingInHttp(panics.clone());
+    tracing_subscriber::registry().with(layer).init();
+    let server = server();
+    server.answer_with(|request| {
+        let definitions =
+            r#"{"flags": [{"key": "a", "active": true, "filters": {"groups": [{}]}}]}"#;
+        let is_load = request.path == "/flags/definitions";
+        is_load.then(|| Answer::status(200).body(definitions))
+    });
+    let flags = client_of(&server).build().unwrap().flags();
+    let error = flags.ready().await.unwrap_err();
+    assert!(panics.load(SeqCst) > 0, "{error}");
+    flags.ready().await.unwrap();
+    assert!(flags.evaluate("ada").locally().is_enabled("a"));
+}

@@ -44,6 +44,8 @@ pub(super) struct Loader {
     /// The definitions that were replaced last. They are freed here, not by the last caller who reads them.
     replaced: Option<Arc<FlagDefinitions>>,
     failures: u32,
+    /// A load panicked, maybe by a tracing layer: from then on none is asked.
+    panicked: bool,
     episodes: Episodes,
     named: Named,
 }
@@ -136,7 +138,11 @@ impl Loader {
     }
 
     async fn exchange(&self, http: &Arc<Http>, request: Request) -> Result<Answer, Failed> {
-        let sent = http.send_once(request, 1, Visibility::Global).await;
+        let visibility = match self.panicked {
+            true => Visibility::Untraced,
+            false => Visibility::Global,
+        };
+        let sent = http.send_once(request, 1, visibility).await;
         let response = match sent {
             Ok(response) => response?,
             Err(error) => {
@@ -195,6 +201,10 @@ impl Loader {
         core.counts.load_failures.fetch_add(1, Relaxed);
         self.failures = self.failures.saturating_add(1);
         let retry_after = retry_after.map(pace::limited);
+        self.panicked |= matches!(
+            &error,
+            PostHogError::RequestError(failure) if failure.kind == RequestErrorKind::Panicked
+        );
         let failure = Failure::of(&error);
         if failure.withdraws() {
             self.etag = None;
