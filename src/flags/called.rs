@@ -15,6 +15,7 @@ use super::value::FlagValue;
 use crate::capture::CaptureHandle;
 use crate::error::{PostHogError, RequestErrorKind};
 use crate::event::Event;
+use crate::suppress::is_suppressed;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -54,7 +55,8 @@ pub(super) struct Access<'a> {
 impl Called {
     /// Captures the access, unless it was captured before.
     pub(super) fn capture(&self, access: &Access<'_>, capture: &CaptureHandle, counts: &Counts) {
-        if !capture.is_enabled() {
+        // Within a hook nothing is captured. It would count as told, and never be told by others.
+        if !capture.is_enabled() || is_suppressed() {
             return;
         }
         if self.is_new(access, None) {

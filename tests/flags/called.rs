@@ -1,8 +1,9 @@
 //! `$feature_flag_called`: what is captured of flags that were asked for, and how often.
 
 use serde_json::{Value, json};
+use std::sync::{Arc, OnceLock};
 use tracing_posthog::testing::{CapturedEvents, Flags, RecordedEvent};
-use tracing_posthog::{EvaluationContext, FeatureFlags, FlagDefinitions, PostHogError};
+use tracing_posthog::{EvaluationContext, Event, FeatureFlags, FlagDefinitions, PostHogError};
 
 fn with(flags: &Flags) -> (CapturedEvents, FeatureFlags) {
     let captured = CapturedEvents::new();
@@ -274,4 +275,29 @@ fn the_short_form_leaves_out_what_nobody_counts() -> Result<(), PostHogError> {
         );
     }
     Ok(())
+}
+
+#[test]
+fn a_hook_that_asks_for_flags_takes_no_access_from_others() {
+    let asked = Arc::new(OnceLock::<FeatureFlags>::new());
+    let hook = asked.clone();
+    let captured = CapturedEvents::builder()
+        .capture(move |capture| {
+            capture.before_send(move |event| {
+                let user = hook.get().unwrap().evaluate("ada").locally();
+                assert!(user.is_enabled("a"));
+                Some(event)
+            })
+        })
+        .build()
+        .unwrap();
+    let flags = Flags::new().on("a").build().capture_to(captured.handle());
+    asked.set(flags.clone()).unwrap();
+    captured.handle().capture(Event::new("an event"));
+    assert_eq!(captured.events().len(), 1);
+    assert_eq!(flags.stats().called, 0);
+
+    assert!(flags.evaluate("ada").locally().is_enabled("a"));
+    assert_eq!(accesses(&captured), [access("ada", "a", true)]);
+    assert_eq!(flags.stats().called, 1);
 }
