@@ -345,6 +345,15 @@ fn patterns_are_bounded() {
         );
     }
     assert_eq!(matches(r"(?:\w{2}){2}", "regex", "text"), Ok(true));
+    // Too long to be tried: compiling takes a thousand times the memory.
+    let long = |spaces| format!("(?x){}text", " ".repeat(spaces));
+    assert_eq!(matches(&long(60_000), "regex", "text"), Ok(true));
+    for operator in ["regex", "not_regex"] {
+        assert_eq!(
+            matches(&long(70_000), operator, "text"),
+            Err(UnresolvedReason::UnsupportedDefinition)
+        );
+    }
 }
 
 #[test]

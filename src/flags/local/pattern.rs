@@ -15,6 +15,10 @@ const BACKTRACK_LIMIT: usize = 10_000;
 /// How large a compiled pattern may be, in bytes. A larger one is undecided. PostHog allows five times as much.
 const SIZE_LIMIT: usize = 2 << 20;
 
+/// How long the text of a pattern may be, in bytes. A longer one is undecided: it would hardly be compiled within
+/// [`SIZE_LIMIT`], and to find that out takes a thousand times its size.
+const LONGEST_TEXT: usize = 64 << 10;
+
 /// How long loading definitions may compile patterns. Most take 30 µs; `\w` and other large classes take several times
 /// that.
 const COMPILE_TIME: Duration = Duration::from_millis(20);
@@ -57,6 +61,9 @@ impl Pattern {
 
 impl Compiled {
     fn new(text: &str) -> Self {
+        if text.len() > LONGEST_TEXT {
+            return Self::TooLarge;
+        }
         let built = RegexBuilder::new(text)
             .backtrack_limit(BACKTRACK_LIMIT)
             .delegate_size_limit(SIZE_LIMIT)
