@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// More keys are not remembered: programs name theirs.
 const MAX_KEYS: usize = 1_000;
+/// Longer keys, in bytes, are not remembered. PostHog's have up to 400 characters.
+const LONGEST_KEY: usize = 1_600;
 
 #[derive(Debug, Default)]
 pub(super) struct Absent(Mutex<Known>);
@@ -36,7 +38,7 @@ impl Absent {
             };
         }
         for key in keys {
-            if known.keys.len() < MAX_KEYS {
+            if known.keys.len() < MAX_KEYS && key.len() <= LONGEST_KEY {
                 known.keys.insert(key.into());
             }
         }
@@ -66,5 +68,14 @@ mod tests {
         absent.note(1, keys.iter().map(String::as_str));
         let known = keys.iter().filter(|key| absent.contains(1, key)).count();
         assert_eq!(known, MAX_KEYS);
+    }
+
+    #[test]
+    fn keys_that_no_flag_can_have_take_no_memory() {
+        let absent = Absent::default();
+        let longest = "k".repeat(LONGEST_KEY);
+        let longer = "k".repeat(LONGEST_KEY + 1);
+        absent.note(1, [&*longest, &*longer]);
+        assert!(absent.contains(1, &longest) && !absent.contains(1, &longer));
     }
 }
