@@ -36,11 +36,13 @@ mod version;
 
 use self::evaluate::{Answer, Evaluation};
 use self::model::{Cohort, Flag};
+use self::pattern::Pattern;
 use super::context::EvaluationContext;
 use super::value::{FlagReason, FlagValue, UnresolvedReason};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Definitions of flags, prepared for evaluation: the body of PostHog's `/flags/definitions`.
@@ -66,6 +68,8 @@ pub struct FlagDefinitions {
     group_types: Vec<Box<str>>,
     by_key: HashMap<Box<str>, u32>,
     never_decided: Vec<(u32, UnresolvedReason)>,
+    /// Those that there was no time to compile.
+    late_patterns: Vec<Arc<Pattern>>,
     minimal_flag_called_events: bool,
 }
 
@@ -168,6 +172,24 @@ impl FlagDefinitions {
             version: flag.version,
             has_experiment: flag.has_experiment,
         })
+    }
+
+    /// How many patterns there was no time to compile when the definitions were read.
+    pub(crate) fn late_patterns(&self) -> usize {
+        self.late_patterns.len()
+    }
+
+    /// Compiles one of these, where nobody needed it yet. May take some milliseconds.
+    pub(crate) fn compile_late_pattern(&self, at: usize) {
+        if let Some(pattern) = self.late_patterns.get(at) {
+            pattern.compile();
+        }
+    }
+
+    #[cfg(all(test, feature = "testing"))]
+    pub(crate) fn uncompiled_patterns(&self) -> usize {
+        let late = self.late_patterns.iter();
+        late.filter(|pattern| !pattern.is_compiled()).count()
     }
 
     /// Whether `$feature_flag_called` of flags without an experiment is to be short.

@@ -19,12 +19,12 @@ const SIZE_LIMIT: usize = 2 << 20;
 /// [`SIZE_LIMIT`], and to find that out takes a thousand times its size.
 const LONGEST_TEXT: usize = 64 << 10;
 
-/// How long loading definitions may compile patterns. Most take 30 µs; `\w` and other large classes take several times
+/// How long reading definitions may compile patterns. Most take 30 µs; `\w` and other large classes take several times
 /// that.
 const COMPILE_TIME: Duration = Duration::from_millis(20);
 
-/// A pattern. One that was not compiled when definitions were loaded is compiled by whoever first needs it; nobody waits
-/// for somebody else to do that.
+/// A pattern. One that was not compiled when definitions were read is compiled soon afterwards by who loaded them, or by
+/// whoever needs it before; nobody waits for somebody else to do that.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: Box<str>,
@@ -51,11 +51,21 @@ impl Pattern {
     }
 
     fn compiled(&self) -> Option<&Compiled> {
+        self.compile();
+        self.compiled.get()
+    }
+
+    #[inline]
+    pub(super) fn compile(&self) {
         if self.compiled.get().is_none() {
             // Not `get_or_init`, where others would wait. Who comes second drops its own.
             let _ = self.compiled.set(Compiled::new(&self.text));
         }
-        self.compiled.get()
+    }
+
+    #[cfg(all(test, feature = "testing"))]
+    pub(super) fn is_compiled(&self) -> bool {
+        self.compiled.get().is_some()
     }
 }
 
@@ -99,14 +109,15 @@ impl Patterns {
         })
     }
 
-    /// Compiles them, as far as there is time.
-    pub(super) fn compile(self) {
+    /// Compiles them, as far as there is time. Returns those that are left.
+    pub(super) fn compile(self) -> Vec<Arc<Pattern>> {
         let start = Instant::now();
-        for pattern in self.0.into_inner().into_values() {
-            if start.elapsed() > COMPILE_TIME {
-                return;
-            }
-            pattern.compiled();
+        let mut left: Vec<_> = self.0.into_inner().into_values().collect();
+        while start.elapsed() <= COMPILE_TIME
+            && let Some(pattern) = left.pop()
+        {
+            pattern.compile();
         }
+        left
     }
 }

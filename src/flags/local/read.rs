@@ -78,7 +78,7 @@ pub(super) fn read(body: &[u8]) -> Result<FlagDefinitions, PostHogError> {
         .into_iter()
         .map(|(key, flag)| names.flag(key.into_boxed_str(), flag))
         .collect();
-    names.patterns.compile();
+    let late_patterns = names.patterns.compile();
     graph::resolve(&mut flags, &mut cohorts);
     let never_decided = decidable::never_decided(&mut flags, &mut cohorts);
     Ok(FlagDefinitions {
@@ -87,6 +87,7 @@ pub(super) fn read(body: &[u8]) -> Result<FlagDefinitions, PostHogError> {
         group_types,
         by_key,
         never_decided,
+        late_patterns,
         minimal_flag_called_events: outline.minimal_flag_called_events.get().unwrap_or(false),
     })
 }

@@ -178,7 +178,9 @@ impl Loader {
             Answer::Definitions { parsed, etag } => {
                 core.counts.loads.fetch_add(1, Relaxed);
                 self.name_undecidable(core, http, &parsed);
-                self.replaced = core.definitions.swap(Some(Arc::new(parsed)));
+                let parsed = Arc::new(parsed);
+                compile_the_rest(&parsed);
+                self.replaced = core.definitions.swap(Some(parsed));
                 self.etag = etag;
             }
         }
@@ -278,6 +280,26 @@ async fn parse(http: &Http, body: Bytes) -> Result<FlagDefinitions, PostHogError
     }
 }
 
+/// Compiles the patterns that there was no time for, so that callers need not. Ends with the definitions; nobody waits.
+fn compile_the_rest(definitions: &Arc<FlagDefinitions>) {
+    let patterns = definitions.late_patterns();
+    if patterns == 0 {
+        return;
+    }
+    let definitions = Arc::downgrade(definitions);
+    // Without a thread callers compile what they need.
+    let _ = crate::panic::catch(|| {
+        tokio::task::spawn_blocking(move || {
+            for at in 0..patterns {
+                let Some(definitions) = definitions.upgrade() else {
+                    return;
+                };
+                definitions.compile_late_pattern(at);
+            }
+        })
+    });
+}
+
 /// Why something that was to run on another thread has no result.
 enum Unfinished {
     NoThread,
@@ -307,6 +329,39 @@ async fn off_this_thread<T: Send + 'static>(
                 crate::panic::discard(panic);
             }
             Err(Unfinished::Panicked)
+        }
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::client::PostHogClient;
+    use crate::testing::{Answer, PostHogServer};
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn patterns_are_compiled_though_nobody_needs_them() {
+        // Some milliseconds each.
+        let flag = |at: u32| {
+            let pattern = json!({"key": "p", "type": "person", "operator": "regex", "value": format!(r"^\w{{30}}{at}$")});
+            json!({"key": at.to_string(), "active": true, "filters": {"groups": [{"properties": [pattern]}]}})
+        };
+        let flags: Vec<Value> = (0..200).map(flag).collect();
+        let server = PostHogServer::start().unwrap();
+        server.answer_with(move |_| Some(Answer::status(200).json(json!({"flags": flags}))));
+        let client = PostHogClient::builder()
+            .project_api_key("phc_test")
+            .feature_flags_secret_key("phs_test")
+            .host(server.url());
+        let flags = client.build().unwrap().flags();
+        flags.ready().await.unwrap();
+        let definitions = flags.definitions().unwrap();
+        assert!(definitions.late_patterns() > 0);
+        let start = std::time::Instant::now();
+        while definitions.uncompiled_patterns() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(60), "{definitions:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
