@@ -1,4 +1,4 @@
-//! Feature flags in a web service: handlers ask what is on for the user of the request.
+//! Feature flags in a web service: handlers read the flags of the user of the request.
 //!
 //!     cargo run --example feature_flags
 //!
@@ -26,7 +26,7 @@ fn flags() -> Flags {
         .variant("checkout", "control")
         .variant_for("checkout", "ada", "one-page")
         .payload("limits", json!({"items": 20}))
-        // Its value is kept when somebody logs in, so only PostHog can say it.
+        // Its value survives a login, so only PostHog can decide it.
         .unresolved("loyalty")
         .on_for("loyalty", "grace")
 }
@@ -37,7 +37,7 @@ struct Limits {
     items: u32,
 }
 
-/// A gate: no await, no request. Who asks is what the span of the request says.
+/// A gate: no await, no request. The span of the request names the user.
 async fn search(State(flags): State<FeatureFlags>) -> &'static str {
     let user = flags.evaluate_current().locally();
     match user.is_enabled("beta-search") {
@@ -46,7 +46,7 @@ async fn search(State(flags): State<FeatureFlags>) -> &'static str {
     }
 }
 
-/// A variant and a payload. The event carries the flags that were asked for, so that PostHog can compare variants.
+/// A variant and a payload. The event carries the flags that were read, so that PostHog can compare variants.
 async fn checkout(State(flags): State<FeatureFlags>) -> String {
     let user = flags.evaluate_current().locally();
     let pages = match user.variant("checkout") {
@@ -62,7 +62,7 @@ async fn checkout(State(flags): State<FeatureFlags>) -> String {
     format!("{pages} page(s), up to {items} items")
 }
 
-/// A flag that PostHog has to be asked for: one request, and a default for when there is no answer.
+/// A flag that only PostHog can decide: one request each time, and a default if there is no answer.
 async fn account(State(flags): State<FeatureFlags>) -> Result<&'static str, String> {
     let user = flags.evaluate_current().keys(["loyalty"]).await;
     let user = user.map_err(|error| error.to_string())?; // wrong settings; never a PostHog that is down

@@ -1,4 +1,4 @@
-//! Tests of code that asks for feature flags: each branch, each payload, and a PostHog that is down.
+//! Tests of code that reads feature flags: each branch, each payload, and a PostHog that is down.
 //!
 //!     cargo run --example flags_in_tests
 //!

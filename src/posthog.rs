@@ -119,16 +119,15 @@ impl PostHog {
 
     /// Feature flags by this PostHog's client. Accesses are captured by its handle.
     ///
-    /// Where there is no project API key, or PostHog is [disabled](PostHogBuilder::disabled), no flag is known and nothing
-    /// is requested. Without capturing, [`client().flags()`](PostHogClient::flags) evaluates.
+    /// If there is no project API key, or PostHog is [disabled](PostHogBuilder::disabled), no flag has a value and nothing
+    /// is requested. To evaluate flags without capturing, use [`client().flags()`](PostHogClient::flags).
     ///
     /// ```no_run
-    /// # async fn f(posthog: &tracing_posthog::PostHog) -> Result<(), tracing_posthog::PostHogError> {
-    /// let user = posthog.flags().evaluate_current().await?;
+    /// # fn f(posthog: &tracing_posthog::PostHog) {
+    /// let user = posthog.flags().evaluate_current().locally();
     /// if user.is_enabled("beta-ui") {
     ///     // …
     /// }
-    /// # Ok(())
     /// # }
     /// ```
     #[cfg(feature = "flags")]

@@ -167,7 +167,8 @@ impl PostHogClient {
     ///
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
-    /// let user = client.flags().evaluate("user_42").person("plan", "pro").await?;
+    /// // One request each time the flag cannot be decided in this process.
+    /// let user = client.flags().evaluate("user_42").person("plan", "pro").keys(["beta-ui"]).await?;
     /// let beta = user.is_enabled("beta-ui");
     /// # Ok(())
     /// # }
