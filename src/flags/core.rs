@@ -5,7 +5,7 @@ use super::called::Called;
 use super::local::FlagDefinitions;
 use super::poller::Poller;
 use super::remarks::Remarks;
-use super::remote::Episodes;
+use super::remote::{Episodes, Slots};
 use super::settings::{FlagMode, FlagSettings};
 use super::stats::{Counts, FlagStats};
 use crate::capture::{CaptureHandle, Shared};
@@ -23,6 +23,7 @@ pub(crate) struct Core {
     pub(super) definitions: ArcSwapOption<FlagDefinitions>,
     pub(super) poller: Poller,
     pub(super) episodes: Episodes,
+    pub(super) slots: Slots,
     pub(super) absent: Absent,
     pub(super) called: Called,
     pub(super) counts: Counts,
@@ -72,6 +73,7 @@ impl Core {
             definitions: ArcSwapOption::new(definitions),
             poller: Poller::default(),
             episodes: Episodes::default(),
+            slots: Slots::default(),
             absent: Absent::default(),
             called: Called::default(),
             counts: Counts::default(),

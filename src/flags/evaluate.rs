@@ -135,13 +135,10 @@ impl Evaluate {
     /// A flag that cannot be decided here costs a request, whether or not anybody asks for it: naming those that you ask
     /// for saves that.
     pub fn keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        let mut once: Vec<String> = Vec::new();
-        for key in keys.into_iter().map(Into::into) {
-            if !once.contains(&key) {
-                once.push(key);
-            }
-        }
-        self.asked.keys = Some(once);
+        let mut keys: Vec<String> = keys.into_iter().map(Into::into).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        self.asked.keys = Some(keys);
         self
     }
 

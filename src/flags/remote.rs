@@ -12,7 +12,8 @@
 //! Invariants:
 //! - One evaluation makes one call. How often that is tried is PostHog's rule for flags, not the client's policy.
 //! - A record that cannot be read has failed by itself, and costs no other.
-//! - What is kept of an answer is at most [`MAX_ANSWER`] bytes of it.
+//! - An answer is read up to [`MAX_ANSWER`] bytes. No more than [`MAX_REQUESTS`] are on the wire at once; others wait for as
+//!   long as an attempt may take.
 
 mod answer;
 mod episodes;
@@ -24,12 +25,29 @@ use super::context::EvaluationContext;
 use super::core::Core;
 use super::value::{FlagReason, FlagValue};
 use crate::capture::GeoIp;
-use crate::error::PostHogError;
+use crate::error::{PostHogError, RequestErrorKind};
+use crate::http::{Http, Request};
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use tokio::sync::Semaphore;
 
 /// What is being done, in errors and spans.
 const OPERATION: &str = "evaluate flags";
+
+/// How many requests are on the wire at once. Each has a socket, and a PostHog that hangs must not use up those of the
+/// program.
+const MAX_REQUESTS: usize = 100;
+
+/// Lets so many requests go at once.
+#[derive(Debug)]
+pub(super) struct Slots(Semaphore);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(Semaphore::new(MAX_REQUESTS))
+    }
+}
 
 /// Larger answers are errors.
 const MAX_ANSWER: usize = 16 << 20;
@@ -123,14 +141,34 @@ impl Core {
             self.remarks.by_posthog(why);
         }
         self.counts.requests.fetch_add(1, Relaxed);
-        let answered = match http.api_request_raw(request).await {
-            Ok(response) => answer::read(http, &response.body),
-            Err(error) => Err(error),
-        };
+        let answered = self.answer(http, request).await;
         if answered.is_err() {
             self.counts.request_failures.fetch_add(1, Relaxed);
         }
         self.episodes.note(answered.as_ref());
         answered
+    }
+
+    /// Waits for a slot as long as an attempt may take, and sends the request.
+    async fn answer(
+        &self,
+        http: &Arc<Http>,
+        request: Request,
+    ) -> Result<RemoteFlags, PostHogError> {
+        let most = self.settings.request_timeout;
+        let slot = match self.slots.0.try_acquire() {
+            Ok(slot) => Some(slot),
+            Err(_) => http
+                .io
+                .timeout(most, self.slots.0.acquire())
+                .await
+                .and_then(Result::ok),
+        };
+        let Some(_slot) = slot else {
+            let timeout = RequestErrorKind::Timeout;
+            return Err(request.endpoint.failed(http, timeout, None, 0));
+        };
+        let response = http.api_request_raw(request).await?;
+        answer::read(http, &response.body)
     }
 }

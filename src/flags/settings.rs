@@ -103,6 +103,7 @@ impl FlagSettings {
 
     /// How long one attempt of a request for flags may take, and how long an awaited evaluation waits for the first
     /// load of the definitions. Default 3 s. With one retry a request takes at most 6.3 s.
+    /// At most 100 requests of a client are on the wire at once; further ones wait for as long as this, and then fail.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self

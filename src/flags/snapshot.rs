@@ -59,9 +59,19 @@ pub(super) struct Asked {
     pub(super) context: EvaluationContext,
     /// Of the current span; for `$feature_flag_called`.
     pub(super) session_id: Option<String>,
-    /// The flags that were to be evaluated. `None`: all.
+    /// The flags that were to be evaluated, in order, each once. `None`: all.
     pub(super) keys: Option<Vec<String>>,
     pub(super) silent: bool,
+}
+
+impl Asked {
+    fn includes(&self, key: &str) -> bool {
+        let keys = self.keys.as_ref();
+        keys.is_none_or(|keys| {
+            keys.binary_search_by(|asked| asked.as_str().cmp(key))
+                .is_ok()
+        })
+    }
 }
 
 pub(super) struct Snapshot {
@@ -118,9 +128,7 @@ impl Snapshot {
 
     /// What is known of a key.
     pub(super) fn find(&self, key: &str) -> Found<'_> {
-        if let Some(keys) = &self.asked.keys
-            && !keys.iter().any(|asked| asked == key)
-        {
+        if !self.asked.includes(key) {
             return Found::Unknown;
         }
         let here = self.made.definitions.as_ref();
@@ -288,9 +296,7 @@ impl Snapshot {
     #[cold]
     pub(super) fn remark_unknown(&self, key: &str) {
         let remarks = &self.flags.core.remarks;
-        if let Some(keys) = &self.asked.keys
-            && !keys.iter().any(|asked| asked == key)
-        {
+        if !self.asked.includes(key) {
             return remarks.left_out(key);
         }
         let definitions = self.made.definitions.iter().flat_map(|it| it.keys());

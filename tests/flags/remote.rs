@@ -59,7 +59,7 @@ async fn a_request_is_as_posthog_specifies_it() {
             "person_properties": {"plan": "pro", "seats": 3},
             "group_properties": {"company": {"size": 40}},
             "geoip_disable": true,
-            "flag_keys_to_evaluate": ["checkout", "beta-ui"],
+            "flag_keys_to_evaluate": ["beta-ui", "checkout"],
             "device_id": "dev-5",
         })
     );

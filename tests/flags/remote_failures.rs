@@ -191,3 +191,19 @@ async fn refusals_are_told_in_posthogs_words_and_without_what_was_sent() {
         assert!(!said.contains("secret-plan"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_posthog_that_hangs_takes_no_more_than_some_sockets() {
+    let server = server();
+    server.answer_with(|_| Some(Answer::stall()));
+    let client = asking(&server).flags(|flags| flags.request_timeout(ms(500)).request_retries(0));
+    let flags = client.build().unwrap().flags();
+    let all = (0..1_000).map(|n| flags.evaluate(format!("user_{n}")).into_future());
+    for user in futures_util::future::join_all(all).await {
+        assert!(user.unwrap().error().is_some());
+    }
+    // Those that got the place of another in time come on top.
+    let sockets = server.connection_count();
+    assert!((50..=300).contains(&sockets), "{sockets}");
+    assert_eq!(flags.stats().request_failures, 1_000);
+}

@@ -19,6 +19,10 @@ const SIZE_LIMIT: usize = 2 << 20;
 /// [`SIZE_LIMIT`], and to find that out takes a thousand times its size.
 const LONGEST_TEXT: usize = 64 << 10;
 
+/// How long the text of a property may be, in bytes, for a pattern that steps back. For a longer one it is undecided: the
+/// time is bounded by [`BACKTRACK_LIMIT`] times the length, and the text may come from a user.
+const LONGEST_STEPPED: usize = 4 << 10;
+
 /// How long reading definitions may compile patterns. Most take 30 µs; `\w` and other large classes take several times
 /// that.
 const COMPILE_TIME: Duration = Duration::from_millis(20);
@@ -33,7 +37,11 @@ pub(super) struct Pattern {
 
 #[derive(Debug)]
 enum Compiled {
-    Regex(Box<Regex>),
+    Regex {
+        regex: Box<Regex>,
+        /// It may: others take time in proportion to the text.
+        steps_back: bool,
+    },
     Invalid,
     TooLarge,
 }
@@ -42,9 +50,12 @@ impl Pattern {
     /// Whether it occurs in the text. `Err`: what to say, inverse or not, of a pattern that cannot be used.
     pub(super) fn holds(&self, given: Given<'_>) -> Result<bool, Verdict> {
         match self.compiled() {
-            Some(Compiled::Regex(regex)) => given
-                .with_text(|text| regex.is_match(text))
-                .map_err(|_| Verdict::No),
+            Some(Compiled::Regex { regex, steps_back }) => given.with_text(|text| {
+                if *steps_back && text.len() > LONGEST_STEPPED {
+                    return Err(UNSUPPORTED);
+                }
+                regex.is_match(text).map_err(|_| Verdict::No)
+            }),
             Some(Compiled::Invalid) => Err(Verdict::No),
             Some(Compiled::TooLarge) | None => Err(UNSUPPORTED),
         }
@@ -79,7 +90,10 @@ impl Compiled {
             .delegate_size_limit(SIZE_LIMIT)
             .build();
         match built {
-            Ok(regex) => Self::Regex(Box::new(regex)),
+            Ok(regex) => Self::Regex {
+                regex: Box::new(regex),
+                steps_back: may_step_back(text),
+            },
             Err(Error::CompileError(error)) => match *error {
                 CompileError::InnerError(error) if error.size_limit().is_some() => Self::TooLarge,
                 _ => Self::Invalid,
@@ -87,6 +101,22 @@ impl Compiled {
             Err(_) => Self::Invalid,
         }
     }
+}
+
+/// Whether a pattern has what `fancy-regex` finds by stepping back: look-around, atomic groups, conditions, possessive
+/// repetitions and references to groups. It does not tell, so this may be true of others, but is of all of these.
+fn may_step_back(pattern: &str) -> bool {
+    let groups = [
+        "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?(", "(?~", "(?P=", "(?P>", "(?&", "(?R",
+    ];
+    let possessive = ["++", "*+", "?+", "}+"];
+    let escaped = pattern.split('\\').skip(1);
+    let mut escaped = escaped.filter_map(|rest| rest.chars().next());
+    groups
+        .iter()
+        .chain(&possessive)
+        .any(|it| pattern.contains(it))
+        || escaped.any(|c| c.is_ascii_digit() || "kKGgRX".contains(c))
 }
 
 /// The patterns of definitions, each once.
@@ -119,5 +149,51 @@ impl Patterns {
             pattern.compile();
         }
         left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(pattern: &str, text: &str) -> Option<bool> {
+        let pattern = Patterns::default().get(&pattern.into());
+        let holds = pattern.holds(Given::Text(text));
+        match holds {
+            Ok(holds) => Some(holds),
+            Err(Verdict::No) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_steps_back_is_undecided_for_a_long_text_only() {
+        let (short, long) = ("ab".repeat(100), "ab".repeat(20_000));
+        for pattern in [
+            "(?=.*b)a",
+            "(?!b)a",
+            "(?<=a)b",
+            "(?<!b)b",
+            "(?>a)b",
+            r"(a)b\1",
+            r"(?<x>a)b\k<x>",
+            "a++b",
+        ] {
+            assert!(may_step_back(pattern), "{pattern}");
+            assert_eq!(holds(pattern, &short), Some(true), "{pattern}");
+            assert_eq!(holds(pattern, &long), None, "{pattern}");
+        }
+        for pattern in [
+            "^(ab)+$",
+            r"\bab",
+            "(?i)AB",
+            "a{1,3}b",
+            r"\w+\.?",
+            "(?:a|b)+?",
+            "[+*?]+|a",
+        ] {
+            assert!(!may_step_back(pattern), "{pattern}");
+            assert_eq!(holds(pattern, &long), Some(true), "{pattern}");
+        }
     }
 }

@@ -8,7 +8,6 @@ use crate::error::{PostHogError, RequestErrorKind};
 use crate::flags::FlagDefinitions;
 use crate::flags::core::Core;
 use crate::flags::settings::FlagMode;
-use crate::http::request::MAX_RESPONSE;
 use crate::http::retry::RetryPolicy;
 use crate::http::{
     Auth, Body, Destination, Endpoint, Http, Request, Response, ResponseMode, Tries, Visibility,
@@ -32,6 +31,9 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     destination: Destination::Flags,
     path: Cow::Borrowed("/flags/definitions"),
 };
+
+/// Larger definitions are an error. In memory they may take some tens of times their size, if they are made for that.
+const MAX_DEFINITIONS: usize = 32 << 20;
 
 /// A longer ETag is not sent back.
 const LONGEST_ETAG: usize = 1_024;
@@ -130,7 +132,7 @@ impl Loader {
                 attempt_timeout: timeout,
             }),
             mode: ResponseMode::Whole {
-                limit: MAX_RESPONSE,
+                limit: MAX_DEFINITIONS,
             },
             final_error: None,
             events: None,
