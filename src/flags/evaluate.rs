@@ -40,8 +40,10 @@ use tracing::Span;
 /// # Awaited
 ///
 /// Flags are evaluated here where the client has a key that may read definitions ([`FlagMode`]): the first time it waits
-/// for them, at most for [`request_timeout`](crate::FlagSettings::request_timeout). Where a flag cannot be decided here,
-/// one request asks PostHog for all of them; values that were decided here stay.
+/// for them, at most for [`request_timeout`](crate::FlagSettings::request_timeout) (3 s). Where a flag cannot be decided
+/// here, one request asks PostHog for all of them; values that were decided here stay. With its retry a request takes at
+/// most 6.3 s, so the first evaluation takes at most 9.3 s where PostHog hangs; after five failures in a row the
+/// [circuit breaker](crate::Destination::Flags) lets them fail at once for half a minute.
 ///
 /// A PostHog that is slow, down or refuses is no error: the snapshot then says what is unknown, and
 /// [why](FlagEvaluations::error). So `?` never fails a request of yours because of PostHog.

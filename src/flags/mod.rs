@@ -66,7 +66,10 @@ use std::sync::Arc;
 ///
 /// ```no_run
 /// # async fn f(posthog: &tracing_posthog::PostHog) -> Result<(), tracing_posthog::PostHogError> {
-/// let user = posthog.flags().evaluate("user_42").person("plan", "pro").group("company", "acme").await?;
+/// if let Err(error) = posthog.flags().ready().await {
+///     tracing::warn!("no feature flags yet: {error}"); // the program goes on without
+/// }
+/// let user = posthog.flags().evaluate("user_42").person("plan", "pro").group("company", "acme").locally();
 /// if user.is_enabled("beta-ui") {
 ///     // …
 /// }
@@ -159,8 +162,9 @@ impl FeatureFlags {
         self.core.definitions()
     }
 
-    /// Waits until definitions are loaded; at once where they are, or where flags are evaluated by PostHog. The first use
-    /// starts loading.
+    /// Waits for the end of the first load of definitions, at most for
+    /// [`definitions_timeout`](crate::FlagSettings::definitions_timeout) (10 s). It returns at once where definitions are
+    /// loaded, or where PostHog evaluates flags. The first use of flags starts loading.
     ///
     /// # Errors
     /// What the last load failed with: [`PostHogError::ApiError`] where PostHog refuses the key, for example. Loading goes

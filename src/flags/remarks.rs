@@ -84,8 +84,8 @@ impl Remarks {
         log!(
             target: "tracing_posthog::flags",
             info,
-            "PostHog is asked for the feature flag \"{}\", because the evaluation did not say what its conditions ask for; \
-             give the properties, or name the flags that you use by `keys`, to save the request",
+            "an evaluation cost a request because of the feature flag \"{}\": its conditions depend on properties that were not \
+             given; give them, or name the flags that you read by `keys`",
             shown(key),
         );
     }
