@@ -280,7 +280,11 @@ fn without_a_key_the_log_says_why() {
         let output = run("log", variables);
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{output:?}");
-        let line = format!("[\"INFO tracing_posthog disabled, no event is captured: {why}\"]");
+        let what = match cfg!(feature = "flags") {
+            true => "no event is captured, and no feature flag is known",
+            false => "no event is captured",
+        };
+        let line = format!("[\"INFO tracing_posthog disabled, {what}: {why}\"]");
         assert!(text.contains(&line), "{text}");
     }
 }
