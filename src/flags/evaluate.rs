@@ -212,7 +212,10 @@ impl Evaluate {
             let confirmed = core.counts.confirmations();
             match self.undecided(here, now, |key| core.absent.contains(confirmed, key)) {
                 None => return Ok(self.made(now, Made::here(definitions))),
-                Some((key, Some(reason))) => core.remarks.asked_for(key, reason),
+                Some((key, Some(reason))) => {
+                    let missing = || here.missing(key, &self.asked.context);
+                    core.remarks.asked_for(key, reason, missing);
+                }
                 Some((_, None)) => {}
             }
         }

@@ -176,6 +176,15 @@ impl FlagEvaluations {
         unresolved
     }
 
+    /// The names of the properties that the flag's conditions depend on and that were not given, as
+    /// [`FlagDefinitions::missing`](crate::FlagDefinitions::missing) says. None without definitions.
+    pub fn missing(&self, key: &str) -> Vec<String> {
+        match self.includes(key) {
+            true => self.snapshot.missing(key),
+            false => Vec::new(),
+        }
+    }
+
     /// Why the flag has its value. `None`: it has none, or PostHog did not say.
     pub fn reason(&self, key: &str) -> Option<FlagReason<'_>> {
         match self.find(key) {

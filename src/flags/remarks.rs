@@ -14,6 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Programs name their flags. More unknown keys than this come from elsewhere.
 const MAX_KEYS: usize = 100;
 
+/// So many properties are named.
+const MAX_MISSING: usize = 10;
+
 #[derive(Debug, Default)]
 pub(super) struct Remarks(Mutex<Said>);
 
@@ -70,7 +73,12 @@ impl Remarks {
 
     /// PostHog is asked for a flag that an evaluation could not decide. Those that never can be are named when they load.
     #[cold]
-    pub(super) fn asked_for(&self, key: &str, reason: UnresolvedReason) {
+    pub(super) fn asked_for(
+        &self,
+        key: &str,
+        reason: UnresolvedReason,
+        missing: impl FnOnce() -> Vec<String>,
+    ) {
         if reason != UnresolvedReason::MissingContext {
             return;
         }
@@ -80,10 +88,13 @@ impl Remarks {
                 return;
             }
         }
+        let mut missing = missing();
+        missing.truncate(MAX_MISSING);
         let _suppressed = SuppressGuard::enter();
         log!(
             target: "tracing_posthog::flags",
             info,
+            missing = shown(&missing.join(", ")),
             "an evaluation cost a request because of the feature flag \"{}\": its conditions depend on properties that were not \
              given; give them, or name the flags that you read by `keys`",
             shown(key),

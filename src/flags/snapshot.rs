@@ -204,6 +204,13 @@ impl Snapshot {
         payload.filter(|payload| !payload.is_null())
     }
 
+    /// What the flag's conditions depend on and was not given.
+    pub(super) fn missing(&self, key: &str) -> Vec<String> {
+        let definitions = self.made.definitions.iter();
+        let missing = definitions.flat_map(|it| it.missing(key, &self.asked.context));
+        missing.collect()
+    }
+
     /// How many flags there are, about.
     pub(super) fn expected(&self) -> usize {
         match (&self.asked.keys, &self.made) {

@@ -15,6 +15,7 @@ mod cases;
 mod dates;
 mod definitions;
 mod local_posthog;
+mod missing;
 mod mistakes;
 mod odd_definitions;
 mod on_events;

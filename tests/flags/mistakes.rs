@@ -156,5 +156,9 @@ async fn a_flag_that_costs_a_request_each_time_is_named_once() {
     for _ in 0..2 {
         flags.evaluate("ada").await.unwrap();
     }
-    assert_line(&said.new_lines(), "INFO", &["\"by plan\"", "`keys`"]);
+    assert_line(
+        &said.new_lines(),
+        "INFO",
+        &["missing=\"plan\"", "\"by plan\"", "`keys`"],
+    );
 }

@@ -257,7 +257,7 @@ impl<'a, 'c> Evaluation<'a, 'c> {
         }
     }
 
-    fn id(&self, by: By) -> Option<&'c str> {
+    pub(super) fn id(&self, by: By) -> Option<&'c str> {
         match by {
             By::Person => Some(&self.context.distinct_id),
             By::Device => match (&self.context.device_id, self.given("$device_id")) {
@@ -274,12 +274,12 @@ impl<'a, 'c> Evaluation<'a, 'c> {
         find(&self.context.person, key)
     }
 
-    fn person(&self, key: &str) -> Option<Given<'c>> {
+    pub(super) fn person(&self, key: &str) -> Option<Given<'c>> {
         self.given(key)
             .or_else(|| (key == "distinct_id").then_some(Given::Text(&self.context.distinct_id)))
     }
 
-    fn group_property(&self, group_type: GroupType, key: &str) -> Option<Given<'c>> {
+    pub(super) fn group_property(&self, group_type: GroupType, key: &str) -> Option<Given<'c>> {
         let (group_key, group) = self.group_of(group_type)?;
         find(&group.properties, key)
             .or_else(|| (key == "$group_key").then_some(Given::Text(group_key)))

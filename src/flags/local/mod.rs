@@ -6,7 +6,7 @@
 //!            │        graph: circles cut, depth and size bounded; decidable: what never can be decided
 //!            ▼
 //!  FlagDefinitions (model) ── evaluate(context, now) ──► FlagDecision
-//!                               given: properties; hash: rollouts; verdict: yes, no, undecided and why
+//!                               given: properties; hash: rollouts; verdict: yes, no, undecided and why; missing: what lacks
 //! ```
 //!
 //! - One odd flag, cohort, condition or filter is undecided by itself. It costs no other, and is no error of the body.
@@ -22,6 +22,7 @@ mod evaluate;
 mod given;
 mod graph;
 mod hash;
+mod missing;
 mod model;
 mod number;
 mod operator;
@@ -146,6 +147,29 @@ impl FlagDefinitions {
         for flag in &self.flags {
             each(&flag.key, evaluation.flag(flag).into());
         }
+    }
+
+    /// The names of the properties that the flag's conditions, cohorts and dependencies read and that the context lacks, in
+    /// alphabetical order: `plan`, for a group's property `company.seats`, for the device `$device_id`. They are why a
+    /// flag is undecided for [`UnresolvedReason::MissingContext`]; a flag may be decided without some of them.
+    ///
+    /// ```
+    /// use tracing_posthog::{EvaluationContext, FlagDefinitions};
+    ///
+    /// let definitions = FlagDefinitions::parse(
+    ///     br#"{"flags": [{"key": "beta-ui", "active": true, "filters": {"groups": [
+    ///         {"properties": [{"key": "plan", "type": "person", "operator": "exact", "value": ["pro"]}]}
+    ///     ]}}]}"#,
+    /// )?;
+    /// assert_eq!(definitions.missing("beta-ui", &EvaluationContext::new("user_42")), ["plan"]);
+    /// # Ok::<(), tracing_posthog::PostHogError>(())
+    /// ```
+    pub fn missing(&self, key: &str, context: &EvaluationContext) -> Vec<String> {
+        let missing = |flag| {
+            self.evaluation(context, SystemTime::UNIX_EPOCH)
+                .missing(flag)
+        };
+        self.flag(key).map(missing).into_iter().flatten().collect()
     }
 
     /// The payload of a flag for one of its values, decoded. `None`: there is none, or it is not JSON.
