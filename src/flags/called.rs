@@ -61,7 +61,11 @@ impl Called {
         }
         if self.is_new(access, None) {
             counts.called.fetch_add(1, Relaxed);
-            capture.capture(access.called());
+            let event = access.called();
+            match access.is_short() {
+                true => capture.capture_minimal(&event),
+                false => capture.capture(event),
+            }
         }
         if let Found::Remote(flag) = access.found
             && let Some(exposed) = Exposure::of(flag)
@@ -154,6 +158,22 @@ impl Access<'_> {
         matches!(self.found, Found::Here(..))
     }
 
+    fn has_experiment(&self) -> Option<bool> {
+        match self.found {
+            Found::Remote(flag) => flag.has_experiment,
+            _ => self.definition.and_then(|it| it.has_experiment),
+        }
+    }
+
+    /// Whether PostHog wants no more of it than is counted: where it says so, and that no experiment has the flag.
+    fn is_short(&self) -> bool {
+        let wants_short = match self.remote {
+            Some(remote) if !self.is_local() => remote.minimal_flag_called_events,
+            _ => self.minimal_by_definitions,
+        };
+        wants_short && self.has_experiment() == Some(false)
+    }
+
     fn called(&self) -> Event {
         let mut event = self.event("$feature_flag_called");
         let mut put = |name: &str, value: Option<Value>| {
@@ -161,13 +181,9 @@ impl Access<'_> {
                 event.properties.insert(name.to_owned(), value);
             }
         };
-        let has_experiment = match self.found {
-            Found::Remote(flag) => flag.has_experiment,
-            _ => self.definition.and_then(|it| it.has_experiment),
-        };
         put(
             "$feature_flag_has_experiment",
-            has_experiment.map(Value::from),
+            self.has_experiment().map(Value::from),
         );
         if let Found::Remote(flag) = self.found {
             let text = |text: &Option<String>| text.clone().map(Value::from);
@@ -198,11 +214,7 @@ impl Access<'_> {
             "$feature_flag_error",
             (!errors.is_empty()).then(|| errors.join(",").into()),
         );
-        let is_minimal = match self.remote {
-            Some(remote) if !self.is_local() => remote.minimal_flag_called_events,
-            _ => self.minimal_by_definitions,
-        };
-        if !(is_minimal && has_experiment == Some(false)) {
+        if !self.is_short() {
             let value = self.value().map_or(Value::Null, FlagValue::to_json);
             let payload = self.payload.clone();
             event = event.property(format!("$feature/{}", self.key), value);

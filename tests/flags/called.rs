@@ -301,3 +301,57 @@ fn a_hook_that_asks_for_flags_takes_no_access_from_others() {
     assert_eq!(accesses(&captured), [access("ada", "a", true)]);
     assert_eq!(flags.stats().called, 1);
 }
+
+#[test]
+fn the_short_form_leaves_out_what_defaults_and_hooks_add() {
+    let captured = CapturedEvents::builder().capture(|capture| {
+        capture
+            .default_property("app_version", "1.2.3")
+            .default_property("utm_source", "ads")
+            .before_send(|event| {
+                Some(
+                    event
+                        .property("by_hook", 1)
+                        .property("$window_id", "w")
+                        .set("plan", "pro"),
+                )
+            })
+    });
+    let captured = captured.build().unwrap();
+    for minimal in [true, false] {
+        let definitions = json!({
+            "flags": [{"key": "on", "active": true, "has_experiment": false,
+                "filters": {"groups": [{"properties": []}], "payloads": {"true": "1"}}}],
+            "minimal_flag_called_events": minimal,
+        });
+        let flags = captured.flags(Flags::from_definitions(definitions).unwrap());
+        let user = flags.evaluate("ada").group("company", "acme").locally();
+        assert!(user.is_enabled("on"));
+        let event = captured.take().pop().unwrap();
+        assert_eq!(event.distinct_id, "ada");
+        for kept in [
+            "$feature_flag",
+            "$feature_flag_response",
+            "$groups",
+            "$lib",
+            "$os",
+            "$window_id",
+            "utm_source",
+        ] {
+            assert!(event.properties.contains_key(kept), "{kept}: {event}");
+        }
+        for left_out in [
+            "app_version",
+            "by_hook",
+            "$set",
+            "$feature/on",
+            "$feature_flag_payload",
+        ] {
+            assert_eq!(
+                event.properties.contains_key(left_out),
+                !minimal,
+                "{left_out}: {event}"
+            );
+        }
+    }
+}

@@ -14,6 +14,7 @@
 //! - [`identity`]: PostHog's own events (`$identify`, `$create_alias`, `$groupidentify`, …): what they need, and what
 //!   can be filled in.
 //! - [`objects`]: `$groups`, `$set` and `$set_once` that are given as objects.
+//! - [`minimal`]: the short form of `$feature_flag_called`, which is made after the hooks.
 //! - Most events take the short way and are written straight from their record. One is decoded only where a hook is to
 //!   see it, where it brings an object of properties, or where it is about a profile.
 //! - [`decode`] makes an event of a record, [`write`](mod@write) its JSON. [`envelope`] decides for both, once and for all
@@ -34,6 +35,7 @@ mod identity;
 mod inherited;
 mod integers;
 mod json;
+mod minimal;
 mod objects;
 mod resolve;
 mod text;
@@ -165,15 +167,20 @@ impl Encoder {
         if self.hooks.is_empty()
             && resolved.objects.is_empty()
             && !resolved.is_about_profiles()
+            && !resolved.is_minimal
             && !self.merges_defaults(&resolved)
             && !has_nul_in_key(record, &resolved)
         {
             return self.write(&resolved, at, Source::Record, out);
         }
+        let is_minimal = resolved.is_minimal;
         let mut event = self.decode(&resolved, at);
         complete(&mut event).map_err(|why| self.ignored(about, &event.name, why))?;
         let mut event = self.hooks.before_send(event)?;
         objects::gather(&mut event);
+        if is_minimal {
+            minimal::shorten(&mut event);
+        }
         objects::replace_nul_in_keys(&mut event);
         let mut again = Record::over(std::mem::take(&mut self.again), usize::MAX);
         again.event(&event);

@@ -20,6 +20,8 @@ pub(super) struct Resolved<'a> {
     pub(super) uuid: Option<Val<'a>>,
     pub(super) process_person_profile: Nearest<bool>,
     pub(super) geoip_disable: Nearest<bool>,
+    /// Its short form is to be sent.
+    pub(super) is_minimal: bool,
     pub(super) objects: SmallVec<[Object<'a>; 1]>,
     pub(super) fields: SmallVec<[Field<'a>; 24]>,
     /// Where in `fields` each segment after the first begins.
@@ -130,6 +132,7 @@ impl<'a> Resolved<'a> {
                         diagnostics.span_too_verbose(span);
                     }
                 }
+                Slot::Minimal => r.is_minimal = true,
                 // These are for the reader of the record, which has seen to them.
                 Slot::CallsiteSchema | Slot::Numbered => {}
             }

@@ -32,6 +32,8 @@ use super::watch::Lookout;
 use crate::announcement::Announcement;
 use crate::event::Event;
 use crate::event::record::Record;
+#[cfg(feature = "flags")]
+use crate::event::record::{Key, Slot};
 use crate::http::Destination;
 use crate::suppress::is_suppressed;
 use std::fmt;
@@ -204,6 +206,17 @@ impl CaptureHandle {
     pub fn capture(&self, event: Event) {
         let Some(shared) = self.active() else { return };
         shared.record_or(|record| record.event(&event), Shared::warn_late);
+    }
+
+    /// Captures an event whose short form is to be sent.
+    #[cfg(feature = "flags")]
+    pub(crate) fn capture_minimal(&self, event: &Event) {
+        let Some(shared) = self.active() else { return };
+        let write = |record: &mut Record| {
+            record.event(event);
+            record.null(Key::Named(Slot::Minimal, ""));
+        };
+        shared.record_or(write, Shared::warn_late);
     }
 
     /// Like [`capture`](Self::capture), for a caller who can do something about a refusal: hold back,

@@ -59,6 +59,8 @@ pub(crate) enum Slot {
     Cut,
     /// Names a span whose fields are ignored because of its level.
     TooVerbose,
+    /// The event is to be sent in its short form.
+    Minimal,
     /// The next fields are from further away.
     Break,
     /// The callsite whose field numbers follow.
@@ -68,7 +70,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Property,
         Self::Group,
         Self::Set,
@@ -84,6 +86,7 @@ impl Slot {
         Self::Unknown,
         Self::Cut,
         Self::TooVerbose,
+        Self::Minimal,
         Self::Break,
         Self::CallsiteSchema,
         Self::Numbered,
