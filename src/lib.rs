@@ -258,6 +258,10 @@ mod flags;
 pub mod guide;
 mod http;
 mod layer;
+#[cfg(all(test, feature = "testing"))]
+#[allow(clippy::unwrap_used)] // in tests only
+#[path = "../tests/shared/own_process.rs"]
+mod own_process;
 mod panic;
 mod posthog;
 mod redact;
