@@ -81,6 +81,15 @@ pub(crate) struct Checked {
     pub(crate) doubt: Option<String>,
 }
 
+/// The key without white space around it, unless it can be no key at all.
+fn plausible<'a>(setting: &'static str, key: &'a str) -> Result<&'a str, PostHogError> {
+    let key = key.trim();
+    match mistake(key) {
+        Some(problem) => Err(PostHogError::config(setting, problem)),
+        None => Ok(key),
+    }
+}
+
 /// Checks a project API key (`phc_…`): what the capture endpoints refuse, and what can only be a mistake.
 pub(crate) fn project_key(
     setting: &'static str,
@@ -88,10 +97,7 @@ pub(crate) fn project_key(
     issuer: Issuer,
 ) -> Result<Checked, PostHogError> {
     let bad = |problem: &str| Err(PostHogError::config(setting, problem));
-    let key = key.trim();
-    if let Some(problem) = mistake(key) {
-        return bad(&problem);
-    }
+    let key = plausible(setting, key)?;
     match prefix(key) {
         Some("phc_") => {}
         Some("pha_") => {
@@ -122,10 +128,7 @@ pub(crate) fn personal_key(
     key: &str,
     issuer: Issuer,
 ) -> Result<Checked, PostHogError> {
-    let key = key.trim();
-    if let Some(problem) = mistake(key) {
-        return Err(PostHogError::config(setting, problem));
-    }
+    let key = plausible(setting, key)?;
     if prefix(key) == Some("phc_") {
         return Err(PostHogError::config(
             setting,
@@ -143,10 +146,7 @@ pub(crate) fn flags_key(
     key: &str,
     issuer: Issuer,
 ) -> Result<Checked, PostHogError> {
-    let key = key.trim();
-    if let Some(problem) = mistake(key) {
-        return Err(PostHogError::config(setting, problem));
-    }
+    let key = plausible(setting, key)?;
     let what = match prefix(key) {
         Some("phc_") => "this is a project API key (phc_…), which only sends events",
         Some("pha_") => "this is an OAuth access token (pha_…), which is for the REST API",

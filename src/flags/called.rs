@@ -46,7 +46,7 @@ pub(super) struct Access<'a> {
     pub(super) session_id: Option<&'a str>,
     pub(super) found: &'a Found<'a>,
     pub(super) remote: Option<&'a RemoteFlags>,
-    pub(super) error: Option<&'a PostHogError>,
+    pub(super) request_error: Option<&'a PostHogError>,
     pub(super) definition: Option<FlagMetadata>,
     pub(super) minimal_by_definitions: bool,
     pub(super) payload: Option<Value>,
@@ -136,6 +136,11 @@ impl Access<'_> {
         self.found.value()
     }
 
+    /// The value as properties have it.
+    fn response(&self) -> Value {
+        self.value().map_or(Value::Null, FlagValue::to_json)
+    }
+
     fn event(&self, name: &str) -> Event {
         let mut event = Event::new(name).distinct_id(&self.context.distinct_id);
         for (group_type, key) in self.context.given_groups() {
@@ -147,10 +152,9 @@ impl Access<'_> {
         if let Some(id) = self.context.device() {
             event = event.property("$device_id", id);
         }
-        let value = self.value().map_or(Value::Null, FlagValue::to_json);
         event
             .property("$feature_flag", self.key)
-            .property("$feature_flag_response", value)
+            .property("$feature_flag_response", self.response())
             .property("locally_evaluated", self.is_local())
     }
 
@@ -215,12 +219,8 @@ impl Access<'_> {
             (!errors.is_empty()).then(|| errors.join(",").into()),
         );
         if !self.is_short() {
-            let value = self.value().map_or(Value::Null, FlagValue::to_json);
-            let payload = self.payload.clone();
-            event = event.property(format!("$feature/{}", self.key), value);
-            if let Some(payload) = payload {
-                event = event.property("$feature_flag_payload", payload);
-            }
+            put(&format!("$feature/{}", self.key), Some(self.response()));
+            put("$feature_flag_payload", self.payload.clone());
         }
         event
     }
@@ -252,12 +252,7 @@ impl Access<'_> {
         if self.is_local() {
             return errors;
         }
-        // What is wrong with the program's settings is no answer of PostHog's.
-        if let Some(error) = self.error
-            && !matches!(error, PostHogError::Config { .. })
-        {
-            errors.push(token(error));
-        }
+        errors.extend(self.request_error.map(token));
         if self.remote.is_some_and(|it| it.errors_while_computing) {
             errors.push("errors_while_computing_flags".into());
         }

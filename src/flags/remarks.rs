@@ -26,8 +26,19 @@ struct Said {
     never_loaded: bool,
     by_posthog: bool,
     loaded: bool,
-    unknown: HashSet<Box<str>>,
-    asked_for: HashSet<Box<str>>,
+    unknown: Keys,
+    asked_for: Keys,
+}
+
+/// Keys about which something was said, up to [`MAX_KEYS`].
+#[derive(Debug, Default)]
+struct Keys(HashSet<Box<str>>);
+
+impl Keys {
+    /// Whether there is something to say about the key: it is the first time, and there is room.
+    fn is_new(&mut self, key: &str) -> bool {
+        self.0.len() < MAX_KEYS && self.0.insert(key.into())
+    }
 }
 
 impl Remarks {
@@ -79,14 +90,8 @@ impl Remarks {
         reason: UnresolvedReason,
         missing: impl FnOnce() -> Vec<String>,
     ) {
-        if reason != UnresolvedReason::MissingContext {
+        if reason != UnresolvedReason::MissingContext || !self.lock().asked_for.is_new(key) {
             return;
-        }
-        {
-            let mut said = self.lock();
-            if said.asked_for.len() >= MAX_KEYS || !said.asked_for.insert(key.into()) {
-                return;
-            }
         }
         let mut missing = missing();
         missing.truncate(MAX_MISSING);
@@ -116,7 +121,7 @@ impl Remarks {
 
     /// There was an access to a flag that the evaluation left out.
     pub(super) fn left_out(&self, key: &str) {
-        if self.is_new(key) {
+        if self.lock().unknown.is_new(key) {
             let _suppressed = SuppressGuard::enter();
             log!(
                 target: "tracing_posthog::flags",
@@ -127,14 +132,9 @@ impl Remarks {
         }
     }
 
-    fn is_new(&self, key: &str) -> bool {
-        let mut said = self.lock();
-        said.unknown.len() < MAX_KEYS && said.unknown.insert(key.into())
-    }
-
     /// There was an access to a key that no flag has.
     pub(super) fn unknown<'a>(&self, key: &str, known: impl Iterator<Item = &'a str>) {
-        if !self.is_new(key) {
+        if !self.lock().unknown.is_new(key) {
             return;
         }
         let _suppressed = SuppressGuard::enter();

@@ -39,10 +39,10 @@ impl Made {
         }
     }
 
-    /// Whether PostHog was asked in vain. What is wrong with the program's settings is no request.
-    fn request_failed(&self) -> bool {
+    /// Why PostHog was asked in vain. What is wrong with the program's settings is no request.
+    fn request_error(&self) -> Option<&PostHogError> {
         let error = self.error.as_ref();
-        error.is_some_and(|error| !matches!(error, PostHogError::Config { .. }))
+        error.filter(|error| !matches!(error, PostHogError::Config { .. }))
     }
 
     pub(super) fn here(definitions: Option<Arc<FlagDefinitions>>) -> Self {
@@ -160,7 +160,7 @@ impl Snapshot {
                 (None, None) if self.asked.context.distinct_id.is_empty() => {
                     Found::Unresolved(UnresolvedReason::MissingContext)
                 }
-                (None, None) if self.made.request_failed() => {
+                (None, None) if self.made.request_error().is_some() => {
                     Found::Unresolved(UnresolvedReason::RequestFailed)
                 }
                 (None, None) if self.made.definitions.is_none() => {
@@ -274,7 +274,7 @@ impl Snapshot {
             session_id: self.asked.session_id.as_deref(),
             found,
             remote: self.made.remote.as_ref(),
-            error: self.made.error.as_ref(),
+            request_error: self.made.request_error(),
             definition: definitions.and_then(|it| it.metadata(key)),
             minimal_by_definitions: definitions.is_some_and(|it| it.minimal_flag_called_events()),
             payload: self.payload_of(key, found),

@@ -17,8 +17,8 @@
 //! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
 //!
 //! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
-//! actor. So does the poller of flag definitions, which backs off by itself and knows no breaker. This module knows nothing of capture, queries or tests: what a response means beyond its status is decided by
-//! functions of those who asked.
+//! actor. So does the poller of flag definitions, which backs off by itself and knows no breaker. This module knows nothing
+//! of capture, queries or tests: what a response means beyond its status is decided by functions of those who asked.
 //!
 //! Invariants: nothing is sent but by [`attempt`]; every socket belongs to [`io`]; text of a response is cleaned
 //! ([`Http::clean`]) before it may be shown; a body is read up to a limit, unless the caller reads it as a stream.

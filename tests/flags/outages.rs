@@ -1,18 +1,9 @@
 //! A PostHog that is down, as the guide describes it: what a snapshot says then.
 
-use crate::support::{LONG, client_of, server};
+use crate::over_the_network::flags_of;
+use crate::support::server;
 use tracing_posthog::testing::{Flags, PostHogServer};
-use tracing_posthog::{FeatureFlags, FlagEvaluations, FlagMode, UnresolvedReason};
-
-fn flags_of(server: &PostHogServer, mode: FlagMode) -> FeatureFlags {
-    let client = client_of(server).flags(|flags| {
-        flags
-            .mode(mode)
-            .request_timeout(LONG)
-            .definitions_timeout(LONG)
-    });
-    client.build().unwrap().flags()
-}
+use tracing_posthog::{FlagEvaluations, FlagMode, UnresolvedReason};
 
 fn down() -> PostHogServer {
     let server = server();

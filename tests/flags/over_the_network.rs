@@ -7,7 +7,7 @@ use tracing::Instrument;
 use tracing_posthog::testing::{Answer, CapturedEvents, Flags, PostHogServer};
 use tracing_posthog::{FeatureFlags, FlagMode, FlagValue, UnresolvedReason};
 
-fn flags_of(server: &PostHogServer, mode: FlagMode) -> FeatureFlags {
+pub(crate) fn flags_of(server: &PostHogServer, mode: FlagMode) -> FeatureFlags {
     let client = client_of(server).flags(|flags| {
         flags
             .mode(mode)

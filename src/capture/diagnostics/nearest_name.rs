@@ -28,16 +28,23 @@ pub(super) fn of(name: &str) -> Option<String> {
     let (head, key) = rest.split_once('.').unwrap_or((rest, ""));
     let whole = NAMES
         .iter()
-        .map(|known| (distance(rest, known), known, String::new()));
+        .map(|known| (distance(rest, known), *known, String::new()));
     let keyed = KEYED.iter().map(|(known, placeholder)| {
         let key = if key.is_empty() { placeholder } else { key };
-        (distance(head, known), known, format!(".{key}"))
+        (distance(head, known), *known, format!(".{key}"))
     });
-    whole
-        .chain(keyed)
+    let (known, key) = nearest_of(whole.chain(keyed))?;
+    Some(format!("{PREFIX}{known}{key}"))
+}
+
+/// The candidate of the smallest distance, if that is near, and what came with it.
+fn nearest_of<'a, T>(
+    candidates: impl Iterator<Item = (usize, &'a str, T)>,
+) -> Option<(&'a str, T)> {
+    candidates
         .filter(|(distance, known, _)| distance * 3 <= known.len())
         .min_by_key(|(distance, ..)| *distance)
-        .map(|(_, known, key)| format!("{PREFIX}{known}{key}"))
+        .map(|(_, known, more)| (known, more))
 }
 
 /// The one of these that is the nearest to `name`, if one is near: at most a third of its letters differ.
@@ -48,12 +55,8 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     if !short(name) {
         return None;
     }
-    known
-        .filter(|known| short(known))
-        .map(|known| (distance(name, known), known))
-        .filter(|(distance, known)| distance * 3 <= known.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+    let known = known.filter(|known| short(known));
+    nearest_of(known.map(|known| (distance(name, known), known, ()))).map(|(known, ())| known)
 }
 
 /// How many letters are to be added, left out or replaced to make one of the other; large ones are as small ones.

@@ -86,10 +86,14 @@ pub enum TryCaptureError {
 
 impl CaptureHandle {
     pub(crate) fn new(shared: Shared) -> Self {
+        Self::over(Arc::new(shared))
+    }
+
+    fn over(shared: Arc<Shared>) -> Self {
         let http = shared.http.as_ref();
         Self {
             announcement: http.map(|http| http.announcement.clone()),
-            shared: Some(Arc::new(shared)),
+            shared: Some(shared),
         }
     }
 
@@ -140,12 +144,7 @@ impl CaptureHandle {
     /// A handle of an actor that others keep.
     #[cfg(feature = "flags")]
     pub(crate) fn upgrade(shared: &Weak<Shared>) -> Option<Self> {
-        let shared = shared.upgrade()?;
-        let http = shared.http.as_ref();
-        Some(Self {
-            announcement: http.map(|http| http.announcement.clone()),
-            shared: Some(shared),
-        })
+        shared.upgrade().map(Self::over)
     }
 
     /// What [`upgrade`](Self::upgrade) makes handles of.
