@@ -252,6 +252,8 @@ mod config;
 mod diagnostics;
 mod error;
 mod event;
+#[cfg(feature = "errors")]
+mod exceptions;
 #[cfg(feature = "flags")]
 mod flags;
 #[cfg(all(doc, not(doctest)))]
@@ -270,6 +272,8 @@ mod suppress;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(any(feature = "errors", feature = "opentelemetry"))]
+mod trace_ids;
 mod words;
 
 /// What the fuzzers feed.
@@ -319,6 +323,8 @@ pub use error::{
     ApiError, FieldError, PostHogError, QueryPosition, RequestError, RequestErrorKind,
 };
 pub use event::Event;
+#[cfg(feature = "errors")]
+pub use exceptions::*;
 #[cfg(feature = "flags")]
 pub use flags::*;
 pub use http::breaker::{CircuitBreaker, CircuitState};
@@ -327,6 +333,8 @@ pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogContext, PostHogLayer, PostHogLayerBuilder, PostHogSpanExt, SpanFields};
 pub use posthog::{PostHog, PostHogBuilder};
 pub use reqwest::Method;
+#[cfg(any(feature = "errors", feature = "opentelemetry"))]
+pub use trace_ids::TraceIds;
 pub use uuid::Uuid;
 
 // Pages that show a feature are tested where it is on.

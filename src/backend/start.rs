@@ -269,6 +269,8 @@ impl CaptureBuilder {
             max_event_bytes: self.enrichment.max_event_bytes.min(self.limits.bytes),
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
+            #[cfg(feature = "errors")]
+            exceptions: self.enrichment.exceptions.clone(),
         });
         #[cfg(feature = "flags")]
         client.inner.flags.set_backend(handle.downgrade());

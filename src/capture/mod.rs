@@ -10,6 +10,7 @@
 //! - [`queue`]: bounded, one mutex; hands whole segments to the actor.
 //! - [`ledger`]: where every event is and what became of it; the public account ([`Stats`], [`DropReason`]).
 //! - [`encode`]: records into PostHog's JSON: identity resolved, hooks run, every key once.
+//! - `exceptions`: what the actor makes of a captured error: frames, `$exception_list` (feature `errors`).
 //! - [`delivery`]: the actor: batches, attempts, retries, flushes, the shutdown, capture protocols v0 and v1.
 //! - [`spool`]: batches as files, for what cannot be delivered now (feature `spool`).
 //! - [`hooks`], [`diagnostics`], `metrics`: what users are told. [`clock`]: the time of events and requests.
@@ -26,6 +27,8 @@ pub(crate) mod clock;
 pub(crate) mod delivery;
 pub(crate) mod diagnostics;
 pub(crate) mod encode;
+#[cfg(feature = "errors")]
+pub(crate) mod exceptions;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod handle;

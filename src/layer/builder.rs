@@ -104,6 +104,8 @@ pub struct PostHogLayerBuilder {
     pub(super) extras: Extras,
     /// Encoded fields that stand furthest out.
     pub(super) fallback: Vec<u8>,
+    #[cfg(feature = "errors")]
+    pub(super) errors: Option<crate::exceptions::Errors>,
 }
 
 impl PostHogLayerBuilder {
@@ -115,6 +117,8 @@ impl PostHogLayerBuilder {
             mapping: FieldMapping::default(),
             extras: Extras::default(),
             fallback: Vec::new(),
+            #[cfg(feature = "errors")]
+            errors: None,
         }
     }
 
@@ -175,6 +179,18 @@ impl PostHogLayerBuilder {
         let mut record = Record::over(Vec::new(), usize::MAX);
         record.str(Key::Named(Slot::DistinctId, ""), id.as_ref());
         self.fallback = record.into_bytes();
+        self
+    }
+
+    /// Makes exceptions of errors: of `error!` events, and of panics if the settings say so. Default: no event is an
+    /// exception.
+    ///
+    /// Settings that concern more than this layer (panics, limits, symbols) are those of the first layer over the handle
+    /// that brings any.
+    #[cfg(feature = "errors")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "errors")))]
+    pub fn errors(mut self, errors: crate::Errors) -> Self {
+        self.errors = Some(errors);
         self
     }
 

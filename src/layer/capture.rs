@@ -45,7 +45,7 @@ impl PostHogLayer {
     }
 
     /// What is known of the callsite. Its own fields of those names come before.
-    fn write_extras(&self, metadata: &Metadata<'_>, record: &mut Record) {
+    pub(super) fn write_extras(&self, metadata: &Metadata<'_>, record: &mut Record) {
         let Extras {
             level,
             target,
@@ -68,7 +68,7 @@ impl PostHogLayer {
         }
     }
 
-    fn add_fallback(&self, record: &mut Record) {
+    pub(super) fn add_fallback(&self, record: &mut Record) {
         if !self.state.fallback.is_empty() {
             record.outer_segment(&self.state.fallback, None);
         }
@@ -226,7 +226,7 @@ impl PostHogLayer {
     }
 
     /// The subscriber that the layer is part of, where it is known.
-    fn subscriber(&self) -> Option<tracing::Dispatch> {
+    pub(super) fn subscriber(&self) -> Option<tracing::Dispatch> {
         self.state.dispatch()?.upgrade()
     }
 

@@ -1,9 +1,13 @@
 //! The `posthog.*` grammar: what a field's name means.
 
-use crate::event::record::Slot;
+use crate::event::record::{Slot, exception};
 
 /// Marks an event, or a span, as an analytics event.
 pub(crate) const EVENT: &str = "posthog.event";
+
+/// Makes an event an exception, or keeps it from being one.
+#[cfg(feature = "errors")]
+pub(crate) const EXCEPTION: &str = "posthog.exception";
 
 const PREFIX: &str = "posthog.";
 
@@ -32,6 +36,9 @@ fn reserved<'a>(name: &'a str, rest: &'a str) -> (Slot, &'a str) {
         "process_person_profile" => Slot::ProcessPersonProfile,
         "geoip_disable" => Slot::GeoipDisable,
         "properties" => Slot::Properties,
+        exception::WANTED | exception::FINGERPRINT | exception::ISSUE_NAME => {
+            return (Slot::Exception, rest);
+        }
         _ => {
             let keyed = [
                 ("group.", Slot::Group),

@@ -15,6 +15,8 @@ use super::fields;
 use super::mapping::FieldMapping;
 use super::seen_spans::SeenSpans;
 use crate::event::record::{Record, Slot};
+#[cfg(feature = "errors")]
+use crate::exceptions::Selection;
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -31,6 +33,15 @@ pub(crate) enum Interest {
     Context = 1,
     /// An event that is captured, or a span that becomes one when it closes (and says something about those within).
     Event = 2,
+    /// An event that may be an exception.
+    #[cfg(feature = "errors")]
+    Exception = 3,
+    /// An event that is captured, and an exception if it says so.
+    #[cfg(feature = "errors")]
+    EventAndException = 4,
+    /// An event that is kept for the exceptions after it.
+    #[cfg(feature = "errors")]
+    Step = 5,
 }
 
 /// The options that decide.
@@ -41,6 +52,9 @@ pub(crate) struct Rules {
     pub(crate) max_level: LevelFilter,
     pub(crate) span_fields: SpanFields,
     pub(crate) mapping: FieldMapping,
+    /// `None`: no event is an exception.
+    #[cfg(feature = "errors")]
+    pub(crate) exceptions: Option<Selection>,
 }
 
 impl Rules {
@@ -51,6 +65,10 @@ impl Rules {
     pub(super) fn interest_in(&self, metadata: &Metadata<'_>) -> Interest {
         if !self.enabled {
             return Interest::Ignore;
+        }
+        #[cfg(feature = "errors")]
+        if let Some(interest) = self.interest_in_exception(metadata) {
+            return interest;
         }
         let any = |is: &dyn Fn(&str) -> bool| metadata.fields().iter().any(|f| is(f.name()));
         let says_something = |name: &str| self.is_identity(name) || self.span_fields.allows(name);
@@ -63,6 +81,33 @@ impl Rules {
         } else {
             Interest::Ignore
         }
+    }
+
+    /// `None`: the event has nothing to do with exceptions.
+    #[cfg(feature = "errors")]
+    fn interest_in_exception(&self, metadata: &Metadata<'_>) -> Option<Interest> {
+        let selection = self.exceptions.as_ref()?;
+        if metadata.is_span() {
+            return None;
+        }
+        let has = |name: &str| metadata.fields().field(name).is_some();
+        let is_event = has(fields::EVENT) && *metadata.level() <= self.max_level;
+        match (is_event, has(fields::EXCEPTION)) {
+            (true, true) => Some(Interest::EventAndException),
+            (true, false) => None,
+            (false, true) => Some(Interest::Exception),
+            (false, false) if selection.selects(metadata) => Some(Interest::Exception),
+            (false, false) => None,
+        }
+    }
+
+    /// The most verbose level of what concerns the layer.
+    pub(super) fn verbosest(&self) -> LevelFilter {
+        #[cfg(feature = "errors")]
+        if let Some(selection) = &self.exceptions {
+            return selection.level().max(self.max_level);
+        }
+        self.max_level
     }
 
     /// Whether its level alone keeps a span from saying something.
@@ -83,6 +128,8 @@ struct Table(Box<[AtomicUsize; PLACES]>);
 
 /// Addresses of metadata are multiples of this at least, which leaves room for all interests.
 const ALIGNMENT: usize = align_of::<Metadata<'static>>();
+#[cfg(feature = "errors")]
+const _: () = assert!(ALIGNMENT > Interest::Step as usize);
 const _: () = assert!(ALIGNMENT > Interest::Event as usize);
 
 impl Table {
@@ -159,6 +206,12 @@ impl Interests {
         {
             1 => Interest::Context,
             2 => Interest::Event,
+            #[cfg(feature = "errors")]
+            3 => Interest::Exception,
+            #[cfg(feature = "errors")]
+            4 => Interest::EventAndException,
+            #[cfg(feature = "errors")]
+            5 => Interest::Step,
             _ => self.decide(metadata),
         }
     }
@@ -264,6 +317,8 @@ mod tests {
             max_level: level.into(),
             span_fields,
             mapping: FieldMapping::default(),
+            #[cfg(feature = "errors")]
+            exceptions: None,
         };
         assert_eq!(
             interests(rules(Level::INFO, SpanFields::none())),
@@ -288,6 +343,8 @@ mod tests {
                 max_level: LevelFilter::INFO,
                 span_fields: SpanFields::none(),
                 mapping: FieldMapping::default(),
+                #[cfg(feature = "errors")]
+                exceptions: None,
             },
             Arc::default(),
         );

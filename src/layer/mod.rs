@@ -24,6 +24,7 @@
 //! - [`context`]: [`PostHogContext`], what holds at a place of the program, to be read back.
 //! - [`span_ext`]: [`PostHogSpanExt`], which sets identity on spans that declared no field for it.
 //! - [`shared_fields`]: fields that several spans hold at once, and that change for all of them, such as feature flags.
+//! - `exceptions`: events that become exceptions (feature `errors`).
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
@@ -44,6 +45,8 @@
 mod builder;
 mod capture;
 mod context;
+#[cfg(feature = "errors")]
+mod exceptions;
 mod fields;
 mod hidden;
 mod interest;
@@ -204,6 +207,15 @@ impl PostHogLayer {
             max_level: builder.max_level,
             span_fields: builder.span_fields,
             mapping: builder.mapping,
+            #[cfg(feature = "errors")]
+            exceptions: builder.errors.map(|errors| {
+                let panics = errors.config.panics;
+                builder.handle.configure_exceptions(errors.config);
+                if panics {
+                    crate::exceptions::install_panic_hook(&builder.handle);
+                }
+                errors.selection
+            }),
         };
         Self {
             interests: Interests::new(rules, Arc::clone(&state.seen)),
@@ -223,11 +235,9 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        match self.interests.of(attributes.metadata()) {
-            Interest::Ignore => {}
-            ours @ (Interest::Context | Interest::Event) => {
-                self.open_span(attributes, id, ctx, ours);
-            }
+        let interest = self.interests.of(attributes.metadata());
+        if let Interest::Context | Interest::Event = interest {
+            self.open_span(attributes, id, ctx, interest);
         }
     }
 
@@ -239,6 +249,15 @@ impl PostHogLayer {
         match self.interests.of(event.metadata()) {
             Interest::Ignore | Interest::Context => {}
             Interest::Event => self.capture_event(event, ctx),
+            #[cfg(feature = "errors")]
+            Interest::Exception => self.capture_exception(event, ctx),
+            #[cfg(feature = "errors")]
+            Interest::EventAndException => {
+                self.capture_event(event, ctx.clone());
+                self.capture_exception(event, ctx);
+            }
+            #[cfg(feature = "errors")]
+            Interest::Step => {}
         }
     }
 }
@@ -293,7 +312,7 @@ where
         let below = dispatch.downcast_ref::<S>()?.max_level_hint()?;
         let rules = self.interests.rules();
         (below != LevelFilter::OFF).then_some(match rules.enabled {
-            true => rules.max_level,
+            true => rules.verbosest(),
             false => LevelFilter::OFF,
         })
     }

@@ -80,7 +80,7 @@ const MAX_CHAIN: usize = 32;
 impl<N: Naming> Visitor<'_, N> {
     /// Writes text that user code makes. A panic there costs this field, nothing else.
     #[inline]
-    fn text(&mut self, key: Key<'_>, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
+    pub(crate) fn text(&mut self, key: Key<'_>, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
         let Some(open) = self.record.open(key) else {
             return;
         };

@@ -29,6 +29,7 @@ use tracing::level_filters::LevelFilter;
 /// | `spool` (feature `spool`) | capture | none |
 /// | [`disabled`](Self::disabled) | capture | `false` |
 /// | `flags` (feature `flags`) | client | evaluated here where a key may read definitions |
+/// | `errors` (feature `errors`) | layer | none |
 /// | [`max_level`](Self::max_level) | [layer](PostHogLayerBuilder) | `INFO` |
 /// | [`span_fields`](Self::span_fields) | layer | none |
 ///
@@ -203,6 +204,19 @@ impl PostHogBuilder {
     /// [`PostHogLayerBuilder::span_fields`].
     pub fn span_fields(self, fields: SpanFields) -> Self {
         self.layer(|layer| layer.span_fields(fields))
+    }
+
+    /// Makes exceptions of errors: of `error!` events, and of panics if the settings say so. Default: no event is an
+    /// exception. See [`PostHogLayerBuilder::errors`].
+    ///
+    /// ```
+    /// # use tracing_posthog::{Errors, PostHog};
+    /// let builder = PostHog::builder().errors(Errors::new().panics(true));
+    /// ```
+    #[cfg(feature = "errors")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "errors")))]
+    pub fn errors(self, errors: crate::Errors) -> Self {
+        self.layer(|layer| layer.errors(errors))
     }
 
     /// Checks all settings and starts capturing, with no look at the environment. A program that captures from code

@@ -15,7 +15,7 @@ pub(super) fn key_of(out: &mut Vec<u8>, field: &Field<'_>) {
 pub(super) fn write_value(out: &mut Vec<u8>, value: Val<'_>, large: LargeIntegers) {
     // Writing to a `Vec` does not fail, and these types have no way to.
     let _ = match value {
-        Val::Null => serde_json::to_writer(out, &()),
+        Val::Null | Val::Bytes(_) => serde_json::to_writer(out, &()),
         Val::Bool(b) => serde_json::to_writer(out, &b),
         Val::I64(n) if large.is_text(n.unsigned_abs()) => {
             serde_json::to_writer(out, &n.to_string())

@@ -15,6 +15,7 @@
 //!   can be filled in.
 //! - [`objects`]: `$groups`, `$set` and `$set_once` that are given as objects.
 //! - [`minimal`]: the short form of `$feature_flag_called`, which is made after the hooks.
+//! - An exception gets its list of errors and frames (`capture::exceptions`) before the hooks see it.
 //! - Most events take the short way and are written straight from their record. One is decoded only where a hook is to
 //!   see it, where it brings an object of properties, or where it is about a profile.
 //! - [`decode`] makes an event of a record, [`write`](mod@write) its JSON. [`envelope`] decides for both, once and for all
@@ -69,6 +70,9 @@ pub(crate) struct Enrichment {
     pub(crate) large_integers: LargeIntegers,
     pub(crate) max_event_bytes: usize,
     pub(crate) limit: IdLimit,
+    /// The settings of exceptions, shared with the handles.
+    #[cfg(feature = "errors")]
+    pub(crate) exceptions: super::exceptions::Configured,
 }
 
 /// How long distinct ids and names may be.
@@ -114,6 +118,8 @@ pub(crate) struct Encoder {
     stamp: TimestampWriter,
     diagnostics: Arc<Diagnostics>,
     again: Vec<u8>,
+    #[cfg(feature = "errors")]
+    exceptions: super::exceptions::Finisher,
 }
 
 impl Encoder {
@@ -152,6 +158,8 @@ impl Encoder {
             stamp: TimestampWriter::default(),
             diagnostics,
             again: Vec::new(),
+            #[cfg(feature = "errors")]
+            exceptions: super::exceptions::Finisher::new(enrichment.exceptions),
         }
     }
 
@@ -168,6 +176,7 @@ impl Encoder {
             && resolved.objects.is_empty()
             && !resolved.is_about_profiles()
             && !resolved.is_minimal
+            && !resolved.is_exception()
             && !self.merges_defaults(&resolved)
             && !has_nul_in_key(record, &resolved)
         {
@@ -176,6 +185,11 @@ impl Encoder {
         let is_minimal = resolved.is_minimal;
         let mut event = self.decode(&resolved, at);
         complete(&mut event).map_err(|why| self.ignored(about, &event.name, why))?;
+        #[cfg(feature = "errors")]
+        if resolved.is_exception() {
+            self.exceptions
+                .complete(&resolved.exception, &mut event, at)?;
+        }
         let mut event = self.hooks.before_send(event)?;
         objects::gather(&mut event);
         if is_minimal {

@@ -22,6 +22,8 @@ pub(super) struct Resolved<'a> {
     pub(super) geoip_disable: Nearest<bool>,
     /// Its short form is to be sent.
     pub(super) is_minimal: bool,
+    #[cfg(feature = "errors")]
+    pub(super) exception: crate::capture::exceptions::Parts<'a>,
     pub(super) objects: SmallVec<[Object<'a>; 1]>,
     pub(super) fields: SmallVec<[Field<'a>; 24]>,
     /// Where in `fields` each segment after the first begins.
@@ -133,11 +135,23 @@ impl<'a> Resolved<'a> {
                     }
                 }
                 Slot::Minimal => r.is_minimal = true,
+                Slot::Exception if segment > 0 => diagnostics.not_inherited(about, &field),
+                Slot::Exception => {
+                    #[cfg(feature = "errors")]
+                    r.exception.add(field.key, field.value);
+                }
                 // These are for the reader of the record, which has seen to them.
                 Slot::CallsiteSchema | Slot::Numbered => {}
             }
         }
         r
+    }
+
+    pub(super) fn is_exception(&self) -> bool {
+        #[cfg(feature = "errors")]
+        return self.exception.kind.is_some();
+        #[cfg(not(feature = "errors"))]
+        false
     }
 
     /// Whether it is one of PostHog's own events about people and groups.

@@ -67,5 +67,6 @@ pub(super) fn to_value(value: Val<'_>) -> Value {
         Val::F64(n) => n.into(),
         Val::Str(s) => s.into(),
         Val::Json(s) => serde_json::from_str(s).unwrap_or(Value::Null),
+        Val::Bytes(_) => Value::Null,
     }
 }

@@ -142,15 +142,23 @@ impl CaptureHandle {
     }
 
     /// A handle of an actor that others keep.
-    #[cfg(feature = "flags")]
+    #[cfg(any(feature = "errors", feature = "flags"))]
     pub(crate) fn upgrade(shared: &Weak<Shared>) -> Option<Self> {
         shared.upgrade().map(Self::over)
     }
 
     /// What [`upgrade`](Self::upgrade) makes handles of.
-    #[cfg(feature = "flags")]
+    #[cfg(any(feature = "errors", feature = "flags"))]
     pub(crate) fn downgrade(&self) -> Weak<Shared> {
         self.shared.as_ref().map_or_else(Weak::new, Arc::downgrade)
+    }
+
+    /// Makes the settings of exceptions, unless they were made before.
+    #[cfg(feature = "errors")]
+    pub(crate) fn configure_exceptions(&self, config: crate::capture::exceptions::Config) {
+        if let Some(shared) = &self.shared {
+            shared.exceptions.set(config);
+        }
     }
 
     /// The same for all clones of a handle, and for no other handle while one of them lives.

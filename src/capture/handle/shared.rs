@@ -38,6 +38,9 @@ pub(crate) struct Shared {
     pub(crate) max_event_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    /// The settings of exceptions, shared with the encoder.
+    #[cfg(feature = "errors")]
+    pub(crate) exceptions: crate::capture::exceptions::Configured,
 }
 
 /// Who settles what was captured when a flush or a shutdown asks for it.

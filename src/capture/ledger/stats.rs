@@ -62,6 +62,10 @@ pub enum DropReason {
     Expired,
     /// On disk, and unreadable when it was to be sent. Its remains are in the spool's directory `damaged`.
     Damaged,
+    /// More exceptions of the same type and callsite than the rate limit of error tracking lets through.
+    RateLimited,
+    /// An exception that was captured before, when the same error was logged further in.
+    Duplicate,
     /// Lost by a panic of the actor itself, which is a bug of this crate. The actor goes on with all other events.
     ActorPanic,
 }
@@ -82,6 +86,8 @@ impl DropReason {
         Self::SpoolFull,
         Self::Expired,
         Self::Damaged,
+        Self::RateLimited,
+        Self::Duplicate,
         Self::ActorPanic,
     ];
 
@@ -99,6 +105,8 @@ impl DropReason {
             Self::SpoolFull => "spool_full",
             Self::Expired => "expired",
             Self::Damaged => "damaged",
+            Self::RateLimited => "rate_limited",
+            Self::Duplicate => "duplicate",
             Self::ActorPanic => "actor_panic",
         }
     }

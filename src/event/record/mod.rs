@@ -25,6 +25,8 @@
 //! - Any bytes can be read without a panic; bytes that make no field end the record.
 //! - A record never leaves the process: callsite numbers mean nothing elsewhere. Files and requests hold JSON.
 
+#[cfg_attr(not(feature = "errors"), allow(dead_code))]
+pub(crate) mod exception;
 mod read;
 mod texts;
 mod write;
@@ -61,6 +63,8 @@ pub(crate) enum Slot {
     TooVerbose,
     /// The event is to be sent in its short form.
     Minimal,
+    /// A part of an exception; its key says which ([`exception`]).
+    Exception,
     /// The next fields are from further away.
     Break,
     /// The callsite whose field numbers follow.
@@ -70,7 +74,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Property,
         Self::Group,
         Self::Set,
@@ -87,6 +91,7 @@ impl Slot {
         Self::Cut,
         Self::TooVerbose,
         Self::Minimal,
+        Self::Exception,
         Self::Break,
         Self::CallsiteSchema,
         Self::Numbered,
@@ -104,10 +109,11 @@ enum Tag {
     F64,
     Str,
     Json,
+    Bytes,
 }
 
 impl Tag {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Null,
         Self::False,
         Self::True,
@@ -116,6 +122,7 @@ impl Tag {
         Self::F64,
         Self::Str,
         Self::Json,
+        Self::Bytes,
     ];
 }
 
@@ -130,6 +137,8 @@ pub(crate) enum Val<'a> {
     Str(&'a str),
     /// JSON text, known to be valid.
     Json(&'a str),
+    /// For readers within the process; no property has such a value.
+    Bytes(&'a [u8]),
 }
 
 impl Val<'_> {
@@ -141,6 +150,7 @@ impl Val<'_> {
             Self::U64(n) => n.to_string(),
             Self::F64(n) => n.to_string(),
             Self::Str(s) | Self::Json(s) => s.to_owned(),
+            Self::Bytes(_) => String::new(),
         }
     }
 }

@@ -72,6 +72,7 @@ fn read_of<'a>(
             Tag::F64 => Val::F64(f64::from_le_bytes(value.try_into().ok()?)),
             Tag::Str => Val::Str(text(value)?),
             Tag::Json => Val::Json(text(value)?),
+            Tag::Bytes => Val::Bytes(value),
         },
     };
     Some((field, rest))

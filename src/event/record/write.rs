@@ -145,6 +145,11 @@ impl Record {
         self.put(key, Tag::Str, value.as_bytes());
     }
 
+    #[cfg(feature = "errors")]
+    pub(crate) fn bytes_of(&mut self, key: Key<'_>, value: &[u8]) {
+        self.put(key, Tag::Bytes, value);
+    }
+
     fn display(&mut self, key: Key<'_>, value: &dyn fmt::Display) {
         self.text(key, |f| write!(f, "{value}"));
     }

@@ -56,6 +56,8 @@ impl Memory {
             flush_at: usize::MAX,
             policy: QueuePolicy::DropNewest,
         }));
+        #[cfg(feature = "errors")]
+        let exceptions = enrichment.exceptions.clone();
         let (hooks, max_event_bytes) = (enrichment.hooks.clone(), enrichment.max_event_bytes);
         let memory = Arc::new(Self {
             queue: queue.clone(),
@@ -85,6 +87,8 @@ impl Memory {
             max_event_bytes,
             flush_timeout: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
+            #[cfg(feature = "errors")]
+            exceptions,
         });
         (memory, handle)
     }

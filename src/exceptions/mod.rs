@@ -1,0 +1,44 @@
+//! Error tracking: errors, panics and `error!` events into PostHog's issues (feature `errors`).
+//!
+//! ```text
+//! error!(…), #[instrument(err)] ─► layer ──┐
+//! capture_error(&e) ───────────────────────┼─[limiter]─► record: types, texts, addresses, span names ─► queue
+//! panic ─► hook ───────────────────────────┘                                                              │
+//!                                                                     capture::exceptions (the actor) ◄───┘
+//! ```
+//!
+//! - [`settings`]: [`Errors`], the settings.
+//! - [`selection`]: which events of `tracing` are exceptions. Decided once per callsite.
+//! - [`exception`]: [`Exception`], an error with what is known of it. [`into`]: what can become one.
+//! - [`chain`]: types and texts of an error and its sources. [`type_name`]: types from `Debug` texts.
+//! - [`stack`]: return addresses of the calling thread.
+//! - [`write`](mod@write): the parts of an exception into a record.
+//! - [`by_hand`]: `capture_error`. [`panics`]: the panic hook.
+//!
+//! Invariants:
+//! - The caller's thread writes addresses and texts. It resolves no name and reads no file.
+//! - Code of the program (`Debug`, `Display`, `source`) runs bounded, outside of locks, and a panic in it costs its text.
+//! - The panic hook runs no code of the program, and nothing in it can panic.
+
+mod by_hand;
+mod chain;
+mod exception;
+mod into;
+mod panics;
+mod selection;
+mod settings;
+mod stack;
+mod type_name;
+mod write;
+
+pub use crate::capture::exceptions::{PanicFlush, Stacks, Symbols};
+pub use exception::Exception;
+pub use into::IntoException;
+pub use settings::Errors;
+
+pub(crate) use chain::{write_chain, write_text_link};
+pub(crate) use panics::install as install_panic_hook;
+pub(crate) use selection::Selection;
+pub(crate) use stack::write_stack;
+pub(crate) use type_name::type_key;
+pub(crate) use write::{Place, level_name, write_kind, write_place};

@@ -1,0 +1,285 @@
+//! Events that become exceptions.
+//!
+//! ```text
+//! event ─[look]─► wanted? type? ─[token bucket]─► record: kind, place, chain, other fields, addresses, span names, context
+//! ```
+//!
+//! The first field that holds an error becomes the chain of the exception: one that is recorded as `dyn Error`, whatever its
+//! name; else a text of a name that is usual for errors. All other fields are properties, and the message is one too.
+
+use super::visit::{Names, Naming, Numbers, Visitor};
+use super::{PostHogLayer, fields};
+use crate::capture::exceptions::{Admission, Kind, Stacks};
+use crate::capture::{DropReason, Shared};
+use crate::event::callsite;
+use crate::event::record::{Key, Record, Slot, Texts, exception};
+use crate::exceptions::{
+    Place, level_name, type_key, write_chain, write_kind, write_place, write_stack, write_text_link,
+};
+use std::error::Error;
+use std::fmt::Debug;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+impl PostHogLayer {
+    #[inline(never)]
+    pub(super) fn capture_exception<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(shared) = self.handle.active() else {
+            return;
+        };
+        if crate::suppress::is_suppressed() {
+            return;
+        }
+        let metadata = event.metadata();
+        let look = Look::at(event);
+        if !look.wanted.unwrap_or_else(|| self.selects(metadata)) {
+            return;
+        }
+        let callsite = std::ptr::from_ref(metadata).addr() as u64;
+        let suppressed = match shared.exceptions.admit(callsite ^ look.type_key) {
+            Admission::Admitted { suppressed } => suppressed,
+            Admission::Suppressed => {
+                return shared.queue.refuse(DropReason::RateLimited);
+            }
+        };
+        shared.record_or(
+            |record| self.write_exception(shared, event, &ctx, suppressed, record),
+            |shared, reason| {
+                if shared.lacks_late_warning(reason) {
+                    shared.warn_late_elsewhere(self.subscriber());
+                }
+            },
+        );
+    }
+
+    /// Whether events of the callsite become exceptions, if they do not say themselves.
+    fn selects(&self, metadata: &Metadata<'_>) -> bool {
+        let selection = self.interests.rules().exceptions.as_ref();
+        selection.is_some_and(|selection| selection.selects(metadata))
+    }
+
+    fn write_exception<S>(
+        &self,
+        shared: &Shared,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        suppressed: u64,
+        record: &mut Record,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let config = shared.exceptions.get();
+        let metadata = event.metadata();
+        let has_own_stack = match callsite::of(metadata, fields::meaning) {
+            Some(site) => {
+                record.site(site);
+                write_fields(event, record, Numbers { but: None })
+            }
+            None => write_fields(event, record, Names::All),
+        };
+        write_kind(record, Kind::Log, level_name(*metadata.level()));
+        write_place(
+            record,
+            &Place {
+                file: metadata.file(),
+                line: metadata.line(),
+                module: metadata.module_path(),
+                target: Some(metadata.target()),
+            },
+        );
+        if suppressed > 0 {
+            let key = Key::Named(Slot::Exception, exception::SUPPRESSED);
+            record.u64(key, suppressed);
+        }
+        if config.stacks == Stacks::All && !has_own_stack {
+            write_stack(record, config.max_frames);
+        }
+        self.write_spans(event, ctx, record);
+        if self.extras.any() {
+            record.begin_segment();
+            self.write_extras(metadata, record);
+        }
+        self.add_context(event, ctx, record);
+        self.add_fallback(record);
+        self.interests.remarks(record);
+    }
+
+    /// Writes the names of the spans around the event, the outermost first, and within what it may be a duplicate.
+    fn write_spans<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, record: &mut Record)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let scope_key = Key::Named(Slot::Exception, exception::SCOPE);
+        let Some(scope) = ctx.event_scope(event) else {
+            return record.u64(scope_key, thread_number());
+        };
+        let mut names: smallvec::SmallVec<[&'static str; 16]> = smallvec::SmallVec::new();
+        let mut root = 0;
+        for span in scope {
+            names.push(span.name());
+            root = span.id().into_u64();
+        }
+        record.u64(scope_key, root);
+        let key = Key::Named(Slot::Exception, exception::SPANS);
+        if let Some(mut texts) = Texts::begin(record, key) {
+            let _ = names.iter().rev().all(|name| texts.push(name));
+            texts.end();
+        }
+    }
+}
+
+/// A number of this thread.
+fn thread_number() -> u64 {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    hasher.hash_one(std::thread::current().id())
+}
+
+/// Whether a text of that name is the value of the exception.
+fn is_error_name(name: &str) -> bool {
+    matches!(name, "error" | "err" | "e") || name.starts_with("error.")
+}
+
+/// What has to be known before an event is worth a record.
+#[derive(Default)]
+struct Look {
+    /// The field `posthog.exception`.
+    wanted: Option<bool>,
+    /// Tells the type of the error from others. Zero: not known.
+    type_key: u64,
+}
+
+impl Look {
+    fn at(event: &Event<'_>) -> Self {
+        let mut look = Self::default();
+        event.record(&mut look);
+        look
+    }
+}
+
+impl Visit for Look {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if field.name() == fields::EXCEPTION {
+            self.wanted = Some(value);
+        }
+    }
+
+    fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
+        if self.type_key == 0 {
+            self.type_key = type_key(value);
+        }
+    }
+
+    // The others cost nothing, their `Debug` least of all.
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_str(&mut self, _: &Field, _: &str) {}
+    fn record_bytes(&mut self, _: &Field, _: &[u8]) {}
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}
+
+/// Writes the fields of the event. Returns whether its error brought a stack.
+fn write_fields<N: Naming>(event: &Event<'_>, record: &mut Record, naming: N) -> bool {
+    let mut has_typed = HasTyped(false);
+    event.record(&mut has_typed);
+    let mut visitor = ExceptionVisitor {
+        others: Visitor { record, naming },
+        has_typed: has_typed.0,
+        has_chain: false,
+        has_own_stack: false,
+    };
+    event.record(&mut visitor);
+    visitor.has_own_stack
+}
+
+/// Whether a field is recorded as `dyn Error`.
+struct HasTyped(bool);
+
+impl Visit for HasTyped {
+    fn record_error(&mut self, _: &Field, _: &(dyn Error + 'static)) {
+        self.0 = true;
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}
+
+struct ExceptionVisitor<'a, N> {
+    others: Visitor<'a, N>,
+    has_typed: bool,
+    has_chain: bool,
+    has_own_stack: bool,
+}
+
+impl<N: Naming> ExceptionVisitor<'_, N> {
+    /// Whether the field is the text that stands for the error.
+    fn is_value(&mut self, field: &Field) -> bool {
+        let is = !self.has_typed && !self.has_chain && is_error_name(field.name());
+        self.has_chain |= is;
+        is
+    }
+}
+
+impl<N: Naming> Visit for ExceptionVisitor<'_, N> {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.others.record_bool(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.others.record_i64(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.others.record_u64(field, value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.others.record_i128(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.others.record_u128(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.others.record_f64(field, value);
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.others.record_bytes(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match self.is_value(field) {
+            true => write_text_link(self.others.record, &value),
+            false => self.others.record_str(field, value),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            let key = Key::Named(Slot::Exception, exception::MESSAGE);
+            self.others
+                .text(key, |text| text.write_fmt(format_args!("{value:?}")));
+        } else if self.is_value(field) {
+            write_text_link(self.others.record, &format_args!("{value:?}"));
+        } else {
+            self.others.record_debug(field, value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        if self.has_chain {
+            return self.others.record_error(field, value);
+        }
+        self.has_chain = true;
+        self.has_own_stack = write_chain(self.others.record, value);
+    }
+}

@@ -1,0 +1,5 @@
+//! Error tracking: errors, panics and `error!` events as PostHog's error tracking gets them.
+#![cfg(feature = "errors")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod selected;
