@@ -3,6 +3,7 @@
 //! - [`events`]: every field and value, identity, spans as events, and capturing from code
 //! - [`configuration`]: keys, hosts, TLS, all settings and environment variables
 //! - [`feature_flags`]: local or remote evaluation, keys, outages, cost
+//! - [`errors`]: error tracking: which errors, how they are grouped, panics, symbols
 //! - [`testing`]: tests of your own events and of code that reads flags
 //! - [`delivery`]: flush, shutdown, outages, stats, threads, the spool, metrics, and capture v1
 //! - [`rest`]: the REST API
@@ -21,6 +22,7 @@
 [settings]: crate::guide::configuration#settings
 [stats]: crate::guide::delivery#stats
 [frameworks]: crate::guide::frameworks
+[errors]: crate::guide::errors#which-events-become-exceptions
 
 "]
 #[doc = include_str!("../docs/guide/events.md")]
@@ -31,6 +33,7 @@ pub mod events {}
 [rest]: crate::guide::rest
 [init]: crate::guide::troubleshooting#coming-from-fmtinit
 [flags]: crate::guide::feature_flags
+[errors]: crate::guide::errors
 
 "]
 #[doc = include_str!("../docs/guide/configuration.md")]
@@ -46,9 +49,21 @@ pub mod configuration {}
 #[doc = include_str!("../docs/guide/feature_flags.md")]
 pub mod feature_flags {}
 
+#[doc = "\
+[missing]: crate::guide::troubleshooting#14-an-error-does-not-arrive
+[events]: crate::guide::events
+
+"]
+#[doc = include_str!("../docs/guide/errors.md")]
+pub mod errors {}
+
 #[doc = include_str!("../docs/guide/testing.md")]
 pub mod testing {}
 
+#[doc = "\
+[errors]: crate::guide::errors#limits-and-cost
+
+"]
 #[doc = include_str!("../docs/delivery.md")]
 pub mod delivery {}
 
@@ -90,6 +105,7 @@ pub mod privacy {}
 [scale]: crate::guide::scale#a-relay
 [tls]: crate::guide::configuration#tls
 [undecided]: crate::guide::feature_flags#what-cannot-be-decided-locally
+[symbols]: crate::guide::errors#stacks-and-symbols
 
 "]
 #[doc = include_str!("../docs/guide/troubleshooting.md")]

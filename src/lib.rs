@@ -57,6 +57,8 @@
 //! | `posthog.process_person_profile` | event, span | `$process_person_profile` |
 //! | `posthog.geoip_disable` | event, span | `$geoip_disable` |
 //! | `posthog.properties` | event, span | text of a JSON object, merged in; plain fields beside it, and nearer ones, win over it |
+//! | `posthog.exception` | event | an exception or not, whatever else is true of it; see [errors](#errors) |
+//! | `posthog.fingerprint`, `posthog.issue_name` | exception | its group; the title of a new issue |
 //! | any other field | event ¹ | a property of that name |
 //! | any other field | span | nothing, unless [`span_fields`](PostHogLayerBuilder::span_fields) lets it through |
 //! | message, level, target, module, file, line | event ¹ | nothing, unless switched on in [`PostHogLayerBuilder`] |
@@ -191,6 +193,31 @@
 //! The page [`guide::feature_flags`] explains keys, what cannot be decided locally, how stale a flag may be, and what
 //! happens while PostHog is down.
 //!
+//! # Errors
+//!
+//! The feature `errors` makes issues of PostHog's error tracking of errors and panics: with type, chain, stack, and the
+//! person it happened to.
+//!
+//! ```no_run
+//! # #[cfg(feature = "errors")]
+//! # fn f() -> Result<(), tracing_posthog::PostHogError> {
+//! use std::error::Error;
+//! use tracing_posthog::{Errors, PostHog};
+//! use tracing_subscriber::prelude::*;
+//!
+//! let (layer, posthog) = PostHog::builder().errors(Errors::new().panics(true)).start_from_env()?;
+//! tracing_subscriber::registry().with(layer).init();
+//!
+//! if let Err(error) = std::fs::read("menu.json") {
+//!     tracing::error!(error = &error as &dyn Error, menu = 7, "no menu"); // `#[instrument(err)]` works too
+//!     posthog.capture_error(&error); // by hand
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The page [`guide::errors`] explains which events count, how PostHog groups them, panics, symbols and limits.
+//!
 //! # What you can rely on
 //!
 //! - Capturing does no I/O, never waits for PostHog (unless you choose [`QueuePolicy::Block`]) and never panics.
@@ -222,6 +249,9 @@
 //! - `native-tls`: TLS by the operating system's library, on Linux OpenSSL.
 //! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
 //!   like, and the module `models`.
+//! - `errors`: errors and panics as issues ([`Errors`]); `anyhow`, `error-stack` and `tracing-error` read what such errors
+//!   hold.
+//! - `opentelemetry`: trace and span ids of OpenTelemetry on exceptions and events.
 //! - `flags`: feature flags, evaluated in the process or by PostHog ([`FeatureFlags`]).
 //! - `rate-limit`: a client-side limit of requests by class of endpoint.
 //! - `spool`: what cannot be delivered now goes to disk ([`Spool`]), and is delivered later, by this process or the
@@ -240,7 +270,7 @@
 //!
 //! # Guide
 //!
-//! The module [`guide`] has pages about events, configuration, feature flags, testing, delivery, the REST API,
+//! The module [`guide`] has pages about events, configuration, feature flags, errors, testing, delivery, the REST API,
 //! frameworks, AWS Lambda, many processes, privacy, and troubleshooting.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -340,12 +370,13 @@ pub use uuid::Uuid;
 // Pages that show a feature are tested where it is on.
 #[cfg(doctest)]
 #[cfg_attr(
-    all(feature = "flags", feature = "rest", feature = "testing", feature = "tower"),
+    all(feature = "errors", feature = "flags", feature = "rest", feature = "testing", feature = "tower"),
     doc = include_str!("../README.md")
 )]
 #[cfg_attr(feature = "spool", doc = include_str!("../docs/delivery.md"))]
 #[doc = include_str!("../docs/guide/configuration.md")]
 #[cfg_attr(feature = "flags", doc = include_str!("../docs/guide/events.md"))]
+#[cfg_attr(feature = "errors", doc = include_str!("../docs/guide/errors.md"))]
 #[cfg_attr(feature = "flags", doc = include_str!("../docs/guide/feature_flags.md"))]
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/guide/frameworks.md"))]
 #[doc = include_str!("../docs/guide/lambda.md")]

@@ -204,11 +204,27 @@ impl Diagnostics {
             Slot::Timestamp => "posthog.timestamp on a span says nothing about the events within",
             Slot::Uuid => "posthog.uuid on a span says nothing about the events within",
             Slot::Set => "posthog.set.* on a span is ignored; put it on the event",
+            Slot::Exception => {
+                "posthog.exception, posthog.fingerprint and posthog.issue_name on a span are ignored; put them on the event"
+            }
             _ => "posthog.set_once.* on a span is ignored; put it on the event",
         };
         if self.first(what, "") {
             Self::log(about, Some(field), format_args!("{what}"));
         }
+    }
+
+    /// Of an event that is no exception.
+    pub(crate) fn not_an_exception(&self, about: About<'_>, field: &Field<'_>) {
+        let what = match cfg!(feature = "errors") {
+            true => {
+                "a field of exceptions is ignored, because the event is none; turn error tracking on by `errors(Errors::new())` on the builder, and add `posthog.exception = true`"
+            }
+            false => {
+                "a field of exceptions is ignored; turn the feature `errors` of tracing-posthog on, and `errors(Errors::new())` on the builder"
+            }
+        };
+        self.say_of(about, field, what);
     }
 
     pub(crate) fn not_an_object(&self, about: About<'_>) {

@@ -10,6 +10,15 @@ pub(crate) const FLAGS_KEY: &str = "POSTHOG_FEATURE_FLAGS_SECRET_KEY";
 pub(crate) const HOST: &str = "POSTHOG_HOST";
 pub(crate) const REST_HOST: &str = "POSTHOG_REST_HOST";
 
+#[cfg(feature = "errors")]
+const RELEASE_ID: &str = "POSTHOG_RELEASE_ID";
+
+/// The release that exceptions belong to, if the environment names one.
+#[cfg(feature = "errors")]
+pub(crate) fn release_id() -> Option<String> {
+    variable(RELEASE_ID).ok().flatten()
+}
+
 /// What is said of a variable that has no value.
 pub(crate) fn absence(name: &str) -> String {
     match env::var_os(name) {

@@ -2,4 +2,8 @@
 #![cfg(feature = "errors")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../shared/layers/mod.rs"]
+mod layers;
+
+mod mistakes;
 mod selected;

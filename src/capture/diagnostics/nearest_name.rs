@@ -3,7 +3,7 @@
 const PREFIX: &str = "posthog.";
 
 /// The fields of the grammar.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 11] = [
     "event",
     "distinct_id",
     "session_id",
@@ -12,6 +12,9 @@ const NAMES: [&str; 8] = [
     "process_person_profile",
     "geoip_disable",
     "properties",
+    "exception",
+    "fingerprint",
+    "issue_name",
 ];
 
 /// Those that go before a name, and what that names.

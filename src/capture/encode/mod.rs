@@ -45,7 +45,7 @@ mod write;
 use super::diagnostics::{About, Diagnostics};
 use super::hooks::Hooks;
 use super::ledger::DropReason;
-use crate::event::record::{Record, Slot, begins_with_site};
+use crate::event::record::{Field, Record, Slot, begins_with_site};
 use crate::event::timestamp::TimestampWriter;
 use crate::event::uuid_v7::UuidV7;
 use crate::words::words;
@@ -172,6 +172,9 @@ impl Encoder {
     ) -> Result<(), DropReason> {
         let about = About(record);
         let resolved = Resolved::of(record, about, &self.diagnostics);
+        if let Some(field) = &resolved.exception_field {
+            self.check_exception_field(&resolved, field);
+        }
         if self.hooks.is_empty()
             && resolved.objects.is_empty()
             && !resolved.is_about_profiles()
@@ -203,6 +206,18 @@ impl Encoder {
         drop(resolved);
         self.again = again.into_bytes();
         written
+    }
+
+    /// Warns of a field for exceptions on an event that is none, unless the same event is captured as both.
+    #[cold]
+    fn check_exception_field(&self, r: &Resolved<'_>, field: &Field<'_>) {
+        #[cfg(feature = "errors")]
+        let is_both = self.exceptions.is_configured() && r.exception.wanted;
+        #[cfg(not(feature = "errors"))]
+        let is_both = false;
+        if !r.is_exception() && !is_both {
+            self.diagnostics.not_an_exception(r.about, field);
+        }
     }
 
     /// Warns of an event that was too large to be queued where there is that much room.

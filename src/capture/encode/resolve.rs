@@ -22,6 +22,8 @@ pub(super) struct Resolved<'a> {
     pub(super) geoip_disable: Nearest<bool>,
     /// Its short form is to be sent.
     pub(super) is_minimal: bool,
+    /// A field for exceptions that the event itself has.
+    pub(super) exception_field: Option<Field<'a>>,
     #[cfg(feature = "errors")]
     pub(super) exception: crate::capture::exceptions::Parts<'a>,
     pub(super) objects: SmallVec<[Object<'a>; 1]>,
@@ -137,6 +139,9 @@ impl<'a> Resolved<'a> {
                 Slot::Minimal => r.is_minimal = true,
                 Slot::Exception if segment > 0 => diagnostics.not_inherited(about, &field),
                 Slot::Exception => {
+                    if field.name.is_some() {
+                        r.exception_field.get_or_insert(field);
+                    }
                     #[cfg(feature = "errors")]
                     r.exception.add(field.key, field.value);
                 }

@@ -1,6 +1,7 @@
 //! The settings that the actor needs.
 
 use super::limiter::{Admission, Limiter};
+use crate::config::environment;
 use crate::trace_ids::Provider;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl Default for Config {
             scrub: true,
             symbols: Symbols::Here,
             own_crates: Vec::new(),
-            release_id: None,
+            release_id: environment::release_id().map(Into::into),
             stacks: Stacks::default(),
             max_frames: 64,
             panics: false,
@@ -97,13 +98,20 @@ pub(crate) struct Configured(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     config: OnceLock<Config>,
+    defaults: OnceLock<Config>,
     limiter: Limiter,
 }
 
 impl Configured {
-    /// The settings; the defaults, if nobody made any until now.
+    /// The settings; the defaults, as long as nobody made any.
     pub(crate) fn get(&self) -> &Config {
-        self.0.config.get_or_init(Config::default)
+        let made = self.0.config.get();
+        made.unwrap_or_else(|| self.0.defaults.get_or_init(Config::default))
+    }
+
+    /// Whether somebody made settings.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.config.get().is_some()
     }
 
     /// Makes the settings. False: they were made before, and stay.

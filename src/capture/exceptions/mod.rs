@@ -56,6 +56,11 @@ impl Finisher {
         }
     }
 
+    /// Whether somebody turned exceptions on.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.configured.is_set()
+    }
+
     /// Adds what makes the event an exception to its properties.
     pub(crate) fn complete(
         &mut self,

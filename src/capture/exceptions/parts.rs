@@ -46,6 +46,8 @@ pub(crate) struct Link<'a> {
 pub(crate) struct Parts<'a> {
     /// `None`: the record is of no exception.
     pub(crate) kind: Option<Kind>,
+    /// Whether the event has the field `posthog.exception`.
+    pub(crate) wanted: bool,
     pub(crate) level: &'a str,
     /// The outermost first. Empty: there is no error value.
     pub(crate) links: SmallVec<[Link<'a>; 4]>,
@@ -93,6 +95,7 @@ impl<'a> Parts<'a> {
             (exception::STEPS, Val::Json(steps)) => self.steps = steps,
             (exception::SCOPE, Val::U64(scope)) => self.scope = scope,
             (exception::SUPPRESSED, Val::U64(n)) => self.suppressed = n,
+            (exception::WANTED, _) => self.wanted = true,
             (exception::FINGERPRINT, value) => self.fingerprint = Some(value),
             (exception::ISSUE_NAME, value) => self.issue_name = Some(value),
             _ => {}

@@ -122,12 +122,17 @@ pub fn one(f: impl FnOnce()) -> RecordedEvent {
 
 /// What the crate itself logs while `f` runs and what it captures is encoded.
 pub fn diagnostics(f: impl FnOnce(&CapturedEvents)) -> Vec<String> {
-    let (captured, seen) = (CapturedEvents::new(), Seen::default());
+    diagnostics_of(&CapturedEvents::new(), f)
+}
+
+/// The same, of what `captured` captures.
+pub fn diagnostics_of(captured: &CapturedEvents, f: impl FnOnce(&CapturedEvents)) -> Vec<String> {
+    let seen = Seen::default();
     let subscriber = tracing_subscriber::registry()
         .with(seen.layer())
         .with(captured.layer());
     tracing::subscriber::with_default(subscriber, || {
-        f(&captured);
+        f(captured);
         captured.events();
     });
     seen.with(" tracing_posthog::")
