@@ -249,6 +249,8 @@ impl CaptureBuilder {
         let (commands, inbox) = mpsc::unbounded_channel();
         let status = Arc::new(Status::default());
         let watch = Arc::new(Watch::default());
+        #[cfg(feature = "errors")]
+        watch.add(self.enrichment.exceptions.lookout());
         let visibility = match self.home {
             // No subscriber is scoped to a thread of this crate.
             Home::OwnThread => Visibility::Global,

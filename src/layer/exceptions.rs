@@ -9,8 +9,8 @@
 
 use super::visit::{Names, Naming, Numbers, Visitor};
 use super::{PostHogLayer, fields};
-use crate::capture::exceptions::{Admission, Kind, Stacks};
-use crate::capture::{DropReason, Shared};
+use crate::capture::Shared;
+use crate::capture::exceptions::{Admission, At, Kind, Stacks};
 use crate::event::callsite;
 use crate::event::record::{Key, Record, Slot, Texts, exception};
 use crate::exceptions::{
@@ -41,11 +41,13 @@ impl PostHogLayer {
             return;
         }
         let callsite = std::ptr::from_ref(metadata).addr() as u64;
-        let suppressed = match shared.exceptions.admit(callsite ^ look.type_key) {
+        let at = At {
+            file: metadata.file(),
+            line: metadata.line(),
+        };
+        let suppressed = match shared.exceptions.admit(callsite ^ look.type_key, at) {
             Admission::Admitted { suppressed } => suppressed,
-            Admission::Suppressed => {
-                return shared.queue.refuse(DropReason::RateLimited);
-            }
+            Admission::Suppressed => return shared.refuse_rate_limited(),
         };
         shared.record_or(
             |record| self.write_exception(shared, event, &ctx, suppressed, record),

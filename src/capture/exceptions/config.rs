@@ -1,9 +1,10 @@
 //! The settings that the actor needs.
 
-use super::limiter::{Admission, Limiter};
+use super::limiter::{Admission, At, Limiter};
+use crate::capture::watch::Lookout;
 use crate::config::environment;
 use crate::trace_ids::Provider;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// Settings of one backend's exceptions, as the actor needs them.
@@ -99,7 +100,7 @@ pub(crate) struct Configured(Arc<State>);
 struct State {
     config: OnceLock<Config>,
     defaults: OnceLock<Config>,
-    limiter: Limiter,
+    limiter: Arc<Limiter>,
 }
 
 impl Configured {
@@ -120,7 +121,18 @@ impl Configured {
     }
 
     /// Asks the token bucket of that type and callsite.
-    pub(crate) fn admit(&self, key: u64) -> Admission {
-        self.0.limiter.admit(key, self.get())
+    pub(crate) fn admit(&self, key: u64, at: At<'_>) -> Admission {
+        self.0.limiter.admit(key, at, self.get())
+    }
+
+    /// Whether the actor should look at what was held back. True once for each piece of news.
+    pub(crate) fn take_news(&self) -> bool {
+        self.0.limiter.take_news()
+    }
+
+    /// Who says what was held back.
+    pub(crate) fn lookout(&self) -> Weak<dyn Lookout> {
+        let limiter: Weak<Limiter> = Arc::downgrade(&self.0.limiter);
+        limiter
     }
 }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - [`config`]: the settings that the actor needs. Whoever sets them up first decides for the backend.
-//! - [`limiter`]: a token bucket for each type and callsite, asked by callers before they write a record.
+//! - [`limiter`]: a token bucket for each type and callsite, asked by callers before they write a record. Warns of what
+//!   it held back.
 //! - [`parts`]: reads the parts that the caller wrote ([`crate::event::record::exception`]).
 //! - [`dedupe`]: the same error, logged once more on its way out.
 //! - [`symbols`]: addresses into frames: function, file, line, whether it is the program's own code.
@@ -32,7 +33,7 @@ mod symbols;
 
 pub(crate) use config::{Config, Configured};
 pub use config::{PanicFlush, Stacks, Symbols};
-pub(crate) use limiter::Admission;
+pub(crate) use limiter::{Admission, At};
 pub(crate) use parts::{Kind, Parts};
 
 use super::ledger::DropReason;

@@ -130,6 +130,16 @@ impl Shared {
         }
     }
 
+    /// Counts an exception that the rate limit held back. The actor says so, some time later.
+    #[cfg(feature = "errors")]
+    #[inline]
+    pub(crate) fn refuse_rate_limited(&self) {
+        self.queue.refuse(DropReason::RateLimited);
+        if self.exceptions.take_news() {
+            self.look_later();
+        }
+    }
+
     /// Asks the actor, or has the report at once.
     pub(super) fn ask_flush(
         &self,

@@ -10,6 +10,7 @@ use crate::capture::diagnostics::Diagnostics;
 use crate::capture::encode::Encoder;
 use crate::capture::hooks::Hooks;
 use crate::capture::queue::{Limits, Queue, QueuePolicy, Watermark};
+use crate::capture::watch::Watch;
 use crate::capture::{
     CaptureHandle, DeliveryFailure, Disposition, DropReason, FlushReport, Home, Shared, Sink,
 };
@@ -73,6 +74,9 @@ impl Memory {
             return (memory, CaptureHandle::disabled());
         }
         let settling = memory.clone();
+        let watch = Arc::new(Watch::default());
+        #[cfg(feature = "errors")]
+        watch.add(exceptions.lookout());
         let handle = CaptureHandle::new(Shared {
             late_seen_to: AtomicBool::new(false),
             queue,
@@ -83,7 +87,7 @@ impl Memory {
             home: Home::OwnThread,
             http: None,
             clock,
-            watch: Arc::default(),
+            watch,
             max_event_bytes,
             flush_timeout: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
