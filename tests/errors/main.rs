@@ -5,5 +5,10 @@
 #[path = "../shared/layers/mod.rs"]
 mod layers;
 
+#[path = "../shared/support/mod.rs"]
+mod support;
+
+mod limits;
 mod mistakes;
 mod selected;
+mod storm;
