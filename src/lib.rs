@@ -302,7 +302,6 @@ mod suppress;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
-#[cfg(any(feature = "errors", feature = "opentelemetry"))]
 mod trace_ids;
 mod words;
 
@@ -363,7 +362,6 @@ pub use http::retry::{RetryMethods, RetryPolicy};
 pub use layer::{PostHogContext, PostHogLayer, PostHogLayerBuilder, PostHogSpanExt, SpanFields};
 pub use posthog::{PostHog, PostHogBuilder};
 pub use reqwest::Method;
-#[cfg(any(feature = "errors", feature = "opentelemetry"))]
 pub use trace_ids::TraceIds;
 pub use uuid::Uuid;
 

@@ -160,9 +160,10 @@ impl Errors {
     }
 
     /// Where trace and span ids of exceptions come from (`$trace_id`, `$span_id`). `ids` is called on the thread that
-    /// captures, within the span.
+    /// captures, within the span. If it panics, the exception has no ids.
     ///
-    /// With the feature `opentelemetry` the default is the current context of OpenTelemetry.
+    /// Default: those of [`PostHogLayerBuilder::trace_ids`](crate::PostHogLayerBuilder::trace_ids); where these are not set
+    /// and the feature `opentelemetry` is on, the current context of OpenTelemetry.
     pub fn trace_ids(mut self, ids: impl Fn() -> Option<TraceIds> + Send + Sync + 'static) -> Self {
         self.config.trace_ids = Provider::new(ids);
         self

@@ -5,6 +5,7 @@ use super::mapping::FieldMapping;
 use crate::capture::CaptureHandle;
 use crate::error::PostHogError;
 use crate::event::record::{Key, Record, Slot};
+use crate::trace_ids::{Provider, TraceIds};
 use tracing::level_filters::LevelFilter;
 
 /// Which plain fields of enclosing spans become properties of the events within.
@@ -104,6 +105,7 @@ pub struct PostHogLayerBuilder {
     pub(super) extras: Extras,
     /// Encoded fields that stand furthest out.
     pub(super) fallback: Vec<u8>,
+    pub(super) trace_ids: Provider,
     #[cfg(feature = "errors")]
     pub(super) errors: Option<crate::exceptions::Errors>,
 }
@@ -117,6 +119,7 @@ impl PostHogLayerBuilder {
             mapping: FieldMapping::default(),
             extras: Extras::default(),
             fallback: Vec::new(),
+            trace_ids: Provider::default(),
             #[cfg(feature = "errors")]
             errors: None,
         }
@@ -179,6 +182,28 @@ impl PostHogLayerBuilder {
         let mut record = Record::over(Vec::new(), usize::MAX);
         record.str(Key::Named(Slot::DistinctId, ""), id.as_ref());
         self.fallback = record.into_bytes();
+        self
+    }
+
+    /// Gives all events of the layer the ids of the trace and span that they happen in: `$trace_id` and `$span_id`, as 32
+    /// and 16 hexadecimal digits. Default: none, except for exceptions where the feature `opentelemetry` is on.
+    ///
+    /// `ids` is called for each event, on its thread, within its span; for a span that becomes an event when the span
+    /// closes. A field `$trace_id` of the event's own wins. If `ids` panics, the event has no ids.
+    ///
+    /// With the feature `opentelemetry` give it `TraceIds::of_opentelemetry`. Without, ask your tracing system:
+    ///
+    /// ```
+    /// # use tracing_posthog::{CaptureHandle, PostHogLayer, TraceIds};
+    /// # mod tracer { pub fn current() -> Option<(u128, u64)> { None } }
+    /// # fn f(handle: CaptureHandle) {
+    /// let layer = PostHogLayer::builder(handle)
+    ///     .trace_ids(|| tracer::current().map(|(trace, span)| TraceIds::new(trace, span)))
+    ///     .build();
+    /// # }
+    /// ```
+    pub fn trace_ids(mut self, ids: impl Fn() -> Option<TraceIds> + Send + Sync + 'static) -> Self {
+        self.trace_ids = Provider::new(ids);
         self
     }
 

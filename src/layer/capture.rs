@@ -245,6 +245,9 @@ impl PostHogLayer {
                     record.begin_segment();
                     self.write_extras(event.metadata(), record);
                 }
+                if self.trace_ids.is_given() {
+                    self.trace_ids.write(record);
+                }
                 self.add_context(event, &ctx, record);
                 self.add_fallback(record);
                 self.interests.remarks(record);
@@ -316,6 +319,9 @@ impl PostHogLayer {
                 }
                 if self.extras.any() {
                     self.write_extras(span.metadata, record);
+                }
+                if self.trace_ids.is_given() {
+                    self.trace_ids.write(record);
                 }
                 if !mapped.is_empty() {
                     record.outer_segment(mapped, None);

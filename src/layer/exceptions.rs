@@ -106,6 +106,10 @@ impl PostHogLayer {
             record.begin_segment();
             self.write_extras(metadata, record);
         }
+        match self.trace_ids.is_given() {
+            true => self.trace_ids.write(record),
+            false => config.trace_ids.write(record),
+        }
         self.add_context(event, ctx, record);
         self.add_fallback(record);
         self.interests.remarks(record);

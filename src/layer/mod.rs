@@ -66,6 +66,7 @@ pub(crate) use shared_fields::{SharedFields, attach};
 pub use span_ext::PostHogSpanExt;
 
 use crate::capture::CaptureHandle;
+use crate::trace_ids::Provider;
 use builder::Extras;
 use hidden::Hidden;
 use interest::{Interest, Interests, Rules};
@@ -172,6 +173,8 @@ pub struct PostHogLayer {
     extras: Extras,
     state: Arc<LayerState>,
     hidden: Arc<Hidden>,
+    /// Asked for every event, if it is given.
+    trace_ids: Provider,
     /// Whether there ever was a span that becomes an event, or may be one of a layer that this one replaces. Stands here
     /// because every span that is entered and left asks.
     has_timed: AtomicBool,
@@ -208,7 +211,10 @@ impl PostHogLayer {
             span_fields: builder.span_fields,
             mapping: builder.mapping,
             #[cfg(feature = "errors")]
-            exceptions: builder.errors.map(|errors| {
+            exceptions: builder.errors.map(|mut errors| {
+                if !errors.config.trace_ids.is_given() {
+                    errors.config.trace_ids = builder.trace_ids.clone();
+                }
                 let panics = errors.config.panics;
                 builder.handle.configure_exceptions(errors.config);
                 if panics {
@@ -223,6 +229,7 @@ impl PostHogLayer {
             state,
             handle: builder.handle,
             extras: builder.extras,
+            trace_ids: builder.trace_ids,
             hidden,
         }
     }

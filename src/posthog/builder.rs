@@ -9,6 +9,7 @@ use crate::config::environment;
 use crate::error::PostHogError;
 use crate::event::Event;
 use crate::layer::{PostHogLayer, PostHogLayerBuilder, SpanFields};
+use crate::trace_ids::TraceIds;
 use serde_json::Value;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
@@ -32,6 +33,7 @@ use tracing::level_filters::LevelFilter;
 /// | `errors` (feature `errors`) | layer | none |
 /// | [`max_level`](Self::max_level) | [layer](PostHogLayerBuilder) | `INFO` |
 /// | [`span_fields`](Self::span_fields) | layer | none |
+/// | [`trace_ids`](Self::trace_ids) | layer | none |
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -204,6 +206,17 @@ impl PostHogBuilder {
     /// [`PostHogLayerBuilder::span_fields`].
     pub fn span_fields(self, fields: SpanFields) -> Self {
         self.layer(|layer| layer.span_fields(fields))
+    }
+
+    /// Gives all events of the layer `$trace_id` and `$span_id`. Default: none. See [`PostHogLayerBuilder::trace_ids`].
+    ///
+    /// ```
+    /// # use tracing_posthog::{PostHog, TraceIds};
+    /// # #[cfg(feature = "opentelemetry")]
+    /// let builder = PostHog::builder().trace_ids(TraceIds::of_opentelemetry);
+    /// ```
+    pub fn trace_ids(self, ids: impl Fn() -> Option<TraceIds> + Send + Sync + 'static) -> Self {
+        self.layer(|layer| layer.trace_ids(ids))
     }
 
     /// Makes exceptions of errors: of `error!` events, and of panics if the settings say so. Default: no event is an

@@ -12,3 +12,4 @@ mod limits;
 mod mistakes;
 mod selected;
 mod storm;
+mod trace_ids;
