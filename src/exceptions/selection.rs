@@ -16,7 +16,7 @@ pub(crate) struct Selection {
     pub(super) denied: Vec<Box<str>>,
     pub(super) filter: Option<Filter>,
     /// How many log events before an exception are kept.
-    pub(super) steps: usize,
+    pub(crate) steps: usize,
 }
 
 impl Default for Selection {

@@ -231,7 +231,7 @@ impl PostHogLayer {
     }
 
     #[inline(never)]
-    pub(super) fn capture_event<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    pub(super) fn capture_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -248,7 +248,7 @@ impl PostHogLayer {
                 if self.trace_ids.is_given() {
                     self.trace_ids.write(record);
                 }
-                self.add_context(event, &ctx, record);
+                self.add_context(event, ctx, record);
                 self.add_fallback(record);
                 self.interests.remarks(record);
             },

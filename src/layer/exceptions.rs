@@ -7,6 +7,7 @@
 //! The first field that holds an error becomes the chain of the exception: one that is recorded as `dyn Error`, whatever its
 //! name; else a text of a name that is usual for errors. All other fields are properties, and the message is one too.
 
+use super::steps::Steps;
 use super::visit::{Names, Naming, Numbers, Visitor};
 use super::{PostHogLayer, fields};
 use crate::capture::Shared;
@@ -25,7 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 impl PostHogLayer {
     #[inline(never)]
-    pub(super) fn capture_exception<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    pub(super) fn capture_exception<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -50,13 +51,40 @@ impl PostHogLayer {
             Admission::Suppressed => return shared.refuse_rate_limited(),
         };
         shared.record_or(
-            |record| self.write_exception(shared, event, &ctx, suppressed, record),
+            |record| self.write_exception(shared, event, ctx, suppressed, record),
             |shared, reason| {
                 if shared.lacks_late_warning(reason) {
                     shared.warn_late_elsewhere(self.subscriber());
                 }
             },
         );
+    }
+
+    /// Keeps the event for the exceptions after it, where steps are kept.
+    #[inline]
+    pub(super) fn keep_step<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(steps) = &self.state.steps {
+            self.keep_step_in(steps, event, ctx);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_step_in<S>(&self, steps: &Steps, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(shared) = self.handle.active() else {
+            return;
+        };
+        if crate::suppress::is_suppressed() || !steps.wants(event.metadata()) {
+            return;
+        }
+        if let Some(root) = ctx.event_scope(event).and_then(Iterator::last) {
+            steps.keep(&root.id(), root.metadata(), event, shared.clock.now());
+        }
     }
 
     /// Whether events of the callsite become exceptions, if they do not say themselves.
@@ -125,12 +153,17 @@ impl PostHogLayer {
             return record.u64(scope_key, thread_number());
         };
         let mut names: smallvec::SmallVec<[&'static str; 16]> = smallvec::SmallVec::new();
-        let mut root = 0;
+        let mut root = None;
         for span in scope {
             names.push(span.name());
-            root = span.id().into_u64();
+            root = Some((span.id(), span.metadata()));
         }
-        record.u64(scope_key, root);
+        if let Some((root, metadata)) = root {
+            record.u64(scope_key, root.into_u64());
+            if let Some(steps) = &self.state.steps {
+                steps.write(&root, metadata, record);
+            }
+        }
         let key = Key::Named(Slot::Exception, exception::SPANS);
         if let Some(mut texts) = Texts::begin(record, key) {
             let _ = names.iter().rev().all(|name| texts.push(name));

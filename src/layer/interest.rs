@@ -14,6 +14,8 @@ use super::builder::SpanFields;
 use super::fields;
 use super::mapping::FieldMapping;
 use super::seen_spans::SeenSpans;
+#[cfg(feature = "errors")]
+use super::steps::is_step;
 use crate::event::record::{Record, Slot};
 #[cfg(feature = "errors")]
 use crate::exceptions::Selection;
@@ -97,6 +99,9 @@ impl Rules {
             (true, false) => None,
             (false, true) => Some(Interest::Exception),
             (false, false) if selection.selects(metadata) => Some(Interest::Exception),
+            (false, false) if selection.steps > 0 && is_step(metadata, self.max_level) => {
+                Some(Interest::Step)
+            }
             (false, false) => None,
         }
     }

@@ -25,6 +25,7 @@
 //! - [`span_ext`]: [`PostHogSpanExt`], which sets identity on spans that declared no field for it.
 //! - [`shared_fields`]: fields that several spans hold at once, and that change for all of them, such as feature flags.
 //! - `exceptions`: events that become exceptions (feature `errors`).
+//! - `steps`: log events that are kept for the exceptions after them (feature `errors`).
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
 //! - [`capture`]: what happens at the spans and events that are ours. The `Layer` implementation below only decides.
@@ -57,6 +58,8 @@ mod shared_fields;
 mod span_ext;
 mod span_store;
 mod state;
+#[cfg(feature = "errors")]
+mod steps;
 mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
@@ -204,7 +207,19 @@ impl PostHogLayer {
     fn from_builder(builder: PostHogLayerBuilder) -> Self {
         let hidden = Arc::new(Hidden::new(builder.max_level));
         builder.handle.watch(&hidden);
-        let state = LayerState::new(&builder.handle, builder.fallback);
+        #[cfg(feature = "errors")]
+        let steps = {
+            let errors = builder.errors.as_ref();
+            let most = errors.map_or(0, |errors| errors.selection.steps);
+            let enabled = !builder.handle.is_disabled();
+            steps::Steps::new(if enabled { most } else { 0 }, builder.max_level)
+        };
+        let state = LayerState::new(
+            &builder.handle,
+            builder.fallback,
+            #[cfg(feature = "errors")]
+            steps,
+        );
         let rules = Rules {
             enabled: !builder.handle.is_disabled(),
             max_level: builder.max_level,
@@ -255,16 +270,26 @@ impl PostHogLayer {
     {
         match self.interests.of(event.metadata()) {
             Interest::Ignore | Interest::Context => {}
-            Interest::Event => self.capture_event(event, ctx),
+            #[cfg(not(feature = "errors"))]
+            Interest::Event => self.capture_event(event, &ctx),
             #[cfg(feature = "errors")]
-            Interest::Exception => self.capture_exception(event, ctx),
-            #[cfg(feature = "errors")]
-            Interest::EventAndException => {
-                self.capture_event(event, ctx.clone());
-                self.capture_exception(event, ctx);
+            Interest::Event => {
+                self.capture_event(event, &ctx);
+                self.keep_step(event, &ctx);
             }
             #[cfg(feature = "errors")]
-            Interest::Step => {}
+            Interest::Exception => {
+                self.capture_exception(event, &ctx);
+                self.keep_step(event, &ctx);
+            }
+            #[cfg(feature = "errors")]
+            Interest::EventAndException => {
+                self.capture_event(event, &ctx);
+                self.capture_exception(event, &ctx);
+                self.keep_step(event, &ctx);
+            }
+            #[cfg(feature = "errors")]
+            Interest::Step => self.keep_step(event, &ctx),
         }
     }
 }
@@ -364,6 +389,10 @@ where
 
     #[inline]
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        #[cfg(feature = "errors")]
+        if let Some(steps) = &self.state.steps {
+            steps.close(&id);
+        }
         if self.state.spans.may_contain(&id) {
             self.close_span(id, ctx);
         }

@@ -19,6 +19,8 @@
 use super::PostHogLayer;
 use super::seen_spans::SeenSpans;
 use super::span_store::{Fields, SpanStore};
+#[cfg(feature = "errors")]
+use super::steps::Steps;
 use crate::capture::CaptureHandle;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -39,6 +41,9 @@ pub(crate) struct LayerState {
     pub(crate) seen: Arc<SeenSpans>,
     /// Encoded fields that stand furthest out.
     pub(crate) fallback: Vec<u8>,
+    /// The log events before exceptions, if they are kept.
+    #[cfg(feature = "errors")]
+    pub(crate) steps: Option<Steps>,
     /// The subscriber that the layer is part of. Empty where nobody said so: see [`LayerState::installed`].
     place: RwLock<Option<Place>>,
     /// Whether there is a place.
@@ -105,12 +110,18 @@ pub(crate) fn layers_of(dispatch: &Dispatch) -> Vec<Arc<LayerState>> {
 }
 
 impl LayerState {
-    pub(crate) fn new(handle: &CaptureHandle, fallback: Vec<u8>) -> Arc<Self> {
+    pub(crate) fn new(
+        handle: &CaptureHandle,
+        fallback: Vec<u8>,
+        #[cfg(feature = "errors")] steps: Option<Steps>,
+    ) -> Arc<Self> {
         let state = Arc::new(Self {
             owner: handle.address(),
             spans: SpanStore::default(),
             seen: Arc::default(),
             fallback,
+            #[cfg(feature = "errors")]
+            steps,
             place: RwLock::default(),
             placed: AtomicBool::new(false),
         });
@@ -177,6 +188,25 @@ impl LayerState {
     ) {
         if let Some(outwards) = self.read_place(|place| place.outwards) {
             outwards(dispatch, id, each);
+        }
+    }
+
+    /// Writes what was logged before within the outermost span around `span`, as a part of an exception.
+    #[cfg(feature = "errors")]
+    #[allow(dead_code)]
+    pub(crate) fn write_steps(
+        &self,
+        dispatch: &Dispatch,
+        span: &Id,
+        record: &mut crate::event::record::Record,
+    ) {
+        let Some(steps) = &self.steps else { return };
+        let mut root = None;
+        self.outwards(dispatch, span, &mut |id, metadata| {
+            root = Some((id.clone(), metadata));
+        });
+        if let Some((id, metadata)) = root {
+            steps.write(&id, metadata, record);
         }
     }
 

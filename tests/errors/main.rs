@@ -11,5 +11,6 @@ mod support;
 mod limits;
 mod mistakes;
 mod selected;
+mod steps;
 mod storm;
 mod trace_ids;

@@ -14,6 +14,7 @@
 //! - [`dedupe`]: the same error, logged once more on its way out.
 //! - [`symbols`]: addresses into frames: function, file, line, whether it is the program's own code.
 //! - [`list`]: `$exception_list` and what stands beside it.
+//! - [`steps`]: what was logged before.
 //! - [`scrub`]: takes what looks like credentials out of the texts of errors.
 //! - [`paths`]: which source files are the program's own, and how they are shown.
 //!
@@ -29,6 +30,7 @@ mod list;
 mod parts;
 pub(crate) mod paths;
 mod scrub;
+mod steps;
 mod symbols;
 
 pub(crate) use config::{Config, Configured};
@@ -75,6 +77,7 @@ impl Finisher {
         }
         let stack = self.resolver.resolve(parts, config);
         list::write(parts, &stack, config, event);
+        steps::write(parts, config, event);
         Ok(())
     }
 }

@@ -150,6 +150,17 @@ impl Record {
         self.put(key, Tag::Bytes, value);
     }
 
+    /// Writes text that is JSON unless it does not fit: it is not worth the record.
+    #[cfg(feature = "errors")]
+    pub(crate) fn json_if_it_fits(&mut self, key: Key<'_>, json: &str) {
+        let (end, overflow) = (self.bytes.len(), self.overflow);
+        self.put(key, Tag::Json, json.as_bytes());
+        if self.overflow != overflow {
+            self.bytes.truncate(end);
+            self.overflow = overflow;
+        }
+    }
+
     fn display(&mut self, key: Key<'_>, value: &dyn fmt::Display) {
         self.text(key, |f| write!(f, "{value}"));
     }
