@@ -89,6 +89,10 @@ impl PostHogLayer {
 
     /// Whether events of the callsite become exceptions, if they do not say themselves.
     fn selects(&self, metadata: &Metadata<'_>) -> bool {
+        // One that cannot say so is here because it is selected: nobody is asked again, which costs more than all else.
+        if metadata.fields().field(fields::EXCEPTION).is_none() {
+            return true;
+        }
         let selection = self.interests.rules().exceptions.as_ref();
         selection.is_some_and(|selection| selection.selects(metadata))
     }

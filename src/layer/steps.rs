@@ -66,6 +66,8 @@ struct RootSlot {
     id: AtomicU64,
     used: AtomicU64,
     root: Mutex<Option<Arc<Root>>>,
+    /// Held by a thread that adds a root span whose slots begin here, so that no other adds the same one.
+    adding: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -149,26 +151,24 @@ impl Steps {
                 next: 0,
             }),
         });
+        let adding = self.slots_of(id).next().map(|first| lock(&first.adding));
+        if let Some(root) = self.find(id, metadata) {
+            return root;
+        }
         let free = |slot: &&RootSlot| slot.id.load(Relaxed) == 0;
         let least_used = |slot: &&RootSlot| slot.used.load(Relaxed);
         let slot = self
             .slots_of(id)
             .find(free)
             .or_else(|| self.slots_of(id).min_by_key(least_used));
-        let Some(slot) = slot else {
-            return new;
-        };
-        let before = {
+        let before = slot.and_then(|slot| {
             let mut there = lock(&slot.root);
-            // Another thread of the same root span may have been first.
-            if let Some(root) = there.as_ref().filter(|root| root.is(id, metadata)) {
-                return Arc::clone(root);
-            }
             slot.id.store(id, Relaxed);
+            self.use_now(slot);
             there.replace(Arc::clone(&new))
-        };
+        });
+        drop(adding);
         drop(before);
-        self.use_now(slot);
         new
     }
 
@@ -375,4 +375,95 @@ impl Visit for Message {
     fn record_i128(&mut self, _: &Field, _: i128) {}
     fn record_u128(&mut self, _: &Field, _: u128) {}
     fn record_bool(&mut self, _: &Field, _: bool) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::info_span;
+
+    fn root() -> &'static Metadata<'static> {
+        tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            info_span!("root").metadata().unwrap()
+        })
+    }
+
+    fn step(message: &str) -> Step {
+        Step {
+            message: message.into(),
+            at: 0,
+            metadata: root(),
+        }
+    }
+
+    fn open(steps: &Steps) -> usize {
+        let ids = steps.slots.iter().map(|slot| slot.id.load(Relaxed));
+        ids.filter(|id| *id != 0).count()
+    }
+
+    #[test]
+    fn root_spans_without_end_take_bounded_room_and_the_newest_are_there() {
+        let steps = Steps::new(2, LevelFilter::INFO).unwrap();
+        for id in 1..20 * ROOTS as u64 {
+            steps.ring_of(id, root()).push(step("one"));
+        }
+        assert!(open(&steps) <= ROOTS);
+        let newest = 20 * ROOTS as u64 - 1;
+        assert!(steps.find(newest, root()).is_some());
+    }
+
+    #[test]
+    fn a_span_that_closes_leaves_its_slot() {
+        let steps = Steps::new(2, LevelFilter::INFO).unwrap();
+        for id in 1..1000 {
+            steps.ring_of(id, root()).push(step("one"));
+        }
+        assert!(open(&steps) > 990);
+        for id in 1..1000 {
+            steps.close(&Id::from_u64(id));
+        }
+        assert_eq!(open(&steps), 0);
+        assert!(steps.slots.iter().all(|slot| lock(&slot.root).is_none()));
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_begins_anew() {
+        let steps = Steps::new(2, LevelFilter::INFO).unwrap();
+        let other = tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            info_span!("other").metadata().unwrap()
+        });
+        steps.ring_of(7, root()).push(step("one"));
+        assert!(steps.find(7, other).is_none());
+        let mut record = Record::over(Vec::new(), 9_999);
+        steps.write(&Id::from_u64(7), other, &mut record);
+        assert!(record.bytes().is_empty());
+        steps.write(&Id::from_u64(7), root(), &mut record);
+        assert!(!record.bytes().is_empty());
+    }
+
+    #[test]
+    fn steps_that_do_not_fit_cost_no_exception() {
+        let steps = Steps::new(2, LevelFilter::INFO).unwrap();
+        steps.ring_of(7, root()).push(step("one"));
+        let mut record = Record::over(Vec::new(), 20);
+        steps.write(&Id::from_u64(7), root(), &mut record);
+        assert!(record.bytes().is_empty() && !record.overflowed());
+    }
+
+    #[test]
+    fn threads_share_the_ring_of_a_root_span() {
+        let steps = Steps::new(100, LevelFilter::INFO).unwrap();
+        let metadata = root();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    (0..25).for_each(|_| steps.ring_of(7, metadata).push(step("one")));
+                });
+            }
+        });
+        let mut all = Vec::with_capacity(100);
+        lock(&steps.find(7, metadata).unwrap().ring).copy_to(&mut all);
+        assert_eq!(all.len(), 100);
+        assert_eq!(open(&steps), 1);
+    }
 }

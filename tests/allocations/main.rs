@@ -2,6 +2,8 @@
 //! which a binary has one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "errors")]
+mod errors;
 #[cfg(feature = "flags")]
 mod flags;
 mod memory_stays_flat;
