@@ -10,7 +10,7 @@
 //! - [`settings`]: [`Errors`], the settings.
 //! - [`selection`]: which events of `tracing` are exceptions. Decided once per callsite.
 //! - [`exception`]: [`Exception`], an error with what is known of it. [`into`]: what can become one.
-//! - [`chain`]: types and texts of an error and its sources. [`type_name`]: types from `Debug` texts.
+//! - [`chain`]: types and texts of an error and its sources. [`type_name`]: their types. [`text`]: texts that stop.
 //! - [`stack`]: return addresses of the calling thread.
 //! - [`write`](mod@write): the parts of an exception into a record.
 //! - [`by_hand`]: `capture_error`. [`panics`]: the panic hook.
@@ -28,6 +28,7 @@ mod panics;
 mod selection;
 mod settings;
 mod stack;
+mod text;
 mod type_name;
 mod write;
 

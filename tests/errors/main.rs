@@ -8,6 +8,7 @@ mod layers;
 #[path = "../shared/support/mod.rs"]
 mod support;
 
+mod adapters;
 mod limits;
 mod mistakes;
 mod selected;

@@ -36,6 +36,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use read::{begins_with_site, each, fields, merge};
 pub(crate) use texts::Texts;
+#[cfg(feature = "errors")]
+pub(crate) use write::End;
 pub(crate) use write::{Record, Text};
 
 /// What a field is for.

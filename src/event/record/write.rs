@@ -283,6 +283,19 @@ impl Record {
         }
     }
 
+    /// Forgets what was written since.
+    #[cfg(feature = "errors")]
+    pub(crate) fn cut_back(&mut self, end: End) {
+        self.bytes.truncate(end.bytes);
+        self.overflow = end.overflow;
+    }
+
+    /// What was written since.
+    #[cfg(feature = "errors")]
+    pub(crate) fn since(&self, end: End) -> &[u8] {
+        self.bytes.get(end.bytes..).unwrap_or_default()
+    }
+
     /// Forgets what was written since, and makes more room for it.
     #[cold]
     pub(crate) fn cut_back_and_grow(&mut self, end: End) {
