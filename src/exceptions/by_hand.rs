@@ -1,26 +1,56 @@
 //! `capture_error`: exceptions from code.
+//!
+//! ```text
+//! capture_error(&e) ─[into]─► Exception ─[token bucket]─► record: kind, place, chain, properties, addresses ─► queue
+//!                                                                  and the spans around (layer::write_current)
+//! ```
+//!
+//! Invariants:
+//! - The code of the error (`Display`, `Debug`, `source`) runs outside of locks, and a panic in it reaches no caller.
+//! - What the exception says itself wins over what the spans around say.
 
+use super::exception::Exception;
 use super::into::IntoException;
-use crate::capture::CaptureHandle;
+use super::stack::write_stack;
+use super::write::{Place, level_name, write_kind, write_place};
+use crate::capture::exceptions::{Admission, At, Kind, Stacks};
+use crate::capture::{CaptureHandle, DropReason, Shared};
+use crate::event::record::{Key, Record, Slot, exception as part};
+use crate::layer::write_current;
+use crate::panic::catch;
 use crate::posthog::PostHog;
+use crate::suppress::is_suppressed;
+use std::panic::Location;
+use tracing::Level;
 
 impl CaptureHandle {
-    /// Captures an error as an exception: its types and texts, the stack of the caller, and the identity, groups and
-    /// session of the current span. Returns at once.
+    /// Captures an error as an exception: its types and texts, the stack of the caller, and the identity, groups, session
+    /// and properties of the current span. Returns at once.
     ///
-    /// Works whether or not [`Errors`](crate::Errors) were set up; without, their defaults count.
+    /// Works whether or not [`Errors`](crate::Errors) were set up; without, their defaults count, the rate limit too.
+    /// Build an [`Exception`] to add properties, a fingerprint, a level or a distinct id. Within a `before_send` or
+    /// `on_error` hook it does nothing.
     ///
     /// ```
-    /// # use tracing_posthog::CaptureHandle;
+    /// # use tracing_posthog::{CaptureHandle, Exception};
     /// # fn f(posthog: &CaptureHandle) {
     /// if let Err(error) = std::fs::read("menu.json") {
     ///     posthog.capture_error(&error);
+    ///     posthog.capture_error(Exception::of(&error).property("file", "menu.json").fingerprint("no menu"));
     /// }
     /// # }
     /// ```
     #[track_caller]
     pub fn capture_error<M>(&self, error: impl IntoException<M>) {
-        let _ = (error.into_exception(), std::panic::Location::caller());
+        let at = Location::caller();
+        let Some(shared) = self.active() else { return };
+        if is_suppressed() {
+            return;
+        }
+        match catch(|| error.into_exception()) {
+            Some(exception) => capture(self, shared, &exception, at),
+            None => shared.queue.refuse(DropReason::Invalid),
+        }
     }
 }
 
@@ -30,4 +60,87 @@ impl PostHog {
     pub fn capture_error<M>(&self, error: impl IntoException<M>) {
         self.handle().capture_error(error);
     }
+}
+
+#[inline(never)]
+fn capture(
+    handle: &CaptureHandle,
+    shared: &Shared,
+    exception: &Exception,
+    at: &'static Location<'static>,
+) {
+    let key = rate_key(exception.type_name(), at);
+    let suppressed = match shared.exceptions.admit(key, limited_at(at)) {
+        Admission::Admitted { suppressed } => suppressed,
+        Admission::Suppressed => return shared.refuse_rate_limited(),
+    };
+    shared.record_or(
+        |record| {
+            write_exception(record, exception, at);
+            write_suppressed(record, suppressed);
+            let config = shared.exceptions.get();
+            if config.stacks == Stacks::All && exception.backtrace.is_none() {
+                write_stack(record, config.max_frames);
+            }
+            config.trace_ids.write(record);
+            write_current(handle, record);
+        },
+        Shared::warn_late,
+    );
+}
+
+/// What the exception says itself.
+fn write_exception(record: &mut Record, exception: &Exception, at: &Location<'_>) {
+    let key = |name| Key::Named(Slot::Exception, name);
+    let level = exception.level.unwrap_or(Level::ERROR);
+    write_kind(record, Kind::Manual, level_name(level));
+    write_place(record, &place(at));
+    for link in &exception.links {
+        record.str(key(part::TYPE), &link.type_name);
+        record.str(key(part::VALUE), &link.value);
+    }
+    if let Some(backtrace) = &exception.backtrace {
+        record.str(key(part::BACKTRACE), backtrace);
+    }
+    if let Some(fingerprint) = &exception.fingerprint {
+        record.str(key(part::FINGERPRINT), fingerprint);
+    }
+    if let Some(id) = &exception.distinct_id {
+        record.str(Key::Named(Slot::DistinctId, ""), id);
+    }
+    for (name, value) in &exception.properties {
+        record.value(Key::Named(Slot::Property, name), value);
+    }
+}
+
+pub(super) fn place<'a>(at: &'a Location<'_>) -> Place<'a> {
+    Place {
+        file: Some(at.file()),
+        line: Some(at.line()),
+        ..Place::default()
+    }
+}
+
+/// Says how many like it the rate limit held back.
+pub(super) fn write_suppressed(record: &mut Record, suppressed: u64) {
+    if suppressed > 0 {
+        record.u64(Key::Named(Slot::Exception, part::SUPPRESSED), suppressed);
+    }
+}
+
+/// The place, for the rate limit.
+pub(super) fn limited_at<'a>(at: &'a Location<'_>) -> At<'a> {
+    At {
+        file: Some(at.file()),
+        line: Some(at.line()),
+    }
+}
+
+/// Tells the type and the callsite from most others.
+pub(super) fn rate_key(type_name: &str, at: &Location<'_>) -> u64 {
+    let callsite = std::ptr::from_ref(at).addr() as u64;
+    let of_type = type_name.bytes().fold(0, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    callsite ^ of_type
 }

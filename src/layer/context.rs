@@ -4,16 +4,29 @@
 //! current span ─► the layer of the handle (state) ─► each span outwards (span_store) ─► record ─► capture::encode::Inherited
 //! ```
 //!
+//! [`write_current`] writes the same into the record of an exception that no layer was shown: one that is captured by hand,
+//! or a panic.
+//!
 //! Invariant: the same code decides which value is nearest as for events, so both always agree.
 
+#[cfg(feature = "errors")]
+use super::exceptions::thread_number;
+#[cfg(feature = "errors")]
+use super::state::layer_of;
 use super::state::{LayerState, layers_of};
 use crate::capture::{CaptureHandle, Inherited, give_scratch, take_scratch};
 use crate::event::record::Record;
+#[cfg(feature = "errors")]
+use crate::event::record::{Key, Slot, Texts, exception};
 use crate::panic::catch;
 use serde_json::{Map, Value};
+#[cfg(feature = "errors")]
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
 use tracing::Dispatch;
+#[cfg(feature = "errors")]
+use tracing::Metadata;
 use tracing::span::Id;
 
 /// What events that are captured at a place of the program inherit: the identity, groups, session and properties of the
@@ -71,6 +84,46 @@ impl PostHogContext {
         let inherited = Inherited::of(record.bytes());
         give_scratch(record.into_bytes());
         Self(inherited)
+    }
+}
+
+/// Adds to an exception that is captured by hand, or is a panic, what an event that is captured here would get: the names of
+/// the spans around, and in segments of their own what they say. So this comes last.
+///
+/// Runs no code of the program, and the panic hook may call it wherever a thread panics.
+#[cfg(feature = "errors")]
+pub(crate) fn write_current(handle: &CaptureHandle, record: &mut Record) {
+    let scope = Key::Named(Slot::Exception, exception::SCOPE);
+    let is_written = tracing::dispatcher::get_default(|dispatch| {
+        let Some(layer) = layer_of(dispatch, handle) else {
+            return false;
+        };
+        let mut spans: SmallVec<[(Id, &Metadata<'_>); 16]> = SmallVec::new();
+        if let Some(span) = dispatch.current_span().id() {
+            layer.outwards(dispatch, span, &mut |id, metadata| {
+                spans.push((id.clone(), metadata));
+            });
+        }
+        match spans.last() {
+            Some((root, _)) => record.u64(scope, root.into_u64()),
+            None => record.u64(scope, thread_number()),
+        }
+        let names = Key::Named(Slot::Exception, exception::SPANS);
+        if let Some(mut texts) = Texts::begin(record, names) {
+            let mut outermost_first = spans.iter().rev();
+            let _ = outermost_first.all(|(_, metadata)| texts.push(&metadata.name()));
+            texts.end();
+        }
+        for (id, metadata) in &spans {
+            layer.spans.write(id, metadata, record);
+        }
+        if !layer.fallback.is_empty() {
+            record.outer_segment(&layer.fallback, None);
+        }
+        true
+    });
+    if !is_written {
+        record.u64(scope, thread_number());
     }
 }
 

@@ -177,7 +177,7 @@ impl PostHogLayer {
 }
 
 /// A number of this thread.
-fn thread_number() -> u64 {
+pub(super) fn thread_number() -> u64 {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
     hasher.hash_one(std::thread::current().id())

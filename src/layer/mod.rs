@@ -64,6 +64,8 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 pub use context::PostHogContext;
+#[cfg(feature = "errors")]
+pub(crate) use context::write_current;
 #[cfg(feature = "flags")]
 pub(crate) use shared_fields::{SharedFields, attach};
 pub use span_ext::PostHogSpanExt;

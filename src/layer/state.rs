@@ -10,7 +10,7 @@
 //! from a dispatcher to at most one layer of a type, and to none within a `reload`.
 //!
 //! - [`layers_of`] finds the layers of a subscriber: for [`current_context`](crate::CaptureHandle::current_context) and the
-//!   extension of spans.
+//!   extension of spans. [`layer_of`] finds that of a handle, for exceptions.
 //! - A layer that is dropped hands its open spans over to the layer that replaces it: a `reload` in the middle of a span
 //!   loses neither its identity nor its own event. That is the newest layer over the same handle which no span came to yet.
 //!
@@ -22,6 +22,8 @@ use super::span_store::{Fields, SpanStore};
 #[cfg(feature = "errors")]
 use super::steps::Steps;
 use crate::capture::CaptureHandle;
+#[cfg(feature = "errors")]
+use smallvec::SmallVec;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use tracing::dispatcher::WeakDispatch;
@@ -107,6 +109,33 @@ pub(crate) fn layers_of(dispatch: &Dispatch) -> Vec<Arc<LayerState>> {
     };
     layers.retain(|layer| layer.is_in(dispatch));
     layers
+}
+
+/// The layer of a handle in a subscriber, as [`layers_of`] finds it. For the panic hook, which may run wherever an allocator
+/// panics: waits for the list only for a while.
+#[cfg(feature = "errors")]
+pub(crate) fn layer_of(dispatch: &Dispatch, handle: &CaptureHandle) -> Option<Arc<LayerState>> {
+    use std::sync::TryLockError;
+
+    const TRIES: usize = 1000;
+    if let Some(layer) = dispatch.downcast_ref::<PostHogLayer>()
+        && !layer.state.placed.load(Relaxed)
+    {
+        layer.state.installed::<Registry>(dispatch);
+    }
+    let list = (0..TRIES).find_map(|_| match LAYERS.try_lock() {
+        Ok(list) => Some(list),
+        Err(TryLockError::Poisoned(list)) => Some(list.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::yield_now();
+            None
+        }
+    })?;
+    // Usually without an allocation.
+    let layers: SmallVec<[_; 8]> = list.iter().filter_map(Weak::upgrade).collect();
+    drop(list);
+    let mut layers = layers.into_iter();
+    layers.find(|layer| layer.is_of(handle) && layer.is_in(dispatch))
 }
 
 impl LayerState {

@@ -9,6 +9,7 @@ mod layers;
 mod support;
 
 mod adapters;
+mod by_hand;
 mod limits;
 mod mistakes;
 mod selected;

@@ -91,7 +91,7 @@ impl Shared {
 
     /// Warns once that events come after the end. Not left to the actor, which may be gone.
     #[cold]
-    pub(super) fn warn_late(&self, refused: DropReason) {
+    pub(crate) fn warn_late(&self, refused: DropReason) {
         if refused == DropReason::Shutdown && self.queue.take_late() {
             // Who hears of it may capture events too.
             let _suppressed = SuppressGuard::enter();
