@@ -57,8 +57,9 @@ pub enum Symbols {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PanicFlush {
-    /// Where the panic ends the process, as far as the hook can know: on the main thread, with `panic = "abort"`, and
-    /// while another panic unwinds. Waits at most for this time.
+    /// Where the panic ends the process, as far as the hook can know: on the main thread but in no task of tokio, with
+    /// `panic = "abort"`, and where it cannot unwind, as in a destructor that runs because of another panic. Waits at most
+    /// for this time.
     WhenFatal(Duration),
     /// At every panic, at most for this time. For programs whose own panic hook ends the process.
     Always(Duration),

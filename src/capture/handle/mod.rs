@@ -312,6 +312,19 @@ impl CaptureHandle {
         }
     }
 
+    /// Waits at most for `timeout` until everything captured so far is delivered, for the panic hook: no code of the
+    /// program runs on this thread, no subscriber's either.
+    #[cfg(feature = "errors")]
+    pub(crate) fn flush_silently(&self, timeout: Duration) {
+        // In memory the hooks of the program would run here.
+        let Some(shared) = &self.shared else { return };
+        let Sink::Actor(_) = &shared.sink else { return };
+        let (reply, answer) = blocking::sync_channel(2);
+        if shared.ask_flush(timeout, Reply::Thread(reply)).is_ok() {
+            shared.wait_silently(&answer, timeout);
+        }
+    }
+
     /// Refuses further events, delivers what is there, at most for the
     /// [`shutdown_timeout`](crate::CaptureBuilder::shutdown_timeout) (default 5 s), and ends the actor. What is left
     /// then stays on disk where there is a spool, and is dropped and counted otherwise. Further calls do nothing.

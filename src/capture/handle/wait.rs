@@ -39,8 +39,14 @@ impl Shared {
         timeout: Duration,
         watermark: Watermark,
     ) -> FlushReport {
-        self.wait_until(answer, timeout, |_| {})
+        self.wait_until(answer, timeout, Self::warn_not_driven, |_| {})
             .unwrap_or_else(|| self.report_after_close(watermark))
+    }
+
+    /// The same without a word, where no code of the program may run.
+    #[cfg(feature = "errors")]
+    pub(super) fn wait_silently(&self, answer: &blocking::Receiver<Progress>, timeout: Duration) {
+        self.wait_until(answer, timeout, |_| {}, |_| {});
     }
 
     /// Waits within a future, on any executor.
@@ -68,7 +74,7 @@ impl Shared {
             Ok(watermark) => watermark,
             Err(report) => return report,
         };
-        self.wait_until(&answer, timeout, |left| {
+        self.wait_until(&answer, timeout, Self::warn_not_driven, |left| {
             let counts = self.queue.counts();
             // Whoever hears of it may capture events too.
             let _suppressed = SuppressGuard::enter();
@@ -84,17 +90,18 @@ impl Shared {
     }
 
     /// Waits for the report; `None` where none comes in time. After a while `still_waiting` is told how long it may
-    /// take.
+    /// take. `not_driven` is called where the actor cannot run while this thread waits.
     fn wait_until(
         &self,
         answer: &blocking::Receiver<Progress>,
         timeout: Duration,
+        not_driven: impl Fn(&Self),
         still_waiting: impl FnOnce(Duration),
     ) -> Option<FlushReport> {
         let since = Instant::now();
         let longest = longest_wait(timeout);
         if self.home.is_blocked_by_this_thread() {
-            self.warn_not_driven();
+            not_driven(self);
             return None;
         }
         let mut started = !self.home.needs_driving();
@@ -114,7 +121,7 @@ impl Shared {
                 Err(blocking::RecvTimeoutError::Timeout) => {
                     let elapsed = since.elapsed();
                     if !started && elapsed >= DRIVEN_WITHIN {
-                        self.warn_not_driven();
+                        not_driven(self);
                         return None;
                     }
                     if elapsed >= SILENCE
