@@ -1,6 +1,38 @@
 //! Addresses into frames.
+//!
+//! ```text
+//! return addresses ─[images]─► image ─[look_up, names]─► layers: function, path, line ─┐
+//! text of a backtrace ─[text, names]───────────────────────────────────────────────────┤
+//!                                                                                      ▼
+//!                              frames ◄─[own, paths]─ in_app, file ◄─[trim]─ without what captured them
+//! ```
+//!
+//! - [`images`]: the program and its libraries, where they lie and by which ids PostHog knows their symbols.
+//! - [`look_up`]: the functions at an address, inlined ones too, by debug information or symbols.
+//! - [`names`]: the same name for every build. [`text`]: backtraces that errors bring.
+//! - [`trim`]: which frames are left out. [`own`]: which are the program's own, and how files are shown.
+//!
+//! Invariants:
+//! - A frame with function, file and line is sent without its address: PostHog takes it as it is. Any other has one, if
+//!   PostHog can know its image.
+//! - Names, files and `in_app` of a frame are the same in every build of the same source, as far as the build says them.
+//! - Everything that is remembered is bounded.
 
-use super::{Config, Parts};
+mod images;
+mod look_up;
+mod names;
+mod own;
+mod text;
+mod trim;
+
+use super::paths::shown;
+use super::{Config, Kind, Parts, Symbols};
+pub(super) use images::Image;
+use images::{Images, Listed};
+use look_up::{Layer, LookUp};
+use names::module_of;
+use own::{Code, Own};
+use trim::Origin;
 
 /// A frame of a stack, as it is sent. `None` and empty: not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,27 +43,18 @@ pub(super) struct Frame {
     pub(super) line: Option<u32>,
     pub(super) column: Option<u32>,
     pub(super) in_app: bool,
+    /// No frame of the stack: where the exception was captured.
     pub(super) synthetic: bool,
-    /// Where PostHog is to find the names: return address, start of the image, start of the function.
+    /// Where PostHog is to find the names.
     pub(super) address: Option<Address>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address {
+    /// The return address, as it was found.
     pub(super) instruction: u64,
+    /// Where the image begins that it lies in: [`Image::address`].
     pub(super) image: u64,
-}
-
-/// A loaded program or library, as in `$debug_images`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image {
-    pub(super) kind: &'static str,
-    pub(super) debug_id: Box<str>,
-    pub(super) code_id: Option<Box<str>>,
-    pub(super) address: u64,
-    pub(super) size: u64,
-    pub(super) stated_address: u64,
-    pub(super) file: Box<str>,
 }
 
 /// A resolved stack.
@@ -45,13 +68,149 @@ pub(super) struct Stack {
 
 /// Resolves addresses, and remembers what it found.
 #[derive(Debug, Default)]
-pub(super) struct Resolver {}
+pub(super) struct Resolver {
+    images: Images,
+    look_up: LookUp,
+    own: Own,
+}
+
+/// What was found of a frame.
+#[derive(Debug)]
+struct Found {
+    layer: Layer,
+    code: Code,
+    address: Option<Address>,
+}
 
 impl Resolver {
     /// The frames of the exception, the outermost first, without those of `tracing` and of this crate at the end.
     pub(super) fn resolve(&mut self, parts: &Parts<'_>, config: &Config) -> Stack {
-        let _ = config;
-        let _ = parts.addresses().count();
-        Stack::default()
+        let (mut found, origin) = self.found(parts, config);
+        let kept = trim::kept(found.iter().map(|found| &found.layer), origin);
+        found.truncate(kept.end);
+        found.drain(..kept.start);
+        found.truncate(config.max_frames);
+        self.own
+            .learn(parts, found.iter().map(|found| &found.layer));
+        let mut stack = Stack::default();
+        for found in found.iter().rev() {
+            if let Some(address) = found.address {
+                self.list_image(address, &mut stack.images);
+            }
+            stack.frames.push(self.frame(found, config));
+        }
+        stack.frames.extend(callsite(parts, &stack.frames));
+        stack
     }
+
+    /// The innermost first.
+    fn found(&mut self, parts: &Parts<'_>, config: &Config) -> (Vec<Found>, Origin) {
+        let from_text = text::frames(parts.backtrace);
+        if !from_text.is_empty() {
+            let found = from_text.into_iter().map(|layer| Found {
+                layer,
+                code: Code::Elsewhere,
+                address: None,
+            });
+            return (found.collect(), Origin::Text);
+        }
+        if self.images.cover(parts.addresses()) == Listed::Anew {
+            self.look_up.forget();
+        }
+        let mut found = Vec::new();
+        for address in parts.addresses() {
+            self.find(address, config, &mut found);
+        }
+        let origin = match parts.kind {
+            Some(Kind::Panic | Kind::FatalPanic) => Origin::Panic,
+            _ => Origin::Capture,
+        };
+        (found, origin)
+    }
+
+    fn find(&mut self, instruction: u64, config: &Config, all: &mut Vec<Found>) {
+        let Some(loaded) = self.images.find(instruction) else {
+            self.images.give_up(instruction);
+            return;
+        };
+        let code = match loaded.is_home {
+            true => Code::Home,
+            false => Code::Elsewhere,
+        };
+        let layers = match config.symbols {
+            Symbols::Here => self.look_up.layers(instruction, loaded),
+            Symbols::PostHog => [].into(),
+        };
+        let address = loaded.image.as_ref().map(|image| Address {
+            instruction,
+            image: image.address,
+        });
+        let found = |layer: &Layer, address| Found {
+            layer: layer.clone(),
+            code,
+            address,
+        };
+        match &layers[..] {
+            [] => all.extend(address.map(|address| found(&Layer::default(), Some(address)))),
+            [layer] => all.push(found(layer, address.filter(|_| !is_resolved(layer)))),
+            layers => all.extend(layers.iter().map(|layer| found(layer, None))),
+        }
+    }
+
+    fn frame(&self, found: &Found, config: &Config) -> Frame {
+        let layer = &found.layer;
+        Frame {
+            function: layer.function.clone(),
+            module: module_of(&layer.function).map(Into::into),
+            filename: layer.path.as_deref().map(|path| self.own.shown(path)),
+            line: layer.line,
+            column: layer.column,
+            in_app: self.own.has(layer, found.code, config),
+            synthetic: false,
+            address: found.address,
+        }
+    }
+
+    fn list_image(&self, address: Address, images: &mut Vec<Image>) {
+        if images.iter().any(|image| image.address == address.image) {
+            return;
+        }
+        let loaded = self.images.find(address.instruction);
+        images.extend(loaded.and_then(|loaded| loaded.image.clone()));
+    }
+}
+
+fn is_resolved(layer: &Layer) -> bool {
+    !layer.function.is_empty() && layer.path.is_some() && layer.line.is_some()
+}
+
+/// The place of the capture as the innermost frame, where the stack does not say what the exception is: issues are to
+/// group by place then, and not by text or by library.
+fn callsite(parts: &Parts<'_>, frames: &[Frame]) -> Option<Frame> {
+    let is_typed = (parts.links.first()).is_some_and(|link| !link.type_name.is_empty());
+    let has_own = frames
+        .iter()
+        .any(|frame| frame.in_app && !frame.function.is_empty());
+    if is_typed && has_own {
+        return None;
+    }
+    let module = Some(parts.module).filter(|module| !module.is_empty());
+    let filename = Some(parts.file).filter(|file| !file.is_empty());
+    let filename = filename.map(|file| shown::<&str>(file, &[]));
+    let line = Some(parts.line).filter(|line| *line > 0);
+    let function = match (&filename, line) {
+        (Some(file), Some(line)) => format!("{file}:{line}"),
+        (Some(file), None) => file.clone(),
+        (None, _) => module?.to_owned(),
+    };
+    Some(Frame {
+        function: function.into(),
+        module: module.map(Into::into),
+        filename: filename.map(Into::into),
+        line,
+        column: None,
+        in_app: true,
+        synthetic: true,
+        address: None,
+    })
 }
