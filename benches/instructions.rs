@@ -8,13 +8,17 @@
 mod work;
 
 use std::env;
+use std::error::Error;
+use std::fmt;
 use std::fs;
+use std::io;
 use std::thread;
 use std::time::Duration;
-use tracing::{Span, info, info_span, trace};
+use tracing::{Span, error, info, info_span, trace};
 use tracing_posthog::testing::{Flags, PostHogServer, Recording};
 use tracing_posthog::{
-    CaptureHandle, Event, EventCaptureBackend, PostHogClient, PostHogLayer, SpanFields,
+    CaptureHandle, Errors, Event, EventCaptureBackend, PostHogClient, PostHogLayer, SpanFields,
+    Stacks,
 };
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -41,6 +45,14 @@ fn main() {
         "request" => captured(SpanFields::none(), times, requests),
         "request_all" => captured(SpanFields::all(), times, requests),
         "refused" => refused(times),
+        "error" => errors(without_limit(), times, 0),
+        "error_foreign" => errors(
+            without_limit().deny_target("instructions"),
+            times,
+            WARM_UP + times,
+        ),
+        // The limit lets one through.
+        "error_held" => errors(one_an_hour(), times, WARM_UP + times - 1),
         "delivered" => delivered(times),
         "idle" => idle(times),
         words => unconcerned(&words.split(':').collect::<Vec<_>>(), times),
@@ -106,6 +118,54 @@ fn refused(times: u64) {
     let all = WARM_UP + times;
     with_layer(handle.clone(), SpanFields::none(), all, || events(times));
     assert_eq!(handle.stats().dropped.total() - dropped, all);
+}
+
+fn without_limit() -> Errors {
+    Errors::new().rate_limit(1, Duration::ZERO)
+}
+
+fn one_an_hour() -> Errors {
+    Errors::new().rate_limit(1, Duration::from_secs(3600))
+}
+
+/// Errors with a source and a field, in two open spans, without a stack. So many of them are not captured, either held
+/// back or not ours.
+fn errors(settings: Errors, times: u64, but: u64) {
+    let handle = dead_end(ENDLESS);
+    let layer = PostHogLayer::builder(handle.clone())
+        .errors(settings.stacks(Stacks::None))
+        .build();
+    let subscriber = tracing_subscriber::registry()
+        .with(LevelFilter::INFO)
+        .with(layer);
+    let failed = Failed(io::ErrorKind::TimedOut.into());
+    tracing::subscriber::with_default(subscriber, || {
+        in_spans(1, || {
+            for order in 0..WARM_UP + times {
+                error!(error = &failed as &dyn Error, order, "payment failed");
+            }
+        });
+    });
+    let stats = handle.stats();
+    assert_eq!(
+        stats.captured - stats.dropped.total(),
+        WARM_UP + times - but
+    );
+}
+
+#[derive(Debug)]
+struct Failed(io::Error);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot reach the bank")
+    }
+}
+
+impl Error for Failed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
 }
 
 /// What does not concern us: `setup:what:with` or `:without`.
