@@ -183,6 +183,11 @@ impl Exception {
         self
     }
 
+    /// How severe somebody said it is.
+    pub(crate) fn level_given(&self) -> Option<tracing::Level> {
+        self.level
+    }
+
     /// A property of the event.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.properties.insert(name.into(), value.into());

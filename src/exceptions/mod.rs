@@ -37,7 +37,7 @@ pub use exception::Exception;
 pub use into::IntoException;
 pub use settings::Errors;
 
-pub(crate) use chain::{write_chain, write_text_link};
+pub(crate) use chain::{write_chain, write_text, write_text_link};
 pub(crate) use panics::install as install_panic_hook;
 pub(crate) use selection::Selection;
 pub(crate) use stack::write_stack;

@@ -1,11 +1,19 @@
 //! Events that become exceptions.
 //!
 //! ```text
-//! event ─[look]─► wanted? type? ─[token bucket]─► record: kind, place, chain, other fields, addresses, span names, context
+//! event ─[look]─► wanted? type? ─[token bucket]─► record: chain, message, other fields, kind, place, addresses, span names,
+//!                                                        context
 //! ```
 //!
-//! The first field that holds an error becomes the chain of the exception: one that is recorded as `dyn Error`, whatever its
-//! name; else a text of a name that is usual for errors. All other fields are properties, and the message is one too.
+//! One field becomes the chain of the exception: the first that is recorded as `dyn Error`, whatever its name; else a text
+//! (`%e`, `?e`, a string) named `error`, `err`, `e`, `error.message` or `error.*`, in this order. The others are
+//! properties. Numbers and booleans always are: `error = true` says nothing that the message does not.
+//!
+//! Invariants:
+//! - Nothing of the event is formatted, and nothing allocated, before the token bucket lets it through.
+//! - An exception within a value of an exception is captured, up to a few levels.
+
+mod look;
 
 use super::steps::Steps;
 use super::visit::{Names, Naming, Numbers, Visitor};
@@ -15,8 +23,11 @@ use crate::capture::exceptions::{Admission, At, Kind, Stacks};
 use crate::event::callsite;
 use crate::event::record::{Key, Record, Slot, Texts, exception};
 use crate::exceptions::{
-    Place, level_name, type_key, write_chain, write_kind, write_place, write_stack, write_text_link,
+    Place, level_name, write_chain, write_kind, write_place, write_stack, write_text,
+    write_text_link,
 };
+use look::Look;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Debug;
 use tracing::field::{Field, Visit};
@@ -41,6 +52,9 @@ impl PostHogLayer {
         if !look.wanted.unwrap_or_else(|| self.selects(metadata)) {
             return;
         }
+        let Some(_nested) = Nested::enter() else {
+            return shared.refuse_rate_limited();
+        };
         let callsite = std::ptr::from_ref(metadata).addr() as u64;
         let at = At {
             file: metadata.file(),
@@ -51,7 +65,7 @@ impl PostHogLayer {
             Admission::Suppressed => return shared.refuse_rate_limited(),
         };
         shared.record_or(
-            |record| self.write_exception(shared, event, ctx, suppressed, record),
+            |record| self.write_exception(shared, event, &look, ctx, suppressed, record),
             |shared, reason| {
                 if shared.lacks_late_warning(reason) {
                     shared.warn_late_elsewhere(self.subscriber());
@@ -101,6 +115,7 @@ impl PostHogLayer {
         &self,
         shared: &Shared,
         event: &Event<'_>,
+        look: &Look,
         ctx: &Context<'_, S>,
         suppressed: u64,
         record: &mut Record,
@@ -112,11 +127,13 @@ impl PostHogLayer {
         let has_own_stack = match callsite::of(metadata, fields::meaning) {
             Some(site) => {
                 record.site(site);
-                write_fields(event, record, Numbers { but: None })
+                write_fields(event, look, record, Numbers { but: None })
             }
-            None => write_fields(event, record, Names::All),
+            None => write_fields(event, look, record, Names::All),
         };
-        write_kind(record, Kind::Log, level_name(*metadata.level()));
+        // After the fields: this is the name that counts, also where the event has one of its own.
+        let level = look.level.unwrap_or(*metadata.level());
+        write_kind(record, Kind::Log, level_name(level));
         write_place(
             record,
             &Place {
@@ -183,91 +200,51 @@ pub(super) fn thread_number() -> u64 {
     hasher.hash_one(std::thread::current().id())
 }
 
-/// Whether a text of that name is the value of the exception.
-fn is_error_name(name: &str) -> bool {
-    matches!(name, "error" | "err" | "e") || name.starts_with("error.")
+thread_local! {
+    /// How many exceptions are being written on this thread, one within a value of the other.
+    static DEPTH: Cell<u8> = const { Cell::new(0) };
 }
 
-/// What has to be known before an event is worth a record.
-#[derive(Default)]
-struct Look {
-    /// The field `posthog.exception`.
-    wanted: Option<bool>,
-    /// Tells the type of the error from others. Zero: not known.
-    type_key: u64,
-}
+/// A value that logs an error each time it is shown ends here.
+const MAX_DEPTH: u8 = 4;
 
-impl Look {
-    fn at(event: &Event<'_>) -> Self {
-        let mut look = Self::default();
-        event.record(&mut look);
-        look
+/// Counts an exception that is being written.
+struct Nested;
+
+impl Nested {
+    /// `None`: too many already, or the thread is going away.
+    fn enter() -> Option<Self> {
+        let enter = |depth: &Cell<u8>| {
+            let is_allowed = depth.get() < MAX_DEPTH;
+            depth.set(depth.get() + u8::from(is_allowed));
+            is_allowed.then_some(Self)
+        };
+        DEPTH.try_with(enter).unwrap_or(Some(Self))
     }
 }
 
-impl Visit for Look {
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        if field.name() == fields::EXCEPTION {
-            self.wanted = Some(value);
-        }
+impl Drop for Nested {
+    fn drop(&mut self) {
+        let _ = DEPTH.try_with(|depth| depth.set(depth.get().saturating_sub(1)));
     }
-
-    fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
-        if self.type_key == 0 {
-            self.type_key = type_key(value);
-        }
-    }
-
-    // The others cost nothing, their `Debug` least of all.
-    fn record_i64(&mut self, _: &Field, _: i64) {}
-    fn record_u64(&mut self, _: &Field, _: u64) {}
-    fn record_i128(&mut self, _: &Field, _: i128) {}
-    fn record_u128(&mut self, _: &Field, _: u128) {}
-    fn record_f64(&mut self, _: &Field, _: f64) {}
-    fn record_str(&mut self, _: &Field, _: &str) {}
-    fn record_bytes(&mut self, _: &Field, _: &[u8]) {}
-    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
 }
 
 /// Writes the fields of the event. Returns whether its error brought a stack.
-fn write_fields<N: Naming>(event: &Event<'_>, record: &mut Record, naming: N) -> bool {
-    let mut has_typed = HasTyped(false);
-    event.record(&mut has_typed);
+fn write_fields<N: Naming>(event: &Event<'_>, look: &Look, record: &mut Record, naming: N) -> bool {
     let mut visitor = ExceptionVisitor {
         others: Visitor { record, naming },
-        has_typed: has_typed.0,
-        has_chain: false,
+        value: look.value(),
         has_own_stack: false,
     };
     event.record(&mut visitor);
     visitor.has_own_stack
 }
 
-/// Whether a field is recorded as `dyn Error`.
-struct HasTyped(bool);
-
-impl Visit for HasTyped {
-    fn record_error(&mut self, _: &Field, _: &(dyn Error + 'static)) {
-        self.0 = true;
-    }
-
-    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
-}
-
 struct ExceptionVisitor<'a, N> {
     others: Visitor<'a, N>,
-    has_typed: bool,
-    has_chain: bool,
+    /// The number of the field that is the value of the exception.
+    value: Option<usize>,
     has_own_stack: bool,
-}
-
-impl<N: Naming> ExceptionVisitor<'_, N> {
-    /// Whether the field is the text that stands for the error.
-    fn is_value(&mut self, field: &Field) -> bool {
-        let is = !self.has_typed && !self.has_chain && is_error_name(field.name());
-        self.has_chain |= is;
-        is
-    }
 }
 
 impl<N: Naming> Visit for ExceptionVisitor<'_, N> {
@@ -300,29 +277,30 @@ impl<N: Naming> Visit for ExceptionVisitor<'_, N> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        match self.is_value(field) {
-            true => write_text_link(self.others.record, &value),
-            false => self.others.record_str(field, value),
+        if self.value == Some(field.index()) {
+            write_text_link(self.others.record, &value);
+        } else if field.name() == "message" {
+            write_text(self.others.record, exception::MESSAGE, &value);
+        } else {
+            self.others.record_str(field, value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            let key = Key::Named(Slot::Exception, exception::MESSAGE);
-            self.others
-                .text(key, |text| text.write_fmt(format_args!("{value:?}")));
-        } else if self.is_value(field) {
+        if self.value == Some(field.index()) {
             write_text_link(self.others.record, &format_args!("{value:?}"));
+        } else if field.name() == "message" {
+            let text = format_args!("{value:?}");
+            write_text(self.others.record, exception::MESSAGE, &text);
         } else {
             self.others.record_debug(field, value);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if self.has_chain {
-            return self.others.record_error(field, value);
+        match self.value == Some(field.index()) {
+            true => self.has_own_stack = write_chain(self.others.record, value),
+            false => self.others.record_error(field, value),
         }
-        self.has_chain = true;
-        self.has_own_stack = write_chain(self.others.record, value);
     }
 }
