@@ -215,11 +215,13 @@ impl Nested {
     /// `None`: too many already, or the thread is going away.
     fn enter() -> Option<Self> {
         let enter = |depth: &Cell<u8>| {
-            let is_allowed = depth.get() < MAX_DEPTH;
-            depth.set(depth.get() + u8::from(is_allowed));
-            is_allowed.then_some(Self)
+            if depth.get() == MAX_DEPTH {
+                return None;
+            }
+            depth.set(depth.get() + 1);
+            Some(Self)
         };
-        DEPTH.try_with(enter).unwrap_or(Some(Self))
+        DEPTH.try_with(enter).ok().flatten()
     }
 }
 

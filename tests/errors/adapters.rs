@@ -70,17 +70,10 @@ fn errors_whose_type_is_known() {
 #[test]
 fn errors_whose_type_is_lost() {
     let of = |text| check(&text, "Declined", "declined: no money");
-    let (a, b, c, d): (
-        Box<dyn Error>,
-        Box<dyn Error + Send>,
-        Box<dyn Error + Sync>,
-        Box<dyn Error + Send + Sync>,
-    ) = (
-        Box::new(declined()),
-        Box::new(declined()),
-        Box::new(declined()),
-        Box::new(declined()),
-    );
+    let a: Box<dyn Error> = Box::new(declined());
+    let b: Box<dyn Error + Send> = Box::new(declined());
+    let c: Box<dyn Error + Sync> = Box::new(declined());
+    let d: Box<dyn Error + Send + Sync> = Box::new(declined());
     of(Exception::of(&a));
     of(Exception::of(&b));
     of(Exception::of(&c));

@@ -10,8 +10,10 @@ mod support;
 
 mod adapters;
 mod by_hand;
+mod identity;
 mod limits;
 mod mistakes;
+mod seen;
 mod selected;
 mod steps;
 mod storm;

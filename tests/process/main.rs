@@ -20,6 +20,7 @@ mod support;
 mod captured_globally;
 mod conservation;
 mod dropping_the_oldest_is_bounded;
+mod errors_within_errors;
 mod foreign_span_locks;
 mod from_env;
 mod guards;
