@@ -12,6 +12,7 @@ mod adapters;
 mod by_hand;
 mod identity;
 mod limits;
+
 mod mistakes;
 mod seen;
 mod selected;
