@@ -12,7 +12,6 @@ mod adapters;
 mod by_hand;
 mod identity;
 mod limits;
-
 mod mistakes;
 mod seen;
 mod selected;

@@ -28,6 +28,7 @@ mod hidden_events;
 mod identity_global;
 mod log_bridge;
 mod no_echo;
+mod panic_abort;
 mod panic_hook;
 mod panic_hook_scenarios;
 mod panicking_layers;
