@@ -46,9 +46,6 @@ const NO_TEXT: &str = "a payload that is not a string";
 /// PostHog keeps 10,000 characters of a text.
 const MAX_MESSAGE: usize = 40_000;
 
-/// How many frames lie between the panic and the stack's walk: the standard library's and ours.
-const FRAMES_OF_PANIC: usize = 16;
-
 /// The backends that the hook was installed for.
 static INSTALLED: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
@@ -202,7 +199,7 @@ fn write_panic(record: &mut Record, config: &Config, info: &PanicHookInfo<'_>, i
         record.str(Key::Named(Slot::Property, "thread"), thread);
     }
     if config.stacks != Stacks::None {
-        write_stack_of_panic(record, config.max_frames + FRAMES_OF_PANIC);
+        write_stack_of_panic(record, config.max_frames);
     }
 }
 

@@ -17,15 +17,19 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// How many frames a stack has at most.
 pub(super) const MAX_FRAMES: usize = 256;
 
-/// How many addresses stand in the caller's own stack frame. Deeper stacks take an allocation.
-const INLINE: usize = 96 * 8;
+/// How many more are written: those of this crate, of `tracing` and of the panic machinery, which the actor leaves out.
+const LEFT_OUT: usize = 24;
+
+/// How much of the caller's own stack the addresses take. By default they need no more; others take an allocation.
+const INLINE: usize = (64 + LEFT_OUT) * 8;
 
 /// Whether walking a stack ever panicked.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
 type Addresses = SmallVec<[u8; INLINE]>;
 
-/// Writes the addresses of the innermost `max` frames.
+/// Writes the addresses of the innermost frames: `max`, and some more that are not counted, because the actor leaves them
+/// out.
 #[inline(never)]
 pub(crate) fn write_stack(record: &mut Record, max: usize) {
     if BROKEN.load(Relaxed) {
@@ -48,8 +52,8 @@ pub(super) fn write_stack_of_panic(record: &mut Record, max: usize) {
 #[inline(never)]
 fn addresses(max: usize) -> Addresses {
     let mut stack = Addresses::new();
-    let mut left = max.min(MAX_FRAMES);
-    if left > 0 {
+    let mut left = max.min(MAX_FRAMES) + LEFT_OUT;
+    if max > 0 {
         backtrace::trace(|frame| {
             stack.extend_from_slice(&(frame.ip().addr() as u64).to_le_bytes());
             left -= 1;
