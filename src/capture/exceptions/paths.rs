@@ -28,6 +28,23 @@ pub(super) fn is_generated(path: &str) -> bool {
     matches!(kind(&components(&path)), Kind::Generated { .. })
 }
 
+/// The crate that a file of a dependency belongs to, as far as its directory says it.
+pub(super) fn dependency(path: &str) -> Option<String> {
+    let path = with_slashes(path);
+    let parts = components(&path);
+    let Kind::Dependency { from, name } = kind(&parts) else {
+        return None;
+    };
+    let of_std = (parts.get(from) == Some(&"library")).then(|| parts.get(from + 1).copied());
+    name.or(of_std.flatten()).map(|name| name.replace('-', "_"))
+}
+
+/// Whether the file is one of this crate's, wherever that lies.
+pub(super) fn is_of_this_crate(path: &str) -> bool {
+    path.strip_prefix(env!("CARGO_MANIFEST_DIR"))
+        .is_some_and(|rest| rest.starts_with("/src/") || rest.starts_with("\\src\\"))
+}
+
 /// The path as it is sent. Own files are relative to the longest of `roots` that holds them.
 pub(super) fn shown<R: AsRef<str>>(path: &str, roots: &[R]) -> String {
     let path = with_slashes(path);
@@ -325,6 +342,32 @@ mod tests {
             assert!(!is_of_dependency(path), "{path}");
             assert_eq!(shown(path, &roots), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn the_directory_of_a_dependency_says_its_crate() {
+        for (path, expected) in [
+            (
+                "/c/registry/src/index.crates.io-1949cf8c6b5b557f/tracing-core-0.1.36/src/event.rs",
+                Some("tracing_core"),
+            ),
+            (
+                "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/ops/function.rs",
+                Some("core"),
+            ),
+            ("/build/shop/vendor/time-core/src/lib.rs", Some("time_core")),
+            ("/home/ada/shop/src/main.rs", None),
+        ] {
+            assert_eq!(dependency(path).as_deref(), expected, "{path}");
+        }
+        assert!(is_of_this_crate(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/lib.rs"
+        )));
+        assert!(!is_of_this_crate(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/errors/main.rs"
+        )));
     }
 
     #[test]

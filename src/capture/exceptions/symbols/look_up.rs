@@ -4,10 +4,12 @@
 //! crate would hold a lock for: callers take their stacks meanwhile. A file is opened at the first exception with an
 //! address in it, and only if it is still the one that was loaded. What is damaged costs its names only.
 
+use super::super::paths::{dependency, is_of_this_crate};
 use super::images::Loaded;
-use super::names::name_of_symbol;
+use super::names::{crate_of, name_of_symbol};
 use crate::panic::catch;
 use addr2line::Loader;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,20 @@ pub(super) struct Layer {
     pub(super) path: Option<Box<str>>,
     pub(super) line: Option<u32>,
     pub(super) column: Option<u32>,
+}
+
+impl Layer {
+    /// The crate that its code is of.
+    pub(super) fn crate_name(&self) -> Option<Cow<'_, str>> {
+        if let Some(name) = crate_of(&self.function) {
+            return Some(name.into());
+        }
+        let path = self.path.as_deref()?;
+        match is_of_this_crate(path) {
+            true => Some("tracing_posthog".into()),
+            false => dependency(path).map(Cow::Owned),
+        }
+    }
 }
 
 /// Where the code of an address is in the source: the innermost first. Empty: not known.

@@ -30,7 +30,7 @@ use super::{Config, Kind, Parts, Symbols};
 pub(super) use images::Image;
 use images::{Images, Listed};
 use look_up::{Layer, LookUp};
-use names::module_of;
+use names::{last_segment, module_of};
 use own::{Code, Own};
 use trim::Origin;
 
@@ -89,6 +89,9 @@ impl Resolver {
         let kept = trim::kept(found.iter().map(|found| &found.layer), origin);
         found.truncate(kept.end);
         found.drain(..kept.start);
+        if origin == Origin::Capture && is_of_the_macro(&found) {
+            found.remove(0);
+        }
         found.truncate(config.max_frames);
         self.own
             .learn(parts, found.iter().map(|found| &found.layer));
@@ -159,13 +162,20 @@ impl Resolver {
 
     fn frame(&self, found: &Found, config: &Config) -> Frame {
         let layer = &found.layer;
+        let in_app = self.own.has(layer, found.code, config);
+        // PostHog groups by these. Where a function is inlined, as may be in the next build, and there are line tables
+        // only, the rest of its name is not known; and the file says as much.
+        let (function, module) = match in_app && layer.path.is_some() {
+            true => (last_segment(&layer.function), None),
+            false => (&*layer.function, module_of(&layer.function)),
+        };
         Frame {
-            function: layer.function.clone(),
-            module: module_of(&layer.function).map(Into::into),
+            function: function.into(),
+            module: module.map(Into::into),
             filename: layer.path.as_deref().map(|path| self.own.shown(path)),
             line: layer.line,
             column: layer.column,
-            in_app: self.own.has(layer, found.code, config),
+            in_app,
             synthetic: false,
             address: found.address,
         }
@@ -178,6 +188,17 @@ impl Resolver {
         let loaded = self.images.find(address.instruction);
         images.extend(loaded.and_then(|loaded| loaded.image.clone()));
     }
+}
+
+/// `error!` calls a closure of its own, at the place where it stands.
+fn is_of_the_macro(innermost_first: &[Found]) -> bool {
+    let [first, second, ..] = innermost_first else {
+        return false;
+    };
+    let (first, second) = (&first.layer, &second.layer);
+    last_segment(&first.function) == "{closure}"
+        && first.path.is_some()
+        && (&first.path, first.line) == (&second.path, second.line)
 }
 
 fn is_resolved(layer: &Layer) -> bool {

@@ -12,7 +12,7 @@ const MAX_NAME: usize = 1_000;
 pub(super) fn name_of_symbol(symbol: &str) -> String {
     match rustc_demangle::try_demangle(symbol) {
         Ok(name) => name_of_text(&bounded(format_args!("{name:#}"))),
-        // C's.
+        // C's, or what line tables alone have: the last segment with its generic arguments.
         Err(_) => {
             let symbol = if cfg!(target_vendor = "apple") {
                 symbol.strip_prefix('_').unwrap_or(symbol)
@@ -20,7 +20,7 @@ pub(super) fn name_of_symbol(symbol: &str) -> String {
                 symbol
             };
             let end = symbol.find(['.', '@']).filter(|at| *at > 0);
-            cut(&symbol[..end.unwrap_or(symbol.len())]).to_owned()
+            path(cut(&symbol[..end.unwrap_or(symbol.len())]), 0)
         }
     }
 }
@@ -43,6 +43,14 @@ pub(super) fn module_of(function: &str) -> Option<&str> {
     }
     let plain = module.split("::").all(is_identifier);
     (named && plain).then_some(module)
+}
+
+/// The last segment.
+///
+/// All that is known of an inlined function where there are line tables only. Which functions are inlined changes from
+/// build to build.
+pub(super) fn last_segment(function: &str) -> &str {
+    function.rsplit("::").next().unwrap_or(function)
 }
 
 /// The crate that a function's code is of: that of its path, or of the type whose method it is, or of the trait where the
@@ -346,6 +354,11 @@ mod tests {
         }
         assert_eq!(name_of_symbol("memcpy@@GLIBC_2.14"), "memcpy");
         assert_eq!(name_of_symbol("pay.part.0"), "pay");
+        assert_eq!(
+            name_of_symbol("run<u8, shop::main::{closure_env#1}>"),
+            "run"
+        );
+        assert_eq!(name_of_symbol("{async_fn#0}"), "{closure}");
     }
 
     #[test]

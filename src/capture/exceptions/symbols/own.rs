@@ -7,7 +7,6 @@
 use super::super::paths::{is_generated, is_of_dependency, root, shown};
 use super::super::{Config, Parts};
 use super::look_up::Layer;
-use super::names::crate_of;
 use std::collections::HashSet;
 
 /// How many crates are remembered.
@@ -45,16 +44,16 @@ impl Own {
                 self.learn_root(root);
             }
             if by_path(path) == Some(true)
-                && let Some(name) = crate_of(&layer.function)
+                && let Some(name) = layer.crate_name()
             {
-                self.learn_crate(name);
+                self.learn_crate(&name);
             }
         }
     }
 
     fn learn_crate(&mut self, name: &str) {
-        let is_of_std = matches!(name, "" | "std" | "core" | "alloc");
-        if !is_of_std && self.crates.len() < MAX_CRATES && !self.crates.contains(name) {
+        let is_foreign = matches!(name, "" | "std" | "core" | "alloc" | "tracing_posthog");
+        if !is_foreign && self.crates.len() < MAX_CRATES && !self.crates.contains(name) {
             self.crates.insert(name.into());
         }
     }
@@ -72,9 +71,13 @@ impl Own {
 
     /// Whether the frame is the program's own.
     pub(super) fn has(&self, layer: &Layer, code: Code, config: &Config) -> bool {
-        let of = crate_of(&layer.function);
+        let of = layer.crate_name();
+        let of = of.as_deref();
         if of.is_some_and(|of| config.own_crates.iter().any(|own| own.as_ref() == of)) {
             return true;
+        }
+        if of == Some("tracing_posthog") {
+            return false;
         }
         match layer.path.as_deref().and_then(by_path) {
             Some(own) => own,

@@ -5,8 +5,10 @@
 //! panics, of its panic machinery, up to the last that is not of the standard library alone: what the program called of
 //! it stays. The first frame of another crate ends that, whatever stands further out.
 
+use super::super::paths::dependency;
 use super::look_up::Layer;
-use super::names::crate_of;
+use super::names::last_segment;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// How a stack came to be.
@@ -22,17 +24,47 @@ pub(super) enum Origin {
 
 /// The frames that are kept. `layers`: the innermost first.
 pub(super) fn kept<'a>(layers: impl Iterator<Item = &'a Layer>, origin: Origin) -> Range<usize> {
-    let names: Vec<&str> = layers.map(|layer| layer.function.as_ref()).collect();
+    let names: Vec<Name<'a>> = layers.map(Name::of).collect();
     let from = inner(&names, origin);
     let to = outer(&names[from..]).map_or(names.len(), |kept| from + kept);
     from..to
 }
 
-fn inner(names: &[&str], origin: Origin) -> usize {
+/// A function's name may be its last segment alone, where it is inlined: its file says the crate then.
+struct Name<'a> {
+    crate_name: Cow<'a, str>,
+    /// The dependency that its file is of: a closure that a macro made lies in the file of the macro.
+    file_of: Option<String>,
+    path: &'a str,
+    function: &'a str,
+    /// Whether its file is known as one of Rust's.
+    in_rust: bool,
+}
+
+impl<'a> Name<'a> {
+    fn of(layer: &'a Layer) -> Self {
+        Self {
+            crate_name: layer.crate_name().unwrap_or_default(),
+            file_of: layer.path.as_deref().and_then(dependency),
+            path: &layer.function,
+            function: last_segment(&layer.function),
+            in_rust: layer
+                .path
+                .as_ref()
+                .is_some_and(|path| path.ends_with(".rs")),
+        }
+    }
+
+    fn is_of_std(&self) -> bool {
+        matches!(&*self.crate_name, "std" | "core" | "alloc" | "__rustc")
+    }
+}
+
+fn inner(names: &[Name<'_>], origin: Origin) -> usize {
     let mut from = 0;
     // Whatever hooks of others ran ours: the panic is further out.
     if origin == Origin::Panic {
-        from = (names.iter().position(|name| is_hook_call(name))).map_or(0, |at| at + 1);
+        from = (names.iter().position(is_hook_call)).map_or(0, |at| at + 1);
     }
     for (n, name) in names.iter().enumerate().skip(from) {
         match part(name, origin) {
@@ -51,99 +83,111 @@ enum Part {
     Program,
 }
 
-fn part(name: &str, origin: Origin) -> Part {
-    let of = match crate_of(name) {
-        Some(of) => of,
-        None if is_panic_entry(name) && origin == Origin::Panic => return Part::Cut,
-        None => return Part::Program,
-    };
-    match of {
-        "tracing_posthog" | "backtrace" | "log" | "tracing" | "tracing_core" | "tracing_log"
-        | "tracing_subscriber" => Part::Cut,
+fn part(name: &Name<'_>, origin: Origin) -> Part {
+    if captures(&name.crate_name) || name.file_of.as_deref().is_some_and(captures) {
+        return Part::Cut;
+    }
+    match &*name.crate_name {
         "anyhow" | "error_stack" | "eyre" | "color_eyre" | "stable_eyre" | "snafu"
         | "tracing_error"
             if origin == Origin::Text =>
         {
             Part::Cut
         }
-        "std" | "core" | "alloc" | "__rustc" => match origin {
-            Origin::Panic if is_panic_machinery(name) => Part::Cut,
-            Origin::Text if name.starts_with("std::backtrace") || is_conversion(name) => Part::Cut,
+        _ if origin == Origin::Panic && is_panic_machinery(name) => Part::Cut,
+        _ if name.is_of_std() => match origin {
+            Origin::Text if name.path.starts_with("std::backtrace") || is_conversion(name) => {
+                Part::Cut
+            }
             _ => Part::Glue,
         },
+        // What `catch_unwind` is compiled to.
+        "" if name.path == "__rust_try" => Part::Glue,
         _ => Part::Program,
     }
 }
 
-/// What calls the panic hook.
-fn is_hook_call(name: &str) -> bool {
+/// What stands between an error and its capture.
+fn captures(crate_name: &str) -> bool {
     matches!(
-        name,
-        "std::panicking::rust_panic_with_hook" | "std::panicking::panic_with_hook"
+        crate_name,
+        "tracing_posthog"
+            | "backtrace"
+            | "log"
+            | "tracing"
+            | "tracing_core"
+            | "tracing_log"
+            | "tracing_subscriber"
     )
 }
 
-fn is_panic_entry(name: &str) -> bool {
-    matches!(name, "rust_begin_unwind" | "rust_panic")
+/// What calls the panic hook.
+fn is_hook_call(name: &Name<'_>) -> bool {
+    name.is_of_std() && matches!(name.function, "rust_panic_with_hook" | "panic_with_hook")
 }
 
-fn is_panic_machinery(name: &str) -> bool {
-    let function = name.rsplit("::").next().unwrap_or("");
-    name.starts_with("std::panicking::")
-        || name.starts_with("core::panicking::")
-        || name.starts_with("__rustc::")
-        || function == "__rust_end_short_backtrace"
-        || ((name.starts_with("core::") || name.starts_with("alloc::"))
-            && (function.ends_with("_failed")
-                || function.ends_with("_fail")
-                || function.starts_with("panic_")
-                || function == "handle_alloc_error"))
+fn is_panic_machinery(name: &Name<'_>) -> bool {
+    let function = name.function;
+    if name.crate_name.is_empty() {
+        return matches!(name.path, "rust_begin_unwind" | "rust_panic");
+    }
+    name.is_of_std()
+        && (name.path.starts_with("std::panicking::")
+            || name.path.starts_with("core::panicking::")
+            || name.path.starts_with("__rustc::")
+            || function == "__rust_end_short_backtrace"
+            || function == "handle_alloc_error"
+            || function.ends_with("_failed")
+            || function.ends_with("_fail")
+            || function.starts_with("panic_")
+            || function.starts_with("begin_panic"))
 }
 
 /// `?` and `into`, which made the error.
-fn is_conversion(name: &str) -> bool {
-    name.ends_with("::from_residual") || name.ends_with(" as core::convert::Into>::into")
+fn is_conversion(name: &Name<'_>) -> bool {
+    matches!(name.function, "from_residual" | "into")
 }
 
 /// How many frames are left without what started the thread. `None`: all.
-fn outer(names: &[&str]) -> Option<usize> {
+fn outer(names: &[Name<'_>]) -> Option<usize> {
     let begin = names.iter().position(|name| {
-        matches!(crate_of(name), Some("std" | "test"))
-            && name.ends_with("::__rust_begin_short_backtrace")
+        (name.is_of_std() || name.crate_name == "test")
+            && name.function == "__rust_begin_short_backtrace"
     });
     let mut kept = begin.unwrap_or(names.len());
-    while kept > 0 && is_start(names[kept - 1]) {
+    while kept > 0 && is_start(&names[kept - 1]) {
         kept -= 1;
     }
     // Nothing but that: it is all there is.
     (kept > 0 && kept < names.len()).then_some(kept)
 }
 
-fn is_start(name: &str) -> bool {
-    matches!(
-        name,
-        "main"
-            | "_start"
-            | "start"
-            | "start_thread"
-            | "clone"
-            | "clone3"
-            | "__clone"
-            | "__clone3"
-            | "thread_start"
-            | "_pthread_start"
-            | "start_c"
-            | "_start_c"
-            | "libc_start_main_stage2"
-    ) || name.starts_with("__libc_start_")
-        || name.starts_with("std::rt::")
-        || name.starts_with("core::ops::function::FnOnce::call_once")
-        || name.starts_with("core::ops::function::impls::")
-        || (name.starts_with("<alloc::boxed::Box") && name.ends_with("::call_once"))
-        || (name.starts_with("std::sys::") && name.ends_with("thread_start"))
-        || name.starts_with("std::panicking::catch_unwind")
-        || name.starts_with("std::panicking::try")
-        || name.starts_with("std::panic::catch_unwind")
+fn is_start(name: &Name<'_>) -> bool {
+    if name.is_of_std() {
+        return name.path.starts_with("std::rt::")
+            || matches!(
+                name.function,
+                "call_once" | "catch_unwind" | "try" | "do_call" | "thread_start"
+            );
+    }
+    !name.in_rust
+        && (matches!(
+            name.path,
+            "main"
+                | "_start"
+                | "start"
+                | "start_thread"
+                | "clone"
+                | "clone3"
+                | "__clone"
+                | "__clone3"
+                | "__rust_try"
+                | "thread_start"
+                | "_pthread_start"
+                | "start_c"
+                | "_start_c"
+                | "libc_start_main_stage2"
+        ) || name.path.starts_with("__libc_start_"))
 }
 
 #[cfg(test)]
@@ -224,6 +268,51 @@ mod tests {
             "clone3",
         ];
         assert_eq!(kept_of(&stack, Origin::Panic), stack[9..13]);
+    }
+
+    #[test]
+    fn inlined_functions_are_told_by_their_file() {
+        let std =
+            "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/sys/backtrace.rs";
+        let of = |name: &str| {
+            format!("/c/registry/src/index.crates.io-1949cf8c6b5b557f/{name}-0.1.36/src/lib.rs")
+        };
+        let layers = [
+            (
+                "call",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs").to_owned(),
+            ),
+            ("__rust_try", String::new()),
+            ("dispatch", of("tracing-core")),
+            ("with", of("tokio")),
+            ("main", "/home/ada/shop/src/main.rs".to_owned()),
+            ("call_once", std.to_owned()),
+            ("__rust_begin_short_backtrace", std.to_owned()),
+            ("x", std.to_owned()),
+        ]
+        .map(|(function, path)| Layer {
+            function: function.into(),
+            path: Some(path.into()),
+            ..Layer::default()
+        });
+        // A bare `main` would be C's; with a file of Rust's it is the program's.
+        assert_eq!(kept(layers.iter(), Origin::Capture), 3..5);
+    }
+
+    #[test]
+    fn the_closure_of_a_macro_is_left_out() {
+        let tracing =
+            "/c/registry/src/index.crates.io-1949cf8c6b5b557f/tracing-0.1.41/src/macros.rs";
+        let layers = [
+            ("shop::pay::{closure}", tracing),
+            ("shop::pay", "/home/ada/shop/src/main.rs"),
+        ]
+        .map(|(function, path)| Layer {
+            function: function.into(),
+            path: Some(path.into()),
+            ..Layer::default()
+        });
+        assert_eq!(kept(layers.iter(), Origin::Capture), 1..2);
     }
 
     #[test]
