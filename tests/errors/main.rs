@@ -9,8 +9,12 @@ mod layers;
 mod support;
 
 mod adapters;
+#[cfg(target_os = "linux")]
+mod builds;
 mod by_hand;
 mod identity;
+#[cfg(target_os = "linux")]
+mod frames;
 mod limits;
 mod mistakes;
 mod seen;
