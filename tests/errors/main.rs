@@ -12,9 +12,9 @@ mod adapters;
 #[cfg(target_os = "linux")]
 mod builds;
 mod by_hand;
-mod identity;
 #[cfg(target_os = "linux")]
 mod frames;
+mod identity;
 mod limits;
 mod mistakes;
 mod seen;

@@ -57,7 +57,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) module: &'a str,
     pub(crate) target: &'a str,
     /// Return addresses, the innermost first, as bytes.
-    stack: &'a [u8],
+    pub(super) stack: &'a [u8],
     pub(crate) backtrace: &'a str,
     /// JSON.
     pub(crate) spans: &'a str,
