@@ -73,9 +73,18 @@ impl Images {
         if addresses.all(|at| self.find(at).is_some() || self.unknown.contains(&at)) {
             return Listed::AsBefore;
         }
+        self.list();
+        Listed::Anew
+    }
+
+    pub(super) fn list(&mut self) {
         self.images = catch(list).unwrap_or_default();
         self.unknown.clear();
-        Listed::Anew
+    }
+
+    /// The image of the program's own code.
+    pub(super) fn home(&self) -> Option<&Loaded> {
+        self.images.iter().find(|image| image.is_home)
     }
 
     /// Remembers addresses that are in no image.

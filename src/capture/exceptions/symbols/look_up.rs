@@ -113,14 +113,16 @@ impl LookUp {
 
 /// Opens the file of an image.
 fn load(image: &Loaded) -> Option<Loader> {
+    Loader::new(file_of(image)?).ok()
+}
+
+/// The file that the image was loaded from, if it is still there.
+pub(super) fn file_of(image: &Loaded) -> Option<PathBuf> {
     // The program's own, also when it was replaced or removed.
     let running =
         (cfg!(target_os = "linux") && image.is_program).then(|| Path::new("/proc/self/exe"));
-    [Some(image.path.as_path()), running]
-        .into_iter()
-        .flatten()
-        .find(|path| is_of(path, image))
-        .and_then(|path| Loader::new(path).ok())
+    let mut files = [Some(image.path.as_path()), running].into_iter().flatten();
+    files.find(|path| is_of(path, image)).map(Path::to_path_buf)
 }
 
 /// Whether the file is the one that was loaded, and not a later build.

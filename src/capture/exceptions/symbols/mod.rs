@@ -10,7 +10,8 @@
 //! - [`images`]: the program and its libraries, where they lie and by which ids PostHog knows their symbols.
 //! - [`look_up`]: the functions at an address, inlined ones too, by debug information or symbols.
 //! - [`names`]: the same name for every build. [`text`]: backtraces that errors bring.
-//! - [`trim`]: which frames are left out. [`own`]: which are the program's own, and how files are shown.
+//! - [`trim`]: which frames are left out. [`own`]: which are the program's own, and how files are shown, with the
+//!   directories that [`roots`] finds.
 //!
 //! Invariants:
 //! - A frame with function, file and line is sent without its address: PostHog takes it as it is. Any other has one, if
@@ -22,11 +23,15 @@ mod images;
 mod look_up;
 mod names;
 mod own;
+mod roots;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trim;
 
 use super::paths::shown;
 use super::{Config, Kind, Parts, Symbols};
+use crate::panic::catch;
 pub(super) use images::Image;
 use images::{Images, Listed};
 use look_up::{Layer, LookUp};
@@ -72,6 +77,8 @@ pub(super) struct Resolver {
     images: Images,
     look_up: LookUp,
     own: Own,
+    /// Whether the directories of the program's sources were looked for.
+    looked_for_roots: bool,
 }
 
 /// What was found of a frame.
@@ -108,6 +115,10 @@ impl Resolver {
 
     /// The innermost first.
     fn found(&mut self, parts: &Parts<'_>, config: &Config) -> (Vec<Found>, Origin) {
+        if config.symbols == Symbols::Here && !self.looked_for_roots {
+            self.looked_for_roots = true;
+            self.look_for_roots();
+        }
         let from_text = text::frames(parts.backtrace);
         if !from_text.is_empty() {
             let found = from_text.into_iter().map(|layer| Found {
@@ -129,6 +140,17 @@ impl Resolver {
             _ => Origin::Capture,
         };
         (found, origin)
+    }
+
+    fn look_for_roots(&mut self) {
+        self.images.list();
+        let home = self.images.home().and_then(look_up::file_of);
+        for root in home
+            .and_then(|file| catch(|| roots::roots(&file)))
+            .unwrap_or_default()
+        {
+            self.own.learn_root(&root);
+        }
     }
 
     fn find(&mut self, instruction: u64, config: &Config, all: &mut Vec<Found>) {

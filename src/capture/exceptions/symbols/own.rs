@@ -60,6 +60,10 @@ impl Own {
 
     /// A directory that the program's sources are relative to.
     pub(super) fn learn_root(&mut self, root: &str) {
+        // The root of the file system would show all directories.
+        if !root.trim_end_matches(['/', '\\']).contains(['/', '\\']) {
+            return;
+        }
         let known = self.roots.iter().any(|known| known.as_ref() == root);
         if !known
             && self.roots.len() < MAX_ROOTS
