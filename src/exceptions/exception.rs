@@ -44,7 +44,7 @@ pub struct Exception {
     /// The outermost first.
     pub(super) links: Vec<Link>,
     /// The text of a backtrace.
-    pub(super) backtrace: Option<Box<str>>,
+    pub(in crate::exceptions) backtrace: Option<Box<str>>,
     pub(super) distinct_id: Option<Box<str>>,
     pub(super) fingerprint: Option<Box<str>>,
     pub(super) level: Option<tracing::Level>,

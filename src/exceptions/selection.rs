@@ -71,3 +71,141 @@ impl fmt::Debug for Selection {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exceptions::Errors;
+    use std::sync::OnceLock;
+    use tracing::callsite::{Callsite, Identifier};
+    use tracing::field::FieldSet;
+    use tracing::metadata::Kind;
+    use tracing::subscriber::Interest;
+    use tracing::{Level, Metadata};
+
+    struct Nowhere;
+
+    impl Callsite for Nowhere {
+        fn set_interest(&self, _: Interest) {}
+
+        fn metadata(&self) -> &Metadata<'_> {
+            static METADATA: OnceLock<Metadata<'static>> = OnceLock::new();
+            METADATA.get_or_init(|| of("", Some(""), Level::ERROR, Kind::EVENT))
+        }
+    }
+
+    fn of(
+        target: &'static str,
+        file: Option<&'static str>,
+        level: Level,
+        kind: Kind,
+    ) -> Metadata<'static> {
+        let fields = FieldSet::new(&[], Identifier(&Nowhere));
+        Metadata::new("event", target, level, file, Some(1), None, fields, kind)
+    }
+
+    const OWN: &str = "src/pay.rs";
+    const HYPER: &str =
+        "/home/ada/.cargo/registry/src/index-0123456789abcdef/hyper-1.6.0/src/client.rs";
+
+    fn selects(errors: &Errors, target: &'static str, file: &'static str) -> bool {
+        let metadata = of(target, Some(file), Level::ERROR, Kind::EVENT);
+        errors.selection.selects(&metadata)
+    }
+
+    #[test]
+    fn the_programs_own_code_is_selected_by_its_file() {
+        for (file, want) in [
+            (Some(OWN), true),
+            (Some("crates/pay/src/lib.rs"), true),
+            (Some("../shared/src/lib.rs"), true),
+            (Some("/build/shop/src/main.rs"), true),
+            (Some("C:\\shop\\src\\main.rs"), true),
+            (Some(HYPER), false),
+            (
+                Some(
+                    "C:\\Users\\ada\\.cargo\\registry\\src\\index-0123456789abcdef\\hyper-1.6.0\\src\\client.rs",
+                ),
+                false,
+            ),
+            (
+                Some("/root/.cargo/git/checkouts/hyper-0123456789abcdef/abcdef0/src/lib.rs"),
+                false,
+            ),
+            (
+                Some("/rustc/0123456789abcdef/library/core/src/result.rs"),
+                false,
+            ),
+            (
+                Some(
+                    "/root/.rustup/toolchains/stable/lib/rustlib/src/rust/library/std/src/thread/mod.rs",
+                ),
+                false,
+            ),
+            // A record of `log`.
+            (None, false),
+        ] {
+            let metadata = of("shop", file, Level::ERROR, Kind::EVENT);
+            assert_eq!(Errors::new().selection.selects(&metadata), want, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn targets_are_allowed_and_denied_with_what_is_below() {
+        let errors = Errors::new()
+            .allow_target("hyper")
+            .deny_target("shop::legacy")
+            .deny_target("hyper::proto");
+        for (target, file, want) in [
+            ("hyper", HYPER, true),
+            ("hyper::client", HYPER, true),
+            ("hyper_util", HYPER, false),
+            ("hyper::proto::h2", HYPER, false),
+            ("shop", OWN, true),
+            ("shop::legacy", OWN, false),
+            ("shop::legacy::pay", OWN, false),
+            ("shop::legacy2", OWN, true),
+            ("billing", OWN, true),
+        ] {
+            assert_eq!(selects(&errors, target, file), want, "{target}");
+        }
+    }
+
+    #[test]
+    fn this_crate_is_never_selected() {
+        let errors = Errors::new()
+            .allow_target("tracing_posthog")
+            .allow_target("tracing_posthog::layer");
+        for (target, want) in [
+            ("tracing_posthog", false),
+            ("tracing_posthog::layer", false),
+            ("tracing_posthog_demo", true),
+        ] {
+            assert_eq!(selects(&errors, target, OWN), want, "{target}");
+        }
+    }
+
+    #[test]
+    fn levels_filters_and_kinds_decide_too() {
+        let at = |errors: &Errors, level, kind| {
+            errors
+                .selection
+                .selects(&of("shop", Some(OWN), level, kind))
+        };
+        let errors = Errors::new();
+        assert!(!at(&errors, Level::WARN, Kind::EVENT));
+        assert!(!at(&errors, Level::ERROR, Kind::SPAN));
+        let errors = errors.level(Level::WARN);
+        assert!(at(&errors, Level::WARN, Kind::EVENT) && !at(&errors, Level::INFO, Kind::EVENT));
+        assert_eq!(errors.selection.level(), Level::WARN);
+        assert!(!at(
+            &Errors::new().level(LevelFilter::OFF),
+            Level::ERROR,
+            Kind::EVENT
+        ));
+        let filtered = Errors::new().filter(|metadata| metadata.target() != "shop");
+        assert!(!at(&filtered, Level::ERROR, Kind::EVENT));
+        let panics = Errors::new().filter(|_| std::panic::panic_any(1));
+        assert!(!at(&panics, Level::ERROR, Kind::EVENT));
+    }
+}

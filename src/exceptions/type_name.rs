@@ -1,7 +1,7 @@
 //! Names of error types, also where the type itself is lost.
 //!
 //! ```text
-//! &E ──────────► [typed] std::any::type_name, without wrappers and lifetimes ──┐
+//! E ───────────► [typed] std::any::type_name, without wrappers and lifetimes ──┐
 //! &dyn Error ──► [known] types that this crate can ask for ────────────────────┼──► "shop::PayError", "std::io::Error"
 //!            └─► [Head] the beginning of the `Debug` text, where it is a path ─┘
 //! ```
@@ -19,6 +19,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
 use std::hash::Hasher;
+use std::sync::Arc;
 
 /// As much of a `Debug` text as is read. A longer name is none.
 const MAX_HEAD: usize = 128;
@@ -49,47 +50,53 @@ impl TypeName {
 }
 
 macro_rules! known {
-    ($error:ident: $($path:literal $type:ty,)*) => {
-        $(if $error.is::<$type>() {
-            return Some($path);
-        })*
+    ($($path:literal $type:ty,)*) => {
+        /// The name of a type whose `Debug` text says something else, or less than its path.
+        fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {
+            $(if error.is::<$type>() {
+                return Some($path);
+            })*
+            None
+        }
+
+        /// The public path of such a type, by the path of its definition.
+        fn public_path(defined: &str) -> Option<&'static str> {
+            $(if defined == std::any::type_name::<$type>() {
+                return Some($path);
+            })*
+            None
+        }
     };
 }
 
-/// Types whose `Debug` text says something else, or less than their path.
-fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    known! { error:
-        "std::io::Error" std::io::Error,
-        "serde_json::Error" serde_json::Error,
-        "reqwest::Error" reqwest::Error,
-        "tracing_posthog::PostHogError" crate::PostHogError,
-        "std::fmt::Error" fmt::Error,
-        "std::num::ParseIntError" std::num::ParseIntError,
-        "std::num::ParseFloatError" std::num::ParseFloatError,
-        "std::num::TryFromIntError" std::num::TryFromIntError,
-        "std::str::Utf8Error" std::str::Utf8Error,
-        "std::str::ParseBoolError" std::str::ParseBoolError,
-        "std::string::FromUtf8Error" std::string::FromUtf8Error,
-        "std::char::ParseCharError" std::char::ParseCharError,
-        "std::env::VarError" std::env::VarError,
-        "std::net::AddrParseError" std::net::AddrParseError,
-        "std::time::SystemTimeError" std::time::SystemTimeError,
-        "std::array::TryFromSliceError" std::array::TryFromSliceError,
-        "std::sync::mpsc::RecvError" std::sync::mpsc::RecvError,
-        "std::sync::mpsc::RecvTimeoutError" std::sync::mpsc::RecvTimeoutError,
-        "std::sync::mpsc::TryRecvError" std::sync::mpsc::TryRecvError,
-        "tokio::time::error::Elapsed" tokio::time::error::Elapsed,
-        "tokio::task::JoinError" tokio::task::JoinError,
-    }
-    None
+known! {
+    "std::io::Error" std::io::Error,
+    "std::io::Error" Arc<std::io::Error>,
+    "serde_json::Error" serde_json::Error,
+    "reqwest::Error" reqwest::Error,
+    "tracing_posthog::PostHogError" crate::PostHogError,
+    "std::fmt::Error" fmt::Error,
+    "std::num::ParseIntError" std::num::ParseIntError,
+    "std::num::ParseFloatError" std::num::ParseFloatError,
+    "std::num::TryFromIntError" std::num::TryFromIntError,
+    "std::str::Utf8Error" std::str::Utf8Error,
+    "std::str::ParseBoolError" std::str::ParseBoolError,
+    "std::string::FromUtf8Error" std::string::FromUtf8Error,
+    "std::char::ParseCharError" std::char::ParseCharError,
+    "std::env::VarError" std::env::VarError,
+    "std::net::AddrParseError" std::net::AddrParseError,
+    "std::time::SystemTimeError" std::time::SystemTimeError,
+    "std::array::TryFromSliceError" std::array::TryFromSliceError,
+    "std::sync::mpsc::RecvError" std::sync::mpsc::RecvError,
+    "std::sync::mpsc::RecvTimeoutError" std::sync::mpsc::RecvTimeoutError,
+    "std::sync::mpsc::TryRecvError" std::sync::mpsc::TryRecvError,
+    "tokio::time::error::Elapsed" tokio::time::error::Elapsed,
+    "tokio::task::JoinError" tokio::task::JoinError,
 }
 
 /// The name of a type that is not lost.
-pub(super) fn typed<E: Error + 'static>(error: &E) -> Cow<'static, str> {
-    match known(error) {
-        Some(name) => name.into(),
-        None => readable(std::any::type_name::<E>()),
-    }
+pub(super) fn typed<E: Error + 'static>() -> Cow<'static, str> {
+    readable(std::any::type_name::<E>())
 }
 
 /// Without what only passes an error on, without lifetimes, and of a length that one can read.
@@ -97,6 +104,9 @@ fn readable(name: &'static str) -> Cow<'static, str> {
     let mut inner = name;
     while let Some(next) = unwrapped(inner) {
         inner = next;
+    }
+    if let Some(path) = public_path(inner) {
+        return path.into();
     }
     let whole = match inner.contains('\'') {
         true => Cow::Owned(without_lifetimes(inner)),
@@ -394,6 +404,7 @@ mod tests {
             ("&alloc::sync::Arc<alloc::boxed::Box<a::B>>", "a::B"),
             ("tracing_error::error::TracedError<a::B>", "a::B"),
             ("a::Of<a::B>", "a::Of<a::B>"),
+            ("alloc::sync::Arc<std::io::error::Error>", "std::io::Error"),
             ("a::Of<'_>", "a::Of"),
             ("a::Of<'a, 'b, a::B>", "a::Of<a::B>"),
             ("a::Of<a::B<'_>, &'static str>", "a::Of<a::B, & str>"),

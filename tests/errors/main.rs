@@ -19,6 +19,7 @@ mod limits;
 mod mistakes;
 mod seen;
 mod selected;
+mod span_traces;
 mod steps;
 mod storm;
 mod trace_ids;

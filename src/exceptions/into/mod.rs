@@ -111,7 +111,7 @@ impl IntoException<Self> for Exception {
 
 impl<E: Error + 'static> IntoException<Typed> for &E {
     fn into_exception(self) -> Exception {
-        of_error(self, Some(&typed(self)))
+        of_error(self, Some(&typed::<E>()))
     }
 }
 
