@@ -33,8 +33,16 @@ use std::ops::Deref;
 /// | `&error_stack::Report<C>` | contexts, attachments and backtrace, with the feature `error-stack` |
 /// | [`Exception`] | what you made of it |
 ///
-/// For `Arc<dyn Error>` and for a report of `miette` say what you mean: `&*error`, `&*report as &dyn Error` (where the
-/// report's `Diagnostic` trait is an error) or `report.as_ref()`.
+/// Pass `&*error` for an `Arc<dyn Error>`. A report of `miette` has several views; name the one of the error:
+///
+/// ```
+/// # use std::error::Error;
+/// # use tracing_posthog::CaptureHandle;
+/// # fn f(posthog: &CaptureHandle, report: miette::Report) {
+/// let error: &(dyn Error + Send + Sync) = report.as_ref();
+/// posthog.capture_error(error);
+/// # }
+/// ```
 ///
 /// Backtraces that `eyre` and `miette` keep are private to these crates, so the stack is that of the place where the error
 /// is captured. One that you hold yourself goes into [`Exception::backtrace`].
