@@ -270,28 +270,44 @@ impl PostHogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        match self.interests.of(event.metadata()) {
+        let interest = self.interests.of(event.metadata());
+        #[cfg(feature = "errors")]
+        if self.state.steps.is_some() {
+            return self.capture_and_keep(event, &ctx, interest);
+        }
+        self.capture_as(event, &ctx, interest);
+    }
+
+    #[inline]
+    fn capture_as<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, interest: Interest)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        match interest {
             Interest::Ignore | Interest::Context => {}
-            #[cfg(not(feature = "errors"))]
-            Interest::Event => self.capture_event(event, &ctx),
+            Interest::Event => self.capture_event(event, ctx),
             #[cfg(feature = "errors")]
-            Interest::Event => {
-                self.capture_event(event, &ctx);
-                self.keep_step(event, &ctx);
-            }
-            #[cfg(feature = "errors")]
-            Interest::Exception => {
-                self.capture_exception(event, &ctx);
-                self.keep_step(event, &ctx);
-            }
+            Interest::Exception => self.capture_exception(event, ctx),
             #[cfg(feature = "errors")]
             Interest::EventAndException => {
-                self.capture_event(event, &ctx);
-                self.capture_exception(event, &ctx);
-                self.keep_step(event, &ctx);
+                self.capture_event(event, ctx);
+                self.capture_exception(event, ctx);
             }
             #[cfg(feature = "errors")]
-            Interest::Step => self.keep_step(event, &ctx),
+            Interest::Step => {}
+        }
+    }
+
+    /// The same, and keeps the event for the exceptions after it.
+    #[cfg(feature = "errors")]
+    #[inline(never)]
+    fn capture_and_keep<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, interest: Interest)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.capture_as(event, ctx, interest);
+        if interest != Interest::Ignore {
+            self.keep_step(event, ctx);
         }
     }
 }
