@@ -105,7 +105,12 @@ pub(crate) fn write_current(handle: &CaptureHandle, record: &mut Record) {
             });
         }
         match spans.last() {
-            Some((root, _)) => record.u64(scope, root.into_u64()),
+            Some((root, metadata)) => {
+                record.u64(scope, root.into_u64());
+                if let Some(steps) = &layer.steps {
+                    steps.write(root, metadata, record);
+                }
+            }
             None => record.u64(scope, thread_number()),
         }
         let names = Key::Named(Slot::Exception, exception::SPANS);

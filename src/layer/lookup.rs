@@ -27,7 +27,8 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 impl PostHogLayer {
     /// Adds what the spans around an event say.
-    #[inline]
+    // Always: it is most of an event, and used in more than one place.
+    #[inline(always)]
     pub(super) fn add_context<S>(
         &self,
         event: &Event<'_>,

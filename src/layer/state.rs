@@ -220,25 +220,6 @@ impl LayerState {
         }
     }
 
-    /// Writes what was logged before within the outermost span around `span`, as a part of an exception.
-    #[cfg(feature = "errors")]
-    #[allow(dead_code)]
-    pub(crate) fn write_steps(
-        &self,
-        dispatch: &Dispatch,
-        span: &Id,
-        record: &mut crate::event::record::Record,
-    ) {
-        let Some(steps) = &self.steps else { return };
-        let mut root = None;
-        self.outwards(dispatch, span, &mut |id, metadata| {
-            root = Some((id.clone(), metadata));
-        });
-        if let Some((id, metadata)) = root {
-            steps.write(&id, metadata, record);
-        }
-    }
-
     /// Adds fields to a span of the subscriber `dispatch`, if that was shown to the layer.
     pub(crate) fn set(
         &self,

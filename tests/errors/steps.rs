@@ -165,6 +165,19 @@ fn at_most_32_kib_are_sent_the_newest_ones() {
 }
 
 #[test]
+fn errors_captured_by_hand_have_them_too() {
+    let kit = kit(5);
+    kit.in_scope(|| {
+        let _request = info_span!("request").entered();
+        let _query = info_span!("query").entered();
+        info!("one");
+        let failed = std::fs::read("/no such file").unwrap_err();
+        kit.handle().capture_error(&failed);
+    });
+    assert_eq!(messages(&kit.events()[0]), ["one"]);
+}
+
+#[test]
 fn a_span_that_closed_leaves_nothing() {
     let events = captured(5, || {
         for _ in 0..10_000 {
