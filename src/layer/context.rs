@@ -88,7 +88,7 @@ impl PostHogContext {
 }
 
 /// Adds to an exception that is captured by hand, or is a panic, what an event that is captured here would get: the names of
-/// the spans around, and in segments of their own what they say. So this comes last.
+/// the spans around, what was logged before, and in segments of their own what the spans say. So this comes last.
 ///
 /// Runs no code of the program, and the panic hook may call it wherever a thread panics.
 #[cfg(feature = "errors")]

@@ -78,6 +78,23 @@ fn it_belongs_to_whom_the_spans_around_name_as_an_event_does() {
 }
 
 #[test]
+fn it_has_the_steps_before_it() {
+    let captured = CapturedEvents::builder()
+        .layer(|layer| layer.errors(Errors::new().steps(5)))
+        .build()
+        .unwrap();
+    captured.in_scope(|| {
+        let _outer = info_span!("request").entered();
+        let _inner = info_span!("pay").entered();
+        info!("reached the bank");
+        captured.handle().capture_error(&malformed());
+    });
+    let event = only(&captured);
+    let steps = event.property("$exception_steps").unwrap();
+    assert_eq!(steps[0]["$message"], "reached the bank", "{steps}");
+}
+
+#[test]
 fn what_the_exception_says_itself_wins_over_the_spans() {
     let captured = CapturedEvents::new();
     let posthog = captured.handle();
