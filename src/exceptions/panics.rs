@@ -13,6 +13,9 @@
 //! system's time counts), no trace ids, no log line, no `before_send` (the actor runs it), and it never waits for room in
 //! the queue.
 //!
+//! One case is left: in the destructor of a thread-local, on a thread whose numbers of `tracing-subscriber` are gone already,
+//! the question for the current span panics. Such a panic ends the process in any case, but then without its message.
+//!
 //! Whether a panic ends the process cannot be known in general: see [`is_fatal`].
 //!
 //! Invariants:
