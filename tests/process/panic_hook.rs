@@ -317,14 +317,14 @@ fn a_posthog_that_is_down_or_hangs_holds_the_process_for_a_bounded_time() {
         let server = server();
         server.url()
     };
-    let ended = Process::start("main_thread", &gone).end();
+    let ended = Process::start("main_thread_for_2_s", &gone).end();
     assert_eq!(ended.said("the hook before"), 1, "{:?}", ended.said);
     assert_eq!(ended.said("captured 1, settled 0"), 1, "{:?}", ended.said);
 
     let server = server();
     let held = Held::by(&server);
-    let ended = Process::start("main_thread", &server.url()).end();
-    held.wait();
+    let ended = Process::start("main_thread_for_2_s", &server.url()).end();
+    drop(held);
     assert_eq!(ended.said("the hook before"), 1, "{:?}", ended.said);
     assert_eq!(ended.said("captured 1, settled 0"), 1, "{:?}", ended.said);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tracing::{Instrument, Subscriber, info, info_span};
 use tracing_posthog::{
     CaptureBuilder, CaptureHandle, Clock, DropReason, Errors, PanicFlush, PostHog, PostHogBuilder,
-    QueuePolicy, RetryPolicy,
+    QueuePolicy, RetryPolicy, Symbols,
 };
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
@@ -32,6 +32,7 @@ fn run_one() {
     panic::set_hook(Box::new(|_| say("the hook before")));
     match &*scenario {
         "main_thread" => main_thread(errors()),
+        "main_thread_for_2_s" => main_thread(errors().panic_flush(PanicFlush::default())),
         "never_flushed" => main_thread(errors().panic_flush(PanicFlush::Never)),
         "spawned_thread" => spawned_thread(),
         "task" => task(),
@@ -94,8 +95,13 @@ fn wait_for_go() {
     let _ = std::io::stdin().read(&mut [0; 16]);
 }
 
+/// Names are left to PostHog: to read this binary's takes longer than a flush may, on a busy machine.
 fn errors() -> Errors {
-    Errors::new().panics(true)
+    let flush = PanicFlush::WhenFatal(LONG);
+    Errors::new()
+        .panics(true)
+        .symbols(Symbols::PostHog)
+        .panic_flush(flush)
 }
 
 /// Nothing is sent but by a flush.
