@@ -78,6 +78,22 @@ fn it_belongs_to_whom_the_spans_around_name_as_an_event_does() {
 }
 
 #[test]
+fn its_stack_ends_where_it_was_captured() {
+    let captured = CapturedEvents::new();
+    captured.handle().capture_error(&malformed());
+    let event = only(&captured);
+    let first = &event.property("$exception_list").unwrap()[0];
+    let frames = first["stacktrace"]["frames"].as_array().unwrap();
+    let innermost = frames.last().unwrap();
+    let function = innermost["function"].as_str().unwrap();
+    assert!(
+        function.ends_with("its_stack_ends_where_it_was_captured"),
+        "{innermost}"
+    );
+    assert_eq!(innermost["in_app"], true, "{innermost}");
+}
+
+#[test]
 fn it_has_the_steps_before_it() {
     let captured = CapturedEvents::builder()
         .layer(|layer| layer.errors(Errors::new().steps(5)))
@@ -92,6 +108,7 @@ fn it_has_the_steps_before_it() {
     let event = only(&captured);
     let steps = event.property("$exception_steps").unwrap();
     assert_eq!(steps[0]["$message"], "reached the bank", "{steps}");
+    assert_eq!(event.property("spans"), Some(&json!(["request", "pay"])));
 }
 
 #[test]
