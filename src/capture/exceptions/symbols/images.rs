@@ -140,7 +140,7 @@ fn loaded(library: &TargetSharedLibrary<'_>, is_program: bool, here: u64) -> Opt
         Some(Image {
             kind,
             debug_id: debug_id.into(),
-            code_id: code_id(library.id()?),
+            code_id: library.id().and_then(code_id),
             address,
             size,
             stated_address: address.wrapping_sub(bias),
