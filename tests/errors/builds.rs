@@ -155,6 +155,7 @@ fn all_builds_are_grouped_alike() {
         "main",
         "{closure}",
         "{closure}",
+        "{closure}",
         "process",
         "charge",
         "check",

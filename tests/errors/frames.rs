@@ -60,6 +60,25 @@ fn frames_are_resolved_here_with_line_tables() {
 }
 
 #[test]
+fn a_panic_is_at_the_innermost_frame_without_what_reports_it() {
+    for build in [Build::Debug, Build::Release] {
+        let exception = exception(&build.program(), "panic");
+        let frames = frames(&exception);
+        let own = frames.iter().rposition(|f| f["in_app"] == true).unwrap();
+        assert_eq!(
+            frames[own]["function"], "overdraw",
+            "{build:?}: {frames:#?}"
+        );
+        assert_eq!(frames[own]["lineno"], line_of("overdraw"));
+        // What it called of the standard library stays.
+        for frame in &frames[own + 1..] {
+            let function = frame["function"].as_str().unwrap();
+            assert!(function.ends_with("unwrap"), "{build:?}: {frames:#?}");
+        }
+    }
+}
+
+#[test]
 fn frames_of_a_stripped_program_resolve_with_its_symbols() {
     for build in [Build::Release, Build::NotRelocatable] {
         let whole = build.program();

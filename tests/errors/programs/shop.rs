@@ -47,6 +47,11 @@ mod pay {
     }
 
     #[inline(never)]
+    pub fn overdraw(limit: Option<u32>) -> u32 {
+        black_box(limit.unwrap()) // overdraw
+    }
+
+    #[inline(never)]
     pub fn refund(order: u32) -> u32 {
         let error = Declined(order);
         tracing::error!(error = &error as &dyn Error, "refund failed"); // refund
@@ -58,6 +63,7 @@ mod pay {
 fn process(what: &str, order: u32) -> u32 {
     match what {
         "refund" => black_box(pay::refund(order)),
+        "panic" => black_box(pay::overdraw(black_box(None))),
         _ => {
             let charged = pay::Method::charge(black_box(&pay::Card), order); // process
             black_box(charged)
@@ -68,12 +74,13 @@ fn process(what: &str, order: u32) -> u32 {
 fn main() {
     let what = std::env::args().nth(1).unwrap_or_default();
     let captured = CapturedEvents::builder()
-        .layer(|layer| layer.errors(Errors::new()))
+        .layer(|layer| layer.errors(Errors::new().panics(true)))
         .build()
         .unwrap();
     captured.in_scope(|| {
         let retry = |order| black_box(process(&what, order)) + 1; // {closure}
-        black_box(retry(black_box(7)))
+        // A panic is caught, and has been captured then.
+        let _ = std::panic::catch_unwind(|| black_box(retry(black_box(7))));
     });
     for event in captured.events() {
         println!("{}", serde_json::Value::Object(event.properties));
