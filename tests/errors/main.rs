@@ -12,6 +12,7 @@ mod adapters;
 #[cfg(target_os = "linux")]
 mod builds;
 mod by_hand;
+mod forms;
 #[cfg(target_os = "linux")]
 mod frames;
 mod identity;
@@ -22,4 +23,5 @@ mod selected;
 mod span_traces;
 mod steps;
 mod storm;
+mod table;
 mod trace_ids;
