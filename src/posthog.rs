@@ -136,6 +136,30 @@ impl PostHog {
         &self.flags
     }
 
+    /// Captures an error as an exception: see [`CaptureHandle::capture_error`].
+    ///
+    /// ```no_run
+    /// # fn f(posthog: &tracing_posthog::PostHog) {
+    /// if let Err(error) = std::fs::read("menu.json") {
+    ///     posthog.capture_error(&error);
+    /// }
+    /// # }
+    /// ```
+    #[cfg(feature = "errors")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "errors")))]
+    #[track_caller]
+    pub fn capture_error<M>(&self, error: impl crate::exceptions::IntoException<M>) {
+        self.handle.capture_error(error);
+    }
+
+    /// Captures panics of all threads from here on, as [`Errors::panics`](crate::Errors::panics) does: see
+    /// [`CaptureHandle::install_panic_hook`].
+    #[cfg(feature = "errors")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "errors")))]
+    pub fn install_panic_hook(&self) {
+        self.handle.install_panic_hook();
+    }
+
     /// Whether events are captured: not disabled, not opted out and not shut down.
     pub fn is_enabled(&self) -> bool {
         self.handle.is_enabled()

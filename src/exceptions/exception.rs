@@ -42,13 +42,13 @@ use std::fmt;
 #[must_use = "an exception is not captured until it is given to `capture_error` or to a field of an event"]
 pub struct Exception {
     /// The outermost first.
-    pub(super) links: Vec<Link>,
+    pub(crate) links: Vec<Link>,
     /// The text of a backtrace.
-    pub(in crate::exceptions) backtrace: Option<Box<str>>,
-    pub(super) distinct_id: Option<Box<str>>,
-    pub(super) fingerprint: Option<Box<str>>,
-    pub(super) level: Option<tracing::Level>,
-    pub(super) properties: Map<String, Value>,
+    pub(crate) backtrace: Option<Box<str>>,
+    pub(crate) distinct_id: Option<Box<str>>,
+    pub(crate) fingerprint: Option<Box<str>>,
+    pub(crate) level: Option<tracing::Level>,
+    pub(crate) properties: Map<String, Value>,
 }
 
 /// How much of a backtrace is kept: some hundreds of frames.
@@ -56,9 +56,9 @@ const MAX_BACKTRACE: usize = 64 << 10;
 
 /// An error of the chain.
 #[derive(Clone, Default, PartialEq)]
-pub(super) struct Link {
-    pub(super) type_name: Box<str>,
-    pub(super) value: Box<str>,
+pub(crate) struct Link {
+    pub(crate) type_name: Box<str>,
+    pub(crate) value: Box<str>,
 }
 
 impl Exception {

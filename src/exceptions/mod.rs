@@ -1,4 +1,4 @@
-//! Error tracking: errors, panics and `error!` events into PostHog's issues (feature `errors`).
+//! Error tracking (feature `errors`): its settings, and errors into the parts of a record.
 //!
 //! ```text
 //! error!(…), #[instrument(err)] ─► layer ──┐
@@ -13,18 +13,16 @@
 //! - [`chain`]: types and texts of an error and its sources. [`type_name`]: their types. [`text`]: texts that stop.
 //! - [`stack`]: return addresses of the calling thread.
 //! - [`write`](mod@write): the parts of an exception into a record.
-//! - [`by_hand`]: `capture_error`. [`panics`]: the panic hook.
+//!
+//! What captures is in `layer::exceptions`: the layer knows what the spans around say. This module knows no layer.
 //!
 //! Invariants:
 //! - The caller's thread writes addresses and texts. It resolves no name and reads no file.
 //! - Code of the program (`Debug`, `Display`, `source`) runs bounded, outside of locks, and a panic in it costs its text.
-//! - The panic hook runs no code of the program, and nothing in it can panic.
 
-mod by_hand;
 mod chain;
 mod exception;
 mod into;
-mod panics;
 mod selection;
 mod settings;
 mod stack;
@@ -38,8 +36,7 @@ pub use into::IntoException;
 pub use settings::Errors;
 
 pub(crate) use chain::{write_chain, write_text, write_text_link};
-pub(crate) use panics::install as install_panic_hook;
 pub(crate) use selection::Selection;
-pub(crate) use stack::write_stack;
+pub(crate) use stack::{write_stack, write_stack_of_panic};
 pub(crate) use type_name::type_key;
 pub(crate) use write::{Place, level_name, write_kind, write_place};

@@ -43,7 +43,7 @@ pub(crate) fn write_stack(record: &mut Record, max: usize) {
 
 /// The same for the panic hook, where a panic cannot be caught.
 #[inline(never)]
-pub(super) fn write_stack_of_panic(record: &mut Record, max: usize) {
+pub(crate) fn write_stack_of_panic(record: &mut Record, max: usize) {
     if !BROKEN.load(Relaxed) {
         write(record, &addresses(max));
     }

@@ -9,11 +9,16 @@
 //! (`%e`, `?e`, a string) named `error`, `err`, `e`, `error.message` or `error.*`, in this order. The others are
 //! properties. Numbers and booleans always are: `error = true` says nothing that the message does not.
 //!
+//! - [`look`]: finds the error of an event, before anything is formatted.
+//! - [`by_hand`]: `capture_error`. [`panics`]: the panic hook.
+//!
 //! Invariants:
 //! - Nothing of the event is formatted, and nothing allocated, before the token bucket lets it through.
 //! - An exception within a value of an exception is captured, up to a few levels.
 
+mod by_hand;
 mod look;
+mod panics;
 
 use super::steps::Steps;
 use super::visit::{Names, Naming, Numbers, Visitor};

@@ -24,7 +24,7 @@
 //! - [`context`]: [`PostHogContext`], what holds at a place of the program, to be read back.
 //! - [`span_ext`]: [`PostHogSpanExt`], which sets identity on spans that declared no field for it.
 //! - [`shared_fields`]: fields that several spans hold at once, and that change for all of them, such as feature flags.
-//! - `exceptions`: events that become exceptions (feature `errors`).
+//! - `exceptions`: events that become exceptions, `capture_error`, the panic hook (feature `errors`).
 //! - `steps`: log events that are kept for the exceptions after them (feature `errors`).
 //! - [`lookup`]: finds the nearest span of ours around an event or a span.
 //! - [`hidden`]: says where a filter hides analytics events from the whole subscriber.
@@ -64,8 +64,6 @@ mod visit;
 
 pub use builder::{PostHogLayerBuilder, SpanFields};
 pub use context::PostHogContext;
-#[cfg(feature = "errors")]
-pub(crate) use context::write_current;
 #[cfg(feature = "flags")]
 pub(crate) use shared_fields::{SharedFields, attach};
 pub use span_ext::PostHogSpanExt;
@@ -235,7 +233,7 @@ impl PostHogLayer {
                 let panics = errors.config.panics;
                 builder.handle.configure_exceptions(errors.config);
                 if panics {
-                    crate::exceptions::install_panic_hook(&builder.handle);
+                    builder.handle.install_panic_hook();
                 }
                 errors.selection
             }),

@@ -2,23 +2,21 @@
 //!
 //! ```text
 //! capture_error(&e) ─[into]─► Exception ─[token bucket]─► record: kind, place, chain, properties, addresses ─► queue
-//!                                                                  and the spans around (layer::write_current)
+//!                                                                  and the spans around (`context`)
 //! ```
 //!
 //! Invariants:
 //! - The code of the error (`Display`, `Debug`, `source`) runs outside of locks, and a panic in it reaches no caller.
 //! - What the exception says itself wins over what the spans around say.
 
-use super::exception::Exception;
-use super::into::IntoException;
-use super::stack::write_stack;
-use super::write::{Place, level_name, write_kind, write_place};
 use crate::capture::exceptions::{Admission, At, Kind, Stacks};
 use crate::capture::{CaptureHandle, DropReason, Shared};
 use crate::event::record::{Key, Record, Slot, exception as part};
-use crate::layer::write_current;
+use crate::exceptions::{
+    Exception, IntoException, Place, level_name, write_kind, write_place, write_stack,
+};
+use crate::layer::context::write_current;
 use crate::panic::catch;
-use crate::posthog::PostHog;
 use crate::suppress::is_suppressed;
 use std::panic::Location;
 use tracing::Level;
@@ -51,14 +49,6 @@ impl CaptureHandle {
             Some(exception) => capture(self, shared, &exception, at),
             None => shared.queue.refuse(DropReason::Invalid),
         }
-    }
-}
-
-impl PostHog {
-    /// Captures an error as an exception. See [`CaptureHandle::capture_error`].
-    #[track_caller]
-    pub fn capture_error<M>(&self, error: impl IntoException<M>) {
-        self.handle().capture_error(error);
     }
 }
 

@@ -26,14 +26,12 @@
 //! - Threads of this crate, and hooks of the program that they run, are never waited for by themselves.
 
 use super::by_hand::{limited_at, place, rate_key, write_suppressed};
-use super::stack::write_stack_of_panic;
-use super::write::{write_kind, write_place};
 use crate::capture::exceptions::{Admission, Config, Kind, PanicFlush, Stacks};
 use crate::capture::{CaptureHandle, Shared, give_scratch, take_scratch};
 use crate::diagnostics::log;
 use crate::event::record::{Key, Record, Slot, exception as part};
-use crate::layer::write_current;
-use crate::posthog::PostHog;
+use crate::exceptions::{write_kind, write_place, write_stack_of_panic};
+use crate::layer::context::write_current;
 use crate::suppress::is_suppressed;
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
@@ -55,14 +53,6 @@ static INSTALLED: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 thread_local! {
     /// Whether the hook captures on this thread.
     static BUSY: Cell<bool> = const { Cell::new(false) };
-}
-
-impl PostHog {
-    /// Captures panics of all threads from here on, as [`Errors::panics`](crate::Errors::panics) does. See
-    /// [`CaptureHandle::install_panic_hook`].
-    pub fn install_panic_hook(&self) {
-        install(self.handle());
-    }
 }
 
 impl CaptureHandle {
