@@ -10,6 +10,7 @@ mod support;
 
 mod adapters;
 #[cfg(target_os = "linux")]
+mod asynchronous;
 mod builds;
 mod by_hand;
 mod forms;

@@ -35,7 +35,7 @@ use crate::panic::catch;
 pub(super) use images::Image;
 use images::{Images, Listed};
 use look_up::{Layer, LookUp};
-use names::{last_segment, module_of};
+use names::{CLOSURE, last_segment, module_of};
 use own::{Code, Own};
 use trim::Origin;
 
@@ -218,7 +218,7 @@ fn is_of_the_macro(innermost_first: &[Found]) -> bool {
         return false;
     };
     let (first, second) = (&first.layer, &second.layer);
-    last_segment(&first.function) == "{closure}"
+    last_segment(&first.function) == CLOSURE
         && first.path.is_some()
         && (&first.path, first.line) == (&second.path, second.line)
 }
@@ -231,10 +231,10 @@ fn is_resolved(layer: &Layer) -> bool {
 /// group by place then, and not by text or by library.
 fn callsite(parts: &Parts<'_>, frames: &[Frame]) -> Option<Frame> {
     let is_typed = (parts.links.first()).is_some_and(|link| !link.type_name.is_empty());
-    let has_own = frames
-        .iter()
-        .any(|frame| frame.in_app && !frame.function.is_empty());
-    if is_typed && has_own {
+    let mut own = frames.iter().rev().filter(|frame| frame.in_app);
+    let named = own.find(|frame| !frame.function.is_empty());
+    // An async function is a closure, and line tables do not say of which function.
+    if is_typed && named.is_some_and(|frame| &*frame.function != CLOSURE) {
         return None;
     }
     let module = Some(parts.module).filter(|module| !module.is_empty());

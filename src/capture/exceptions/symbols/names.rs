@@ -8,6 +8,9 @@ use smallvec::SmallVec;
 /// How long a name is at most, in bytes. A mangled name can stand for a much longer one.
 const MAX_NAME: usize = 1_000;
 
+/// What a closure or an async block is called, which is also the body of an async function.
+pub(super) const CLOSURE: &str = "{closure}";
+
 /// The name that a symbol stands for.
 pub(super) fn name_of_symbol(symbol: &str) -> String {
     match rustc_demangle::try_demangle(symbol) {
@@ -167,7 +170,7 @@ fn unnamed(segment: &str) -> &str {
     let name = segment.trim_start_matches('{');
     let name = &name[..name.find(['}', '#', ':', '<']).unwrap_or(name.len())];
     match name {
-        name if name.starts_with("closure") || name.starts_with("async_") => "{closure}",
+        name if name.starts_with("closure") || name.starts_with("async_") => CLOSURE,
         "shim" | "vtable.shim" => "{shim}",
         "constant" | "const" | "constructor" | "impl" => "{impl}",
         _ => "{unnamed}",
