@@ -119,6 +119,7 @@
 // - `rules`: what PostHog accepts and refuses, by capture v0 and, in `rules/v1`, v1. Written from PostHog's behaviour,
 //   not from this crate's encoder. `rules/tree` finds keys that come twice.
 // - `answer`: answers and faults that a test asks for. `recorded`: what is remembered.
+// - `exceptions`: `$exception` events, parsed. `grouping`: what PostHog makes issues of.
 // - `flags`: feature flags as a test wants them, made into definitions of PostHog; `rules/flags` answers with them.
 //
 // Invariants: a request and its events are recorded in one step, before any of the answer is sent; a scripted answer
@@ -127,16 +128,24 @@
 
 mod answer;
 mod captured;
+#[cfg(feature = "errors")]
+mod exceptions;
 #[cfg(feature = "flags")]
 mod flags;
+#[cfg(feature = "errors")]
+mod grouping;
 mod recorded;
 mod rules;
 mod server;
 
 pub use answer::{Answer, EventVerdict};
 pub use captured::{CapturedEvents, CapturedEventsBuilder, GlobalEvents, GlobalLayer, Scoped};
+#[cfg(feature = "errors")]
+pub use exceptions::{CapturedException, CapturedFrame};
 #[cfg(feature = "flags")]
 #[cfg_attr(docsrs, doc(cfg(feature = "flags")))]
 pub use flags::Flags;
+#[cfg(feature = "errors")]
+pub use grouping::{Grouping, GroupingInput};
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
 pub use server::PostHogServer;

@@ -9,13 +9,14 @@ mod layers;
 mod support;
 
 mod adapters;
-#[cfg(target_os = "linux")]
 mod asynchronous;
+#[cfg(target_os = "linux")]
 mod builds;
 mod by_hand;
 mod forms;
 #[cfg(target_os = "linux")]
 mod frames;
+mod grouping;
 mod identity;
 mod limits;
 mod mistakes;
@@ -25,4 +26,5 @@ mod span_traces;
 mod steps;
 mod storm;
 mod table;
+mod test_kit;
 mod trace_ids;
