@@ -57,6 +57,10 @@ pub mod feature_flags {}
 #[doc = include_str!("../docs/guide/errors.md")]
 pub mod errors {}
 
+#[doc = "\
+[errors]: crate::guide::errors
+
+"]
 #[doc = include_str!("../docs/guide/testing.md")]
 pub mod testing {}
 
