@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         checkout(user, order);
     }
     let _ = receipt("grace");
-    import(&posthog.handle(), "seven");
+    import(posthog.handle(), "seven");
     ship("linus");
 
     let report = posthog.flush_blocking(Duration::from_secs(10));
