@@ -17,6 +17,7 @@ mod forms;
 #[cfg(target_os = "linux")]
 mod frames;
 mod grouping;
+mod hooks;
 mod identity;
 mod limits;
 mod mistakes;
