@@ -13,6 +13,7 @@ mod asynchronous;
 #[cfg(target_os = "linux")]
 mod builds;
 mod by_hand;
+mod duplicates;
 mod forms;
 #[cfg(target_os = "linux")]
 mod frames;
