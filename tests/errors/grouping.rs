@@ -1,8 +1,11 @@
 //! PostHog's rules of grouping, as the test kit has them, on exceptions as they are sent.
 
 use serde_json::{Value, json};
-use tracing_posthog::Event;
+use std::collections::HashSet;
+use std::time::Duration;
+use tracing::error;
 use tracing_posthog::testing::{CapturedEvents, CapturedException, Grouping, GroupingInput};
+use tracing_posthog::{Errors, Event, Stacks};
 
 /// An exception with that list, and what else it says.
 pub(crate) fn sent(list: Value, more: Value) -> CapturedException {
@@ -21,7 +24,7 @@ fn of(list: Value) -> Grouping {
 }
 
 /// An error with a stack.
-fn error(type_name: &str, value: &str, frames: Value) -> Value {
+fn with_stack(type_name: &str, value: &str, frames: Value) -> Value {
     json!({"type": type_name, "value": value, "stacktrace": {"type": "raw", "frames": frames}})
 }
 
@@ -60,7 +63,7 @@ fn inputs(grouping: &Grouping) -> Vec<String> {
 fn type_file_module_and_function_enter_in_order() {
     let mut frame = own("pay", 12);
     frame["module"] = "shop::pay".into();
-    let grouping = of(json!([error(
+    let grouping = of(json!([with_stack(
         "Declined",
         "no money",
         json!([own("main", 3), frame])
@@ -82,9 +85,9 @@ fn type_file_module_and_function_enter_in_order() {
 #[test]
 fn what_is_one_issue() {
     let stack = || json!([own("main", 3), own("pay", 12)]);
-    let one = |value: &str| json!([error("Declined", value, stack())]);
-    let with = |frames: Value| json!([error("Declined", "x", frames)]);
-    let chain = |value: &str| json!([error("Failed", "x", stack()), source("Io", value)]);
+    let one = |value: &str| json!([with_stack("Declined", value, stack())]);
+    let with = |frames: Value| json!([with_stack("Declined", "x", frames)]);
+    let chain = |value: &str| json!([with_stack("Failed", "x", stack()), source("Io", value)]);
     let cases = [
         ("the text differs", one("order 17"), one("order 18"), true),
         (
@@ -96,13 +99,13 @@ fn what_is_one_issue() {
         (
             "the text differs, and the stack has no frames",
             with(json!([])),
-            json!([error("Declined", "y", json!([]))]),
+            json!([with_stack("Declined", "y", json!([]))]),
             false,
         ),
         (
             "the type differs",
             one("x"),
-            json!([error("Expired", "x", stack())]),
+            json!([with_stack("Expired", "x", stack())]),
             false,
         ),
         (
@@ -138,13 +141,13 @@ fn what_is_one_issue() {
         (
             "a source has another type",
             chain("a"),
-            json!([error("Failed", "x", stack()), source("Parse", "a")]),
+            json!([with_stack("Failed", "x", stack()), source("Parse", "a")]),
             false,
         ),
         (
             "a source is missing",
             chain("a"),
-            json!([error("Failed", "x", stack())]),
+            json!([with_stack("Failed", "x", stack())]),
             false,
         ),
         (
@@ -184,7 +187,7 @@ fn what_is_one_issue() {
 
 #[test]
 fn a_fingerprint_of_the_program_wins() {
-    let list = |function: &str| json!([error("Declined", "x", json!([own(function, 1)]))]);
+    let list = |function: &str| json!([with_stack("Declined", "x", json!([own(function, 1)]))]);
     let grouping =
         |list, print: &str| sent(list, json!({"$exception_fingerprint": print})).grouping();
     let (a, b) = (
@@ -199,7 +202,7 @@ fn a_fingerprint_of_the_program_wins() {
 
 #[test]
 fn unresolved_frames_count_by_what_is_known_of_them() {
-    let with = |frame: Value| inputs(&of(json!([error("E", "x", json!([frame]))])));
+    let with = |frame: Value| inputs(&of(json!([with_stack("E", "x", json!([frame]))])));
     assert_eq!(
         with(unresolved(1, 0x1000, true)),
         ["type E", "function ", "language rust"]
@@ -235,7 +238,7 @@ fn inlined_frames_are_not_looked_up() {
     inlined["function"] = "pay".into();
     inlined["filename"] = "src/pay.rs".into();
     inlined["inline"] = true.into();
-    let grouping = of(json!([error(
+    let grouping = of(json!([with_stack(
         "E",
         "x",
         json!([unresolved(1, 0x1000, true), inlined])
@@ -244,4 +247,70 @@ fn inlined_frames_are_not_looked_up() {
         inputs(&grouping),
         ["type E", "file src/pay.rs", "function pay"]
     );
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("payment of order {order} failed")]
+struct PaymentError {
+    order: u32,
+    source: BankError,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the bank did not answer for {0} ms")]
+struct BankError(u32);
+
+fn payment_error(order: u32) -> PaymentError {
+    PaymentError {
+        order,
+        source: BankError(order * 10),
+    }
+}
+
+fn groupings(errors: Errors, run: impl FnOnce(&CapturedEvents)) -> Vec<Grouping> {
+    let captured = CapturedEvents::builder()
+        .layer(move |layer| layer.errors(errors.clone()))
+        .build()
+        .unwrap();
+    captured.in_scope(|| run(&captured));
+    let exceptions = captured.exceptions();
+    exceptions.iter().map(CapturedException::grouping).collect()
+}
+
+#[track_caller]
+fn assert_issues(errors: Errors, expected: usize, run: impl FnOnce(&CapturedEvents)) {
+    let all = groupings(errors.duplicate_window(Duration::ZERO), run);
+    let issues: HashSet<_> = all.iter().collect();
+    assert_eq!((all.len(), issues.len()), (4, expected), "{all:#?}");
+}
+
+/// With and without a stack: by the place in the source, whatever the texts are.
+#[test]
+fn errors_of_one_place_are_one_issue() {
+    for stacks in [Stacks::All, Stacks::None] {
+        let errors = || Errors::new().stacks(stacks);
+        assert_issues(errors(), 1, |_| {
+            for order in 0..4 {
+                error!("payment {order} failed");
+            }
+        });
+        assert_issues(errors(), 1, |_| {
+            for order in 0..4 {
+                error!(error = %payment_error(order), "failed");
+            }
+        });
+        assert_issues(errors(), 2, |_| {
+            for order in 0..2 {
+                error!("payment {order} failed");
+                error!("refund {order} failed");
+            }
+        });
+        // Two places of one type, without a stack: each by its own.
+        assert_issues(Errors::new().stacks(stacks), 2, |_| {
+            for order in 0..2 {
+                error!(error = %payment_error(order), "in checkout");
+                error!(error = %payment_error(order), "in refund");
+            }
+        });
+    }
 }
