@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::error::Error;
 use std::time::Duration;
 use tracing::error;
 use tracing_posthog::testing::{CapturedEvents, CapturedException, Grouping, GroupingInput};
@@ -310,6 +311,24 @@ fn errors_of_one_place_are_one_issue() {
             for order in 0..2 {
                 error!(error = %payment_error(order), "in checkout");
                 error!(error = %payment_error(order), "in refund");
+            }
+        });
+    }
+}
+
+/// The texts of sources vary as that of the error does.
+#[test]
+fn errors_with_sources_are_one_issue_whatever_their_texts_are() {
+    for stacks in [Stacks::All, Stacks::None] {
+        let errors = || Errors::new().stacks(stacks);
+        assert_issues(errors(), 1, |_| {
+            for order in 0..4 {
+                error!(error = &payment_error(order) as &dyn Error, "failed");
+            }
+        });
+        assert_issues(errors(), 1, |captured| {
+            for order in 0..4 {
+                captured.handle().capture_error(&payment_error(order));
             }
         });
     }

@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! - Each entry has a type. PostHog groups by it, so it never depends on a text.
+//! - Each entry has a stack if the exception has one: sources have its place. PostHog groups by the text otherwise.
 //! - All texts together take at most [`MAX_TEXTS`] bytes: a long chain costs texts, not the event.
 //! - Fields of the event and of spans take the place of no property that PostHog reads or writes itself.
 
@@ -125,13 +126,22 @@ fn list(parts: &Parts<'_>, kind: Kind, stack: &Stack, config: &Config) -> Value 
             }),
         };
     }
-    if let Some(first) = list.first_mut()
-        && !stack.frames.is_empty()
-    {
-        let frames: Vec<_> = stack.frames.iter().map(frame).collect();
-        first["stacktrace"] = json!({"type": "raw", "frames": frames});
+    if let Some(place) = place(&stack.frames) {
+        let whole: Vec<_> = stack.frames.iter().map(frame).collect();
+        let of_sources = vec![frame(place)];
+        for (n, entry) in list.iter_mut().enumerate() {
+            let frames = if n == 0 { &whole } else { &of_sources };
+            entry["stacktrace"] = json!({"type": "raw", "frames": frames});
+        }
     }
     list.into()
+}
+
+/// The frame that sources get. PostHog groups an error without a stack by its text, which would make one issue for each
+/// text of a source.
+fn place(frames: &[Frame]) -> Option<&Frame> {
+    let own = frames.iter().rev().find(|frame| frame.in_app);
+    own.or(frames.last())
 }
 
 /// The type of an exception without an error value: where it was captured.
