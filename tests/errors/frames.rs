@@ -152,7 +152,7 @@ fn symbols_alone_give_names_and_what_is_the_programs_own() {
     let frames = frames(&exception);
     let own: Vec<_> = frames
         .iter()
-        .filter(|frame| frame["in_app"] == true)
+        .filter(|frame| frame["in_app"] == true && frame["synthetic"] != true)
         .map(|frame| frame["function"].as_str().unwrap())
         .collect();
     // No line tables, so nothing is known of inlined functions.
@@ -168,4 +168,18 @@ fn symbols_alone_give_names_and_what_is_the_programs_own() {
     for frame in frames.iter().filter(|frame| frame["synthetic"] != true) {
         assert!(frame["instruction_addr"].is_string(), "{frame}");
     }
+}
+
+/// The default release build has no line tables. PostHog names such a frame by the address of its image, which is another
+/// in each process, and lets it count for nothing beside frames of the standard library.
+#[test]
+fn a_program_with_symbols_only_is_grouped_by_the_callsite() {
+    let program = stripped(&Build::Release.program(), "--strip-debug");
+    let [first, second] = [(); 2].map(|()| {
+        let properties = exception(&program, "");
+        crate::grouping::sent(properties["$exception_list"].clone(), serde_json::json!({}))
+    });
+    assert_eq!(first.grouping(), second.grouping());
+    let place = first.in_app_frames().next_back().unwrap();
+    assert!(place.synthetic, "{first:#?}\n{}", first.grouping());
 }

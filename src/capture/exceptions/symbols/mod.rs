@@ -232,7 +232,8 @@ fn is_resolved(layer: &Layer) -> bool {
 fn callsite(parts: &Parts<'_>, frames: &[Frame]) -> Option<Frame> {
     let is_typed = (parts.links.first()).is_some_and(|link| !link.type_name.is_empty());
     let mut own = frames.iter().rev().filter(|frame| frame.in_app);
-    let named = own.find(|frame| !frame.function.is_empty());
+    // Of a frame that it is to resolve and cannot, PostHog takes the address for the file, or it takes nothing.
+    let named = own.find(|frame| !frame.function.is_empty() && frame.address.is_none());
     // An async function is a closure, and line tables do not say of which function.
     if is_typed && named.is_some_and(|frame| &*frame.function != CLOSURE) {
         return None;
