@@ -60,8 +60,16 @@ pub(super) fn write(parts: &Parts<'_>, stack: &Stack, config: &Config, event: &m
     let images: Vec<_> = stack.images.iter().map(image).collect();
     put("$debug_images", (!images.is_empty()).then(|| images.into()));
     let message = shown(parts.message, config);
+    let spans: Vec<String> = serde_json::from_str(parts.spans).unwrap_or_default();
     let issue_name = parts.issue_name.and_then(text_of);
     let issue_name = issue_name.or_else(|| title(&message).map(str::to_owned));
+    // As `#[instrument(err)]` logs: its type is the callsite's, and says less than the function.
+    let is_text = parts
+        .links
+        .first()
+        .is_some_and(|link| link.type_name.is_empty());
+    let of_span = || Some(format!("error in {}", spans.last()?));
+    let issue_name = issue_name.or_else(|| of_span().filter(|_| is_text));
     for (name, value) in [
         (
             "$exception_fingerprint",
@@ -81,8 +89,8 @@ pub(super) fn write(parts: &Parts<'_>, stack: &Stack, config: &Config, event: &m
             put(name, value.map(Into::into));
         }
     }
-    if let Ok(spans @ Value::Array(_)) = serde_json::from_str(parts.spans) {
-        put("spans", Some(spans));
+    if !spans.is_empty() {
+        put("spans", Some(spans.into()));
     }
     if parts.suppressed > 0 {
         put("exceptions_suppressed", Some(parts.suppressed.into()));
