@@ -21,6 +21,7 @@ mod grouping;
 mod hooks;
 mod identity;
 mod limits;
+mod list;
 mod mistakes;
 mod seen;
 mod selected;

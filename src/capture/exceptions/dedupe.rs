@@ -23,7 +23,7 @@ use std::time::Duration;
 /// How many texts are remembered.
 const MAX_TEXTS: usize = 4_096;
 
-/// How many ends of a text count.
+/// How many ends of a text count, the shortest ones.
 const MAX_ENDS: usize = 8;
 
 /// Shorter texts are the same by chance.
@@ -35,7 +35,7 @@ pub(super) struct Recent {
     hasher: RandomState,
     texts: HashMap<Text, Captured>,
     /// The oldest first.
-    order: VecDeque<Text>,
+    order: VecDeque<(Text, i64)>,
 }
 
 /// A text in its scope, as a number.
@@ -94,12 +94,12 @@ impl Recent {
     }
 
     fn remember(&mut self, text: Text, here: Captured) {
-        if self.texts.insert(text, here).is_some() {
-            return;
-        }
-        self.order.push_back(text);
+        self.texts.insert(text, here);
+        self.order.push_back((text, here.at));
         if self.order.len() > MAX_TEXTS
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((oldest, at)) = self.order.pop_front()
+            // Else it was captured again since.
+            && self.texts.get(&oldest).is_some_and(|captured| captured.at == at)
         {
             self.texts.remove(&oldest);
         }
@@ -112,10 +112,10 @@ fn counts(text: &str) -> bool {
 
 /// What a text ends in, after each `": "`.
 fn ends(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices(": ")
-        .take(MAX_ENDS)
+    text.rmatch_indices(": ")
         .filter_map(|(at, colon)| text.get(at + colon.len()..))
         .filter(|end| counts(end))
+        .take(MAX_ENDS)
 }
 
 #[cfg(test)]
@@ -167,6 +167,8 @@ mod tests {
         assert!(again(&declined, &message(2, "order failed: card declined")));
         let shown = message(1, "payment failed: card declined");
         assert!(again(&shown, &parts(2, &["card declined"])));
+        let deep = "a: b: c: d: e: f: g: h: i: j: k: card declined";
+        assert!(again(&message(1, deep), &parts(2, &["card declined"])));
         assert!(again(&shown, &message(2, "payment failed: card declined")));
     }
 
@@ -235,5 +237,13 @@ mod tests {
             (recent.texts.len(), recent.order.len()),
             (MAX_TEXTS, MAX_TEXTS)
         );
+        // One that comes again and again stays.
+        let often = parts(1, &["card declined"]);
+        for n in 0..2 * MAX_TEXTS {
+            recent.is_duplicate(&often, n as i64, WINDOW);
+            recent.is_duplicate(&message(1, &format!("order {n}")), n as i64, WINDOW);
+        }
+        let last = 2 * MAX_TEXTS as i64;
+        assert!(recent.is_duplicate(&parts(2, &["card declined"]), last, WINDOW));
     }
 }

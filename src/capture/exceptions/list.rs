@@ -62,6 +62,7 @@ pub(super) fn write(parts: &Parts<'_>, stack: &Stack, config: &Config, event: &m
     let message = shown(parts.message, config);
     let spans: Vec<String> = serde_json::from_str(parts.spans).unwrap_or_default();
     let issue_name = parts.issue_name.and_then(text_of);
+    let issue_name = issue_name.and_then(|name| Some(title(&shown(&name, config))?.to_owned()));
     let issue_name = issue_name.or_else(|| title(&message).map(str::to_owned));
     // As `#[instrument(err)]` logs: its type is the callsite's, and says less than the function.
     let is_text = parts
@@ -108,6 +109,7 @@ fn list(parts: &Parts<'_>, kind: Kind, stack: &Stack, config: &Config) -> Value 
     let mut list: Vec<Value> = Vec::new();
     if parts.links.is_empty() {
         let text = match parts.message {
+            "" if parts.file.is_empty() => String::new(),
             "" => format!("{}:{}", parts.file, parts.line),
             message => value(message),
         };
