@@ -12,10 +12,9 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
-use tracing::debug_span;
 use tracing::field::Empty;
 use tracing::instrument::WithSubscriber;
-use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, debug_span};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -88,7 +87,9 @@ impl Http {
         match visibility {
             Visibility::Global => self.io.spawn(send),
             Visibility::Scoped => self.io.spawn(send.with_current_subscriber()),
-            Visibility::Untraced => self.io.spawn(send.with_subscriber(NoSubscriber::new())),
+            // `none` and no new subscriber: that would ask every subscriber of the process for its interests again, and the
+            // one that panics too.
+            Visibility::Untraced => self.io.spawn(send.with_subscriber(Dispatch::none())),
         }
     }
 

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
-use tracing::subscriber::NoSubscriber;
 
 /// How one attempt failed, and how the call ends if it was the last.
 struct Failure {
@@ -69,7 +69,7 @@ impl Http {
             // A panic may have come from a tracing layer: from then on none is asked.
             let sent = match panicked {
                 false => sent.await,
-                true => sent.with_subscriber(NoSubscriber::new()).await,
+                true => sent.with_subscriber(Dispatch::none()).await,
             };
             let sent = sent.unwrap_or_else(|panic| {
                 crate::panic::discard(panic);

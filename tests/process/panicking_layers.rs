@@ -224,3 +224,30 @@ async fn a_layer_that_panics_at_lines_of_the_http_stack_costs_one_load_of_defini
     flags.ready().await.unwrap();
     assert!(flags.evaluate("ada").locally().is_enabled("a"));
 }
+
+/// A panic within `Handle::modify` poisons the layer that holds another: from then on it panics whenever a subscriber of the
+/// process asks for interests.
+#[test]
+fn a_reload_that_is_poisoned_costs_no_event() {
+    own_process!();
+    let server = server();
+    let handle = capture_to(&server).start().unwrap();
+    let (filter, reload) =
+        tracing_subscriber::reload::Layer::new(tracing_subscriber::filter::LevelFilter::TRACE);
+    let layer = tracing_posthog::PostHogLayer::new(handle.clone());
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .init();
+    std::panic::set_hook(Box::new(|_| {}));
+    let poisoned = catch_unwind(AssertUnwindSafe(|| {
+        reload.modify(|_| std::panic::panic_any(OF_A_LAYER))
+    }));
+    assert!(poisoned.is_err());
+    for n in 0..3 {
+        handle.capture(Event::new(format!("event {n}")));
+        let report = handle.flush_blocking(LONG);
+        assert!(report.is_complete(), "{report:?}");
+    }
+    assert_eq!(server.events().len(), 3, "{:?}", handle.stats());
+}
