@@ -25,9 +25,11 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
 use tracing::Dispatch;
-#[cfg(feature = "errors")]
-use tracing::Metadata;
 use tracing::span::Id;
+#[cfg(feature = "errors")]
+use tracing::{Metadata, Subscriber};
+#[cfg(feature = "errors")]
+use tracing_subscriber::Registry;
 
 /// What events that are captured at a place of the program inherit: the identity, groups, session and properties of the
 /// spans around it. [`CaptureHandle::current_context`] reads it.
@@ -87,19 +89,34 @@ impl PostHogContext {
     }
 }
 
+/// Who captures.
+#[cfg(feature = "errors")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    ByTheProgram,
+    ByThePanicHook,
+}
+
 /// Adds to an exception that is captured by hand, or is a panic, what an event that is captured here would get: the names of
 /// the spans around, what was logged before, and in segments of their own what the spans say. So this comes last.
 ///
-/// Runs no code of the program, and the panic hook may call it wherever a thread panics.
+/// The panic hook may call it wherever a thread panics. Then it runs no code of the program.
 #[cfg(feature = "errors")]
-pub(crate) fn write_current(handle: &CaptureHandle, record: &mut Record) {
+pub(crate) fn write_current(handle: &CaptureHandle, asked: Asked, record: &mut Record) {
     let scope = Key::Named(Slot::Exception, exception::SCOPE);
     let is_written = tracing::dispatcher::get_default(|dispatch| {
         let Some(layer) = layer_of(dispatch, handle) else {
             return false;
         };
         let mut spans: SmallVec<[(Id, &Metadata<'_>); 16]> = SmallVec::new();
-        if let Some(span) = dispatch.current_span().id() {
+        let registry = dispatch.downcast_ref::<Registry>();
+        let current = match (registry, asked) {
+            (Some(registry), _) => Some(registry.current_span()),
+            (None, Asked::ByTheProgram) => Some(dispatch.current_span()),
+            // A subscriber of the program's own may hold the lock that it would wait for.
+            (None, Asked::ByThePanicHook) => None,
+        };
+        if let Some(span) = current.as_ref().and_then(|current| current.id()) {
             layer.outwards(dispatch, span, &mut |id, metadata| {
                 spans.push((id.clone(), metadata));
             });

@@ -393,3 +393,35 @@ fn panics_of_one_place_are_limited_and_counted() {
     assert_eq!(events.len(), 3);
     assert_eq!(ended.said("limited 97"), 1, "{:?}", ended.said);
 }
+
+#[test]
+fn panics_that_the_main_thread_survives_are_limited_and_not_waited_for() {
+    let (events, ended) = run("many_panics_on_the_main_thread");
+    assert_ends_well(&ended);
+    // The first one is presumed to end the process, and is not limited.
+    assert_eq!(events.len(), 51);
+    assert_eq!(ended.said("held back 949"), 1, "{:?}", ended.said);
+}
+
+#[test]
+fn a_panic_that_the_layer_catches_is_not_fatal_on_the_main_thread() {
+    let server = server();
+    let mut process = Process::start("debug_on_the_main_thread", &server.url());
+    process.wait_for("captured");
+    assert_eq!(server.request_count(), 0, "the hook does not flush");
+    process.go_on();
+    assert_ends_well(&process.end());
+    let levels: Vec<_> = server
+        .events()
+        .iter()
+        .map(|e| e.property("$exception_level").cloned())
+        .collect();
+    assert_eq!(levels, [Some("error".into()), None]);
+}
+
+#[test]
+fn within_a_subscriber_that_holds_a_lock_of_its_own() {
+    let (events, ended) = run("subscriber_of_its_own");
+    assert_ends_well(&ended);
+    assert_is_panic(&only(events), "under a lock");
+}

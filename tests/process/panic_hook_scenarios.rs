@@ -7,13 +7,14 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
-use tracing::{Instrument, Subscriber, info, info_span};
+use tracing::{Instrument, Subscriber, info, info_span, span};
 use tracing_posthog::{
     CaptureBuilder, CaptureHandle, Clock, DropReason, Errors, PanicFlush, PostHog, PostHogBuilder,
     QueuePolicy, RetryPolicy, Symbols,
 };
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::{LookupSpan, Registry};
 
 /// Holds the name of the scenario.
 pub(crate) const SCENARIO: &str = "TRACING_POSTHOG_PANIC_SCENARIO";
@@ -77,6 +78,9 @@ fn run_one() {
         "lock_of_before_send" => lock_of_before_send(),
         "full_queue" => full_queue(),
         "many_panics" => many_panics(),
+        "many_panics_on_the_main_thread" => many_panics_on_the_main_thread(),
+        "debug_on_the_main_thread" => debug_on_the_main_thread(),
+        "subscriber_of_its_own" => subscriber_of_its_own(),
         unknown => panic!("no scenario {unknown}"),
     }
 }
@@ -414,4 +418,92 @@ fn many_panics() {
     }
     let dropped = posthog.stats().dropped.by(DropReason::RateLimited);
     say(&format!("limited {dropped}"));
+}
+
+/// They are caught, as a runner of jobs does.
+fn many_panics_on_the_main_thread() {
+    let _posthog = start(builder(errors()));
+    let thread = std::thread::Builder::new().name("main".to_owned());
+    let run = || {
+        for _ in 0..1_000 {
+            let _ = catch_unwind(|| panic!("of a job"));
+        }
+    };
+    thread.spawn(run).unwrap().join().unwrap();
+    let dropped = HANDLE.get().unwrap().stats().dropped;
+    say(&format!(
+        "held back {}",
+        dropped.by(DropReason::RateLimited)
+    ));
+}
+
+/// The layer catches it, so the process does not end.
+fn debug_on_the_main_thread() {
+    let _posthog = start(builder(errors()));
+    let thread = std::thread::Builder::new().name("main".to_owned());
+    let run = || info!(posthog.event = "with the value", value = ?Hostile);
+    thread.spawn(run).unwrap().join().unwrap();
+    say("captured");
+    wait_for_go();
+}
+
+/// A registry that panics under a lock of its own, and waits for that lock where it is asked for the current span.
+struct Locking {
+    registry: Registry,
+    lock: Mutex<()>,
+}
+
+impl<'a> LookupSpan<'a> for Locking {
+    type Data = <Registry as LookupSpan<'a>>::Data;
+
+    fn span_data(&'a self, id: &span::Id) -> Option<Self::Data> {
+        self.registry.span_data(id)
+    }
+}
+
+impl Subscriber for Locking {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
+        self.registry.new_span(attributes)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let _lock = self.lock.lock();
+        if event.metadata().target() == "panics" {
+            panic!("under a lock");
+        }
+    }
+
+    fn enter(&self, id: &span::Id) {
+        self.registry.enter(id);
+    }
+
+    fn exit(&self, id: &span::Id) {
+        self.registry.exit(id);
+    }
+
+    fn current_span(&self) -> tracing_core::span::Current {
+        let _lock = self.lock.lock();
+        self.registry.current_span()
+    }
+}
+
+fn subscriber_of_its_own() {
+    let (layer, posthog) = builder(errors()).start().unwrap();
+    let base = Locking {
+        registry: tracing_subscriber::registry(),
+        lock: Mutex::new(()),
+    };
+    base.with(layer).init();
+    let thread = std::thread::spawn(|| info!(target: "panics", "now"));
+    assert!(thread.join().is_err());
+    say("joined");
+    drop(posthog);
 }

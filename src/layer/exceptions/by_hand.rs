@@ -15,7 +15,7 @@ use crate::event::record::{Key, Record, Slot, exception as part};
 use crate::exceptions::{
     Exception, IntoException, Place, level_name, write_kind, write_place, write_stack,
 };
-use crate::layer::context::write_current;
+use crate::layer::context::{Asked, write_current};
 use crate::panic::catch;
 use crate::suppress::is_suppressed;
 use std::panic::Location;
@@ -73,7 +73,7 @@ fn capture(
                 write_stack(record, config.max_frames);
             }
             config.trace_ids.write(record);
-            write_current(handle, record);
+            write_current(handle, Asked::ByTheProgram, record);
         },
         Shared::warn_late,
     );

@@ -31,12 +31,14 @@ use crate::capture::{CaptureHandle, Shared, give_scratch, take_scratch};
 use crate::diagnostics::log;
 use crate::event::record::{Key, Record, Slot, exception as part};
 use crate::exceptions::{write_kind, write_place, write_stack_of_panic};
-use crate::layer::context::write_current;
+use crate::layer::context::{Asked, write_current};
+use crate::panic::is_caught;
 use crate::suppress::is_suppressed;
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
-use std::sync::{Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The type of all panics.
 const TYPE: &str = "panic";
@@ -131,10 +133,14 @@ fn capture_and_flush(handle: &CaptureHandle, info: &PanicHookInfo<'_>) {
     }
 }
 
-/// How long the hook waits for the delivery.
+/// How long the hook waits for the delivery. Several panics that end the process wait no longer than one.
 fn flush_within(flush: PanicFlush, is_fatal: bool) -> Option<Duration> {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
     match flush {
-        PanicFlush::WhenFatal(timeout) => is_fatal.then_some(timeout),
+        PanicFlush::WhenFatal(_) if !is_fatal => None,
+        PanicFlush::WhenFatal(timeout) => {
+            Some(timeout.saturating_sub(FIRST.get_or_init(Instant::now).elapsed()))
+        }
         PanicFlush::Always(timeout) => Some(timeout),
         PanicFlush::Never => None,
     }
@@ -164,7 +170,7 @@ fn capture(
     let mut record = Record::over(take_scratch(), shared.max_event_bytes);
     write_panic(&mut record, config, info, is_fatal);
     write_suppressed(&mut record, suppressed);
-    write_current(handle, &mut record);
+    write_current(handle, Asked::ByThePanicHook, &mut record);
     let is_captured = if record.overflowed() {
         shared.queue.refuse_too_large();
         false
@@ -212,15 +218,19 @@ fn message<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
 }
 
 /// Whether the panic ends the process, as far as that can be known: a panic does with `panic = "abort"`, where it cannot
-/// unwind, and on the main thread, unless `tokio` catches it as that of a task. A thread of a program may catch its own panics,
-/// or be waited for by one that panics then; that is not known.
+/// unwind, and on the main thread, unless somebody catches it: `tokio` that of a task, this crate those of values and hooks.
+/// A program may catch panics of its main thread itself. After the first that did not end the process, no other is presumed to.
 ///
 /// That another panic unwinds is not known either: within a hook `std::thread::panicking` is always true. If the second panic
 /// leaves a destructor, a third follows that cannot unwind, and that is known.
 fn is_fatal(info: &PanicHookInfo<'_>) -> bool {
-    cfg!(panic = "abort")
-        || cannot_unwind(info)
-        || (std::thread::current().name() == Some("main") && tokio::task::try_id().is_none())
+    /// Whether a panic of the main thread was presumed to end the process.
+    static PRESUMED: AtomicBool = AtomicBool::new(false);
+    if cfg!(panic = "abort") || cannot_unwind(info) {
+        return true;
+    }
+    let is_on_main = std::thread::current().name() == Some("main");
+    is_on_main && tokio::task::try_id().is_none() && !is_caught() && !PRESUMED.swap(true, Relaxed)
 }
 
 /// Whether it is one of the panics of the standard library that end the process.
