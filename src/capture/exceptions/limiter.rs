@@ -10,7 +10,7 @@
 //! Invariants:
 //! - Asking takes no lock and, once the bucket exists, allocates nothing.
 //! - Memory is bounded: [`PLACES`] buckets, made when their callsite is first reached. Types and callsites beyond share
-//!   one more bucket, which limits and counts like the others.
+//!   [`OTHERS`] more, by callsite, which limit and count like the others.
 //! - A callsite is named once, by the actor. Callers only leave a note.
 
 use super::Config;
@@ -23,8 +23,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How many pairs of type and callsite have buckets of their own. Those beyond share one.
+/// How many pairs of type and callsite have buckets of their own.
 const PLACES: usize = 1024;
+/// How many buckets those beyond share.
+const OTHERS: usize = 32;
 const TRIES: usize = 8;
 
 /// How many callsites are named in one line.
@@ -35,7 +37,8 @@ const NAMED: usize = 5;
 pub(crate) struct Limiter {
     /// Made by the first exception: most programs have none.
     buckets: OnceLock<Box<[Place; PLACES]>>,
-    others: Place,
+    /// For the types and callsites that found no place, by callsite: a noisy one keeps few others down.
+    others: [Place; OTHERS],
     /// Whether exceptions of a callsite were held back that was not named yet.
     news: AtomicBool,
 }
@@ -65,6 +68,17 @@ struct Bucket {
 pub(crate) struct At<'a> {
     pub(crate) file: Option<&'a str>,
     pub(crate) line: Option<u32>,
+}
+
+impl At<'_> {
+    fn number(&self) -> usize {
+        let file = self.file.unwrap_or_default().bytes();
+        let line = u64::from(self.line.unwrap_or(0));
+        let hash = file.fold(line, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
+    }
 }
 
 /// What the limiter says of an exception.
@@ -117,14 +131,14 @@ impl Limiter {
         (first..first + TRIES)
             .filter_map(|place| get_or_set(buckets.get(place % PLACES)?, new))
             .find(|bucket| bucket.key == key)
-            .or_else(|| get_or_set(&self.others, new))
+            .or_else(|| get_or_set(self.others.get(at.number() % OTHERS)?, new))
             .map(|bucket| &**bucket)
     }
 
     fn all(&self) -> impl Iterator<Item = &Bucket> {
         let buckets = self.buckets.get().into_iter().flat_map(|all| all.iter());
         buckets
-            .chain([&self.others])
+            .chain(&self.others)
             .filter_map(|place| place.get().map(|bucket| &**bucket))
     }
 

@@ -10,7 +10,7 @@
 //! - Fields of the event and of spans take the place of no property that PostHog reads or writes itself.
 
 use super::symbols::{Frame, Image, Stack};
-use super::{Config, Kind, Parts, scrub};
+use super::{Config, Kind, Parts, paths, scrub};
 use crate::event::Event;
 use crate::event::record::Val;
 use serde_json::{Map, Value, json};
@@ -110,7 +110,7 @@ fn list(parts: &Parts<'_>, kind: Kind, stack: &Stack, config: &Config) -> Value 
     if parts.links.is_empty() {
         let text = match parts.message {
             "" if parts.file.is_empty() => String::new(),
-            "" => format!("{}:{}", parts.file, parts.line),
+            "" => format!("{}:{}", paths::shown::<&str>(parts.file, &[]), parts.line),
             message => value(message),
         };
         list.push(json!({"type": callsite_type(parts), "value": text}));
@@ -156,7 +156,7 @@ fn place(frames: &[Frame]) -> Option<&Frame> {
 
 /// The type of an exception without an error value: where it was captured.
 fn callsite_type<'a>(parts: &Parts<'a>) -> &'a str {
-    let names = [parts.target, parts.module, parts.file];
+    let names = [parts.target, parts.module];
     names
         .into_iter()
         .find(|name| !name.is_empty())

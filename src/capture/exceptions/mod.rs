@@ -41,14 +41,12 @@ pub(crate) use parts::{Kind, Parts};
 use super::ledger::DropReason;
 use crate::event::Event;
 use dedupe::Recent;
-use symbols::Resolver;
 
 /// Completes exceptions. One for each encoder.
 #[derive(Debug, Default)]
 pub(crate) struct Finisher {
     configured: Configured,
     recent: Recent,
-    resolver: Resolver,
 }
 
 impl Finisher {
@@ -75,7 +73,7 @@ impl Finisher {
         if self.recent.is_duplicate(parts, at, config.dedupe_window) {
             return Err(DropReason::Duplicate);
         }
-        let stack = self.resolver.resolve(parts, config);
+        let stack = symbols::resolve(parts, config);
         list::write(parts, &stack, config, event);
         steps::write(parts, config, event);
         Ok(())

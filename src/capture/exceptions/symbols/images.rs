@@ -1,7 +1,8 @@
 //! [`Images`]: the program and the libraries that are loaded, where they lie, and by which id PostHog knows their symbols.
 //!
-//! Listed at the first exception, and again when an address is in none of them: a library was loaded meanwhile. An address
-//! that is in no image after that (code made at run time) is remembered, so that it costs no further listing.
+//! Listed at the first exception, and again when an address is in none of them or in a library: libraries are loaded and
+//! unloaded. What was found before is forgotten only if the list differs. An address that is in no image (code made at run
+//! time) is remembered, so that it costs no further listing.
 
 use crate::panic::catch;
 use findshlibs::{Segment, SharedLibrary, SharedLibraryId, TargetSharedLibrary};
@@ -68,18 +69,29 @@ impl Images {
             .find(|image| image.code.contains(&address))
     }
 
-    /// Lists the images again if one of the addresses is in none.
+    /// Lists the images again if one of the addresses is in none, or in a library, which may have been replaced.
     pub(super) fn cover(&mut self, mut addresses: impl Iterator<Item = u64>) -> Listed {
-        if addresses.all(|at| self.find(at).is_some() || self.unknown.contains(&at)) {
-            return Listed::AsBefore;
+        let is_certain = |at| {
+            let image = self.find(at);
+            self.unknown.contains(&at) || image.is_some_and(|image| image.is_program)
+        };
+        match addresses.all(is_certain) {
+            true => Listed::AsBefore,
+            false => self.list(),
         }
-        self.list();
-        Listed::Anew
     }
 
-    pub(super) fn list(&mut self) {
-        self.images = catch(list).unwrap_or_default();
+    pub(super) fn list(&mut self) -> Listed {
+        let images = catch(list).unwrap_or_default();
+        let same = |(one, other): (&Loaded, &Loaded)| {
+            (&one.code, &one.id, &one.path) == (&other.code, &other.id, &other.path)
+        };
+        let before = std::mem::replace(&mut self.images, images);
+        if before.len() == self.images.len() && before.iter().zip(&self.images).all(same) {
+            return Listed::AsBefore;
+        }
         self.unknown.clear();
+        Listed::Anew
     }
 
     /// The image of the program's own code.
@@ -288,7 +300,9 @@ mod tests {
         assert!(images.find(1).is_none());
         images.give_up(1);
         assert_eq!(images.cover([1].into_iter()), Listed::AsBefore);
-        assert_eq!(images.cover([1, 2].into_iter()), Listed::Anew);
+        // Listed again, and the same.
+        assert_eq!(images.cover([1, 2].into_iter()), Listed::AsBefore);
+        assert!(images.unknown.contains(&1));
         for address in 0..2 * MAX_UNKNOWN as u64 {
             images.give_up(address);
         }

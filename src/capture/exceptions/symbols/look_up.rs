@@ -5,6 +5,7 @@
 //! address in it, and only if it is still the one that was loaded. What is damaged costs its names only.
 
 use super::super::paths::{dependency, is_of_this_crate};
+use super::Effort;
 use super::images::Loaded;
 use super::names::{crate_of, name_of_symbol};
 use crate::panic::catch;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 const MAX_FILES: usize = 64;
 /// How many addresses are remembered.
 const MAX_ADDRESSES: usize = 4_096;
+/// Above this size in bytes a file is not opened while the process ends.
+const LARGE_FILE: u64 = 256 << 20;
 /// How many functions can be inlined at one address.
 const MAX_LAYERS: usize = 64;
 
@@ -68,9 +71,12 @@ impl fmt::Debug for LookUp {
 
 impl LookUp {
     /// The layers of a return address in an image.
-    pub(super) fn layers(&mut self, address: u64, image: &Loaded) -> Layers {
+    pub(super) fn layers(&mut self, address: u64, image: &Loaded, effort: Effort) -> Layers {
         if let Some(layers) = self.found.get(&address) {
             return Arc::clone(layers);
+        }
+        if effort == Effort::Little && !self.files.contains_key(&image.path) && is_large(image) {
+            return [].into();
         }
         let layers: Layers = self.read(address, image).unwrap_or_default().into();
         if self.found.len() >= MAX_ADDRESSES {
@@ -109,6 +115,12 @@ impl LookUp {
             }
         }
     }
+}
+
+/// Whether reading the file may take longer than an ending process waits.
+fn is_large(image: &Loaded) -> bool {
+    let size = std::fs::metadata(&image.path).map(|file| file.len());
+    size.is_ok_and(|size| size > LARGE_FILE)
 }
 
 /// Opens the file of an image.
@@ -199,16 +211,16 @@ mod tests {
         images.cover([here].into_iter());
         let mut image = images.find(here).unwrap().clone();
         let mut look_up = LookUp::default();
-        assert!(!look_up.layers(here + 1, &image).is_empty());
+        assert!(!look_up.layers(here + 1, &image, Effort::Any).is_empty());
         image.path = "/no such file".into();
         image.is_program = false;
         for n in 0..2 * MAX_ADDRESSES as u64 {
-            assert!(look_up.layers(n, &image).is_empty());
+            assert!(look_up.layers(n, &image, Effort::Any).is_empty());
         }
         assert!(look_up.found.len() <= MAX_ADDRESSES);
         for n in 0..2 * MAX_FILES {
             image.path = format!("/no such file {n}").into();
-            look_up.layers(1 << 40 | n as u64, &image);
+            look_up.layers(1 << 40 | n as u64, &image, Effort::Any);
         }
         assert!(look_up.files.len() <= MAX_FILES);
     }
@@ -220,7 +232,11 @@ mod tests {
         images.cover([here].into_iter());
         let mut image = images.find(here).unwrap().clone();
         image.id = vec![1; 20];
-        assert!(LookUp::default().layers(here + 1, &image).is_empty());
+        assert!(
+            LookUp::default()
+                .layers(here + 1, &image, Effort::Any)
+                .is_empty()
+        );
     }
 
     #[test]
@@ -237,7 +253,7 @@ mod tests {
         for (n, kept) in [0, 3, 64, 4_096, whole.len() / 2].into_iter().enumerate() {
             image.path = directory.join(n.to_string());
             std::fs::write(&image.path, &whole[..kept]).unwrap();
-            let _ = LookUp::default().layers(here + 1, &image);
+            let _ = LookUp::default().layers(here + 1, &image, Effort::Any);
         }
         std::fs::remove_dir_all(directory).unwrap();
     }

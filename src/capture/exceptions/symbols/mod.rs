@@ -37,6 +37,7 @@ use images::{Images, Listed};
 use look_up::{Layer, LookUp};
 use names::{CLOSURE, last_segment, module_of};
 use own::{Code, Own};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use trim::Origin;
 
 /// A frame of a stack, as it is sent. `None` and empty: not known.
@@ -71,14 +72,31 @@ pub(super) struct Stack {
     pub(super) images: Vec<Image>,
 }
 
+/// The frames of an exception. All encoders of the process share what was found: reading debug information is dear, and
+/// the images are the same. Only actors, and tests that look at what they captured, wait for each other here.
+pub(super) fn resolve(parts: &Parts<'_>, config: &Config) -> Stack {
+    static RESOLVER: LazyLock<Mutex<Resolver>> = LazyLock::new(Mutex::default);
+    let mut resolver = RESOLVER.lock().unwrap_or_else(PoisonError::into_inner);
+    resolver.resolve(parts, config)
+}
+
 /// Resolves addresses, and remembers what it found.
 #[derive(Debug, Default)]
-pub(super) struct Resolver {
+struct Resolver {
     images: Images,
     look_up: LookUp,
     own: Own,
     /// Whether the directories of the program's sources were looked for.
     looked_for_roots: bool,
+}
+
+/// How much time names may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    None,
+    /// The process ends, and waits a moment for the delivery: large files are not opened any more.
+    Little,
+    Any,
 }
 
 /// What was found of a frame.
@@ -91,7 +109,7 @@ struct Found {
 
 impl Resolver {
     /// The frames of the exception, the outermost first, without those of `tracing` and of this crate at the end.
-    pub(super) fn resolve(&mut self, parts: &Parts<'_>, config: &Config) -> Stack {
+    fn resolve(&mut self, parts: &Parts<'_>, config: &Config) -> Stack {
         let (mut found, origin) = self.found(parts, config);
         let kept = trim::kept(found.iter().map(|found| &found.layer), origin);
         found.truncate(kept.end);
@@ -132,8 +150,13 @@ impl Resolver {
             self.look_up.forget();
         }
         let mut found = Vec::new();
+        let effort = match (config.symbols, parts.kind) {
+            (Symbols::PostHog, _) => Effort::None,
+            (Symbols::Here, Some(Kind::FatalPanic)) => Effort::Little,
+            (Symbols::Here, _) => Effort::Any,
+        };
         for address in parts.addresses() {
-            self.find(address, config, &mut found);
+            self.find(address, effort, &mut found);
         }
         let origin = match parts.kind {
             Some(Kind::Panic | Kind::FatalPanic) => Origin::Panic,
@@ -153,7 +176,7 @@ impl Resolver {
         }
     }
 
-    fn find(&mut self, instruction: u64, config: &Config, all: &mut Vec<Found>) {
+    fn find(&mut self, instruction: u64, effort: Effort, all: &mut Vec<Found>) {
         let Some(loaded) = self.images.find(instruction) else {
             self.images.give_up(instruction);
             return;
@@ -162,9 +185,9 @@ impl Resolver {
             true => Code::Home,
             false => Code::Elsewhere,
         };
-        let layers = match config.symbols {
-            Symbols::Here => self.look_up.layers(instruction, loaded),
-            Symbols::PostHog => [].into(),
+        let layers = match effort {
+            Effort::None => [].into(),
+            effort => self.look_up.layers(instruction, loaded, effort),
         };
         let address = loaded.image.as_ref().map(|image| Address {
             instruction,
