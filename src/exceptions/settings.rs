@@ -129,8 +129,11 @@ impl Errors {
     }
 
     /// Within this time, an error that was captured already and is logged again further out is dropped
-    /// ([`DropReason::Duplicate`](crate::DropReason::Duplicate)): within the same outermost span, or on the same thread
-    /// where there is none. Default 1 s. Zero: all are captured.
+    /// ([`DropReason::Duplicate`](crate::DropReason::Duplicate)): within the same outermost span. Outside of spans the thread
+    /// takes its place, and a tenth of the time counts. Default 1 s. Zero: all are captured.
+    ///
+    /// It is the same error if the text is the same, also of a source, or stands at the end of a message, and if the callsite
+    /// is another one.
     pub fn duplicate_window(mut self, window: Duration) -> Self {
         self.config.dedupe_window = window;
         self

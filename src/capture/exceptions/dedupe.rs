@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Two exceptions are the same error if they have the same scope (the outermost span, else the thread), come within the
-//! window, stand at different callsites, and one of these holds:
+//! window (a tenth of it where the thread is the scope), stand at different callsites, and one of these holds:
 //! - the text of the later one, or of one of its sources, is the text of the earlier one;
 //! - the text of one ends in that of the other, after `": "`, as a message does that shows an error.
 //!
@@ -58,7 +58,12 @@ impl Recent {
         if window.is_zero() {
             return false;
         }
-        let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+        // What runs on one thread belongs together less than what is in one span.
+        let window = match parts.spans.is_empty() {
+            true => window / 10,
+            false => window,
+        };
+        let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let here = Captured {
             place: self.hasher.hash_one((parts.file, parts.line)),
             at,
@@ -66,7 +71,7 @@ impl Recent {
         let number = |text: &str| self.hasher.hash_one((parts.scope, text.trim()));
         let was = |text: Text| {
             let earlier = self.texts.get(&text);
-            earlier.is_some_and(|e| e.place != here.place && at.abs_diff(e.at) <= window as u64)
+            earlier.is_some_and(|e| e.place != here.place && at.abs_diff(e.at) <= window)
         };
         let own = match parts.links.first() {
             Some(link) => link.value,
@@ -131,6 +136,7 @@ mod tests {
             file: "src/pay.rs",
             line,
             scope: 7,
+            spans: r#"["request"]"#,
             links: texts
                 .iter()
                 .map(|value| Link {
@@ -217,6 +223,18 @@ mod tests {
                 recent.is_duplicate(&second, at, WINDOW),
                 is_duplicate,
                 "{at}"
+            );
+        }
+        for (at, is_duplicate) in [(1_100, true), (1_101, false)] {
+            let on_a_thread = |line| Parts {
+                spans: "",
+                ..parts(line, &["card declined"])
+            };
+            let mut recent = Recent::default();
+            assert!(!recent.is_duplicate(&on_a_thread(1), 1_000, WINDOW));
+            assert_eq!(
+                recent.is_duplicate(&on_a_thread(2), at, WINDOW),
+                is_duplicate
             );
         }
         let mut recent = Recent::default();

@@ -310,6 +310,24 @@ mod tests {
     }
 
     #[test]
+    fn a_callsite_with_types_without_end_keeps_others_their_tokens() {
+        let limiter = Limiter::default();
+        let config = limit(1, Duration::from_secs(3600));
+        for key in 0..4 * PLACES as u64 {
+            admitted(&limiter, key, &config, 2);
+        }
+        let new_callsites = (0..100).filter(|line| {
+            let at = At {
+                file: Some("src/orders.rs"),
+                line: Some(*line),
+            };
+            let key = 1 << 40 | u64::from(*line);
+            limiter.admit(key, at, &config) != Admission::Suppressed
+        });
+        assert!(new_callsites.count() > OTHERS / 2);
+    }
+
+    #[test]
     fn threads_take_no_more_tokens_than_there_are() {
         let limiter = Limiter::default();
         let config = limit(50, Duration::from_secs(3600));
