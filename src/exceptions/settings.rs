@@ -70,7 +70,7 @@ impl Errors {
         self
     }
 
-    /// Asks `wanted` once for each callsite that would become an exception. False: it does not.
+    /// Asks `wanted` for each callsite that would become an exception, and remembers the answer. False: it does not.
     pub fn filter(
         mut self,
         wanted: impl Fn(&Metadata<'_>) -> bool + Send + Sync + 'static,
@@ -120,7 +120,7 @@ impl Errors {
     }
 
     /// How many exceptions of one type and callsite are captured: `burst` at once, then one more each `period`. Default
-    /// 50, then one each second. Further ones are counted as dropped
+    /// 50, then one each second. A `burst` of 0 counts as 1; a `period` of zero is no limit. Further ones are counted as dropped
     /// ([`DropReason::RateLimited`](crate::DropReason::RateLimited)).
     pub fn rate_limit(mut self, burst: u32, period: Duration) -> Self {
         self.config.burst = burst.max(1);

@@ -60,12 +60,12 @@ impl PostHogLayer {
         let Some(_nested) = Nested::enter() else {
             return shared.refuse_rate_limited();
         };
-        let callsite = std::ptr::from_ref(metadata).addr() as u64;
+        let key = pair_key(std::ptr::from_ref(metadata).addr(), look.type_key);
         let at = At {
             file: metadata.file(),
             line: metadata.line(),
         };
-        let suppressed = match shared.exceptions.admit(callsite ^ look.type_key, at) {
+        let suppressed = match shared.exceptions.admit(key, at) {
             Admission::Admitted { suppressed } => suppressed,
             Admission::Suppressed => return shared.refuse_rate_limited(),
         };
@@ -160,9 +160,9 @@ impl PostHogLayer {
             record.begin_segment();
             self.write_extras(metadata, record);
         }
-        match self.trace_ids.is_given() {
-            true => self.trace_ids.write(record),
-            false => config.trace_ids.write(record),
+        match config.trace_ids.is_given() || !self.trace_ids.is_given() {
+            true => config.trace_ids.write(record),
+            false => self.trace_ids.write(record),
         }
         self.add_context(event, ctx, record);
         self.add_fallback(record);
@@ -215,6 +215,14 @@ const MAX_DEPTH: u8 = 4;
 
 /// Counts an exception that is being written.
 struct Nested;
+
+/// A number for a callsite and a type: both are addresses, often of one image, whose differences would cancel out.
+fn pair_key(callsite: usize, type_key: u64) -> u64 {
+    (callsite as u64)
+        .wrapping_mul(0xf135_7aea_2e62_a9c5)
+        .rotate_left(26)
+        ^ type_key
+}
 
 impl Nested {
     /// `None`: too many already, or the thread is going away.

@@ -40,11 +40,15 @@ pub(crate) enum Interest {
     Exception = 3,
     /// An event that is captured, and an exception if it says so.
     #[cfg(feature = "errors")]
-    EventAndException = 4,
+    EventAndException = RARE,
     /// An event that is kept for the exceptions after it.
     #[cfg(feature = "errors")]
-    Step = 5,
+    Step = RARE + 1,
 }
+
+/// Interests from this one on stand in a table of their own: beside an address there is room for three.
+#[cfg(feature = "errors")]
+const RARE: usize = 4;
 
 /// The options that decide.
 #[derive(Debug)]
@@ -97,6 +101,8 @@ impl Rules {
         match (is_event, has(fields::EXCEPTION)) {
             (true, true) => Some(Interest::EventAndException),
             (true, false) => None,
+            // Whatever other layers let through: as a hint of this layer's would.
+            (false, true) if *metadata.level() > self.verbosest() => None,
             (false, true) => Some(Interest::Exception),
             (false, false) if selection.selects(metadata) => Some(Interest::Exception),
             (false, false) if selection.steps > 0 && is_step(metadata, self.max_level) => {
@@ -133,9 +139,7 @@ struct Table(Box<[AtomicUsize; PLACES]>);
 
 /// Addresses of metadata are multiples of this at least, which leaves room for all interests.
 const ALIGNMENT: usize = align_of::<Metadata<'static>>();
-#[cfg(feature = "errors")]
-const _: () = assert!(ALIGNMENT > Interest::Step as usize);
-const _: () = assert!(ALIGNMENT > Interest::Event as usize);
+const _: () = assert!(ALIGNMENT >= 4);
 
 impl Table {
     fn new() -> Self {
@@ -157,6 +161,8 @@ pub(crate) struct Interests {
     /// Most callsites of a program. Apart, so that they do not push out the few others.
     ignored: Table,
     others: Table,
+    #[cfg(feature = "errors")]
+    rare: Table,
     /// Whether there are remarks that were not made yet.
     remarks: AtomicBool,
     too_verbose: Mutex<TooVerbose>,
@@ -181,6 +187,8 @@ impl Interests {
             seen,
             ignored: Table::new(),
             others: Table::new(),
+            #[cfg(feature = "errors")]
+            rare: Table::new(),
             remarks: AtomicBool::new(false),
             too_verbose: Mutex::default(),
         }
@@ -214,9 +222,19 @@ impl Interests {
             #[cfg(feature = "errors")]
             3 => Interest::Exception,
             #[cfg(feature = "errors")]
-            4 => Interest::EventAndException,
-            #[cfg(feature = "errors")]
-            5 => Interest::Step,
+            _ => self.rare_of(metadata),
+            #[cfg(not(feature = "errors"))]
+            _ => self.decide(metadata),
+        }
+    }
+
+    #[cfg(feature = "errors")]
+    #[inline(never)]
+    fn rare_of(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let address = std::ptr::from_ref(metadata).addr();
+        match self.rare.place(address).load(Relaxed).wrapping_sub(address) {
+            1 => Interest::EventAndException,
+            2 => Interest::Step,
             _ => self.decide(metadata),
         }
     }
@@ -228,13 +246,15 @@ impl Interests {
         if !self.note(metadata, interest) {
             return interest;
         }
-        let table = match interest {
-            Interest::Ignore => &self.ignored,
-            _ => &self.others,
+        let (table, mark) = match interest {
+            Interest::Ignore => (&self.ignored, 0),
+            #[cfg(feature = "errors")]
+            Interest::EventAndException | Interest::Step => {
+                (&self.rare, interest as usize - RARE + 1)
+            }
+            _ => (&self.others, interest as usize),
         };
-        table
-            .place(address)
-            .store(address + interest as usize, Relaxed);
+        table.place(address).store(address + mark, Relaxed);
         interest
     }
 

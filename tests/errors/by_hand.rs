@@ -249,3 +249,53 @@ fn an_error_within_a_callback_of_the_layer_is_captured() {
     let events = captured.events();
     assert_eq!(events.len(), 2, "{events:?}");
 }
+
+/// Its text captures it again.
+#[derive(Debug)]
+struct CapturesItself(tracing_posthog::CaptureHandle);
+
+impl std::fmt::Display for CapturesItself {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.capture_error(&Self(self.0.clone()));
+        f.write_str("again")
+    }
+}
+
+impl std::error::Error for CapturesItself {}
+
+#[test]
+fn an_error_whose_text_captures_it_ends_and_is_counted() {
+    let captured = CapturedEvents::new();
+    let handle = captured.handle();
+    // Within fewer levels than there are tokens, and than a thread's stack has room for.
+    handle.capture_error(&CapturesItself(handle.clone()));
+    let exceptions = captured.exceptions().len() as u64;
+    assert!((1..20).contains(&exceptions), "{exceptions}");
+    let stats = handle.stats();
+    assert_eq!(stats.captured, exceptions + stats.dropped.total());
+}
+
+#[test]
+fn of_one_that_is_held_back_nothing_is_formatted() {
+    #[derive(Debug)]
+    struct Counts(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+    impl std::fmt::Display for Counts {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            f.write_str("counted")
+        }
+    }
+    impl std::error::Error for Counts {}
+
+    let captured = CapturedEvents::new();
+    let handle = captured.handle();
+    let error = Counts(std::sync::Arc::default());
+    for _ in 0..200 {
+        handle.capture_error(&error);
+    }
+    let formatted = error.0.load(std::sync::atomic::Ordering::SeqCst) as u64;
+    assert_eq!(
+        formatted,
+        handle.stats().captured - handle.stats().dropped.total()
+    );
+}

@@ -46,7 +46,7 @@ pub(super) fn is_of_this_crate(path: &str) -> bool {
 }
 
 /// The path as it is sent. Own files are relative to the longest of `roots` that holds them.
-pub(super) fn shown<R: AsRef<str>>(path: &str, roots: &[R]) -> String {
+pub(crate) fn shown<R: AsRef<str>>(path: &str, roots: &[R]) -> String {
     let path = with_slashes(path);
     let parts = components(&path);
     match kind(&parts) {

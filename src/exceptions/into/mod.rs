@@ -19,7 +19,7 @@ pub(super) use span_trace::{add_span_trace, write_span_trace};
 
 use super::chain::of_error;
 use super::exception::Exception;
-use super::type_name::typed;
+use super::type_name::{type_key, typed};
 use std::error::Error;
 use std::ops::Deref;
 
@@ -76,6 +76,12 @@ use std::ops::Deref;
 pub trait IntoException<M> {
     /// What is known of the error.
     fn into_exception(self) -> Exception;
+
+    /// A number that tells the type of the error from other types, for the [rate limit](crate::Errors::rate_limit), which is
+    /// asked before anything of the error is formatted. Default: all errors of one callsite count as one type.
+    fn type_key(&self) -> u64 {
+        0
+    }
 }
 
 /// Markers of the kinds of values that can become an [`Exception`]. Nothing has to name them.
@@ -115,11 +121,19 @@ impl IntoException<Self> for Exception {
     fn into_exception(self) -> Self {
         self
     }
+
+    fn type_key(&self) -> u64 {
+        type_key(self)
+    }
 }
 
 impl<E: Error + 'static> IntoException<Typed> for &E {
     fn into_exception(self) -> Exception {
         of_error(self, Some(&typed::<E>()))
+    }
+
+    fn type_key(&self) -> u64 {
+        type_key(*self)
     }
 }
 
@@ -128,6 +142,10 @@ macro_rules! erased {
         $(impl IntoException<Erased> for &$error {
             fn into_exception(self) -> Exception {
                 of_error(self, None)
+            }
+
+            fn type_key(&self) -> u64 {
+                type_key(*self)
             }
         })*
     };
@@ -150,6 +168,10 @@ where
         let exception = anyhow::with_backtrace(exception, self);
         exception
     }
+
+    fn type_key(&self) -> u64 {
+        type_key(&***self)
+    }
 }
 
 macro_rules! boxed {
@@ -157,6 +179,10 @@ macro_rules! boxed {
         $(impl<R: Deref<Target = $error> + 'static> IntoException<$kind> for &R {
             fn into_exception(self) -> Exception {
                 of_error(&**self, None)
+            }
+
+            fn type_key(&self) -> u64 {
+                type_key(&***self)
             }
         })*
     };

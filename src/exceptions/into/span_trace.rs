@@ -1,6 +1,7 @@
 //! The spans that an error of `tracing-error` arose in: property `span_trace`, each as `name at file:line`, the innermost
 //! first. Fields are left out: they may be personal, and no option lets them through.
 
+use crate::capture::exceptions::paths::shown;
 use crate::event::record::{Key, Record, Slot, Texts};
 use crate::exceptions::exception::Exception;
 use crate::panic::catch;
@@ -22,7 +23,7 @@ impl fmt::Display for Place {
         let Self(span) = self;
         f.write_str(span.name())?;
         match (span.file(), span.line()) {
-            (Some(file), Some(line)) => write!(f, " at {file}:{line}"),
+            (Some(file), Some(line)) => write!(f, " at {}:{line}", shown::<&str>(file, &[])),
             _ => Ok(()),
         }
     }

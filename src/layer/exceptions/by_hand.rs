@@ -1,14 +1,15 @@
 //! `capture_error`: exceptions from code.
 //!
 //! ```text
-//! capture_error(&e) ─[into]─► Exception ─[token bucket]─► record: kind, place, chain, properties, addresses ─► queue
-//!                                                                  and the spans around (`context`)
+//! capture_error(&e) ─[token bucket]─► [into] ─► Exception ─► record: kind, place, chain, properties, addresses ─► queue
+//!                                                            and the spans around (`context`)
 //! ```
 //!
 //! Invariants:
 //! - The code of the error (`Display`, `Debug`, `source`) runs outside of locks, and a panic in it reaches no caller.
 //! - What the exception says itself wins over what the spans around say.
 
+use super::{Nested, pair_key};
 use crate::capture::exceptions::{Admission, At, Kind, Stacks};
 use crate::capture::{CaptureHandle, DropReason, Shared};
 use crate::event::record::{Key, Record, Slot, exception as part};
@@ -45,8 +46,17 @@ impl CaptureHandle {
         if is_suppressed() {
             return;
         }
+        let key = rate_key(catch(|| error.type_key()).unwrap_or(0), at);
+        let suppressed = match shared.exceptions.admit(key, limited_at(at)) {
+            Admission::Admitted { suppressed } => suppressed,
+            Admission::Suppressed => return shared.refuse_rate_limited(),
+        };
+        // A text of the error may capture the error.
+        let Some(_nested) = Nested::enter() else {
+            return shared.refuse_rate_limited();
+        };
         match catch(|| error.into_exception()) {
-            Some(exception) => capture(self, shared, &exception, at),
+            Some(exception) => capture(self, shared, &exception, suppressed, at),
             None => shared.queue.refuse(DropReason::Invalid),
         }
     }
@@ -57,13 +67,9 @@ fn capture(
     handle: &CaptureHandle,
     shared: &Shared,
     exception: &Exception,
+    suppressed: u64,
     at: &'static Location<'static>,
 ) {
-    let key = rate_key(exception.type_name(), at);
-    let suppressed = match shared.exceptions.admit(key, limited_at(at)) {
-        Admission::Admitted { suppressed } => suppressed,
-        Admission::Suppressed => return shared.refuse_rate_limited(),
-    };
     shared.record_or(
         |record| {
             write_exception(record, exception, at);
@@ -127,10 +133,6 @@ pub(super) fn limited_at<'a>(at: &'a Location<'_>) -> At<'a> {
 }
 
 /// Tells the type and the callsite from most others.
-pub(super) fn rate_key(type_name: &str, at: &Location<'_>) -> u64 {
-    let callsite = std::ptr::from_ref(at).addr() as u64;
-    let of_type = type_name.bytes().fold(0, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    callsite ^ of_type
+pub(super) fn rate_key(type_key: u64, at: &Location<'_>) -> u64 {
+    pair_key(std::ptr::from_ref(at).addr(), type_key)
 }

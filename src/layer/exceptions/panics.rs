@@ -156,7 +156,7 @@ fn capture(
 ) -> bool {
     let mut suppressed = 0;
     if !is_fatal && let Some(at) = info.location() {
-        match shared.exceptions.admit(rate_key(TYPE, at), limited_at(at)) {
+        match shared.exceptions.admit(rate_key(0, at), limited_at(at)) {
             Admission::Admitted { suppressed: n } => suppressed = n,
             Admission::Suppressed => {
                 shared.refuse_rate_limited();
