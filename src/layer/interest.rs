@@ -101,8 +101,7 @@ impl Rules {
         match (is_event, has(fields::EXCEPTION)) {
             (true, true) => Some(Interest::EventAndException),
             (true, false) => None,
-            // Whatever other layers let through: as a hint of this layer's would.
-            (false, true) if *metadata.level() > self.verbosest() => None,
+            // Of any level. One below this layer's exists only where another layer wants that level.
             (false, true) => Some(Interest::Exception),
             (false, false) if selection.selects(metadata) => Some(Interest::Exception),
             (false, false) if selection.steps > 0 && is_step(metadata, self.max_level) => {
