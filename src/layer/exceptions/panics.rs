@@ -226,7 +226,7 @@ fn message<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
 fn is_fatal(info: &PanicHookInfo<'_>) -> bool {
     /// Whether a panic of the main thread was presumed to end the process.
     static PRESUMED: AtomicBool = AtomicBool::new(false);
-    if cfg!(panic = "abort") || cannot_unwind(info) {
+    if cfg!(panic = "abort") || cannot_unwind(message(info)) {
         return true;
     }
     let is_on_main = std::thread::current().name() == Some("main");
@@ -234,9 +234,44 @@ fn is_fatal(info: &PanicHookInfo<'_>) -> bool {
 }
 
 /// Whether it is one of the panics of the standard library that end the process.
-fn cannot_unwind(info: &PanicHookInfo<'_>) -> bool {
+fn cannot_unwind(message: &str) -> bool {
+    // The checks of debug builds, with details behind.
+    let of_checks = [
+        "unsafe precondition(s) violated: ",
+        "misaligned pointer dereference: ",
+        "null pointer dereference occurred",
+    ];
     matches!(
-        message(info),
+        message,
         "panic in a function that cannot unwind" | "panic in a destructor during cleanup"
-    )
+    ) || of_checks.iter().any(|check| message.starts_with(check))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_that_cannot_unwind_are_told_by_their_text() {
+        for (text, expected) in [
+            ("panic in a function that cannot unwind", true),
+            ("panic in a destructor during cleanup", true),
+            (
+                "unsafe precondition(s) violated: slice::get_unchecked requires that the index is within the slice",
+                true,
+            ),
+            (
+                "misaligned pointer dereference: address must be a multiple of 0x4 but is 0x1",
+                true,
+            ),
+            ("null pointer dereference occurred", true),
+            (
+                "index out of bounds: the len is 1 but the index is 2",
+                false,
+            ),
+            ("", false),
+        ] {
+            assert_eq!(cannot_unwind(text), expected, "{text}");
+        }
+    }
 }
