@@ -124,8 +124,24 @@ fn kind<'a>(parts: &[&'a str]) -> Kind<'a> {
                 Some((n + 3, Some(at(n + 2))))
             }
             "checkouts" if n > 0 && at(n - 1) == "git" && follow >= 3 => Some((n + 3, Some(next))),
-            // The standard library's own dependencies; Bazel's.
-            "deps" | "external" if follow >= 2 && has_version(next) => Some((n + 2, Some(next))),
+            // The standard library's own dependencies.
+            "deps" if follow >= 2 && has_version(next) => Some((n + 2, Some(next))),
+            // Bazel's: `rules_rust++crate+crates__tokio-1.43.0`.
+            "external" if follow >= 2 && has_version(next) => {
+                let name = next.rsplit_once("__").map_or(next, |(_, name)| name);
+                Some((n + 2, Some(name)))
+            }
+            // Nix's: `shop-1.0.0-vendor/source-registry-0/tokio-1.43.0`, and without the registry.
+            name if name.ends_with("-vendor") && follow >= 3 && has_version(next) => {
+                Some((n + 2, Some(next)))
+            }
+            name if name.ends_with("-vendor")
+                && next.starts_with("source-")
+                && follow >= 4
+                && has_version(at(n + 2)) =>
+            {
+                Some((n + 3, Some(at(n + 2))))
+            }
             // A module of that name has no sources of a crate below it.
             name if is_vendor(name)
                 && follow >= 2
@@ -313,6 +329,18 @@ mod tests {
                 "hyper/src/lib.rs",
             ),
             (
+                "/build/shop-1.0.0-vendor/hyper-1.6.0/src/lib.rs",
+                "hyper/src/lib.rs",
+            ),
+            (
+                "/build/shop-1.0.0-vendor/source-registry-0/hyper-1.6.0/src/lib.rs",
+                "hyper/src/lib.rs",
+            ),
+            (
+                "external/rules_rust++crate+crates__tracing-core-0.1.36/src/event.rs",
+                "tracing-core/src/event.rs",
+            ),
+            (
                 "/nix/store/0c4mfxi2v1zq0y6sqd0bnhzq5fnz5q5c-rust-1.90/share/a.rs",
                 "share/a.rs",
             ),
@@ -378,6 +406,8 @@ mod tests {
             "src/vendor/api/mod.rs",
             "/home/ada/shop/src/vendor/api/client.rs",
             "crates/vendor/src/lib.rs",
+            "crates/pay-vendor/src/lib.rs",
+            "crates/pay-vendor/tests/api/main.rs",
             "/home/ada/rustc/tools/src/main.rs",
             "/home/ada/toolchains/src/main.rs",
             "/home/ada/shop/library/src/std.rs",
