@@ -155,14 +155,21 @@ impl Steps {
         if let Some(root) = self.find(id, metadata) {
             return root;
         }
-        let free = |slot: &&RootSlot| slot.id.load(Relaxed) == 0;
-        let least_used = |slot: &&RootSlot| slot.used.load(Relaxed);
-        let slot = self
-            .slots_of(id)
-            .find(free)
-            .or_else(|| self.slots_of(id).min_by_key(least_used));
-        let before = slot.and_then(|slot| {
-            let mut there = lock(&slot.root);
+        // A root span whose slots begin elsewhere may take a free one at the same time: looked at again under its lock.
+        let free = self.slots_of(id).find_map(|slot| {
+            if slot.id.load(Relaxed) != 0 {
+                return None;
+            }
+            let there = lock(&slot.root);
+            (slot.id.load(Relaxed) == 0).then_some((slot, there))
+        });
+        let slot = free.or_else(|| {
+            let slot = self
+                .slots_of(id)
+                .min_by_key(|slot| slot.used.load(Relaxed))?;
+            Some((slot, lock(&slot.root)))
+        });
+        let before = slot.and_then(|(slot, mut there)| {
             slot.id.store(id, Relaxed);
             self.use_now(slot);
             there.replace(Arc::clone(&new))
@@ -424,6 +431,29 @@ mod tests {
         }
         assert_eq!(open(&steps), 0);
         assert!(steps.slots.iter().all(|slot| lock(&slot.root).is_none()));
+    }
+
+    #[test]
+    fn root_spans_that_begin_at_the_same_time_take_no_slot_of_each_other() {
+        let place = |id: u64| (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as usize;
+        // Their slots overlap, and begin at different ones.
+        let ids = [0, 1].map(|n| (1..1 << 20).find(|id| place(*id) == n).unwrap());
+        let steps = Steps::new(1, LevelFilter::INFO).unwrap();
+        let (free, taken) = (&steps.slots[TRIES - 1], &steps.slots[..=TRIES]);
+        for slot in taken.iter().filter(|slot| !std::ptr::eq(*slot, free)) {
+            slot.id.store(u64::MAX, Relaxed);
+        }
+        std::thread::scope(|scope| {
+            let held = lock(&free.root);
+            for id in ids {
+                let steps = &steps;
+                scope.spawn(move || steps.ring_of(id, root()).push(step("one")));
+            }
+            // Until both wait for the one that is free.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(held);
+        });
+        assert!(ids.iter().all(|id| steps.find(*id, root()).is_some()));
     }
 
     #[test]
