@@ -58,7 +58,9 @@ impl Selection {
 
 /// Whether the callsite is in the program's own code. One without a file is not: such as those of `log` records.
 pub(crate) fn is_own(metadata: &Metadata<'_>) -> bool {
-    metadata.file().is_some_and(|file| !is_of_dependency(file))
+    // The standard library emits no events: a relative `library/core/src` is a workspace's own.
+    let is_own = |file: &str| file.starts_with("library/") || !is_of_dependency(file);
+    metadata.file().is_some_and(is_own)
 }
 
 impl fmt::Debug for Selection {
@@ -119,6 +121,7 @@ mod tests {
             (Some(OWN), true),
             (Some("crates/pay/src/lib.rs"), true),
             (Some("../shared/src/lib.rs"), true),
+            (Some("library/core/src/lib.rs"), true),
             (Some("/build/shop/src/main.rs"), true),
             (Some("C:\\shop\\src\\main.rs"), true),
             (Some(HYPER), false),
