@@ -114,7 +114,7 @@ impl<'a> Resolved<'a> {
                     r.session_id.offer(segment, field.value);
                 }
                 Slot::DistinctId | Slot::SessionId => {}
-                Slot::ProcessPersonProfile | Slot::GeoipDisable => match as_bool(field.value) {
+                Slot::ProcessPersonProfile | Slot::GeoipDisable => match field.value.as_bool() {
                     None => diagnostics.not_a_bool(about, &field),
                     Some(value) if field.slot == Slot::GeoipDisable => {
                         r.geoip_disable.offer(segment, value);
@@ -208,19 +208,5 @@ pub(super) fn is_empty(value: Val<'_>) -> bool {
         Val::Null => true,
         Val::Str(s) => s.trim().is_empty(),
         _ => false,
-    }
-}
-
-fn as_bool(value: Val<'_>) -> Option<bool> {
-    match value {
-        Val::Bool(b) => Some(b),
-        Val::I64(n) => Some(n != 0),
-        Val::U64(n) => Some(n != 0),
-        Val::Str(s) => match s.trim() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -144,6 +144,21 @@ pub(crate) enum Val<'a> {
 }
 
 impl Val<'_> {
+    /// What a field of ours says that is a bool: also as a number or a text.
+    pub(crate) fn as_bool(self) -> Option<bool> {
+        match self {
+            Self::Bool(b) => Some(b),
+            Self::I64(n) => Some(n != 0),
+            Self::U64(n) => Some(n != 0),
+            Self::Str(s) => match s.trim() {
+                "true" | "1" => Some(true),
+                "false" | "0" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(crate) fn to_text(self) -> String {
         match self {
             Self::Null => String::new(),

@@ -1,5 +1,6 @@
 //! [`Look`]: what has to be known of an event before it is worth a record. One visit, and no text of a value is made.
 
+use crate::event::record::Val;
 use crate::exceptions::{Exception, type_key};
 use crate::layer::fields;
 use crate::panic::catch;
@@ -62,14 +63,6 @@ fn rank(name: &str) -> Option<u8> {
     }
 }
 
-fn as_bool(text: &str) -> Option<bool> {
-    match text {
-        "true" | "1" => Some(true),
-        "false" | "0" => Some(false),
-        _ => None,
-    }
-}
-
 impl Visit for Look {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.want(field, Some(value));
@@ -85,7 +78,7 @@ impl Visit for Look {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.offer_text(field);
-        self.want(field, as_bool(value.trim()));
+        self.want(field, Val::Str(value).as_bool());
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -100,7 +93,7 @@ impl Visit for Look {
         if field.name() == fields::EXCEPTION {
             let mut text = Short::default();
             catch(|| write!(text, "{value:?}").is_ok());
-            self.want(field, as_bool(text.as_str()));
+            self.want(field, Val::Str(text.as_str()).as_bool());
         } else {
             self.offer_text(field);
         }
