@@ -36,7 +36,7 @@ pub use into::IntoException;
 pub use settings::Errors;
 
 pub(crate) use chain::{write_chain, write_text, write_text_link};
-pub(crate) use selection::Selection;
+pub(crate) use selection::{Selection, is_of_this_crate};
 pub(crate) use stack::{write_stack, write_stack_of_panic};
 pub(crate) use type_name::type_key;
 pub(crate) use write::{Place, level_name, write_kind, write_place};

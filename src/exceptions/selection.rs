@@ -34,14 +34,10 @@ impl Default for Selection {
 impl Selection {
     /// Whether the event of that callsite is an exception, if it says nothing else itself.
     pub(crate) fn selects(&self, metadata: &Metadata<'_>) -> bool {
-        let target = metadata.target();
-        let is_within = |module: &str| {
-            let below = target.strip_prefix(module);
-            below.is_some_and(|below| below.is_empty() || below.starts_with("::"))
-        };
+        let is_within = |module: &str| is_within(metadata.target(), module);
         metadata.is_event()
             && *metadata.level() <= self.level
-            && !is_within(env!("CARGO_CRATE_NAME"))
+            && !is_of_this_crate(metadata)
             && !self.denied.iter().any(|denied| is_within(denied))
             && (is_own(metadata) || self.allowed.iter().any(|allowed| is_within(allowed)))
             && self
@@ -54,6 +50,17 @@ impl Selection {
     pub(crate) fn level(&self) -> LevelFilter {
         self.level
     }
+}
+
+/// Whether the target is a module or one below it.
+fn is_within(target: &str, module: &str) -> bool {
+    let below = target.strip_prefix(module);
+    below.is_some_and(|below| below.is_empty() || below.starts_with("::"))
+}
+
+/// Whether the callsite is one of this crate's, which are never captured.
+pub(crate) fn is_of_this_crate(metadata: &Metadata<'_>) -> bool {
+    is_within(metadata.target(), env!("CARGO_CRATE_NAME"))
 }
 
 /// Whether the callsite is in the program's own code. One without a file is not: such as those of `log` records.

@@ -5,7 +5,7 @@ use super::interest::Interest;
 use super::span_store::{Encoded, Fields, MAX_SPAN_BYTES, SpanData, TimedSpan, context_of};
 use super::visit::{Names, Numbers, SpanNumbers, Visitor};
 use super::{PostHogLayer, SpanFields, fields};
-use crate::capture::Shared;
+use crate::capture::{DropReason, Shared};
 use crate::event::callsite::{self, CallsiteSchema};
 use crate::event::record::{self, Key, Record, Slot, millis};
 use crate::panic::catch;
@@ -225,8 +225,16 @@ impl PostHogLayer {
         });
     }
 
+    /// An event was not worth being written. Has it said once that it came after the end.
+    #[inline]
+    pub(super) fn refused(&self, shared: &Shared, reason: DropReason) {
+        if shared.lacks_late_warning(reason) {
+            shared.warn_late_elsewhere(self.subscriber());
+        }
+    }
+
     /// The subscriber that the layer is part of, where it is known.
-    pub(super) fn subscriber(&self) -> Option<tracing::Dispatch> {
+    fn subscriber(&self) -> Option<tracing::Dispatch> {
         self.state.dispatch()?.upgrade()
     }
 
@@ -252,11 +260,7 @@ impl PostHogLayer {
                 self.add_fallback(record);
                 self.interests.remarks(record);
             },
-            |shared, reason| {
-                if shared.lacks_late_warning(reason) {
-                    shared.warn_late_elsewhere(self.subscriber());
-                }
-            },
+            |shared, reason| self.refused(shared, reason),
         );
     }
 
@@ -332,11 +336,7 @@ impl PostHogLayer {
                 add_outer_context(record);
                 self.add_fallback(record);
             },
-            |shared, reason| {
-                if shared.lacks_late_warning(reason) {
-                    shared.warn_late_elsewhere(self.subscriber());
-                }
-            },
+            |shared, reason| self.refused(shared, reason),
         );
     }
 }

@@ -10,24 +10,20 @@
 //! Invariant: the same code decides which value is nearest as for events, so both always agree.
 
 #[cfg(feature = "errors")]
-use super::exceptions::thread_number;
+use super::exceptions::{Spans, write_scope};
 #[cfg(feature = "errors")]
 use super::state::layer_of;
 use super::state::{LayerState, layers_of};
 use crate::capture::{CaptureHandle, Inherited, give_scratch, take_scratch};
 use crate::event::record::Record;
-#[cfg(feature = "errors")]
-use crate::event::record::{Key, Slot, Texts, exception};
 use crate::panic::catch;
 use serde_json::{Map, Value};
-#[cfg(feature = "errors")]
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
 use tracing::Dispatch;
-use tracing::span::Id;
 #[cfg(feature = "errors")]
-use tracing::{Metadata, Subscriber};
+use tracing::Subscriber;
+use tracing::span::Id;
 #[cfg(feature = "errors")]
 use tracing_subscriber::Registry;
 
@@ -103,12 +99,11 @@ pub(crate) enum Asked {
 /// The panic hook may call it wherever a thread panics. Then it runs no code of the program.
 #[cfg(feature = "errors")]
 pub(crate) fn write_current(handle: &CaptureHandle, asked: Asked, record: &mut Record) {
-    let scope = Key::Named(Slot::Exception, exception::SCOPE);
     let is_written = tracing::dispatcher::get_default(|dispatch| {
         let Some(layer) = layer_of(dispatch, handle) else {
             return false;
         };
-        let mut spans: SmallVec<[(Id, &Metadata<'_>); 16]> = SmallVec::new();
+        let mut spans = Spans::new();
         let registry = dispatch.downcast_ref::<Registry>();
         let current = match (registry, asked) {
             (Some(registry), _) => Some(registry.current_span()),
@@ -121,21 +116,7 @@ pub(crate) fn write_current(handle: &CaptureHandle, asked: Asked, record: &mut R
                 spans.push((id.clone(), metadata));
             });
         }
-        match spans.last() {
-            Some((root, metadata)) => {
-                record.u64(scope, root.into_u64());
-                if let Some(steps) = &layer.steps {
-                    steps.write(root, metadata, record);
-                }
-            }
-            None => record.u64(scope, thread_number()),
-        }
-        let names = Key::Named(Slot::Exception, exception::SPANS);
-        if let Some(mut texts) = Texts::begin(record, names) {
-            let mut outermost_first = spans.iter().rev();
-            let _ = outermost_first.all(|(_, metadata)| texts.push(&metadata.name()));
-            texts.end();
-        }
+        write_scope(&spans, layer.steps.as_ref(), record);
         for (id, metadata) in &spans {
             layer.spans.write(id, metadata, record);
         }
@@ -145,7 +126,7 @@ pub(crate) fn write_current(handle: &CaptureHandle, asked: Asked, record: &mut R
         true
     });
     if !is_written {
-        record.u64(scope, thread_number());
+        write_scope(&Spans::new(), None, record);
     }
 }
 

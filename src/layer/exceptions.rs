@@ -32,10 +32,12 @@ use crate::exceptions::{
     write_text_link,
 };
 use look::Look;
+use smallvec::SmallVec;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Debug;
 use tracing::field::{Field, Visit};
+use tracing::span::Id;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -71,11 +73,7 @@ impl PostHogLayer {
         };
         shared.record_or(
             |record| self.write_exception(shared, event, &look, ctx, suppressed, record),
-            |shared, reason| {
-                if shared.lacks_late_warning(reason) {
-                    shared.warn_late_elsewhere(self.subscriber());
-                }
-            },
+            |shared, reason| self.refused(shared, reason),
         );
     }
 
@@ -148,14 +146,13 @@ impl PostHogLayer {
                 target: Some(metadata.target()),
             },
         );
-        if suppressed > 0 {
-            let key = Key::Named(Slot::Exception, exception::SUPPRESSED);
-            record.u64(key, suppressed);
-        }
+        write_suppressed(record, suppressed);
         if config.stacks == Stacks::All && !has_own_stack {
             write_stack(record, config.max_frames);
         }
-        self.write_spans(event, ctx, record);
+        let spans = ctx.event_scope(event).into_iter().flatten();
+        let spans: Spans = spans.map(|span| (span.id(), span.metadata())).collect();
+        write_scope(&spans, self.state.steps.as_ref(), record);
         if self.extras.any() {
             record.begin_segment();
             self.write_extras(metadata, record);
@@ -168,38 +165,42 @@ impl PostHogLayer {
         self.add_fallback(record);
         self.interests.remarks(record);
     }
+}
 
-    /// Writes the names of the spans around the event, the outermost first, and within what it may be a duplicate.
-    fn write_spans<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, record: &mut Record)
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        let scope_key = Key::Named(Slot::Exception, exception::SCOPE);
-        let Some(scope) = ctx.event_scope(event) else {
-            return record.u64(scope_key, thread_number());
-        };
-        let mut names: smallvec::SmallVec<[&'static str; 16]> = smallvec::SmallVec::new();
-        let mut root = None;
-        for span in scope {
-            names.push(span.name());
-            root = Some((span.id(), span.metadata()));
-        }
-        if let Some((root, metadata)) = root {
-            record.u64(scope_key, root.into_u64());
-            if let Some(steps) = &self.state.steps {
-                steps.write(&root, metadata, record);
-            }
-        }
-        let key = Key::Named(Slot::Exception, exception::SPANS);
-        if let Some(mut texts) = Texts::begin(record, key) {
-            let _ = names.iter().rev().all(|name| texts.push(name));
-            texts.end();
-        }
+/// The spans around an exception, the innermost first.
+pub(super) type Spans = SmallVec<[(Id, &'static Metadata<'static>); 16]>;
+
+/// Writes within what the exception may be a duplicate, what was logged there before, and the names of the spans, the
+/// outermost first.
+pub(super) fn write_scope(spans: &Spans, steps: Option<&Steps>, record: &mut Record) {
+    let scope = Key::Named(Slot::Exception, exception::SCOPE);
+    let Some((root, metadata)) = spans.last() else {
+        return record.u64(scope, thread_number());
+    };
+    record.u64(scope, root.into_u64());
+    if let Some(steps) = steps {
+        steps.write(root, metadata, record);
+    }
+    let names = Key::Named(Slot::Exception, exception::SPANS);
+    if let Some(mut texts) = Texts::begin(record, names) {
+        let mut outermost_first = spans.iter().rev();
+        let _ = outermost_first.all(|(_, metadata)| texts.push(&metadata.name()));
+        texts.end();
+    }
+}
+
+/// Says how many like it the rate limit held back.
+fn write_suppressed(record: &mut Record, suppressed: u64) {
+    if suppressed > 0 {
+        record.u64(
+            Key::Named(Slot::Exception, exception::SUPPRESSED),
+            suppressed,
+        );
     }
 }
 
 /// A number of this thread.
-pub(super) fn thread_number() -> u64 {
+fn thread_number() -> u64 {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
     hasher.hash_one(std::thread::current().id())

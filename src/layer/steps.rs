@@ -21,7 +21,7 @@
 use crate::event::json;
 use crate::event::record::{Key, Record, Slot, exception, millis};
 use crate::event::timestamp::TimestampWriter;
-use crate::exceptions::level_name;
+use crate::exceptions::{is_of_this_crate, level_name};
 use crate::panic::catch;
 use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
@@ -44,9 +44,9 @@ const MAX_BYTES: usize = 32_768;
 
 /// Whether the events of that callsite are steps, where steps are kept at all.
 pub(super) fn is_step(metadata: &Metadata<'_>, max_level: LevelFilter) -> bool {
-    let own = metadata.target().strip_prefix(env!("CARGO_CRATE_NAME"));
-    let is_own = own.is_some_and(|below| below.is_empty() || below.starts_with("::"));
-    metadata.is_event() && *metadata.level() <= LevelFilter::INFO.min(max_level) && !is_own
+    metadata.is_event()
+        && *metadata.level() <= LevelFilter::INFO.min(max_level)
+        && !is_of_this_crate(metadata)
 }
 
 /// The steps of one layer.

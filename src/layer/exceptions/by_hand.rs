@@ -9,12 +9,11 @@
 //! - The code of the error (`Display`, `Debug`, `source`) runs outside of locks, and a panic in it reaches no caller.
 //! - What the exception says itself wins over what the spans around say.
 
-use super::{Nested, pair_key};
+use super::{Nested, pair_key, write_suppressed};
 use crate::capture::exceptions::{Admission, At, Kind, Stacks};
 use crate::capture::{CaptureHandle, DropReason, Shared};
-use crate::event::record::{Key, Record, Slot, exception as part};
 use crate::exceptions::{
-    Exception, IntoException, Place, level_name, write_kind, write_place, write_stack,
+    Exception, IntoException, Place, level_name, write_chain, write_kind, write_place, write_stack,
 };
 use crate::layer::context::{Asked, write_current};
 use crate::panic::catch;
@@ -72,10 +71,13 @@ fn capture(
 ) {
     shared.record_or(
         |record| {
-            write_exception(record, exception, at);
+            let level = exception.level.unwrap_or(Level::ERROR);
+            write_kind(record, Kind::Manual, level_name(level));
+            write_place(record, &place(at));
+            let has_own_stack = write_chain(record, exception);
             write_suppressed(record, suppressed);
             let config = shared.exceptions.get();
-            if config.stacks == Stacks::All && exception.backtrace.is_none() {
+            if config.stacks == Stacks::All && !has_own_stack {
                 write_stack(record, config.max_frames);
             }
             config.trace_ids.write(record);
@@ -85,42 +87,11 @@ fn capture(
     );
 }
 
-/// What the exception says itself.
-fn write_exception(record: &mut Record, exception: &Exception, at: &Location<'_>) {
-    let key = |name| Key::Named(Slot::Exception, name);
-    let level = exception.level.unwrap_or(Level::ERROR);
-    write_kind(record, Kind::Manual, level_name(level));
-    write_place(record, &place(at));
-    for link in &exception.links {
-        record.str(key(part::TYPE), &link.type_name);
-        record.str(key(part::VALUE), &link.value);
-    }
-    if let Some(backtrace) = &exception.backtrace {
-        record.str(key(part::BACKTRACE), backtrace);
-    }
-    if let Some(fingerprint) = &exception.fingerprint {
-        record.str(key(part::FINGERPRINT), fingerprint);
-    }
-    if let Some(id) = &exception.distinct_id {
-        record.str(Key::Named(Slot::DistinctId, ""), id);
-    }
-    for (name, value) in &exception.properties {
-        record.value(Key::Named(Slot::Property, name), value);
-    }
-}
-
 pub(super) fn place<'a>(at: &'a Location<'_>) -> Place<'a> {
     Place {
         file: Some(at.file()),
         line: Some(at.line()),
         ..Place::default()
-    }
-}
-
-/// Says how many like it the rate limit held back.
-pub(super) fn write_suppressed(record: &mut Record, suppressed: u64) {
-    if suppressed > 0 {
-        record.u64(Key::Named(Slot::Exception, part::SUPPRESSED), suppressed);
     }
 }
 

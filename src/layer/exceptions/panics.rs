@@ -25,7 +25,8 @@
 //! - The hook before runs always, once, and last: it may end the process.
 //! - Threads of this crate, and hooks of the program that they run, are never waited for by themselves.
 
-use super::by_hand::{limited_at, place, rate_key, write_suppressed};
+use super::by_hand::{limited_at, place, rate_key};
+use super::write_suppressed;
 use crate::capture::exceptions::{Admission, Config, Kind, PanicFlush, Stacks};
 use crate::capture::{CaptureHandle, Shared, give_scratch, take_scratch};
 use crate::diagnostics::log;
