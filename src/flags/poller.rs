@@ -75,6 +75,16 @@ struct Health {
     error: Option<String>,
 }
 
+impl Health {
+    /// PostHog has just said that the definitions in force are right.
+    fn confirmed() -> Self {
+        Self {
+            confirmed: Some(Instant::now()),
+            error: None,
+        }
+    }
+}
+
 impl Poller {
     /// Starts the task, where it does not run yet.
     fn running(&self, core: &Arc<Core>, http: &Http) -> std::io::Result<&Running> {

@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// What is being done, in errors and spans.
 pub(super) const OPERATION: &str = "load flag definitions";
@@ -175,6 +174,7 @@ impl Loader {
         match answer {
             Answer::NotModified { etag } => {
                 core.counts.not_modified.fetch_add(1, Relaxed);
+                *core.poller.lock() = Health::confirmed();
                 self.etag = etag.or_else(|| self.etag.take());
             }
             Answer::Definitions { parsed, etag } => {
@@ -182,14 +182,13 @@ impl Loader {
                 self.name_undecidable(core, http, &parsed);
                 let parsed = Arc::new(parsed);
                 compile_the_rest(&parsed);
+                // Whoever sees these definitions sees no error of an earlier load any more.
+                let mut health = core.poller.lock();
                 self.replaced = core.definitions.swap(Some(parsed));
+                *health = Health::confirmed();
                 self.etag = etag;
             }
         }
-        *core.poller.lock() = Health {
-            confirmed: Some(Instant::now()),
-            error: None,
-        };
         self.failures = 0;
         self.episodes.succeeded();
         let flags = core.definitions.load().as_ref().map_or(0, |it| it.len());
@@ -210,18 +209,19 @@ impl Loader {
             PostHogError::RequestError(failure) if failure.kind == RequestErrorKind::Panicked
         );
         let failure = Failure::of(&error);
-        if failure.withdraws() {
-            self.etag = None;
-            self.replaced = core.definitions.swap(None);
-        }
-        let are_there_any = core.definitions.load().is_some();
-        {
+        let are_there_any = {
             let mut health = core.poller.lock();
+            if failure.withdraws() {
+                self.etag = None;
+                self.replaced = core.definitions.swap(None);
+            }
+            let are_there_any = core.definitions.load().is_some();
             health.error = Some(error.to_string());
             if !are_there_any {
                 health.confirmed = None;
             }
-        }
+            are_there_any
+        };
         self.episodes.failed(failure, &error, are_there_any);
         Loaded {
             error: Some(Arc::new(error)),
