@@ -84,7 +84,7 @@ fn raw_request(bencher: Bencher<'_, '_>) {
     let (runtime, client) = (runtime(), client());
     bencher.bench_local(|| {
         runtime.block_on(async {
-            let answer: Value = client.request(Method::GET, PATH).await.unwrap();
+            let answer: Value = client.request(Method::GET, PATH).send_as().await.unwrap();
             answer
         })
     });

@@ -10,7 +10,8 @@
 use serde_json::json;
 use std::error::Error;
 use tracing_posthog::PostHogClient;
-use tracing_posthog::models::{AnnotationScope, NewAnnotation};
+use tracing_posthog::rest::bodies::NewAnnotation;
+use tracing_posthog::rest::models::AnnotationScope;
 use tracing_posthog::testing::{Answer, PostHogServer};
 
 #[tokio::main]

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::sync::Mutex;
 use tracing_posthog::PostHogClient;
-use tracing_posthog::models::{FeatureFlag, FeatureFlagChange, NewFeatureFlag};
+use tracing_posthog::rest::bodies::{FeatureFlagChange, NewFeatureFlag};
+use tracing_posthog::rest::models::FeatureFlag;
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
 
 #[tokio::main]

@@ -6,7 +6,7 @@
 //! A method named `dashboards.collaborators.list` is `project.dashboards().collaborators(id).list()`.
 
 use std::io::{BufWriter, Write, stdout};
-use tracing_posthog::api::{OPERATIONS, Operation};
+use tracing_posthog::rest::{OPERATIONS, Operation};
 
 fn main() -> std::io::Result<()> {
     let word = std::env::args().nth(1).unwrap_or_default().to_lowercase();

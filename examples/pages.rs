@@ -9,8 +9,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error;
+use tracing_posthog::rest::{Page, Request};
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{Method, Page, PostHogClient, Request};
+use tracing_posthog::{Method, PostHogClient};
 
 /// Your own view of a person: what else PostHog tells of one does not matter.
 #[derive(Debug, Deserialize)]

@@ -9,7 +9,7 @@
 use serde_json::json;
 use std::error::Error;
 use tracing_posthog::PostHogClient;
-use tracing_posthog::models::PersonDeletion;
+use tracing_posthog::rest::bodies::PersonDeletion;
 use tracing_posthog::testing::{Answer, PostHogServer};
 
 #[tokio::main]

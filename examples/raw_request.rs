@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Query parameters are encoded; the answer is JSON, unless you say more.
     local.answer_next(Answer::status(200).json(json!({"email": "ada@example.com"})));
-    let me: Value = client.request(Method::GET, "/api/users/@me/").await?;
+    let me = client.request(Method::GET, "/api/users/@me/").await?;
     println!("I am {}", me["email"]);
 
     // A body, and an answer of your own type. Overload is waited for and tried again.

@@ -146,11 +146,11 @@
 //! # #[cfg(feature = "rest")]
 //! # async fn f() -> Result<(), tracing_posthog::PostHogError> {
 //! use tracing_posthog::PostHogClient;
-//! use tracing_posthog::models::NewFeatureFlag;
+//! use tracing_posthog::rest::bodies::NewFeatureFlag;
 //!
 //! let client = PostHogClient::from_env()?; // POSTHOG_PERSONAL_API_KEY, POSTHOG_HOST
 //! let project = client.project(12345);
-//! let flag = project.feature_flags().create(&NewFeatureFlag::new("beta-ui")).await?;
+//! let flag = project.feature_flags().create(NewFeatureFlag::new("beta-ui")).await?;
 //! let mut people = project.persons().list().search("ada@").stream(); // every page
 //! let rows: Vec<(String, u64)> =
 //!     project.query("SELECT event, count() FROM events GROUP BY event").rows().await?;
@@ -158,7 +158,8 @@
 //! # }
 //! ```
 //!
-//! See [`api`] for how methods are named, [`models`] for their answers, [`Request`] for what all of them can.
+//! See the module [`rest`]: how methods are named, what they take and answer, and what every [`Request`](rest::Request)
+//! can.
 //!
 //! # Feature flags
 //!
@@ -248,7 +249,7 @@
 //!   panic. With `default-features = false`.
 //! - `native-tls`: TLS by the operating system's library, on Linux OpenSSL.
 //! - `rest` (default): every endpoint of PostHog's REST API as a method, from [`PostHogClient::project`] and its
-//!   like, and the module `models`.
+//!   like, and the types of their bodies and answers, in the module [`rest`].
 //! - `errors`: errors and panics as issues ([`Errors`]); `anyhow`, `error-stack` and `tracing-error` read what such errors
 //!   hold.
 //! - `opentelemetry`: trace and span ids of OpenTelemetry on exceptions and events.
@@ -297,6 +298,7 @@ mod own_process;
 mod panic;
 mod posthog;
 mod redact;
+pub mod rest;
 mod suppress;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -337,16 +339,7 @@ pub mod __fuzz {
 
 pub use backend::*;
 pub use capture::*;
-pub use client::{AnyQuery, Chunks, Form, PostHogClient, PostHogClientBuilder, Request};
-#[cfg(feature = "rest")]
-pub use client::{
-    AsyncQuery, Items, Page, Pages, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress,
-    QueryStatus, Refresh, RunningQuery,
-};
-#[cfg(feature = "rate-limit")]
-pub use client::{EndpointClass, RateLimit, RateLimits};
-#[cfg(feature = "rest")]
-pub use client::{api, models};
+pub use client::{PostHogClient, PostHogClientBuilder};
 pub use config::Region;
 pub use error::{
     ApiError, FieldError, PostHogError, QueryPosition, RequestError, RequestErrorKind,

@@ -2,8 +2,6 @@
 
 mod keys;
 
-#[cfg(feature = "rate-limit")]
-use super::limit::{Limiter, RateLimits};
 use super::{Inner, PostHogClient};
 use crate::announcement::Announcement;
 #[cfg(feature = "rest")]
@@ -16,6 +14,8 @@ use crate::http::breaker::CircuitBreaker;
 use crate::http::retry::RetryPolicy;
 use crate::http::{Breakers, Http};
 use crate::redact::Redactor;
+#[cfg(feature = "rate-limit")]
+use crate::rest::limit::{Limiter, RateLimits};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::sync::{Arc, Mutex};

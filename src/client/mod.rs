@@ -32,38 +32,10 @@
 //! - An unknown field or value in an answer is no error: models keep it in `extra`.
 //! - Calls work on any executor, and dropping their future cancels them.
 
-#[cfg(feature = "rest")]
-pub mod api;
 mod batch;
 mod builder;
-mod chunks;
-pub(crate) mod failed_query;
-mod form;
-#[cfg(feature = "rate-limit")]
-mod limit;
-#[cfg(feature = "rest")]
-pub mod models;
-#[cfg(feature = "rest")]
-mod page;
-#[cfg(feature = "rest")]
-mod path;
-#[cfg(feature = "rest")]
-mod query;
-mod request;
 
 pub use builder::PostHogClientBuilder;
-pub use chunks::Chunks;
-pub use form::Form;
-#[cfg(feature = "rate-limit")]
-pub use limit::{EndpointClass, RateLimit, RateLimits};
-#[cfg(feature = "rest")]
-pub use page::{Items, Page, Pages};
-#[cfg(feature = "rest")]
-pub use query::{
-    AsyncQuery, Query, QueryAnswer, QueryCheck, QueryNotice, QueryProgress, QueryStatus, Refresh,
-    RunningQuery,
-};
-pub use request::{AnyQuery, Request};
 
 use crate::capture::delivery::direct::DirectSettings;
 use crate::config::{Secret, is_personal};
@@ -104,7 +76,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "flags")]
     pub(crate) flags: Arc<crate::flags::Core>,
     #[cfg(feature = "rate-limit")]
-    pub(crate) limiter: Option<limit::Limiter>,
+    pub(crate) limiter: Option<crate::rest::limit::Limiter>,
     /// Other names of the same PostHog, as URLs have them.
     #[cfg(feature = "rest")]
     pub(crate) aliases: Vec<String>,

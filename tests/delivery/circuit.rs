@@ -31,7 +31,7 @@ fn capture(client: &PostHogClient) -> tracing_posthog::CaptureHandle {
 async fn ask(client: &PostHogClient) -> Result<Value, PostHogError> {
     client
         .request(reqwest::Method::GET, "/api/users/@me/")
-        .send()
+        .send_as()
         .await
 }
 

@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
+use tracing_posthog::rest::{Form, Page, Request};
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{
-    Event, Form, Method, Page, PostHogClient, PostHogError, Request, RequestErrorKind,
-};
+use tracing_posthog::{Event, Method, PostHogClient, PostHogError, RequestErrorKind};
 
 const ME: &str = "/api/users/@me/";
 
@@ -36,7 +35,7 @@ fn answer_rest(server: &PostHogServer) {
 fn a_rest_call() {
     let server = server();
     answer_rest(&server);
-    let answer: Value = block_on(me(&client(&server)).send()).unwrap();
+    let answer = block_on(me(&client(&server)).send()).unwrap();
     assert_eq!(answer["id"], 7);
     let answer = block_on(async { me(&client(&server)).await }).unwrap();
     assert_eq!(answer["id"], 7);
@@ -197,7 +196,7 @@ fn a_query_dropped_before_its_end_is_cancelled_where_that_was_asked_for() {
 #[cfg(feature = "rate-limit")]
 #[test]
 fn a_rest_call_that_waits_for_its_rate_limit() {
-    use tracing_posthog::{EndpointClass, RateLimit, RateLimits};
+    use tracing_posthog::rest::{EndpointClass, RateLimit, RateLimits};
     let server = server();
     answer_rest(&server);
     // The burst is a quarter (30); after it one request per two thirds of a second.

@@ -20,7 +20,10 @@ fn builder_of(server: &PostHogServer) -> PostHogBuilder {
 }
 
 async fn ask(client: &PostHogClient) -> Result<serde_json::Value, PostHogError> {
-    client.request(Method::GET, "/api/users/@me/").send().await
+    client
+        .request(Method::GET, "/api/users/@me/")
+        .send_as()
+        .await
 }
 
 fn answer_rest_calls(server: &PostHogServer) {

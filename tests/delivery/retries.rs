@@ -16,7 +16,7 @@ use tracing_posthog::{
 async fn ask(client: &PostHogClient) -> Result<Value, PostHogError> {
     client
         .request(reqwest::Method::GET, "/api/users/@me/")
-        .send()
+        .send_as()
         .await
 }
 
@@ -284,7 +284,7 @@ async fn a_body_of_bytes_is_the_same_on_each_attempt() {
     server.answer_next_times(2, Answer::status(503));
     let client = client_of(&server).build().unwrap();
     let request = client.request(reqwest::Method::POST, "/api/upload/");
-    let _: Value = request
+    request
         .raw_body("text/csv", "a,b\n1,2\n")
         .send()
         .await
@@ -464,7 +464,7 @@ async fn every_call_and_attempt_has_its_span_and_none_shows_a_secret() {
     server.answer_next_times(2, Answer::status(503));
     let client = client_of(&server).build().unwrap();
     let request = client.request(reqwest::Method::POST, "/api/projects/12/things/");
-    let _: Value = request
+    request
         .query("token", "hunter2")
         .body(&json!({"password": "hunter2"}))
         .send()

@@ -85,7 +85,7 @@ fn client() {
     assert!(!layer.is_enabled() && !posthog.is_enabled());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let asked = posthog.client().request(Method::GET, "/api/users/@me/");
-    let me: serde_json::Value = runtime.block_on(asked.send()).unwrap();
+    let me = runtime.block_on(asked.send()).unwrap();
     assert_eq!(me["distinct_id"], "ada");
 }
 

@@ -29,7 +29,10 @@ fn posthog() -> PostHogServer {
 }
 
 async fn ask(client: &PostHogClient) -> Result<Value, PostHogError> {
-    client.request(Method::GET, "/api/users/@me/").send().await
+    client
+        .request(Method::GET, "/api/users/@me/")
+        .send_as()
+        .await
 }
 
 async fn send_now(client: &PostHogClient) {

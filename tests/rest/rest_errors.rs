@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error as _;
+use tracing_posthog::rest::Request;
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{Method, PostHogClient, PostHogError, Request, RetryPolicy};
+use tracing_posthog::{Method, PostHogClient, PostHogError, RetryPolicy};
 
 fn start() -> (PostHogServer, PostHogClient) {
     let server = PostHogServer::start().unwrap();

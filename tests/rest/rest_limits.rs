@@ -1,10 +1,9 @@
 //! The client-side rate limit, and PostHog's own.
 
 use std::time::{Duration, Instant};
+use tracing_posthog::rest::{EndpointClass, RateLimit, RateLimits};
 use tracing_posthog::testing::{Answer, PostHogServer};
-use tracing_posthog::{
-    EndpointClass, Method, PostHogClient, PostHogClientBuilder, RateLimit, RateLimits,
-};
+use tracing_posthog::{Method, PostHogClient, PostHogClientBuilder};
 
 fn builder(server: &PostHogServer) -> PostHogClientBuilder {
     PostHogClient::builder()

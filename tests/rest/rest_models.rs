@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use tracing_posthog::models::*;
+use tracing_posthog::rest::bodies::*;
+use tracing_posthog::rest::models::*;
 
 /// A model, whichever it is: what it reads is written again.
 type Reread = fn(Value) -> Result<Value, serde_json::Error>;

@@ -4,8 +4,9 @@ use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use tracing_posthog::rest::{Page, Raw, Request};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{Method, Page, PostHogClient, PostHogError, Request, RetryPolicy};
+use tracing_posthog::{Method, PostHogClient, PostHogError, RetryPolicy};
 
 const PATH: &str = "/api/projects/1/persons/";
 
@@ -361,7 +362,7 @@ async fn a_list_asked_for_by_a_body_goes_on_in_the_body() {
     let issues = client(&server).project(1).error_tracking();
     let asked = json!({"status": "active", "offset": 10});
     let all = issues
-        .query_issues(&asked)
+        .query_issues(Raw(&asked))
         .query("format", "json")
         .all()
         .await

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tracing_posthog::rest::{Query, Refresh};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{
-    CircuitBreaker, CircuitState, PostHogClient, PostHogError, Query, Refresh, RetryPolicy,
-};
+use tracing_posthog::{CircuitBreaker, CircuitState, PostHogClient, PostHogError, RetryPolicy};
 
 const PATH: &str = "/api/projects/1/query/";
 const SOON: Duration = Duration::from_millis(1);

@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
+use tracing_posthog::rest::Request;
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CircuitBreaker, Method, PostHogClient, PostHogClientBuilder, PostHogError, Request,
-    RequestErrorKind, RetryPolicy,
+    CircuitBreaker, Method, PostHogClient, PostHogClientBuilder, PostHogError, RequestErrorKind,
+    RetryPolicy,
 };
 
 fn builder(host: String) -> PostHogClientBuilder {
@@ -152,7 +153,7 @@ async fn redirects_do_not_take_the_key_along() {
     server.clear();
     server.answer_next(Answer::status(308).header("location", "/api/moved/"));
     server.answer_next(Answer::status(200).json(json!(1)));
-    assert_eq!(get(&client).send().await.unwrap(), 1);
+    assert_eq!(*get(&client).send().await.unwrap(), 1);
     assert_eq!(server.requests()[1].path, "/api/moved/");
     assert_eq!(
         server.requests()[1].header("authorization"),
@@ -173,7 +174,7 @@ async fn a_client_of_the_callers_own_may_follow_but_the_key_stays() {
     server.answer_with(move |_| Some(Answer::status(307).header("location", to.as_str())));
     let own = builder(server.url()).reqwest_client(reqwest::Client::new());
     let client = own.build().unwrap();
-    assert_eq!(get(&client).send().await.unwrap(), 1);
+    assert_eq!(*get(&client).send().await.unwrap(), 1);
     let request = elsewhere.requests().pop().unwrap();
     assert_eq!(request.header("authorization"), None, "{request:?}");
 }
@@ -183,7 +184,7 @@ async fn large_answers_are_read_and_larger_ones_are_not() {
     let (server, client) = start();
     let items: Vec<String> = (0..10_000).map(|n| format!("{n:01000}")).collect();
     server.answer_next(Answer::status(200).json(json!({"results": items})));
-    let page: tracing_posthog::Page<String> = get(&client).send_as().await.unwrap();
+    let page: tracing_posthog::rest::Page<String> = get(&client).send_as().await.unwrap();
     assert_eq!(page.results.len(), 10_000);
 
     // Without end, and without a length.
@@ -214,7 +215,9 @@ async fn deep_json_is_an_error() {
         server.answer_next(
             Answer::status(200).body(format!("{{\"results\": [{}", open.repeat(1_000_000))),
         );
-        let error = get(&client).send_as::<tracing_posthog::Page<Value>>().await;
+        let error = get(&client)
+            .send_as::<tracing_posthog::rest::Page<Value>>()
+            .await;
         assert!(matches!(
             error,
             Err(PostHogError::SerializationError { .. })
@@ -343,8 +346,8 @@ async fn the_key_goes_only_where_it_belongs_and_shows_nowhere() {
     let (server, client) = start();
     server.answer_with(|_| Some(Answer::status(200).json(json!({"results": [1]}))));
     let request = get(&client).query("search", "ada").body(&json!({"a": "b"}));
-    let list = get(&client).answer_as::<tracing_posthog::Page<u8>>();
-    let again = get(&client).answer_as::<tracing_posthog::Page<u8>>();
+    let list = get(&client).answer_as::<tracing_posthog::rest::Page<u8>>();
+    let again = get(&client).answer_as::<tracing_posthog::rest::Page<u8>>();
     let shown = format!(
         "{request:?} {:?} {:?} {client:?} {:?}",
         list.stream(),
@@ -372,7 +375,7 @@ async fn a_header_of_ones_own_stands_beside_none_of_the_same_name() {
         .unwrap();
     server.answer_next(Answer::status(200).json(json!({})));
     let request = client.request(Method::POST, "/api/projects/1/actions/");
-    let _: Value = request.body(&json!({"a": 1})).await.unwrap();
+    request.body(&json!({"a": 1})).await.unwrap();
     let sent = &server.requests()[0];
     let all = |name: &str| {
         let named = sent

@@ -6,10 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+use tracing_posthog::rest::Request;
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{
-    CircuitBreaker, Method, PostHogClient, PostHogClientBuilder, PostHogError, Request,
-    RequestErrorKind, RetryPolicy,
+    CircuitBreaker, Method, PostHogClient, PostHogClientBuilder, PostHogError, RequestErrorKind,
+    RetryPolicy,
 };
 
 fn builder(host: String) -> PostHogClientBuilder {

@@ -1,7 +1,8 @@
 //! Uploads: forms as PostHog reads them, tried again like everything else.
 
+use tracing_posthog::rest::Form;
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
-use tracing_posthog::{Form, Method, PostHogClient, PostHogError, RetryPolicy};
+use tracing_posthog::{Method, PostHogClient, PostHogError, RetryPolicy};
 
 fn start() -> (PostHogServer, PostHogClient) {
     let server = PostHogServer::start().unwrap();

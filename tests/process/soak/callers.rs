@@ -80,8 +80,10 @@ impl Rest {
 async fn call(client: PostHogClient, n: u64) {
     match n % 4 {
         0 => {
-            let all: Result<serde_json::Value, _> =
-                client.request(Method::GET, "/api/users/@me/").send().await;
+            let all: Result<serde_json::Value, _> = client
+                .request(Method::GET, "/api/users/@me/")
+                .send_as()
+                .await;
             drop(all);
         }
         1 => {

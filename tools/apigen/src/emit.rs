@@ -25,7 +25,7 @@ pub struct Emit<'t> {
 }
 
 impl Emit<'_> {
-    /// Every file of src/client/api/resources/, without the note.
+    /// Every file of src/rest/operations/resources/, without the note.
     pub fn files(&self) -> Result<BTreeMap<String, File>, String> {
         let mut files = BTreeMap::new();
         let mut roots = File {
@@ -48,9 +48,11 @@ impl Emit<'_> {
         }
         files.insert("shared".into(), shared);
         let mut values = File::default();
+        values.code.push_str("choices! {\n");
         for list in &self.table.enums {
             enumeration(&mut values.code, list);
         }
+        values.code.push_str("}\n");
         files.insert("values".into(), values);
         let mut names = BTreeMap::new();
         for (file, queries) in files.iter().map(|(n, f)| (n, &f.queries)) {
@@ -176,9 +178,14 @@ impl Emit<'_> {
             let _ = write!(then, ".{}", set_call(param, &name));
         }
         match &row.body {
+            Body::Json | Body::Optional if row.body_type.is_some() => {
+                let name = row.body_type.as_deref().unwrap_or_default();
+                let _ = write!(arguments, ", body: impl IntoBody<bodies::{name}>");
+                let _ = write!(then, ".with::<bodies::{name}>(body)");
+            }
             Body::Json => {
-                arguments.push_str(", body: &(impl Serialize + ?Sized)");
-                then.push_str(".body(body)");
+                arguments.push_str(", body: Raw<impl Serialize>");
+                then.push_str(".with::<()>(body)");
             }
             Body::Multipart => {
                 arguments.push_str(", form: Form");
@@ -260,10 +267,10 @@ fn accessor(code: &mut String, node: &Node<'_>, at: &str) {
 fn answer(row: &Row) -> String {
     let model = |name: &str| format!("models::{name}");
     match row.answer.as_deref() {
-        None => "Value".into(),
+        None => "Untyped".into(),
         Some("done") => "Done".into(),
-        Some("Page") => "Page<Value>".into(),
-        Some("Vec") => "Vec<Value>".into(),
+        Some("Page") => "Page<Untyped>".into(),
+        Some("Vec") => "Vec<Untyped>".into(),
         Some(other) => match other.strip_suffix('>').and_then(|o| o.split_once('<')) {
             Some((of, item)) => format!("{of}<{}>", model(item)),
             None => model(other),
@@ -330,12 +337,9 @@ fn document(
         }
         Some(Prefix::Both) | None => {}
     }
-    if row.body == Body::Optional {
+    if row.body == Body::Optional && row.body_type.is_none() {
         notes.push("May have a body: give it with [`body`](Request::body).");
     }
-    let made_by = row.made_by.as_ref();
-    let made_by = made_by.map(|name| format!("Makes such a body: [`{name}`](models::{name})."));
-    notes.extend(made_by.as_deref());
     for mark in &row.marks {
         notes.push(match mark.as_str() {
             "preview" => "A preview: behind a feature flag of PostHog's, a plan or AI consent.",
@@ -356,35 +360,59 @@ fn query(file: &mut File, name: &str, params: &[Param], of: &str) {
     let code = &mut file.code;
     let _ = writeln!(
         code,
-        "\n/// Query parameters of {of}.\n#[derive(Debug)]\npub enum {name} {{}}\n\nimpl<A> Request<A, {name}> {{"
+        "\nparams! {{\n    /// Query parameters of {of}.\n    pub enum {name} {{"
     );
     for param in params {
-        let name = setter(&param.wire);
-        let more = match &param.kind {
-            Kind::Time => ": a time or date in ISO 8601",
-            Kind::Json => ": any JSON",
-            Kind::List(_, false) => ": a list, sent as JSON",
-            Kind::List(_, true) => ": a list, sent as repeated keys",
-            _ => "",
-        };
+        let (kind, type_of) = kind(&param.kind);
         let _ = writeln!(
             code,
-            "/// Sets `{}`{more}.\n#[inline]\npub fn {name}(self, value: {}) -> Self {{ self.{} }}\n",
+            "        /// {}\n        {} {:?}: {kind}{type_of},",
+            describe(param),
+            setter(&param.wire),
             param.wire,
-            value_type(&param.kind),
-            set_call(param, "value"),
         );
     }
-    code.push_str("}\n");
+    code.push_str("    }\n}\n");
+}
+
+/// What a parameter does, where its name alone does not say it.
+fn describe(param: &Param) -> String {
+    let wire = &param.wire;
+    match &param.kind {
+        Kind::List(_, false) => format!("`{wire}`, sent as a JSON list."),
+        Kind::List(_, true) => format!("`{wire}`, sent as repeated keys."),
+        _ => format!("`{wire}`."),
+    }
+}
+
+/// The kind of a parameter in the macros of the crate, and what it is made of.
+fn kind(kind: &Kind) -> (&'static str, String) {
+    match kind {
+        Kind::Str => ("text", String::new()),
+        Kind::Time => ("time", String::new()),
+        Kind::Int => ("integer", String::new()),
+        Kind::Float => ("number", String::new()),
+        Kind::Bool => ("boolean", String::new()),
+        Kind::Json => ("json", String::new()),
+        Kind::Enum(name) => ("one", format!("(values::{name})")),
+        Kind::List(item, repeated) => match (&**item, repeated) {
+            (Kind::Enum(name), true) => ("each", format!("(values::{name})")),
+            (Kind::Enum(name), false) => ("some", format!("(values::{name})")),
+            (Kind::Int, false) => ("integers", String::new()),
+            (_, true) => ("each_text", String::new()),
+            (_, false) => ("texts", String::new()),
+        },
+    }
 }
 
 fn value_type(kind: &Kind) -> String {
     match kind {
-        Kind::Str | Kind::Time => "impl Display".into(),
-        Kind::Int => "i64".into(),
-        Kind::Float => "f64".into(),
+        Kind::Str => "impl Display".into(),
+        Kind::Time => "impl Into<Time>".into(),
+        Kind::Int => "impl Into<Number>".into(),
+        Kind::Float => "impl IntoNumber".into(),
         Kind::Bool => "bool".into(),
-        Kind::Json => "impl Into<Value>".into(),
+        Kind::Json => "impl Serialize".into(),
         Kind::Enum(name) => format!("values::{name}"),
         Kind::List(item, _) => {
             format!("impl IntoIterator<Item = {}>", value_type(item))
@@ -395,8 +423,11 @@ fn value_type(kind: &Kind) -> String {
 fn set_call(param: &Param, value: &str) -> String {
     let wire = &param.wire;
     match &param.kind {
-        Kind::Json => format!("query({wire:?}, {value}.into())"),
-        Kind::List(item, false) if **item == Kind::Int => format!("query_ints({wire:?}, {value})"),
+        Kind::Time => format!("query_time({wire:?}, {value}.into())"),
+        Kind::Float => format!("query_number({wire:?}, {value}.into_number())"),
+        Kind::Int => format!("query({wire:?}, {value}.into())"),
+        Kind::Json => format!("query_json({wire:?}, &{value})"),
+        Kind::List(item, false) if **item == Kind::Int => format!("query_integers({wire:?}, {value})"),
         Kind::List(_, false) => format!("query_list({wire:?}, {value})"),
         Kind::List(_, true) => format!("query_repeated({wire:?}, {value})"),
         _ => format!("query({wire:?}, {value})"),
@@ -404,20 +435,13 @@ fn set_call(param: &Param, value: &str) -> String {
 }
 
 fn enumeration(code: &mut String, list: &Enum) {
-    let name = &list.name;
     let _ = writeln!(
         code,
-        "\n/// Values of a query parameter.\n#[derive(Debug, Clone, PartialEq, Eq)]\n#[non_exhaustive]\npub enum {name} {{"
+        "    /// Values of a query parameter.\n    pub enum {} {{",
+        list.name
     );
     for (variant, value) in &list.values {
-        let _ = writeln!(code, "/// `{value}`\n{variant},");
+        let _ = writeln!(code, "        {variant} = {value:?},");
     }
-    let _ = writeln!(
-        code,
-        "/// Any other value.\nOther(String),\n}}\n\nimpl Display for {name} {{ fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {{ f.write_str(match self {{"
-    );
-    for (variant, value) in &list.values {
-        let _ = writeln!(code, "Self::{variant} => {value:?},");
-    }
-    code.push_str("Self::Other(value) => value,\n}) } }\n");
+    code.push_str("    }\n");
 }

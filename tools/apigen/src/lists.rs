@@ -95,7 +95,7 @@ impl Emit<'_> {
     /// tests/generated/calls.rs: every method called once under each prefix, with every parameter.
     pub fn calls(&self) -> String {
         let mut code = String::from(
-            "use super::{Call, call, form};\nuse serde_json::json;\nuse tracing_posthog::api::values;\n\n\
+            "use super::{Call, call, form};\nuse serde_json::json;\nuse tracing_posthog::rest::values;\n\n\
              #[rustfmt::skip]\npub const CALLS: &[Call] = &[\n",
         );
         for (root, way, resource) in self.resources() {

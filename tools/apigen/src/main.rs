@@ -13,8 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-const RESOURCES: &str = "src/client/api/resources";
-const CALLS: &str = "tests/generated/calls.rs";
+const RESOURCES: &str = "src/rest/operations/resources";
 
 fn main() -> ExitCode {
     let check = std::env::args().nth(1).as_deref() == Some("--check");
@@ -103,12 +102,11 @@ fn files(emit: &Emit<'_>) -> Result<BTreeMap<PathBuf, String>, String> {
         format!("{RESOURCES}/mod.rs"),
         format!(
             "{index}\nmod operations;\npub use operations::OPERATIONS;\n\n\
-             /// What names an operation's query parameters, in [`Request<A, Q>`](crate::Request).\n\
-             pub mod query {{ {queries} }}\n"
+             /// What names an operation's query parameters, in [`Request<A, P>`](crate::rest::Request).\n\
+             pub mod params {{ {queries} }}\n"
         ),
     );
     texts.insert(format!("{RESOURCES}/operations.rs"), emit.operations()?);
-    texts.insert(CALLS.to_owned(), emit.calls());
     texts
         .into_iter()
         .map(|(name, code)| {
@@ -323,13 +321,12 @@ query LimitOffset limit:int offset:int
 
         let fresh = fs::read_to_string(&flags).unwrap();
         let old = home.join(RESOURCES).join("gone.rs");
-        let spoil: [(&str, &dyn Fn()); 4] = [
+        let spoil: [(&str, &dyn Fn()); 3] = [
             ("resources/flags.rs", &|| {
                 fs::write(&flags, fresh.replace("Lists", "Shows")).unwrap()
             }),
             ("resources/flags.rs", &|| fs::remove_file(&flags).unwrap()),
             ("resources/gone.rs", &|| fs::write(&old, "").unwrap()),
-            (CALLS, &|| fs::write(home.join(CALLS), "").unwrap()),
         ];
         for (name, spoil) in spoil {
             spoil();

@@ -34,7 +34,7 @@ pub struct Row {
     pub tail: String,
     pub body: Body,
     /// A struct of this crate that makes such bodies.
-    pub made_by: Option<String>,
+    pub body_type: Option<String>,
     pub answer: Option<String>,
     pub scopes: Vec<String>,
     pub prefix: Option<Prefix>,
@@ -191,7 +191,7 @@ impl Table {
             method: method.to_owned(),
             tail: tail.to_owned(),
             body: Body::None,
-            made_by: None,
+            body_type: None,
             answer: None,
             scopes: Vec::new(),
             prefix: None,
@@ -227,7 +227,7 @@ impl Table {
     fn token(&self, row: &mut Row, word: &str) -> Result<(), String> {
         if let Some(name) = word.strip_prefix("json:") {
             row.body = Body::Json;
-            row.made_by = Some(name.to_owned());
+            row.body_type = Some(name.to_owned());
         } else if let Some(json) = word.strip_prefix('=') {
             row.alias = true;
             row.body = match json {
@@ -395,7 +395,7 @@ mod tests {
         };
         assert_eq!((find.line, find.tail.as_str()), (7, "/{id}/find/"));
         assert!(find.body == Body::Json && list.body == Body::None);
-        assert_eq!(find.made_by.as_deref(), Some("NewThing"));
+        assert_eq!(find.body_type.as_deref(), Some("NewThing"));
         assert_eq!(find.answer.as_deref(), Some("Vec<Thing>"));
         assert_eq!(find.scopes, ["a:read", "b:write"]);
         assert_eq!(find.marks, ["preview", "2025-10"]);

@@ -1,6 +1,6 @@
 //! The same three by methods, their answers as models.
 
-use tracing_posthog::models::{NewAnnotation, NewFeatureFlag};
+use tracing_posthog::rest::bodies::{NewAnnotation, NewFeatureFlag};
 use tracing_posthog::{PostHogClient, PostHogError};
 
 async fn three() -> Result<(), PostHogError> {

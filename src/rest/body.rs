@@ -1,0 +1,487 @@
+//! The runtime under the types of [`bodies`](super::bodies): which fields were set, and with what.
+//!
+//! ```text
+//!  NewFeatureFlag::new("beta").name("…")    ──► Fields ──► IntoBody ──► Content of a request
+//!  Raw(value)                               ─────────────────┘
+//! ```
+//!
+//! A field is in the JSON if and only if it was set. What cannot be JSON (NaN, a time out of range) is kept as the first
+//! problem, and becomes the error of the request: making a body needs no `?`.
+
+use super::Time;
+use super::models::Object;
+use super::request::{Content, Problem};
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
+use std::fmt;
+
+/// Any value as the body of an operation, in place of its own type.
+///
+/// For fields and shapes that this crate does not know. Operations that have no type for their body take nothing else.
+///
+/// ```no_run
+/// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+/// use serde_json::json;
+/// use tracing_posthog::rest::Raw;
+///
+/// let flags = client.project(12345).feature_flags();
+/// flags.update(7, Raw(json!({"active": false}))).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw<T>(pub T);
+
+/// What an operation takes where its body is a `B`: a `B`, a `&B`, or [`Raw`] of anything.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the body of this operation",
+    label = "this operation takes `{B}`",
+    note = "make a `{B}`, or send any value with `rest::Raw(value)`"
+)]
+pub trait IntoBody<B>: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_body(self) -> BodyContent;
+}
+
+/// What a request sends.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BodyContent(pub(crate) Content);
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+pub(crate) use sealed::Sealed;
+
+impl<T: Serialize> Sealed for Raw<T> {}
+
+impl<B, T: Serialize> IntoBody<B> for Raw<T> {
+    fn into_body(self) -> BodyContent {
+        BodyContent(Content::json(serde_json::to_vec(&self.0)))
+    }
+}
+
+/// A number of a body: an integer of any width, or a float. NaN and infinities, which JSON has no text for, make the
+/// request fail with [`PostHogError::Config`](crate::PostHogError).
+pub trait IntoNumber: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_number(self) -> Option<Number>;
+}
+
+macro_rules! numbers {
+    ($($integer:ty),*) => {$(
+        impl Sealed for $integer {}
+        impl IntoNumber for $integer {
+            fn into_number(self) -> Option<Number> {
+                Some(self.into())
+            }
+        }
+    )*};
+}
+
+numbers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+
+impl Sealed for f64 {}
+
+impl IntoNumber for f64 {
+    /// A float without a fraction is written as an integer: PostHog compares `25` and `25.0` as text in places.
+    fn into_number(self) -> Option<Number> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if self.fract() == 0.0 && self.abs() <= EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be exact")]
+            return Some((self as i64).into());
+        }
+        Number::from_f64(self)
+    }
+}
+
+impl Sealed for f32 {}
+
+impl IntoNumber for f32 {
+    fn into_number(self) -> Option<Number> {
+        // By its text: `0.1_f32` as an `f64` is 0.10000000149011612.
+        if self.is_finite() {
+            self.to_string().parse::<f64>().ok()?.into_number()
+        } else {
+            None
+        }
+    }
+}
+
+/// A part of a body that has a type of its own: an object, or one of several texts.
+pub(crate) trait Part {
+    fn into_json(self) -> Result<Value, Problem>;
+}
+
+/// The fields that were set.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Fields {
+    object: Object,
+    /// What was wrong with the first value that cannot be sent.
+    problem: Option<Problem>,
+}
+
+/// The names only: the values may be personal.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.object.keys()).finish()
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        match &self.problem {
+            Some(problem) => Err(serde::ser::Error::custom(format_args!(
+                "{}: {}",
+                problem.setting, problem.problem
+            ))),
+            None => self.object.serialize(into),
+        }
+    }
+}
+
+impl Fields {
+    pub(crate) fn set(&mut self, field: &str, value: Value) {
+        self.object.insert(field.to_owned(), value);
+    }
+
+    fn set_or(&mut self, field: &'static str, value: Result<Value, Problem>) {
+        match value {
+            Ok(value) => self.set(field, value),
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+    }
+
+    pub(crate) fn null(&mut self, field: &'static str) {
+        self.set(field, Value::Null);
+    }
+
+    pub(crate) fn text(&mut self, field: &'static str, value: String) {
+        self.set(field, Value::String(value));
+    }
+
+    pub(crate) fn number(&mut self, field: &'static str, value: Option<Number>) {
+        self.set_or(field, finite(field, value));
+    }
+
+    pub(crate) fn time(&mut self, field: &'static str, value: Time) {
+        self.set_or(field, time(field, value));
+    }
+
+    pub(crate) fn json(&mut self, field: &'static str, value: &impl Serialize) {
+        self.set_or(field, to_json(field, value));
+    }
+
+    pub(crate) fn part(&mut self, field: &'static str, value: impl Part) {
+        self.set_or(field, value.into_json());
+    }
+
+    /// A list. The first item that cannot be sent is the problem of all of them.
+    pub(crate) fn list(
+        &mut self,
+        field: &'static str,
+        items: impl Iterator<Item = Result<Value, Problem>>,
+    ) {
+        self.set_or(field, items.collect::<Result<_, _>>().map(Value::Array));
+    }
+
+    /// An object of any values.
+    pub(crate) fn entries(
+        &mut self,
+        field: &'static str,
+        entries: impl Iterator<Item = (String, Result<Value, Problem>)>,
+    ) {
+        let entries = entries.map(|(name, value)| value.map(|value| (name, value)));
+        self.set_or(field, entries.collect::<Result<_, _>>().map(Value::Object));
+    }
+
+    /// Adds one entry to an object, which is made where there is none.
+    pub(crate) fn entry(&mut self, field: &'static str, name: String, value: &impl Serialize) {
+        match to_json(field, value) {
+            Ok(value) => {
+                let object = self
+                    .object
+                    .entry(field)
+                    .or_insert_with(|| Value::Object(Object::new()));
+                if let Value::Object(object) = object {
+                    object.insert(name, value);
+                }
+            }
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+    }
+
+    /// Adds one item to a list, which is made where there is none.
+    pub(crate) fn push(&mut self, field: &'static str, item: impl Part) {
+        match item.into_json() {
+            Ok(item) => {
+                let list = self
+                    .object
+                    .entry(field)
+                    .or_insert_with(|| Value::Array(Vec::new()));
+                if let Value::Array(list) = list {
+                    list.push(item);
+                }
+            }
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        match &self.problem {
+            Some(problem) => Content::Bad(problem.clone()),
+            None => Content::json(serde_json::to_vec(&self.object)),
+        }
+    }
+
+    pub(crate) fn into_json(self) -> Result<Value, Problem> {
+        match self.problem {
+            Some(problem) => Err(problem),
+            None => Ok(Value::Object(self.object)),
+        }
+    }
+}
+
+fn finite(field: &'static str, value: Option<Number>) -> Result<Value, Problem> {
+    value.map(Value::Number).ok_or_else(|| Problem {
+        setting: field,
+        problem: "NaN and infinities cannot be sent; give a finite number".into(),
+    })
+}
+
+/// One number of a list.
+pub(crate) fn number(field: &'static str, value: impl IntoNumber) -> Result<Value, Problem> {
+    finite(field, value.into_number())
+}
+
+/// A time, as a text that PostHog reads.
+pub(crate) fn time(field: &'static str, value: Time) -> Result<Value, Problem> {
+    value.checked(field).map(Value::String)
+}
+
+/// A value of the caller's as JSON.
+pub(crate) fn to_json(field: &'static str, value: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(value).map_err(|error| Problem {
+        setting: field,
+        problem: format!("the value cannot be written as JSON: {error}"),
+    })
+}
+
+/// Makes the types of bodies, and of the objects in them.
+///
+/// ```text
+/// body! {
+///     /// What it is.
+///     pub struct NewThing {
+///         new(name: text)                 // what PostHog requires, as arguments of `new`
+///         /// What the field is.
+///         description: text,
+///         /// What the field is.
+///         limit / clear_limit: integer,   // with a method that sends `null`
+///         kind as "type": part(Kind),     // under another name in JSON
+///     }
+/// }
+/// ```
+///
+/// Kinds: `text`, `integer`, `number`, `boolean`, `time`, `json` (anything that is `Serialize`), `part(T)` (another
+/// body, or an enum), and lists of these: `texts`, `integers`, `numbers`, `times`, `jsons`, `parts(T)`; `entries`: an
+/// object of any values.
+macro_rules! body {
+    ($(
+        $(#[$doc:meta])*
+        pub struct $name:ident {
+            $( $(#[$new_doc:meta])* new($( $required:ident $(as $required_wire:literal)? : $required_kind:ident $(($required_of:ty))? ),* $(,)?) )?
+            $( $(#[$field_doc:meta])* $field:ident $(as $wire:literal)? $(/ $clear:ident)? : $kind:ident $(($of:ty))?, )*
+        }
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq)]
+        #[must_use = "a body does nothing until it is sent"]
+        pub struct $name {
+            fields: $crate::rest::body::Fields,
+        }
+
+        impl $name {
+            $(
+                $(#[$new_doc])*
+                #[inline]
+                pub fn new($( $required: body_type!($required_kind $(($required_of))?) ),*) -> Self {
+                    #[allow(unused_mut)]
+                    let mut fields = $crate::rest::body::Fields::default();
+                    $( body_set!(fields, wire!($required $($required_wire)?), $required, $required_kind); )*
+                    Self { fields }
+                }
+            )?
+
+            $(
+                $(#[$field_doc])*
+                #[inline]
+                pub fn $field(mut self, $field: body_type!($kind $(($of))?)) -> Self {
+                    body_set!(self.fields, wire!($field $($wire)?), $field, $kind);
+                    self
+                }
+
+                $(
+                    #[doc = concat!("Sends `null` as `", wire!($field $($wire)?), "`, which clears the field.")]
+                    #[inline]
+                    pub fn $clear(mut self) -> Self {
+                        self.fields.null(wire!($field $($wire)?));
+                        self
+                    }
+                )?
+            )*
+
+            /// Sets any field, also to `null`: for fields that this type does not name.
+            #[inline]
+            pub fn set(mut self, field: impl AsRef<str>, value: impl Into<serde_json::Value>) -> Self {
+                self.fields.set(field.as_ref(), value.into());
+                self
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            /// Shows which fields are set, not their values.
+            #[inline]
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.fields).finish()
+            }
+        }
+
+        impl serde::Serialize for $name {
+            #[inline]
+            fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+                self.fields.serialize(into)
+            }
+        }
+
+        impl $crate::rest::body::Part for $name {
+            #[inline]
+            fn into_json(self) -> Result<serde_json::Value, $crate::rest::request::Problem> {
+                self.fields.into_json()
+            }
+        }
+
+        impl $crate::rest::body::Sealed for $name {}
+        impl $crate::rest::body::Sealed for &$name {}
+
+        impl $crate::rest::body::IntoBody<$name> for $name {
+            #[inline]
+            fn into_body(self) -> $crate::rest::body::BodyContent {
+                $crate::rest::body::BodyContent(self.fields.content())
+            }
+        }
+
+        impl $crate::rest::body::IntoBody<$name> for &$name {
+            #[inline]
+            fn into_body(self) -> $crate::rest::body::BodyContent {
+                $crate::rest::body::BodyContent(self.fields.content())
+            }
+        }
+    )*};
+}
+
+/// What a kind of field takes.
+macro_rules! body_type {
+    (text) => { impl Into<String> };
+    (integer) => { impl Into<serde_json::Number> };
+    (number) => { impl $crate::rest::body::IntoNumber };
+    (boolean) => { bool };
+    (time) => { impl Into<$crate::rest::Time> };
+    (json) => { impl serde::Serialize };
+    (part($of:ty)) => { $of };
+    (texts) => { impl IntoIterator<Item = impl Into<String>> };
+    (integers) => { impl IntoIterator<Item = impl Into<serde_json::Number>> };
+    (numbers) => { impl IntoIterator<Item = impl $crate::rest::body::IntoNumber> };
+    (times) => { impl IntoIterator<Item = impl Into<$crate::rest::Time>> };
+    (jsons) => { impl IntoIterator<Item = impl serde::Serialize> };
+    (parts($of:ty)) => { impl IntoIterator<Item = $of> };
+    (entries) => { impl IntoIterator<Item = (impl Into<String>, impl serde::Serialize)> };
+}
+
+/// How it is kept.
+macro_rules! body_set {
+    ($fields:expr, $wire:expr, $value:ident, text) => {
+        $fields.text($wire, $value.into())
+    };
+    ($fields:expr, $wire:expr, $value:ident, integer) => {
+        $fields.number($wire, Some($value.into()))
+    };
+    ($fields:expr, $wire:expr, $value:ident, number) => {
+        $fields.number($wire, $crate::rest::body::IntoNumber::into_number($value))
+    };
+    ($fields:expr, $wire:expr, $value:ident, boolean) => {
+        $fields.set($wire, serde_json::Value::Bool($value))
+    };
+    ($fields:expr, $wire:expr, $value:ident, time) => {
+        $fields.time($wire, $value.into())
+    };
+    ($fields:expr, $wire:expr, $value:ident, json) => {
+        $fields.json($wire, &$value)
+    };
+    ($fields:expr, $wire:expr, $value:ident, part) => {
+        $fields.part($wire, $value)
+    };
+    ($fields:expr, $wire:expr, $value:ident, texts) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| Ok(serde_json::Value::String(item.into()))),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, integers) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| Ok(serde_json::Value::Number(item.into()))),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, numbers) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| $crate::rest::body::number($wire, item)),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, times) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| $crate::rest::body::time($wire, item.into())),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, jsons) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| $crate::rest::body::to_json($wire, &item)),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, parts) => {
+        $fields.list(
+            $wire,
+            $value.into_iter().map($crate::rest::body::Part::into_json),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, entries) => {
+        $fields.entries(
+            $wire,
+            $value
+                .into_iter()
+                .map(|(name, item)| (name.into(), $crate::rest::body::to_json($wire, &item))),
+        )
+    };
+}
+
+pub(crate) use {body, body_set, body_type};

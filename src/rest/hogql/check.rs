@@ -1,0 +1,149 @@
+//! Asking PostHog what it thinks of a query, without running it.
+
+use super::answer::{flag, list, number, text, text_of};
+use super::{Bad, Query};
+use crate::error::PostHogError;
+use crate::rest::request::Problem;
+use serde::de::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+/// What PostHog thinks of a HogQL query: [`Query::check`].
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct QueryCheck {
+    /// Whether it would run.
+    pub is_valid: bool,
+    /// What keeps it from running.
+    pub errors: Vec<QueryNotice>,
+    /// What may not be meant.
+    pub warnings: Vec<QueryNotice>,
+    /// What is worth knowing.
+    pub diagnostics: Vec<QueryNotice>,
+    /// The tables it reads.
+    pub tables: Vec<String>,
+    /// Everything else.
+    pub extra: Map<String, Value>,
+}
+
+/// A remark on a place of a query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueryNotice {
+    /// PostHog's words.
+    pub message: String,
+    /// Where the place begins, in characters from the start of the query.
+    pub start: Option<u64>,
+    /// Where it ends.
+    pub end: Option<u64>,
+    /// What PostHog would write there instead.
+    pub fix: Option<String>,
+}
+
+impl QueryNotice {
+    fn read(value: Value) -> Self {
+        match value {
+            Value::Object(mut map) => Self {
+                message: text(&mut map, "message").unwrap_or_default(),
+                start: number(&mut map, "start"),
+                end: number(&mut map, "end"),
+                fix: text(&mut map, "fix"),
+            },
+            other => Self {
+                message: text_of(other),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryCheck {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map = Map::deserialize(deserializer)?;
+        // Asked as a query, the answer may be wrapped like one.
+        if let Some(Value::Object(inner)) = map.remove("results") {
+            map = inner;
+        }
+        let errors = list(&mut map, "errors", QueryNotice::read);
+        Ok(Self {
+            is_valid: match map.contains_key("isValid") {
+                true => flag(&mut map, "isValid"),
+                false => errors.is_empty(),
+            },
+            errors,
+            warnings: list(&mut map, "warnings", QueryNotice::read),
+            diagnostics: list(&mut map, "diagnostics", QueryNotice::read),
+            tables: list(&mut map, "table_names", text_of),
+            extra: map,
+        })
+    }
+}
+
+impl Query {
+    /// Asks PostHog what is wrong with a HogQL query, and where, without running it.
+    ///
+    /// ```no_run
+    /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+    /// let check = client.hogql(12345, "SELECT evnt FROM events").check().await?;
+    /// for error in &check.errors {
+    ///     println!("{} at {:?}", error.message, error.start);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Any of [`PostHogError`]; errors of the query are in the answer.
+    pub async fn check(self) -> Result<QueryCheck, PostHogError> {
+        let mut query = self;
+        let mut node = query.node?;
+        if node.get("kind").is_none_or(|kind| kind != "HogQLQuery") {
+            return Err(Bad::Problem(Problem {
+                setting: "query",
+                problem: "only HogQL can be checked".into(),
+            })
+            .into());
+        }
+        let mut check = Map::from_iter([
+            ("kind".to_owned(), json!("HogQLMetadata")),
+            ("language".to_owned(), json!("hogQL")),
+            ("query".to_owned(), node.remove("query").unwrap_or_default()),
+        ]);
+        for (field, here) in [
+            ("filters", "filters"),
+            ("variables", "variables"),
+            ("modifiers", "modifiers"),
+            // Without them a query with `{name}` in it would be called wrong.
+            ("values", "globals"),
+        ] {
+            if let Some(value) = node.remove(field) {
+                check.insert(here.into(), value);
+            }
+        }
+        query.node = Ok(check);
+        query.refresh = None;
+        query.run_as().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_reads_whatever_is_in_it() {
+        let check: QueryCheck = serde_json::from_value(json!({
+            "isValid": false, "query": "x", "table_names": ["events"], "warnings": null,
+            "errors": [{"message": "no", "start": 7, "end": 11, "fix": null}, "odd"],
+        }))
+        .unwrap();
+        assert!(!check.is_valid);
+        assert_eq!(
+            (check.errors[0].start, check.errors[0].end),
+            (Some(7), Some(11))
+        );
+        assert_eq!(check.errors[1].message, "odd");
+        assert_eq!(check.tables, ["events"]);
+        let check: QueryCheck = serde_json::from_value(json!({"errors": []})).unwrap();
+        assert!(check.is_valid);
+    }
+}

@@ -1,0 +1,306 @@
+//! [`Time`]: points in time, as PostHog reads and writes them.
+//!
+//! Values and parameters take `impl Into<Time>`. Text does not convert, it is [parsed](Time::parse): PostHog reads a time
+//! that it does not understand as none at all, without an error.
+
+use super::request::Problem;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+/// A point in time, a day, or a time relative to now, as PostHog reads and writes it.
+///
+/// A [`SystemTime`] converts, and with [`at`](Self::at) everything that converts to one: the times of `chrono` and `time`.
+/// So does the `Timestamp` of `jiff`. Text is [parsed](Self::parse).
+///
+/// Times in answers keep PostHog's text, whatever it is: [`as_str`](Self::as_str) gives it,
+/// [`to_system_time`](Self::to_system_time) computes with it.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tracing_posthog::rest::Time;
+///
+/// let time = Time::from(SystemTime::UNIX_EPOCH + Duration::from_millis(1_500));
+/// assert_eq!(time.as_str(), "1970-01-01T00:00:01.5Z");
+/// assert_eq!(Time::days_ago(7).as_str(), "-7d");
+///
+/// let parsed = Time::parse("2031-04-05T08:00:00+02:00")?;
+/// assert_eq!(parsed, Time::parse("2031-04-05 06:00:00Z")?);
+/// // PostHog would read this one as no time at all.
+/// assert!(Time::parse("2031-04-05 06:00:00 UTC").is_err());
+/// # Ok::<(), tracing_posthog::rest::TimeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Time {
+    text: String,
+    /// A [`SystemTime`] that no text says.
+    is_out_of_range: bool,
+}
+
+/// A text that PostHog does not read as a time. From [`Time::parse`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "PostHog cannot read this time: write it as 2031-04-05T06:07:08Z, as the day 2031-04-05 or relative to now as -7d, \
+     or convert a time with `Time::at`"
+)]
+#[non_exhaustive]
+pub struct TimeError;
+
+impl Time {
+    /// This point in time, in microseconds, as PostHog keeps it. What is finer is cut off.
+    ///
+    /// Takes a [`SystemTime`], `chrono::DateTime` or `time::OffsetDateTime`. A time before the year
+    /// -9999 or after 9999 makes the request that holds it fail with [`PostHogError::Config`](crate::PostHogError).
+    ///
+    /// ```
+    /// # use tracing_posthog::rest::Time;
+    /// let now = Time::at(std::time::SystemTime::now());
+    /// ```
+    pub fn at(time: impl Into<SystemTime>) -> Self {
+        Self::of(time.into())
+    }
+
+    fn of(time: SystemTime) -> Self {
+        match Timestamp::try_from(time) {
+            Ok(at) => Self::from(at),
+            Err(_) => Self {
+                text: String::new(),
+                is_out_of_range: true,
+            },
+        }
+    }
+
+    /// A day, in the time zone of the project.
+    ///
+    /// # Errors
+    /// [`TimeError`] where there is no such day.
+    pub fn day(year: i16, month: i8, day: i8) -> Result<Self, TimeError> {
+        match Date::new(year, month, day) {
+            Ok(date) => Ok(Self::written(date.to_string())),
+            Err(_) => Err(TimeError),
+        }
+    }
+
+    /// Days before now: `-7d`. For parameters, not for values that PostHog keeps.
+    pub fn days_ago(days: u32) -> Self {
+        Self::written(format!("-{days}d"))
+    }
+
+    /// Hours before now: `-24h`. For parameters, not for values that PostHog keeps.
+    pub fn hours_ago(hours: u32) -> Self {
+        Self::written(format!("-{hours}h"))
+    }
+
+    /// A time in a text: RFC 3339 with an offset (`2031-04-05T06:07:08Z`), the same without one, which PostHog reads in
+    /// the time zone of the project, a day (`2031-04-05`), or what PostHog reads relative to now (`-7d`, `-1mStart`,
+    /// `dStart`, `all`).
+    ///
+    /// # Errors
+    /// [`TimeError`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        let text = text.trim();
+        if let Ok(at) = text.parse::<Timestamp>() {
+            return Ok(Self::from(at));
+        }
+        if is_relative(text) {
+            return Ok(Self::written(text.to_owned()));
+        }
+        // `jiff` reads a date time with an offset, and with the name of a zone, as one without.
+        let is_plain = text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"-:T .".contains(&b));
+        match text.len() {
+            10 if is_plain => match text.parse::<Date>() {
+                Ok(date) => Ok(Self::written(date.to_string())),
+                Err(_) => Err(TimeError),
+            },
+            _ if is_plain => match text.parse::<DateTime>() {
+                Ok(time) => Ok(Self::written(time.to_string())),
+                Err(_) => Err(TimeError),
+            },
+            _ => Err(TimeError),
+        }
+    }
+
+    fn written(text: String) -> Self {
+        Self {
+            text,
+            is_out_of_range: false,
+        }
+    }
+
+    /// PostHog's text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The point in time. A day is its midnight; what names no offset counts as UTC. `None` for a time relative to now,
+    /// and for a text that says no time.
+    pub fn to_system_time(&self) -> Option<SystemTime> {
+        if let Ok(at) = self.text.parse::<Timestamp>() {
+            return at.try_into().ok();
+        }
+        let local = self.text.parse::<DateTime>().ok()?;
+        TimeZone::UTC.to_timestamp(local).ok()?.try_into().ok()
+    }
+
+    /// The text, where it may be sent as the value of `setting`.
+    pub(crate) fn checked(self, setting: &'static str) -> Result<String, Problem> {
+        match self.is_out_of_range {
+            false => Ok(self.text),
+            true => Err(Problem {
+                setting,
+                problem: "the time is outside of the years -9999 to 9999; give one that PostHog can store".into(),
+            }),
+        }
+    }
+
+    /// Whatever PostHog sent.
+    pub(crate) fn received(text: String) -> Self {
+        Self::written(text)
+    }
+}
+
+/// Whether PostHog reads the text relative to now.
+fn is_relative(text: &str) -> bool {
+    if text == "all" {
+        return true;
+    }
+    let rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let mut rest = rest.chars();
+    let unit = rest.next();
+    unit.is_some_and(|unit| "smhdwqyM".contains(unit))
+        && matches!(rest.as_str(), "" | "Start" | "End")
+}
+
+impl From<SystemTime> for Time {
+    fn from(time: SystemTime) -> Self {
+        Self::of(time)
+    }
+}
+
+impl From<Timestamp> for Time {
+    fn from(at: Timestamp) -> Self {
+        let micros = Timestamp::from_microsecond(at.as_microsecond());
+        Self::written(micros.unwrap_or(at).to_string())
+    }
+}
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        Self::parse(text)
+    }
+}
+
+impl From<&Time> for Time {
+    fn from(time: &Time) -> Self {
+        time.clone()
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.serialize_str(&self.text)
+    }
+}
+
+/// Any text: PostHog's are kept as they are.
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn text_that_posthog_reads_is_a_time() {
+        for (text, want) in [
+            ("2031-04-05T06:07:08Z", "2031-04-05T06:07:08Z"),
+            ("2031-04-05 06:07:08.5+02:00", "2031-04-05T04:07:08.5Z"),
+            (
+                "2031-04-05T06:07:08.123456789Z",
+                "2031-04-05T06:07:08.123456Z",
+            ),
+            ("2031-04-05", "2031-04-05"),
+            ("2031-04-05T06:07:08", "2031-04-05T06:07:08"),
+            (" -7d ", "-7d"),
+            ("-1mStart", "-1mStart"),
+            ("dStart", "dStart"),
+            ("-90M", "-90M"),
+            ("all", "all"),
+        ] {
+            assert_eq!(
+                Time::parse(text).map(|t| t.text).as_deref(),
+                Ok(want),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "-",
+            "7",
+            "-7",
+            "-7x",
+            "-7dstart",
+            "yesterday",
+            "2031-04-05 06:07:08 UTC",
+            // chrono's and time's `Display`.
+            "2031-04-05 06:07:08.899409176 UTC",
+            "2031-04-05 6:07:08.899409176 +00:00:00",
+            "2031-13-05",
+            "2031-04-31T00:00:00",
+            "2031-04-05[Europe/Berlin]",
+            "2031-04-05T06:07:08[Europe/Berlin]",
+        ] {
+            assert_eq!(Time::parse(text), Err(TimeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_answers_compute() {
+        let second = |n: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(n);
+        for (text, want) in [
+            ("1970-01-02T00:00:00Z", Some(second(86_400))),
+            ("1970-01-02", Some(second(86_400))),
+            ("1970-01-02T00:00:01+00:00", Some(second(86_401))),
+            ("1970-01-02 00:00:01", Some(second(86_401))),
+            ("-7d", None),
+            ("never", None),
+        ] {
+            let time: Time = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(time.as_str(), text);
+            assert_eq!(time.to_system_time(), want, "{text}");
+            assert_eq!(serde_json::to_value(&time).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_text_says_is_a_problem() {
+        let time = Time::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
+        assert_eq!(time.checked("after").unwrap_err().setting, "after");
+        assert!(Time::at(second_of_9999()).checked("after").is_ok());
+        assert_eq!(Time::day(2031, 2, 29), Err(TimeError));
+        assert_eq!(Time::day(2032, 2, 29).unwrap().as_str(), "2032-02-29");
+    }
+
+    fn second_of_9999() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(253_370_764_800)
+    }
+}
