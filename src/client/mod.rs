@@ -1,35 +1,13 @@
-//! [`PostHogClient`]: keys, host and the shared HTTP core; and PostHog's REST API on top of it.
-//!
-//! ```text
-//!  client.project(1).feature_flags().list()       client.request(GET, "/api/…")       client.project(1).query("…")
-//!        │ [api] (generated), [path]                     │                                  │ [query]
-//!        └──────────────► Request<A, Q> ◄────────────────┘                                  │
-//!                           │ [request]  ◄──────────────────────────────────────────────────┘
-//!                           ▼
-//!              ApiCall: path, query, body ──[limit]──► http::api_request_raw ──► bytes, or a stream ([chunks])
-//!                                                                                  │
-//!                                             [page] ◄── JSON ──► [models], or any type of the caller's
-//! ```
+//! [`PostHogClient`]: keys, host and the shared HTTP core, for the REST API, the delivery of events and feature flags.
 //!
 //! - [`builder`]: all settings of a client; checks them and connects to nothing.
-//! - [`request`]: one call before it is sent. `path`: paths that no id can leave. [`form`]: uploads.
-//!   [`chunks`]: bodies of answers as they come.
-//! - `api`: one method for each operation, generated from `api/operations.txt` by `tools/apigen`; the parts written by
-//!   hand are `handles`, `operation`, `prelude` and `request`.
-//! - `models`: tolerant structs for the answers used most, and the bodies that create things.
-//! - `page`: lists, page by page. `query`: HogQL, also in the background. [`failed_query`]: failures of queries that
-//!   PostHog reports with a status that would be retried. `limit`: waits before requests (feature `rate-limit`).
 //! - [`batch`]: `capture_batch`, which uses the pipeline of `capture::delivery`.
 //!
-//! This module knows `http` and, for `capture_batch`, `capture`; neither knows it. The REST part is to become a module
-//! of its own, `rest`, beside `capture`; the client itself stays.
+//! The methods of the REST API are in `rest`. This module knows `http` and, for `capture_batch`, `capture`; neither
+//! knows it.
 //!
 //! Invariants:
-//! - Every REST call is sent by `ApiCall::send_for`, which compiles once for all types.
-//! - What a caller puts into a path stays in its segment. A `next` address of a list never takes a request to another
-//!   host or path.
-//! - A personal API key goes to the configured host only, and shows in no error and no `Debug`.
-//! - An unknown field or value in an answer is no error: models keep it in `extra`.
+//! - A key goes to the host that it is configured for, and shows in no error and no `Debug`.
 //! - Calls work on any executor, and dropping their future cancels them.
 
 mod batch;

@@ -34,7 +34,7 @@ use uuid::Uuid;
 /// `a\0` and `a\u{fffd}` are one person.
 ///
 /// It is what goes to PostHog. What the REST API answers for events that are stored there is
-/// [`models::Event`](crate::models::Event).
+/// [`models::Event`](crate::rest::models::Event).
 ///
 /// ```
 /// # use tracing_posthog::Event;
