@@ -346,12 +346,21 @@ fn document(
             "2025-10" => {
                 "Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone."
             },
-            "deprecated" => "PostHog calls it deprecated.",
+            // An attribute says it.
+            "deprecated" => continue,
             _ => "PostHog has been seen to refuse it (405).",
         });
     }
     if !notes.is_empty() {
         let _ = writeln!(code, "///\n/// {}", notes.join("\n/// "));
+    }
+    if row.marks.iter().any(|m| m == "deprecated") {
+        let instead = row.instead.as_ref();
+        let instead = instead.map_or(String::new(), |method| format!("; use `{method}`"));
+        let _ = writeln!(
+            code,
+            "#[deprecated = \"PostHog calls this operation deprecated{instead}\"]"
+        );
     }
 }
 
@@ -427,7 +436,9 @@ fn set_call(param: &Param, value: &str) -> String {
         Kind::Float => format!("query_number({wire:?}, {value}.into_number())"),
         Kind::Int => format!("query({wire:?}, {value}.into())"),
         Kind::Json => format!("query_json({wire:?}, &{value})"),
-        Kind::List(item, false) if **item == Kind::Int => format!("query_integers({wire:?}, {value})"),
+        Kind::List(item, false) if **item == Kind::Int => {
+            format!("query_integers({wire:?}, {value})")
+        }
         Kind::List(_, false) => format!("query_list({wire:?}, {value})"),
         Kind::List(_, true) => format!("query_repeated({wire:?}, {value})"),
         _ => format!("query({wire:?}, {value})"),

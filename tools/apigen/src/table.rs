@@ -39,6 +39,8 @@ pub struct Row {
     pub scopes: Vec<String>,
     pub prefix: Option<Prefix>,
     pub marks: Vec<String>,
+    /// The method to use instead of a deprecated one.
+    pub instead: Option<String>,
     pub required: Vec<Param>,
     pub optional: Vec<Param>,
     pub set: Option<String>,
@@ -196,6 +198,7 @@ impl Table {
             scopes: Vec::new(),
             prefix: None,
             marks: Vec::new(),
+            instead: None,
             required: Vec::new(),
             optional: Vec::new(),
             set: None,
@@ -228,6 +231,9 @@ impl Table {
         if let Some(name) = word.strip_prefix("json:") {
             row.body = Body::Json;
             row.body_type = Some(name.to_owned());
+        } else if let Some(instead) = word.strip_prefix("deprecated=") {
+            row.marks.push("deprecated".to_owned());
+            row.instead = Some(instead.to_owned());
         } else if let Some(json) = word.strip_prefix('=') {
             row.alias = true;
             row.body = match json {
