@@ -145,9 +145,9 @@ params! {
     /// Query parameters of `get` of [`Alerts`].
     pub enum AlertsGet {
         /// `checks_date_from`.
-        checks_date_from "checks_date_from": text,
+        checks_date_from "checks_date_from": time,
         /// `checks_date_to`.
-        checks_date_to "checks_date_to": text,
+        checks_date_to "checks_date_to": time,
         /// `checks_limit`.
         checks_limit "checks_limit": integer,
         /// `checks_offset`.

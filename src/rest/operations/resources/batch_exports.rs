@@ -118,7 +118,7 @@ impl BatchExports {
     ///
     /// May have a body: give it with [`body`](Request::body).
     /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog calls it deprecated.
+    #[deprecated = "PostHog calls this operation deprecated; use `backfills(id).create`"]
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -376,9 +376,9 @@ params! {
         /// `channel_source`.
         channel_source "channel_source": one(values::ChannelSource),
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `distinct_ids`.
         distinct_ids "distinct_ids": text,
         /// `emails`.

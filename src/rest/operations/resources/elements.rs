@@ -24,9 +24,9 @@ params! {
         /// `data_attributes`.
         data_attributes "data_attributes": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `filter_test_accounts`.
         filter_test_accounts "filter_test_accounts": boolean,
         /// `include`, sent as a JSON list.

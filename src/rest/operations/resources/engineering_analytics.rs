@@ -223,9 +223,9 @@ params! {
     /// Query parameters of `flaky_tests` of [`EngineeringAnalytics`].
     pub enum EngineeringAnalyticsFlakyTests {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `min_failed_prs`.
@@ -245,9 +245,9 @@ params! {
         /// `author`.
         author "author": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `offset`.
@@ -277,9 +277,9 @@ params! {
     /// Query parameters of `team_ci_health` of [`EngineeringAnalytics`].
     pub enum EngineeringAnalyticsTeamCiHealth {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `min_failed_prs`.
@@ -299,9 +299,9 @@ params! {
         /// `branch`.
         branch "branch": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `repo`.
         repo "repo": text,
         /// `run_scope`.
@@ -333,9 +333,9 @@ params! {
         /// `branch`.
         branch "branch": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `run_scope`.
         run_scope "run_scope": one(values::RunScope),
         /// `source_id`.

@@ -15,7 +15,7 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
     ///
     /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog calls it deprecated.
+    #[deprecated = "PostHog calls this operation deprecated; use `Organization::projects().list`"]
     #[inline]
     pub fn list(&self) -> Request<Page<models::TeamBasic>, LimitOffset> {
         Request::new(self.at.call("environments.list", Method::GET, "/"))
@@ -26,7 +26,7 @@ impl Environments {
     /// `POST /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
     ///
     /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog calls it deprecated.
+    #[deprecated = "PostHog calls this operation deprecated; use `Organization::projects().create`"]
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Team> {
         Request::new(self.at.call("environments.create", Method::POST, "/")).with::<()>(body)

@@ -15,7 +15,7 @@ impl Events {
     /// `GET /api/{scope}/{project_id}/events/`. Key scope: PostHog states none.
     ///
     /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog calls it deprecated.
+    #[deprecated = "PostHog calls this operation deprecated; use `Project::hogql`"]
     #[inline]
     pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
         Request::new(self.at.call("events.list", Method::GET, "/"))
@@ -46,9 +46,9 @@ params! {
     /// Query parameters of `list` of [`Events`].
     pub enum EventsList {
         /// `after`.
-        after "after": text,
+        after "after": time,
         /// `before`.
-        before "before": text,
+        before "before": time,
         /// `distinct_id`.
         distinct_id "distinct_id": text,
         /// `event`.

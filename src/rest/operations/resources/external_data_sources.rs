@@ -342,9 +342,9 @@ params! {
     /// Query parameters of `jobs` of [`ExternalDataSources`].
     pub enum ExternalDataSourcesJobs {
         /// `after`.
-        after "after": text,
+        after "after": time,
         /// `before`.
-        before "before": text,
+        before "before": time,
         /// `schemas`, sent as repeated keys.
         schemas "schemas": each_text,
     }

@@ -353,9 +353,9 @@ params! {
     /// Query parameters of `metrics_global` of [`HogFlows`].
     pub enum HogFlowsMetricsGlobal {
         /// `after`.
-        after "after": text,
+        after "after": time,
         /// `before`.
-        before "before": text,
+        before "before": time,
     }
 }
 
@@ -444,9 +444,9 @@ params! {
     /// Query parameters of `list` of [`HogFlowsInvocationResults`].
     pub enum HogFlowsInvocationResultsList {
         /// `after`.
-        after "after": text,
+        after "after": time,
         /// `before`.
-        before "before": text,
+        before "before": time,
         /// `distinct_id`.
         distinct_id "distinct_id": text,
         /// `error_message_contains`.

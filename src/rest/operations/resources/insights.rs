@@ -224,15 +224,15 @@ params! {
         /// `created_by`.
         created_by "created_by": text,
         /// `created_date_from`.
-        created_date_from "created_date_from": text,
+        created_date_from "created_date_from": time,
         /// `created_date_to`.
-        created_date_to "created_date_to": text,
+        created_date_to "created_date_to": time,
         /// `dashboards`.
         dashboards "dashboards": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `display`.
         display "display": text,
         /// `exclude_bi`.
@@ -248,9 +248,9 @@ params! {
         /// `insight`.
         insight "insight": one(values::InsightKind),
         /// `last_viewed_date_from`.
-        last_viewed_date_from "last_viewed_date_from": text,
+        last_viewed_date_from "last_viewed_date_from": time,
         /// `last_viewed_date_to`.
-        last_viewed_date_to "last_viewed_date_to": text,
+        last_viewed_date_to "last_viewed_date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `offset`.

@@ -216,9 +216,9 @@ params! {
         /// `dateRange`.
         date_range "dateRange": json,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `filterGroup`.
         filter_group "filterGroup": json,
         /// `keys`.

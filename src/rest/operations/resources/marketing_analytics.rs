@@ -231,7 +231,7 @@ params! {
     /// Query parameters of `setup_plan` of [`MarketingAnalytics`].
     pub enum MarketingAnalyticsSetupPlan {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `refresh`.
         refresh "refresh": boolean,
     }

@@ -124,9 +124,9 @@ params! {
     /// Query parameters of `list` of [`McpAnalyticsSessions`].
     pub enum McpAnalyticsSessionsList {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `filter_test_accounts`.
         filter_test_accounts "filter_test_accounts": boolean,
         /// `has_errors`.

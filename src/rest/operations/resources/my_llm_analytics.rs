@@ -28,9 +28,9 @@ params! {
         /// `bucket_minutes`.
         bucket_minutes "bucket_minutes": one(values::BucketMinutes),
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `refresh`.

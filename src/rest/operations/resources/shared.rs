@@ -18,13 +18,13 @@ params! {
         /// `breakdowns`.
         breakdowns "breakdowns": text,
         /// `end_date`.
-        end_date "end_date": text,
+        end_date "end_date": time,
         /// `interval`.
         interval "interval": text,
         /// `page_size`.
         page_size "page_size": integer,
         /// `start_date`.
-        start_date "start_date": text,
+        start_date "start_date": time,
         /// `team_ids`.
         team_ids "team_ids": text,
         /// `top_projects`.
@@ -42,13 +42,13 @@ params! {
         /// `cursor`.
         cursor "cursor": text,
         /// `end_date`.
-        end_date "end_date": text,
+        end_date "end_date": time,
         /// `interval`.
         interval "interval": text,
         /// `limit`.
         limit "limit": integer,
         /// `start_date`.
-        start_date "start_date": text,
+        start_date "start_date": time,
         /// `team_ids`.
         team_ids "team_ids": text,
         /// `top_projects`.
@@ -100,9 +100,9 @@ params! {
     /// Query parameters of several operations.
     pub enum DateFromDateTo {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
     }
 }
 
@@ -142,9 +142,9 @@ params! {
     /// Query parameters of several operations.
     pub enum FunctionMetrics {
         /// `after`.
-        after "after": text,
+        after "after": time,
         /// `before`.
-        before "before": text,
+        before "before": time,
         /// `breakdown_by`.
         breakdown_by "breakdown_by": one(values::HogFlowBreakdownBy),
         /// `instance_id`.
@@ -166,9 +166,9 @@ params! {
         /// `cohort_ids`.
         cohort_ids "cohort_ids": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `events`.
         events "events": text,
         /// `filter_test_accounts`.
@@ -276,9 +276,9 @@ params! {
         /// `backfill_id`.
         backfill_id "backfill_id": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `labeled`.
         labeled "labeled": text,
         /// `max_score`.

@@ -213,9 +213,9 @@ params! {
     /// Query parameters of `anomalies_insight` of [`Signals`].
     pub enum SignalsAnomaliesInsight {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `include_buckets`.
         include_buckets "include_buckets": boolean,
         /// `include_warmup`.
@@ -231,9 +231,9 @@ params! {
         /// `dashboard_id`.
         dashboard_id "dashboard_id": integer,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `group_by`.
         group_by "group_by": one(values::FlagGroupBy),
         /// `insight_id`.

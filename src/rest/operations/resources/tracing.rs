@@ -196,11 +196,11 @@ params! {
         /// `attribute_type`.
         attribute_type "attribute_type": one(values::TracingAttributeType),
         /// `dateRange`.
-        date_range "dateRange": text,
+        date_range "dateRange": json,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `offset`.
@@ -216,11 +216,11 @@ params! {
     /// Query parameters of `spans_service_names` of [`Tracing`].
     pub enum TracingSpansServiceNames {
         /// `dateRange`.
-        date_range "dateRange": text,
+        date_range "dateRange": json,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `search`.
         search "search": text,
     }
@@ -232,11 +232,11 @@ params! {
         /// `attribute_type`.
         attribute_type "attribute_type": one(values::SpanAttributeType),
         /// `dateRange`.
-        date_range "dateRange": text,
+        date_range "dateRange": json,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `offset`.

@@ -338,9 +338,9 @@ params! {
     /// Query parameters of `search` of [`VisionObservations`].
     pub enum VisionObservationsSearch {
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `max_score`.
@@ -710,9 +710,9 @@ params! {
         /// `created_by`.
         created_by "created_by": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `limit`.
         limit "limit": integer,
         /// `offset`.
@@ -878,9 +878,9 @@ params! {
         /// `backfill_id`.
         backfill_id "backfill_id": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `labeled`.
         labeled "labeled": boolean,
         /// `limit`.
@@ -918,9 +918,9 @@ params! {
         /// `backfill_id`.
         backfill_id "backfill_id": text,
         /// `date_from`.
-        date_from "date_from": text,
+        date_from "date_from": time,
         /// `date_to`.
-        date_to "date_to": text,
+        date_to "date_to": time,
         /// `labeled`.
         labeled "labeled": text,
         /// `max_score`.

@@ -18,16 +18,16 @@ impl WebAnalytics {
     pub fn breakdown(
         &self,
         breakdown_by: values::WebAnalyticsBreakdownBy,
-        date_from: impl Display,
-        date_to: impl Display,
+        date_from: impl Into<Time>,
+        date_to: impl Into<Time>,
     ) -> Request<Page<Untyped>, WebAnalyticsBreakdown> {
         Request::new(
             self.at
                 .call("web_analytics.breakdown", Method::GET, "/breakdown/"),
         )
         .query("breakdown_by", breakdown_by)
-        .query("date_from", date_from)
-        .query("date_to", date_to)
+        .query_time("date_from", date_from.into())
+        .query_time("date_to", date_to.into())
     }
 
     /// Reads `overview` of web analytics.
@@ -38,15 +38,15 @@ impl WebAnalytics {
     #[inline]
     pub fn overview(
         &self,
-        date_from: impl Display,
-        date_to: impl Display,
+        date_from: impl Into<Time>,
+        date_to: impl Into<Time>,
     ) -> Request<Untyped, WebAnalyticsOverview> {
         Request::new(
             self.at
                 .call("web_analytics.overview", Method::GET, "/overview/"),
         )
-        .query("date_from", date_from)
-        .query("date_to", date_to)
+        .query_time("date_from", date_from.into())
+        .query_time("date_to", date_to.into())
     }
 
     /// Reads `weekly_digest` of web analytics.
