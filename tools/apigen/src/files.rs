@@ -1,0 +1,135 @@
+//! Writes the generated files, or compares them with what they should be.
+
+use crate::emit::{Emit, NOTE};
+use crate::{table, tree};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where the generated files of the crate are.
+pub const RESOURCES: &str = "src/rest/operations/resources";
+
+/// Writes, or only compares, the files of the crate at `home`.
+pub fn run(home: &Path, check: bool) -> Result<String, String> {
+    let path = home.join("api/operations.txt");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let table = table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let tree = tree::grow(&table).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let emit = Emit {
+        table: &table,
+        tree: &tree,
+    };
+    let wanted = files(&emit).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let old = existing(&home.join(RESOURCES));
+    let mut differing = Vec::new();
+    for (name, text) in &wanted {
+        if fs::read_to_string(home.join(name)).ok().as_ref() != Some(text) {
+            differing.push(name.clone());
+            if !check {
+                write(&home.join(name), text)?;
+            }
+        }
+    }
+    for name in old.iter().filter(|n| !wanted.contains_key(*n)) {
+        differing.push(name.clone());
+        if !check {
+            fs::remove_file(home.join(name)).map_err(|e| format!("{}: {e}", name.display()))?;
+        }
+    }
+    let rows = || table.resources.iter().flat_map(|r| &r.rows);
+    let summary = format!(
+        "{} operations and {} aliases in {} resources, {} files",
+        rows().filter(|r| !r.alias).count(),
+        rows().filter(|r| r.alias).count(),
+        table.resources.len(),
+        wanted.len(),
+    );
+    match (check, differing.is_empty()) {
+        (true, false) => Err(format!(
+            "these files differ from api/operations.txt; run it without --check:\n{}",
+            differing
+                .iter()
+                .map(|d| format!("  {}", d.display()))
+                .collect::<Vec<_>>()
+                .join("\n")
+        )),
+        (true, true) => Ok(format!("{summary}: all as the table says")),
+        (false, _) => Ok(format!("{summary}, {} written", differing.len())),
+    }
+}
+
+/// Every generated file, formatted, by its path.
+pub fn files(emit: &Emit<'_>) -> Result<BTreeMap<PathBuf, String>, String> {
+    let made = emit.files()?;
+    let mut texts = BTreeMap::new();
+    let mut index = String::new();
+    let mut queries = String::new();
+    for (name, file) in &made {
+        index += &format!("mod {name};\n");
+        if !file.structs.is_empty() {
+            index += &format!("pub use {name}::{{{}}};\n", file.structs.join(","));
+        }
+        if !file.queries.is_empty() {
+            queries += &format!("pub use super::{name}::{{{}}};\n", file.queries.join(","));
+        }
+        texts.insert(format!("{RESOURCES}/{name}.rs"), file.code.clone());
+    }
+    let index = index.replace(
+        "mod values;",
+        "/// Values that query parameters take.\npub mod values;",
+    );
+    texts.insert(
+        format!("{RESOURCES}/mod.rs"),
+        format!(
+            "{index}\nmod operations;\npub use operations::OPERATIONS;\n\n\
+             /// What names an operation's query parameters, in [`Request<A, P>`](crate::rest::Request).\n\
+             pub mod params {{ {queries} }}\n"
+        ),
+    );
+    texts.insert(format!("{RESOURCES}/operations.rs"), emit.operations()?);
+    texts
+        .into_iter()
+        .map(|(name, code)| {
+            let text = format(&(NOTE.to_owned() + &code)).map_err(|e| format!("{name}: {e}"))?;
+            Ok((PathBuf::from(name), text))
+        })
+        .collect()
+}
+
+fn format(code: &str) -> Result<String, String> {
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2024", "--emit", "stdout"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("rustfmt does not start: {e}"))?;
+    let mut stdin = rustfmt.stdin.take().ok_or("rustfmt takes no input")?;
+    let code = code.to_owned();
+    let feed = std::thread::spawn(move || stdin.write_all(code.as_bytes()));
+    let output = rustfmt.wait_with_output().map_err(|e| e.to_string())?;
+    let _ = feed.join();
+    match output.status.success() {
+        true => String::from_utf8(output.stdout).map_err(|e| e.to_string()),
+        false => Err("rustfmt cannot read what was made".into()),
+    }
+}
+
+fn existing(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|e| Path::new(RESOURCES).join(e.file_name()))
+        .collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let at = |e| format!("{}: {e}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(at)?;
+    }
+    fs::write(path, text).map_err(at)
+}

@@ -1,0 +1,13 @@
+//! Writes the methods of the REST API from `api/operations.txt`; see the remarks at its top.
+//!
+//! ```text
+//!  api/operations.txt ──[table]──► rows ──[tree]──► where each resource hangs ──[emit], [lists]──► code ──[files]──► src/
+//!                                                    [names]: names of Rust, words for the docs
+//! ```
+
+pub mod emit;
+pub mod files;
+pub mod lists;
+pub mod names;
+pub mod table;
+pub mod tree;
