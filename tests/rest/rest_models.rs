@@ -565,6 +565,27 @@ fn fields_are_read_where_they_belong() {
 }
 
 #[test]
+fn times_compute_and_keep_their_text() {
+    let second = |n| std::time::UNIX_EPOCH + std::time::Duration::from_secs(n);
+    for (text, want) in [
+        ("1970-01-01T00:01:00.000000Z", Some(second(60))),
+        ("1970-01-01T02:00:01+02:00", Some(second(1))),
+        ("1970-01-02", Some(second(86_400))),
+        ("", None),
+        ("soon", None),
+    ] {
+        let sent = json!({"created_at": text});
+        let flag: FeatureFlag = read(sent.clone());
+        let time = flag.created_at.clone().unwrap();
+        assert_eq!((time.as_str(), time.to_system_time()), (text, want));
+        assert_eq!(write(&flag), sent);
+    }
+    let flag: FeatureFlag = read(json!({"created_at": 60, "updated_at": null}));
+    assert_eq!((flag.created_at, flag.updated_at), (None, None));
+    assert_eq!(flag.extra, *json!({"created_at": 60}).as_object().unwrap());
+}
+
+#[test]
 fn unknown_fields_are_kept_and_written_back() {
     let unknown =
         json!({"brand_new": {"a": [1, null, "x"]}, "extra": {"extra": 1}, "": "empty", "😀": null});

@@ -2,6 +2,7 @@
 
 use super::macros::{model, wire};
 use super::organizations::UserBasic;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -31,7 +32,7 @@ model! {
         /// What exactly.
         detail: Option<ActivityDetail>,
         /// When.
-        created_at: Option<String>,
+        created_at: Option<Time>,
     }
 
     /// What exactly was changed.
@@ -79,7 +80,7 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Version; every change adds one.
         version: Option<i64>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -119,11 +120,11 @@ model! {
         /// Whether it was deleted; PostHog keeps what was.
         deleted: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was last edited.
-        last_modified_at: Option<String>,
+        last_modified_at: Option<Time>,
         /// Who edited it last.
         last_modified_by: Option<UserBasic>,
         /// What the asking user may do with it: `none`, `viewer`, `editor` or `manager`.
@@ -143,11 +144,11 @@ model! {
         /// Whether it was deleted; PostHog keeps what was.
         deleted: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was last edited.
-        last_modified_at: Option<String>,
+        last_modified_at: Option<Time>,
         /// Who edited it last.
         last_modified_by: Option<UserBasic>,
         /// What the asking user may do with it: `none`, `viewer`, `editor` or `manager`.
@@ -175,9 +176,9 @@ model! {
         /// Whether it points to another entry.
         shortcut: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When the asking user last looked at it.
-        last_viewed_at: Option<String>,
+        last_viewed_at: Option<Time>,
     }
 
     /// A folder that a user keeps at hand.
@@ -193,9 +194,9 @@ model! {
         /// Its place in there.
         path: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
     }
 
     /// A task for an agent.
@@ -227,9 +228,9 @@ model! {
         /// Its latest run.
         latest_run: Option<TaskRun>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
     }
@@ -257,11 +258,11 @@ model! {
         /// What it remembers.
         state: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// When it ended.
-        completed_at: Option<String>,
+        completed_at: Option<Time>,
     }
 
     /// An interview of a user.
@@ -273,7 +274,7 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Addresses of who was asked.
         interviewee_emails: Vec<String>,
         /// What was said.

@@ -4,6 +4,7 @@ use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
 use super::query::QueryStatus;
 use super::shared::RestrictionLevel;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -20,13 +21,13 @@ model! {
         /// Whether it is pinned to the side bar.
         pinned: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When somebody last opened it.
-        last_accessed_at: Option<String>,
+        last_accessed_at: Option<Time>,
         /// When the asking user last looked at it.
-        last_viewed_at: Option<String>,
+        last_viewed_at: Option<Time>,
         /// Whether people outside can see it.
         is_shared: Option<bool>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -54,7 +55,7 @@ model! {
         /// Which access rules apply to it: `v1` or `v2`.
         access_control_version: Option<String>,
         /// When its results were computed.
-        last_refresh: Option<String>,
+        last_refresh: Option<Time>,
         /// Filters as saved, whatever was asked for.
         persisted_filters: Object,
         /// Variables as saved, whatever was asked for.
@@ -78,13 +79,13 @@ model! {
         /// Whether it is pinned to the side bar.
         pinned: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When somebody last opened it.
-        last_accessed_at: Option<String>,
+        last_accessed_at: Option<Time>,
         /// When the asking user last looked at it.
-        last_viewed_at: Option<String>,
+        last_viewed_at: Option<Time>,
         /// Whether people outside can see it.
         is_shared: Option<bool>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -104,7 +105,7 @@ model! {
         /// Which access rules apply to it: `v1` or `v2`.
         access_control_version: Option<String>,
         /// When its results were computed.
-        last_refresh: Option<String>,
+        last_refresh: Option<Time>,
         /// Number of the project.
         team_id: Option<i64>,
     }
@@ -130,7 +131,7 @@ model! {
         /// Filters of this tile alone.
         filters_overrides: Object,
         /// When its results were computed.
-        last_refresh: Option<String>,
+        last_refresh: Option<Time>,
         /// Whether the result was computed earlier.
         is_cached: Option<bool>,
         /// Why the insight failed.
@@ -160,7 +161,7 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was last edited.
-        last_modified_at: Option<String>,
+        last_modified_at: Option<Time>,
         /// Who edited it last.
         last_modified_by: Option<UserBasic>,
         /// Number of the project.
@@ -188,7 +189,7 @@ model! {
         /// Whether it was deleted; PostHog keeps what was.
         deleted: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Number of who created it.
         created_by: Option<i64>,
         /// Picture.
@@ -214,9 +215,9 @@ model! {
         /// What they may do.
         level: Option<RestrictionLevel>,
         /// Since when.
-        added_at: Option<String>,
+        added_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// UUID of who.
         user_uuid: Option<String>,
     }
@@ -246,11 +247,11 @@ model! {
         /// The tiles that show it.
         dashboard_tiles: Vec<DashboardTileBasic>,
         /// When its results were computed.
-        last_refresh: Option<String>,
+        last_refresh: Option<Time>,
         /// When the results get old.
-        cache_target_age: Option<String>,
+        cache_target_age: Option<Time>,
         /// When they may be computed anew.
-        next_allowed_client_refresh: Option<String>,
+        next_allowed_client_refresh: Option<Time>,
         /// Results, in the form of its query.
         result: Option<Value>,
         /// Whether there are more results.
@@ -258,19 +259,19 @@ model! {
         /// Columns of the results.
         columns: Vec<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// What it is for.
         description: Option<String>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Tags.
         tags: Vec<String>,
         /// Whether it is a favourite.
         favorited: Option<bool>,
         /// When it was last edited.
-        last_modified_at: Option<String>,
+        last_modified_at: Option<Time>,
         /// Who edited it last.
         last_modified_by: Option<UserBasic>,
         /// Whether it is an example.
@@ -294,7 +295,7 @@ model! {
         /// Alerts on it.
         alerts: Vec<Object>,
         /// When it was last looked at.
-        last_viewed_at: Option<String>,
+        last_viewed_at: Option<Time>,
     }
 
     /// A note at a time, such as a deployment, shown on charts.
@@ -306,7 +307,7 @@ model! {
         /// Text.
         content: Option<String>,
         /// The time it marks.
-        date_marker: Option<String>,
+        date_marker: Option<Time>,
         /// Who made it: a user or a program.
         creation_type: Option<AnnotationCreation>,
         /// Number of the insight it is shown on.
@@ -324,9 +325,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether it was deleted; PostHog keeps what was.
         deleted: Option<bool>,
         /// Where it is shown.

@@ -2,6 +2,7 @@
 
 use super::macros::{model, values, wire};
 use super::shared::Integration;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -21,9 +22,9 @@ model! {
         /// Its message.
         description: Option<String>,
         /// When it first happened.
-        first_seen: Option<String>,
+        first_seen: Option<Time>,
         /// When it last happened.
-        last_seen: Option<String>,
+        last_seen: Option<Time>,
         /// SDK that sent it.
         library: Option<String>,
         /// Where in the code it happened.
@@ -75,7 +76,7 @@ model! {
     /// Part of [`IssueAggregations`].
     pub struct VolumeBucket {
         /// When it starts.
-        label: Option<String>,
+        label: Option<Time>,
         /// Exceptions.
         value: Option<f64>,
     }
@@ -115,7 +116,7 @@ model! {
         /// UUID of the issue.
         issue_id: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
     }
 
     /// A rule about new exceptions: who looks after them, which are one, which are dropped.
@@ -136,9 +137,9 @@ model! {
         /// Why PostHog turned it off.
         disabled_data: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
     }
 
     /// A version of the application.
@@ -152,7 +153,7 @@ model! {
         /// Number of the project.
         team_id: Option<i64>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Further data, such as the commit.
         metadata: Option<Value>,
         /// Version.
@@ -172,9 +173,9 @@ model! {
         /// Number of the project.
         team_id: Option<i64>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it was last needed.
-        last_used: Option<String>,
+        last_used: Option<Time>,
         /// Where PostHog keeps it; missing: it was asked for, but is not there.
         storage_ptr: Option<String>,
         /// Why it cannot be used.

@@ -4,6 +4,7 @@ use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
 use super::people::Person;
 use super::shared::PropertyFilter;
+use crate::rest::Time;
 
 model! {
     /// An event as it is stored.
@@ -20,7 +21,7 @@ model! {
         /// Name.
         event: Option<String>,
         /// When it happened.
-        timestamp: Option<String>,
+        timestamp: Option<Time>,
         /// Whose it is: name, distinct ids, properties.
         person: Option<Person>,
         /// Clicked element of the page and those around it, the innermost first.
@@ -68,19 +69,19 @@ model! {
         /// Tags.
         tags: Vec<String>,
         /// When PostHog first saw it.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Who changed it last.
         updated_by: Option<UserBasic>,
         /// When it last arrived.
-        last_seen_at: Option<String>,
+        last_seen_at: Option<Time>,
         /// When it last changed.
-        last_updated_at: Option<String>,
+        last_updated_at: Option<Time>,
         /// Whether somebody vouched for it.
         verified: Option<bool>,
         /// When somebody vouched for it.
-        verified_at: Option<String>,
+        verified_at: Option<Time>,
         /// Who vouched for it.
         verified_by: Option<UserBasic>,
         /// Whether it is left out of lists to choose from.
@@ -92,7 +93,7 @@ model! {
         /// Whether the action is being computed.
         is_calculating: Option<bool>,
         /// When the action was last computed.
-        last_calculated_at: Option<String>,
+        last_calculated_at: Option<Time>,
         /// Who created the action.
         created_by: Option<UserBasic>,
         /// Whether the action is told to Slack.
@@ -122,7 +123,7 @@ model! {
         /// What its values are.
         property_type: Option<PropertyType>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Who changed it last.
         updated_by: Option<UserBasic>,
         /// Whether the events asked about have it.
@@ -130,7 +131,7 @@ model! {
         /// Whether somebody vouched for it.
         verified: Option<bool>,
         /// When somebody vouched for it.
-        verified_at: Option<String>,
+        verified_at: Option<Time>,
         /// Who vouched for it.
         verified_by: Option<UserBasic>,
         /// Whether it is left out of lists to choose from.
@@ -158,7 +159,7 @@ model! {
         /// Events that count; any of them is enough.
         steps: Vec<ActionStep>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -166,7 +167,7 @@ model! {
         /// Whether it is being computed.
         is_calculating: Option<bool>,
         /// When it was last computed.
-        last_calculated_at: Option<String>,
+        last_calculated_at: Option<Time>,
         /// Number of the project.
         team_id: Option<i64>,
         /// Always true: tells actions from events in mixed lists.
@@ -174,7 +175,7 @@ model! {
         /// Why PostHog cannot match it while events arrive.
         bytecode_error: Option<String>,
         /// When it was pinned to the top of the list.
-        pinned_at: Option<String>,
+        pinned_at: Option<Time>,
         /// What made it.
         creation_context: Option<String>,
         /// What the asking user may do with it: `none`, `viewer`, `editor` or `manager`.

@@ -3,6 +3,7 @@
 use super::flags::{FeatureFlagFilters, MinimalFeatureFlag};
 use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -18,9 +19,9 @@ model! {
         /// The hypothesis.
         description: Option<String>,
         /// When it started; missing: not yet.
-        start_date: Option<String>,
+        start_date: Option<Time>,
         /// When it ended; missing: not yet.
-        end_date: Option<String>,
+        end_date: Option<Time>,
         /// Key of its flag.
         feature_flag_key: Option<String>,
         /// Its flag.
@@ -48,9 +49,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Where it is built.
         kind as "type": Option<ExperimentType>,
         /// Who counts as having seen it.
@@ -94,9 +95,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
     }
 
     /// A metric that experiments share.
@@ -114,9 +115,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Tags.
         tags: Vec<String>,
     }
@@ -134,7 +135,7 @@ model! {
         /// How it is used, such as `{"type": "primary"}`.
         metadata: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// The metric.
         query: Object,
         /// Name that people see.
@@ -150,7 +151,7 @@ model! {
         /// Name that people see.
         name: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Key of its flag.
         feature_flag_key: Option<String>,
         /// What changes on the page, by variant.
@@ -192,13 +193,13 @@ model! {
         /// Colours, texts, position.
         appearance: Object,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it started; missing: not yet.
-        start_date: Option<String>,
+        start_date: Option<Time>,
         /// When it ended; missing: not yet.
-        end_date: Option<String>,
+        end_date: Option<Time>,
         /// Whether it was archived.
         archived: Option<bool>,
         /// After how many responses it stops.
@@ -214,9 +215,9 @@ model! {
         /// Which repetition runs (from 1).
         current_iteration: Option<i64>,
         /// When that one started.
-        current_iteration_start_date: Option<String>,
+        current_iteration_start_date: Option<Time>,
         /// Since when responses are limited by time.
-        response_sampling_start_date: Option<String>,
+        response_sampling_start_date: Option<Time>,
         /// Unit of `response_sampling_interval`.
         response_sampling_interval_type: Option<SamplingInterval>,
         /// Over how many days, weeks or months the limit is spread.

@@ -3,6 +3,7 @@
 use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
 use super::shared::PropertyFilter;
+use crate::rest::Time;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -29,9 +30,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Version; every change adds one.
         version: Option<i64>,
         /// Who edited it last.
@@ -81,7 +82,7 @@ model! {
         /// What percentages are counted by: `distinct_id` or `device_id`.
         bucketing_identifier: Option<String>,
         /// When an SDK last evaluated it.
-        last_called_at: Option<String>,
+        last_called_at: Option<Time>,
     }
 
     /// The conditions of a flag: who gets it.
@@ -238,7 +239,7 @@ model! {
         /// JSON that comes with it.
         payload: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
     }
 }
 

@@ -25,6 +25,7 @@
 //! `levels!` is `values!` for numbers. All three make plain items: fields are read and written by one
 //! trait, [`Field`], whose instances are shared by all models, so that a field costs one call.
 
+use crate::rest::Time;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
@@ -241,6 +242,24 @@ impl<T: Item> Item for Option<T> {
 
     fn write(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::write)
+    }
+}
+
+/// Any text, whether it says a time or not: what is no text stays in `extra`.
+impl Item for Time {
+    fn fits(value: &Value) -> bool {
+        value.is_string()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self::received(text)),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value {
+        Value::from(self.as_str())
     }
 }
 

@@ -17,9 +17,8 @@
 //! [`Event`], [`QueryStatus`] and [`QueryProgress`] are also names at the crate's root, of other things: import
 //! the models that you use, not all of them beside `tracing_posthog::*`.
 //!
-//! Times are text, as PostHog sends them: RFC 3339, such as `2026-11-23T09:30:00.123456Z`; where only a
-//! day is meant, `2026-11-23`. Secrets, such as the tokens of shared dashboards, are [`Hidden`] from
-//! `{:?}`.
+//! Times are [`Time`](crate::rest::Time): PostHog's text, kept as it is, and a point in time to compute with. A time
+//! that is no text stays in `extra`. Secrets, such as the tokens of shared dashboards, are [`Hidden`] from `{:?}`.
 //!
 //! ```
 //! use tracing_posthog::rest::models::FeatureFlag;

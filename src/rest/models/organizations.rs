@@ -2,6 +2,7 @@
 
 use super::macros::{Hidden, Object, levels, model, wire};
 use super::projects::{ProjectBasic, TeamBasic};
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -18,9 +19,9 @@ model! {
         /// UUID of the logo.
         logo_media_id: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// What the asking user may do in it.
         membership_level: Option<MembershipLevel>,
         /// What its members may do with plugins (0, 3, 6, 9).
@@ -86,15 +87,15 @@ model! {
         /// What they may do.
         level: Option<MembershipLevel>,
         /// When they joined.
-        joined_at: Option<String>,
+        joined_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether they have a second factor.
         is_2fa_enabled: Option<bool>,
         /// Whether they log in by another service.
         has_social_auth: Option<bool>,
         /// When they last logged in.
-        last_login: Option<String>,
+        last_login: Option<Time>,
     }
 
     /// An invitation to an organization.
@@ -116,9 +117,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Text that comes with it.
         message: Option<String>,
         /// Restricted projects that they will be able to see.
@@ -136,7 +137,7 @@ model! {
         /// Whether it is shown to be the organization's.
         is_verified: Option<bool>,
         /// When it was.
-        verified_at: Option<String>,
+        verified_at: Option<Time>,
         /// Text of the DNS record that shows it.
         verification_challenge: Option<Hidden>,
         /// Whether its users become members by logging in.
@@ -162,7 +163,7 @@ model! {
         /// Name that people see.
         name: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// Who has it.
@@ -184,9 +185,9 @@ model! {
         /// Who.
         user: Option<UserBasic>,
         /// Since when.
-        joined_at: Option<String>,
+        joined_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// UUID of who.
         user_uuid: Option<String>,
     }
@@ -202,7 +203,7 @@ model! {
         /// Distinct id in PostHog's own analytics.
         distinct_id: Option<Hidden>,
         /// When they signed up.
-        date_joined: Option<String>,
+        date_joined: Option<Time>,
         /// First name.
         first_name: Option<String>,
         /// Last name.
@@ -226,9 +227,9 @@ model! {
         /// Whether PostHog's support acts as them.
         is_impersonated: Option<bool>,
         /// Until when.
-        is_impersonated_until: Option<String>,
+        is_impersonated_until: Option<Time>,
         /// When they must log in again for sensitive changes.
-        sensitive_session_expires_at: Option<String>,
+        sensitive_session_expires_at: Option<Time>,
         /// The environment they are in.
         team: Option<TeamBasic>,
         /// The organization they are in.
@@ -308,11 +309,11 @@ model! {
         /// UUIDs of the organizations it is for; empty: all.
         scoped_organizations: Vec<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it was last used.
-        last_used_at: Option<String>,
+        last_used_at: Option<Time>,
         /// When its value was last renewed.
-        last_rolled_at: Option<String>,
+        last_rolled_at: Option<Time>,
         /// Number of whose it is.
         user_id: Option<i64>,
     }

@@ -2,6 +2,7 @@
 
 use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -18,13 +19,13 @@ model! {
         /// Properties.
         properties: Object,
         /// When PostHog first saw the person.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// UUID, which is the same in queries.
         uuid: Option<String>,
         /// Whether the person was identified.
         is_identified: Option<bool>,
         /// When the person last did something.
-        last_seen_at: Option<String>,
+        last_seen_at: Option<Time>,
     }
 
     /// A group, such as a company.
@@ -38,7 +39,7 @@ model! {
         /// Properties.
         group_properties: Object,
         /// When PostHog first saw the group.
-        created_at: Option<String>,
+        created_at: Option<Time>,
     }
 
     /// A kind of groups, such as companies; a project has up to five.
@@ -58,7 +59,7 @@ model! {
         /// Columns that lists of groups show.
         default_columns: Vec<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
     }
 
     /// A number that tells how much a group uses the product.
@@ -102,9 +103,9 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it was last computed.
-        last_calculation: Option<String>,
+        last_calculation: Option<Time>,
         /// Why computing it failed.
         last_calculation_error: Option<String>,
         /// How often in a row computing it failed.

@@ -3,6 +3,7 @@
 use super::macros::{Object, levels, model, values, wire};
 use super::organizations::UserBasic;
 use super::shared::PropertyFilter;
+use crate::rest::Time;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -20,11 +21,11 @@ model! {
         /// What it is for.
         description: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether it runs.
         enabled: Option<bool>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -70,11 +71,11 @@ model! {
         /// What it is for.
         description: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether it runs.
         enabled: Option<bool>,
         /// Its source.
@@ -275,15 +276,15 @@ model! {
         /// Whether it rests.
         paused: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        last_updated_at: Option<String>,
+        last_updated_at: Option<Time>,
         /// When it was last paused.
-        last_paused_at: Option<String>,
+        last_paused_at: Option<Time>,
         /// Nothing before this is exported.
-        start_at: Option<String>,
+        start_at: Option<Time>,
         /// Nothing after this is exported.
-        end_at: Option<String>,
+        end_at: Option<Time>,
         /// Its latest runs.
         latest_runs: Vec<BatchExportRun>,
         /// Query of what is exported.
@@ -321,17 +322,17 @@ model! {
         /// What last went wrong.
         latest_error: Option<String>,
         /// Start of the exported time.
-        data_interval_start: Option<String>,
+        data_interval_start: Option<Time>,
         /// End of the exported time.
-        data_interval_end: Option<String>,
+        data_interval_end: Option<Time>,
         /// How far it is.
         cursor: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it ended.
-        finished_at: Option<String>,
+        finished_at: Option<Time>,
         /// When it last changed.
-        last_updated_at: Option<String>,
+        last_updated_at: Option<Time>,
         /// Rows to export.
         records_total_count: Option<i64>,
         /// Rows that could not be exported.
@@ -353,17 +354,17 @@ model! {
         /// How far it is.
         progress: Option<Value>,
         /// Start of the time; missing: from the first data.
-        start_at: Option<String>,
+        start_at: Option<Time>,
         /// End of the time.
-        end_at: Option<String>,
+        end_at: Option<Time>,
         /// How it went.
         status: Option<RunStatus>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it ended.
-        finished_at: Option<String>,
+        finished_at: Option<Time>,
         /// When it last changed.
-        last_updated_at: Option<String>,
+        last_updated_at: Option<Time>,
         /// Number of the project.
         team: Option<i64>,
         /// UUID of the batch export.
@@ -371,7 +372,7 @@ model! {
         /// Rows to export.
         total_records_count: Option<i64>,
         /// Start of the data, where that is later.
-        adjusted_start_at: Option<String>,
+        adjusted_start_at: Option<Time>,
     }
 
     /// A line of the log of a plugin.
@@ -387,7 +388,7 @@ model! {
         /// Number of its configuration.
         plugin_config_id: Option<i64>,
         /// When it was written.
-        timestamp: Option<String>,
+        timestamp: Option<Time>,
         /// Who wrote it: `SYSTEM`, `PLUGIN` or `CONSOLE`.
         source: Option<String>,
         /// How bad it is: `DEBUG`, `LOG`, `INFO`, `WARN` or `ERROR`.
@@ -413,9 +414,9 @@ model! {
         /// What is wrong.
         message: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Number of who created it.
         created_by: Option<i64>,
     }

@@ -4,6 +4,7 @@ use super::macros::{Hidden, Object, model, wire};
 use super::organizations::MembershipLevel;
 use super::people::GroupType;
 use super::shared::PropertyFilter;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -31,9 +32,9 @@ model! {
         /// The secret key before it was renewed, still valid.
         secret_api_token_backup: Option<Hidden>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether an event ever arrived.
         ingested_event: Option<bool>,
         /// URLs at which the toolbar works.
@@ -201,9 +202,9 @@ model! {
         /// The secret key before it was renewed, still valid.
         secret_api_token_backup: Option<Hidden>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether an event ever arrived.
         ingested_event: Option<bool>,
         /// URLs at which the toolbar works.

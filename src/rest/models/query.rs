@@ -2,6 +2,7 @@
 
 use super::macros::{Hidden, Object, model, values, wire};
 use super::organizations::UserBasic;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -26,13 +27,13 @@ model! {
         /// How far it is.
         query_progress: Option<QueryProgress>,
         /// When it was asked.
-        start_time: Option<String>,
+        start_time: Option<Time>,
         /// When it started.
-        pickup_time: Option<String>,
+        pickup_time: Option<Time>,
         /// When it ended.
-        end_time: Option<String>,
+        end_time: Option<Time>,
         /// Until when the answer is kept.
-        expiration_time: Option<String>,
+        expiration_time: Option<Time>,
         /// Number of the dashboard it is for.
         dashboard_id: Option<i64>,
         /// Number of the insight it is for.
@@ -112,11 +113,11 @@ model! {
         /// Key of the stored answer.
         cache_key: Option<String>,
         /// When the stored answer gets old.
-        cache_target_age: Option<String>,
+        cache_target_age: Option<Time>,
         /// When it was computed.
-        last_refresh: Option<String>,
+        last_refresh: Option<Time>,
         /// When it may be computed anew.
-        next_allowed_client_refresh: Option<String>,
+        next_allowed_client_refresh: Option<Time>,
         /// Time zone of the times.
         timezone: Option<String>,
     }
@@ -172,9 +173,9 @@ model! {
     /// Part of [`HogQlAnswer`].
     pub struct DateRange {
         /// Its start.
-        date_from: Option<String>,
+        date_from: Option<Time>,
         /// Its end.
-        date_to: Option<String>,
+        date_to: Option<Time>,
     }
 
     /// A query in today's form.
@@ -200,7 +201,7 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// How often it is computed, such as `24hour`; missing: when used.
         sync_frequency: Option<String>,
         /// Columns: name, type, and how they are shown.
@@ -208,7 +209,7 @@ model! {
         /// How computing it went.
         status: Option<SavedQueryStatus>,
         /// When it was last computed.
-        last_run_at: Option<String>,
+        last_run_at: Option<Time>,
         /// Why computing it failed.
         latest_error: Option<String>,
         /// Version that an update is based on.
@@ -240,7 +241,7 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Where its files are.
         url_pattern: Option<String>,
         /// How they are reached.
@@ -262,7 +263,7 @@ model! {
         /// Who created it.
         created_by: Option<UserBasic>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Access key.
         access_key: Option<Hidden>,
         /// Secret key.
@@ -276,7 +277,7 @@ model! {
         /// UUID.
         id: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Number of who created it.
         created_by: Option<i64>,
         /// How it is doing.
@@ -308,9 +309,9 @@ model! {
         /// Which answers are checked.
         conditions: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -330,9 +331,9 @@ model! {
         /// Further data.
         metadata: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Whether it was deleted; PostHog keeps what was.
         deleted: Option<bool>,
         /// Who created it.
@@ -366,7 +367,7 @@ model! {
         /// Trace it was taken from.
         ref_trace_id: Option<String>,
         /// When that was.
-        ref_timestamp: Option<String>,
+        ref_timestamp: Option<Time>,
         /// Event it was taken from.
         ref_source_id: Option<String>,
         /// Whether it was archived, which is how PostHog deletes.
@@ -374,9 +375,9 @@ model! {
         /// The same, as PostHog said it in 2025.
         deleted: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// When it last changed.
-        updated_at: Option<String>,
+        updated_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// Number of the project.

@@ -3,6 +3,7 @@
 use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
 use super::people::Person;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -25,9 +26,9 @@ model! {
         /// Seconds without.
         inactive_seconds: Option<f64>,
         /// When it starts.
-        start_time: Option<String>,
+        start_time: Option<Time>,
         /// When it ends.
-        end_time: Option<String>,
+        end_time: Option<Time>,
         /// Clicks.
         click_count: Option<i64>,
         /// Key presses.
@@ -49,7 +50,7 @@ model! {
         /// Days for which it is kept.
         retention_period_days: Option<i64>,
         /// When it is deleted.
-        expiry_time: Option<String>,
+        expiry_time: Option<Time>,
         /// Days until it is deleted.
         recording_ttl: Option<i64>,
         /// What was recorded: `web` or `mobile`.
@@ -77,7 +78,7 @@ model! {
         /// Whether it is pinned to the top.
         pinned: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -85,7 +86,7 @@ model! {
         /// Which recordings it shows.
         filters: Option<Value>,
         /// When it was last edited.
-        last_modified_at: Option<String>,
+        last_modified_at: Option<Time>,
         /// Who edited it last.
         last_modified_by: Option<UserBasic>,
         /// How many it has, how many are watched.

@@ -2,6 +2,7 @@
 
 use super::macros::{Hidden, Object, levels, model, values, wire};
 use super::organizations::UserBasic;
+use crate::rest::Time;
 use serde_json::Value;
 
 model! {
@@ -32,7 +33,7 @@ model! {
     /// `…/session_recordings/{id}/sharing/`.
     pub struct SharingConfiguration {
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Whether the link works.
         enabled: Option<bool>,
         /// Token in the link: who has it can look.
@@ -70,11 +71,11 @@ model! {
         /// After how many deliveries it ends.
         count: Option<i64>,
         /// When the first one is due.
-        start_date: Option<String>,
+        start_date: Option<Time>,
         /// When it ends.
-        until_date: Option<String>,
+        until_date: Option<Time>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// Whether it was deleted; PostHog keeps what was.
@@ -84,7 +85,7 @@ model! {
         /// How often, in words.
         summary: Option<String>,
         /// When the next one is due.
-        next_delivery_date: Option<String>,
+        next_delivery_date: Option<Time>,
         /// Text of the first mail to new receivers.
         invite_message: Option<String>,
     }
@@ -102,7 +103,7 @@ model! {
         /// Media type, such as `image/png` or `text/csv`.
         export_format: Option<String>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Whether the file is ready.
         has_content: Option<bool>,
         /// What exactly is exported.
@@ -110,7 +111,7 @@ model! {
         /// Name of the file.
         filename: Option<String>,
         /// When PostHog deletes it.
-        expires_after: Option<String>,
+        expires_after: Option<Time>,
         /// Why it failed.
         exception: Option<String>,
     }
@@ -126,7 +127,7 @@ model! {
         /// Settings; the secrets are left out by PostHog.
         config: Option<Value>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
         /// What is wrong with it; empty when nothing is.
@@ -148,26 +149,35 @@ model! {
         /// Whether it is PostHog's own.
         is_global: Option<bool>,
         /// When it was created.
-        created_at: Option<String>,
+        created_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
     }
 }
 
 values! {
-    /// How a property is compared with a value.
+    /// How a property is compared with a value, as PostHog names it.
     pub enum PropertyOperator {
         Exact = "exact",
         IsNot = "is_not",
-        /// Contains, in any case.
-        Contains = "icontains",
-        NotContains = "not_icontains",
+        /// Contains the text, in any case.
+        Icontains = "icontains",
+        NotIcontains = "not_icontains",
+        /// Contains one of the texts, in any case.
+        IcontainsMulti = "icontains_multi",
+        NotIcontainsMulti = "not_icontains_multi",
+        StartsWith = "starts_with",
+        NotStartsWith = "not_starts_with",
+        EndsWith = "ends_with",
+        NotEndsWith = "not_ends_with",
         Regex = "regex",
         NotRegex = "not_regex",
-        Greater = "gt",
-        GreaterOrEqual = "gte",
-        Less = "lt",
-        LessOrEqual = "lte",
+        Gt = "gt",
+        Gte = "gte",
+        Lt = "lt",
+        Lte = "lte",
+        Min = "min",
+        Max = "max",
         IsSet = "is_set",
         IsNotSet = "is_not_set",
         IsDateExact = "is_date_exact",
@@ -175,8 +185,26 @@ values! {
         IsDateAfter = "is_date_after",
         Between = "between",
         NotBetween = "not_between",
+        /// The person is in the cohort.
         In = "in",
         NotIn = "not_in",
+        /// The path without what changes in it, such as ids, is the text.
+        IsCleanedPathExact = "is_cleaned_path_exact",
+        IsCleanedPathNotExact = "is_cleaned_path_not_exact",
+        /// The other flag evaluates to the value.
+        FlagEvaluatesTo = "flag_evaluates_to",
+        SemverEq = "semver_eq",
+        SemverNeq = "semver_neq",
+        SemverGt = "semver_gt",
+        SemverGte = "semver_gte",
+        SemverLt = "semver_lt",
+        SemverLte = "semver_lte",
+        /// The same minor version, at least this patch: `~1.2.3`.
+        SemverTilde = "semver_tilde",
+        /// The same major version, at least this one: `^1.2.3`.
+        SemverCaret = "semver_caret",
+        /// `1.2.*`.
+        SemverWildcard = "semver_wildcard",
     }
 }
 
