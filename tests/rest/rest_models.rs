@@ -31,8 +31,8 @@ all_models! {
     ExternalReference FeatureFlag FeatureFlagFilters FileSystemEntry FlagCondition FlagStatus
     FlagVariant FlagVariants Group GroupType GroupUsageMetric HogFunction HogFunctionFilters
     HogFunctionInput HogFunctionInputSchema HogFunctionMapping HogFunctionMappingTemplate
-    HogFunctionMasking HogFunctionMinimal HogFunctionStatus HogFunctionTemplate HogQlAnswer
-    HogQlMetadata HogQlNotice Insight Integration IssueAggregations IssueCohort LocalEvaluation
+    HogFunctionMasking HogFunctionMinimal HogFunctionStatus HogFunctionTemplate QueryResponse
+    HogQlMetadata HogQlRemark Insight Integration IssueAggregations IssueCohort LocalEvaluation
     MinimalFeatureFlag Notebook NotebookMinimal Organization OrganizationBasic
     OrganizationDomain OrganizationInvite OrganizationMember PersistedFolder Person
     PersonalApiKey PluginLogEntry Project ProjectBasic PropertyDefinition PropertyFilter
@@ -149,7 +149,7 @@ fn full_samples() -> Vec<(&'static str, Value)> {
         ("FeatureFlag", full_flag()),
         ("SessionRecording", full_recording()),
         ("HogFunction", full_hog_function()),
-        ("HogQlAnswer", full_query()),
+        ("QueryResponse", full_query()),
         ("Dashboard", full_dashboard()),
         ("UserBasic", ada()),
         (
@@ -523,7 +523,7 @@ fn full_answers_leave_nothing_in_extra() {
     assert!(read::<FeatureFlag>(full_flag()).extra.is_empty());
     assert!(read::<SessionRecording>(full_recording()).extra.is_empty());
     assert!(read::<HogFunction>(full_hog_function()).extra.is_empty());
-    assert!(read::<HogQlAnswer>(full_query()).extra.is_empty());
+    assert!(read::<QueryResponse>(full_query()).extra.is_empty());
     assert!(read::<Dashboard>(full_dashboard()).extra.is_empty());
 }
 

@@ -14,8 +14,8 @@
 //! only what was set. Where there is none, a model makes a body too (`let mut export =
 //! BatchExport::default();`), and so does any `Serialize`.
 //!
-//! [`Event`], [`QueryStatus`] and [`QueryProgress`] are also names at the crate's root, of other things: import
-//! the models that you use, not all of them beside `tracing_posthog::*`.
+//! [`Event`] is also the name of another thing at the crate's root: import the models that you use, not all of them
+//! beside `tracing_posthog::*`.
 //!
 //! Times are [`Time`](crate::rest::Time): PostHog's text, kept as it is, and a point in time to compute with. A time
 //! that is no text stays in `extra`. Secrets, such as the tokens of shared dashboards, are [`Hidden`] from `{:?}`.

@@ -8,9 +8,8 @@ use serde_json::Value;
 model! {
     /// How a query is doing.
     ///
-    /// Part of [`QueryStatusResponse`] and of answers that are not complete. It has all that PostHog tells,
-    /// for the plain operations; a query of [`run_async`](crate::Query::run_async) tells how it is doing by the
-    /// shorter [`tracing_posthog::QueryStatus`](crate::QueryStatus).
+    /// Part of [`QueryStatusResponse`] and of answers that are not complete. The status of a query that runs
+    /// [in the background](crate::rest::HogQlQuery::in_background) is a [`HogQlStatus`](crate::rest::HogQlStatus).
     pub struct QueryStatus {
         /// Id, by which it is asked for.
         id: Option<String>,
@@ -56,8 +55,7 @@ model! {
 
     /// How far a query is.
     ///
-    /// Part of [`QueryStatus`]. A query of [`run_async`](crate::Query::run_async) tells it by
-    /// [`tracing_posthog::QueryProgress`](crate::QueryProgress), which computes the fraction.
+    /// Part of [`QueryStatus`].
     pub struct QueryProgress {
         /// Rows read.
         rows_read: Option<i64>,
@@ -74,8 +72,8 @@ model! {
     /// Answer to a query, its rows as they are.
     ///
     /// Answered by `…/query/`, above all to a query of kind `HogQLQuery`; what others result in, where it is
-    /// no list, is in `extra`. [`Project::query`](crate::api::Project::query) reads rows into types of yours.
-    pub struct HogQlAnswer {
+    /// no list, is in `extra`. [`Project::hogql`](crate::rest::resources::Project::hogql) reads rows into types of yours.
+    pub struct QueryResponse {
         /// Rows: a list of values each.
         results: Vec<Value>,
         /// Names of the columns.
@@ -124,7 +122,7 @@ model! {
 
     /// What a HogQL query uses, and what is wrong with it.
     ///
-    /// Answered by `…/query/` to a query of kind `HogQLMetadata`; part of [`HogQlAnswer`].
+    /// Answered by `…/query/` to a query of kind `HogQLMetadata`; part of [`QueryResponse`].
     pub struct HogQlMetadata {
         /// The query.
         query: Option<String>,
@@ -133,11 +131,11 @@ model! {
         /// Whether it uses indices: `yes`, `partial`, `no` or `undecisive`.
         is_using_indices as "isUsingIndices": Option<String>,
         /// What stops it.
-        errors: Vec<HogQlNotice>,
+        errors: Vec<HogQlRemark>,
         /// What may be wrong.
-        warnings: Vec<HogQlNotice>,
+        warnings: Vec<HogQlRemark>,
         /// What is worth knowing.
-        notices: Vec<HogQlNotice>,
+        notices: Vec<HogQlRemark>,
         /// Tables it uses.
         table_names: Vec<String>,
         /// ClickHouse tables it uses.
@@ -147,7 +145,7 @@ model! {
     /// A remark on a HogQL query.
     ///
     /// Part of [`HogQlMetadata`].
-    pub struct HogQlNotice {
+    pub struct HogQlRemark {
         /// What is wrong.
         message: Option<String>,
         /// Where it starts: characters into the query.
@@ -160,7 +158,7 @@ model! {
 
     /// How long a part of a query took.
     ///
-    /// Part of [`HogQlAnswer`].
+    /// Part of [`QueryResponse`].
     pub struct QueryTiming {
         /// The part, such as `./execute`.
         key as "k": Option<String>,
@@ -170,7 +168,7 @@ model! {
 
     /// A time that a query is about.
     ///
-    /// Part of [`HogQlAnswer`].
+    /// Part of [`QueryResponse`].
     pub struct DateRange {
         /// Its start.
         date_from: Option<Time>,

@@ -13,7 +13,7 @@ impl Queries {
     ///
     /// `POST /api/{scope}/{project_id}/query/`. Key scope: `query:read`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogQlAnswer> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::QueryResponse> {
         Request::new(self.at.call("query.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -100,7 +100,7 @@ impl Queries {
         &self,
         query_kind: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<models::HogQlAnswer> {
+    ) -> Request<models::QueryResponse> {
         Request::new(
             self.at
                 .under("projects")
