@@ -38,8 +38,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "results": [["signup", 1204, "2031-04-05T06:07:08Z"], ["churn", 17, null]],
     })));
     let usage: Vec<Usage> = client
+        .project(PROJECT)
         .hogql(
-            PROJECT,
             "SELECT event, count() AS total, max(timestamp) AS last FROM events \
              WHERE properties.plan = {plan} GROUP BY event ORDER BY total DESC LIMIT 100",
         )
@@ -54,7 +54,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // One value, without a struct.
     local.answer_next(Answer::status(200).json(json!({"columns": ["n"], "results": [[42]]})));
-    let people = client.hogql(PROJECT, "SELECT count() AS n FROM persons");
+    let people = client
+        .project(PROJECT)
+        .hogql("SELECT count() AS n FROM persons");
     println!("{} people", people.one::<u64>().await?);
 
     // Long ones run in the background: PostHog is asked until it is done, or told to stop.
@@ -68,9 +70,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     local.answer_next(Answer::status(202).json(status(false, 400)));
     local.answer_next(Answer::status(200).json(status(true, 1000)));
     let answer = client
-        .hogql(PROJECT, "SELECT uniq(distinct_id) AS n FROM events")
+        .project(PROJECT)
+        .hogql("SELECT uniq(distinct_id) AS n FROM events")
         .time_limit(Duration::from_secs(60))
-        .run_async()
+        .in_background()
         .progress(|status| {
             let part = status.progress.and_then(|progress| progress.fraction());
             println!("  {:.0} %", part.unwrap_or_default() * 100.0);
@@ -83,10 +86,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "type": "validation_error", "code": "invalid_input", "attr": null,
         "detail": "Unable to resolve field: evnt (line 1, column 7)",
     })));
-    let broken = client.hogql(PROJECT, "SELECT evnt FROM events");
+    let broken = client.project(PROJECT).hogql("SELECT evnt FROM events");
     match broken.rows::<(String,)>().await {
         Ok(rows) => println!("{} rows", rows.len()),
-        Err(error) => println!("{error}\n  at {:?}", error.query_position()),
+        Err(error) => println!("{error}\n  at {:?}", error.hogql_position()),
     }
     Ok(())
 }

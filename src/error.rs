@@ -3,7 +3,7 @@
 mod api;
 mod body;
 
-pub use api::{ApiError, FieldError, QueryPosition};
+pub use api::{ApiError, FieldError, HogQlPosition};
 pub(crate) use body::{ErrorBody, Refusals};
 
 use std::fmt;
@@ -187,10 +187,10 @@ impl PostHogError {
     }
 
     /// Where in a query the complaint points to, where PostHog says so.
-    pub fn query_position(&self) -> Option<QueryPosition> {
+    pub fn hogql_position(&self) -> Option<HogQlPosition> {
         match self {
-            Self::ApiError(e) => e.query_position(),
-            Self::QueryFailed { message, .. } => QueryPosition::in_text(message),
+            Self::ApiError(e) => e.hogql_position(),
+            Self::QueryFailed { message, .. } => HogQlPosition::in_text(message),
             _ => None,
         }
     }

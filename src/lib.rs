@@ -153,7 +153,7 @@
 //! let flag = project.feature_flags().create(NewFeatureFlag::new("beta-ui")).await?;
 //! let mut people = project.persons().list().search("ada@").stream(); // every page
 //! let rows: Vec<(String, u64)> =
-//!     project.query("SELECT event, count() FROM events GROUP BY event").rows().await?;
+//!     project.hogql("SELECT event, count() FROM events GROUP BY event").rows().await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -342,7 +342,7 @@ pub use capture::*;
 pub use client::{PostHogClient, PostHogClientBuilder};
 pub use config::Region;
 pub use error::{
-    ApiError, FieldError, PostHogError, QueryPosition, RequestError, RequestErrorKind,
+    ApiError, FieldError, HogQlPosition, PostHogError, RequestError, RequestErrorKind,
 };
 pub use event::Event;
 #[cfg(feature = "errors")]

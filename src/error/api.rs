@@ -59,7 +59,7 @@ pub struct FieldError {
 /// A place in the text of a query. What PostHog does not say is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub struct QueryPosition {
+pub struct HogQlPosition {
     /// Where it begins, in characters from the start of the query.
     pub start: Option<u64>,
     /// Where it ends.
@@ -85,19 +85,19 @@ impl ApiError {
             })
     }
 
-    /// See [`PostHogError::query_position`](crate::PostHogError::query_position).
-    pub fn query_position(&self) -> Option<QueryPosition> {
+    /// See [`PostHogError::hogql_position`](crate::PostHogError::hogql_position).
+    pub fn hogql_position(&self) -> Option<HogQlPosition> {
         let extra = self.extra.as_ref();
         // Newer PostHogs tell what their editor would mark.
         let marked = extra.and_then(|extra| extra.pointer("/hogql_metadata/errors/0"));
         extra
-            .and_then(QueryPosition::read)
-            .or_else(|| marked.and_then(QueryPosition::read))
-            .or_else(|| QueryPosition::in_text(&self.detail))
+            .and_then(HogQlPosition::read)
+            .or_else(|| marked.and_then(HogQlPosition::read))
+            .or_else(|| HogQlPosition::in_text(&self.detail))
     }
 }
 
-impl QueryPosition {
+impl HogQlPosition {
     fn read(value: &Value) -> Option<Self> {
         let said = |name: &str| value.get(name)?.as_u64();
         Self {
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn positions_are_read_from_extra_or_from_the_words() {
-        let at = |body: Value| error(400, &body.to_string()).query_position();
+        let at = |body: Value| error(400, &body.to_string()).hogql_position();
         let said = at(json!({"detail": "no", "extra": {"start": 7, "end": 12}})).unwrap();
         assert_eq!((said.start, said.end, said.line), (Some(7), Some(12), None));
         let said = at(

@@ -8,7 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// An answer's body, chunk by chunk: [`Request::send_for_stream`](crate::Request::send_for_stream).
+/// An answer's body, chunk by chunk: [`Request::send_for_stream`](super::Request::send_for_stream).
 ///
 /// A [`Stream`], and usable without one of the stream crates by [`next`](Self::next). Where chunks end means
 /// nothing. After an error it ends.

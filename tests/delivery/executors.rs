@@ -167,7 +167,10 @@ fn a_query_that_runs_in_the_background() {
     for complete in [false, false, true] {
         server.answer_next(status(complete));
     }
-    let query = client(&server).hogql(1, "SELECT 17").run_async();
+    let query = client(&server)
+        .project(1)
+        .hogql("SELECT 17")
+        .in_background();
     let rows: Vec<u32> = block_on(query.poll(ms(1), ms(2)).rows()).unwrap();
     assert_eq!(rows, [17]);
 }
@@ -176,7 +179,10 @@ fn a_query_that_runs_in_the_background() {
 fn a_query_with_a_time_limit() {
     let server = server();
     server.answer_with(|_| Some(status(false)));
-    let query = client(&server).hogql(1, "SELECT 17").run_async();
+    let query = client(&server)
+        .project(1)
+        .hogql("SELECT 17")
+        .in_background();
     let query = query.poll(ms(1), ms(2)).time_limit(ms(100));
     let error = block_on(query.run()).unwrap_err();
     assert!(error.to_string().contains("cancelled"), "{error}");
@@ -186,7 +192,10 @@ fn a_query_with_a_time_limit() {
 fn a_query_dropped_before_its_end_is_cancelled_where_that_was_asked_for() {
     let server = server();
     server.answer_with(|_| Some(status(false)));
-    let query = client(&server).hogql(1, "SELECT 17").run_async();
+    let query = client(&server)
+        .project(1)
+        .hogql("SELECT 17")
+        .in_background();
     let running = block_on(query.cancel_on_drop().start()).unwrap();
     drop(running);
     let cancelled = || server.requests().iter().any(|r| r.method == "DELETE");

@@ -192,7 +192,7 @@ fn one_batch_that_hangs_again_and_again_opens_the_breaker_too() {
 fn fail_rest(client: &PostHogClient) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for _ in 0..5 {
-        let query = client.hogql(1, "SELECT 1").run();
+        let query = client.project(1).hogql("SELECT 1").run();
         let error = runtime.block_on(query).unwrap_err();
         assert_eq!(error.status(), Some(504), "{error}");
     }

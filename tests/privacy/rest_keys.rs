@@ -29,15 +29,20 @@ async fn keys_are_taken_out_of_what_is_said_of_queries_and_paths() {
         json!({"query_status": {"complete": true, "error": true, "error_message": echo}}),
     ] {
         server.answer_next_times(2, Answer::status(200).json(failed));
-        let query = || client.hogql(1, "SELECT 1");
+        let query = || client.project(1).hogql("SELECT 1");
         shown.push(query().run().await.unwrap_err());
-        shown.push(query().run_async().run().await.unwrap_err());
+        shown.push(query().in_background().run().await.unwrap_err());
     }
     let is_failure = |e: &PostHogError| matches!(e, PostHogError::QueryFailed { .. });
     assert!(shown.iter().all(is_failure), "{shown:?}");
     // Values of rows are not quoted where they do not fit.
     server.answer_next(Answer::status(200).json(json!({"columns": ["n"], "results": [[echo]]})));
-    let misfit = client.hogql(1, "SELECT 1").rows::<u8>().await.unwrap_err();
+    let misfit = client
+        .project(1)
+        .hogql("SELECT 1")
+        .rows::<u8>()
+        .await
+        .unwrap_err();
     let misfit = format!("{misfit} {misfit:?}");
     assert!(misfit.contains("invalid type: string"), "{misfit}");
     assert!(!misfit.contains("no table of"), "{misfit}");

@@ -20,9 +20,10 @@ async fn a_limited_class_waits_and_others_do_not() {
     let client = builder(&server).rate_limits(limits).build().unwrap();
     let clone = client.clone();
 
-    client.hogql(1, "SELECT 1").run().await.unwrap();
+    client.project(1).hogql("SELECT 1").run().await.unwrap();
     let second = clone
-        .hogql(1, "SELECT 1")
+        .project(1)
+        .hogql("SELECT 1")
         .time_limit(Duration::from_millis(300));
     let error = second.run().await.unwrap_err();
     assert!(error.to_string().contains("was cancelled"), "{error}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tracing_posthog::rest::{Query, Refresh};
+use tracing_posthog::rest::{HogQlQuery, HogQlRefresh};
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
 use tracing_posthog::{CircuitBreaker, CircuitState, PostHogClient, PostHogError, RetryPolicy};
 
@@ -46,11 +46,10 @@ fn running(id: &str) -> Value {
     }})
 }
 
-fn counting(client: &PostHogClient) -> Query {
-    client.hogql(
-        1,
-        "SELECT event, count() AS total FROM events GROUP BY event",
-    )
+fn counting(client: &PostHogClient) -> HogQlQuery {
+    client
+        .project(1)
+        .hogql("SELECT event, count() AS total FROM events GROUP BY event")
 }
 
 fn sent(request: &RecordedRequest) -> (&str, &str) {
@@ -63,17 +62,15 @@ async fn what_is_sent() {
     server.answer_with(|_| Some(answer(counts())));
     let evil = "x' OR 1=1 -- {other}";
     let query = client
-        .hogql(
-            1,
-            "SELECT 1 FROM events WHERE event = {event} AND n IN {ns}",
-        )
+        .project(1)
+        .hogql("SELECT 1 FROM events WHERE event = {event} AND n IN {ns}")
         .value("event", evil)
         .value("ns", [1, 2])
         .value("nothing", None::<u8>)
         .set("filters", json!({"filterTestAccounts": true}))
         .option("variables_override", json!({"a": {}}))
         .name("nightly")
-        .refresh(Refresh::ForceBlocking);
+        .refresh(HogQlRefresh::ForceBlocking);
     let id = query.id().to_owned();
     assert_eq!(id.len(), 36);
     query.run().await.unwrap();
@@ -146,7 +143,7 @@ async fn a_refused_query_tells_posthogs_words_and_the_place() {
         error.to_string().contains("Unable to resolve field: evnt"),
         "{error}"
     );
-    let place = error.query_position().unwrap();
+    let place = error.hogql_position().unwrap();
     assert_eq!((place.start, place.end), (Some(7), Some(11)));
 
     // As newer PostHogs tell it.
@@ -156,7 +153,7 @@ async fn a_refused_query_tells_posthogs_words_and_the_place() {
         "detail": "Unable to resolve field: evnt", "extra": told,
     })));
     let error = counting(&client).rows::<Value>().await.unwrap_err();
-    let place = error.query_position().unwrap();
+    let place = error.hogql_position().unwrap();
     assert_eq!((place.start, place.end), (Some(7), Some(11)));
 
     // Told in an answer that is otherwise good.
@@ -165,7 +162,7 @@ async fn a_refused_query_tells_posthogs_words_and_the_place() {
     ));
     let error = counting(&client).run().await.unwrap_err();
     assert!(matches!(error, PostHogError::QueryFailed { .. }));
-    assert_eq!(error.query_position().unwrap().line, Some(3));
+    assert_eq!(error.hogql_position().unwrap().line, Some(3));
 }
 
 #[tokio::test]
@@ -182,7 +179,7 @@ async fn in_the_background_until_it_is_done() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let shown = Arc::clone(&seen);
     let rows: Vec<(String, u64)> = counting(&client)
-        .run_async()
+        .in_background()
         .progress(move |status| {
             let fraction = status.progress.and_then(|progress| progress.fraction());
             shown.lock().unwrap().push((status.complete, fraction));
@@ -218,8 +215,8 @@ async fn a_fresh_result_needs_no_waiting() {
     for fresh in [counts(), complete, stale] {
         server.clear();
         server.answer_next(answer(fresh));
-        let query = counting(&client).refresh(Refresh::ForceBlocking);
-        let answer = query.run_async().await.unwrap();
+        let query = counting(&client).refresh(HogQlRefresh::ForceBlocking);
+        let answer = query.in_background().await.unwrap();
         assert!(answer.results[0].is_array());
         assert_eq!(server.request_count(), 1);
         assert_eq!(
@@ -230,7 +227,7 @@ async fn a_fresh_result_needs_no_waiting() {
     // Asked not to wait, the answer says that it is not there yet.
     server.answer_next(Answer::status(202).json(running("abc")));
     let error = counting(&client)
-        .refresh(Refresh::Async)
+        .refresh(HogQlRefresh::Async)
         .rows::<Value>()
         .await;
     assert!(error.unwrap_err().to_string().contains("still running"));
@@ -262,7 +259,7 @@ async fn a_failure_in_the_background_tells_posthogs_words() {
     ] {
         server.answer_next(Answer::status(202).json(running("abc")));
         server.answer_next(Answer::status(status).json(failed(message)));
-        let query = counting(&client).run_async().poll(SOON, SOON);
+        let query = counting(&client).in_background().poll(SOON, SOON);
         let error = query.cancel_on_drop().run().await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
@@ -290,7 +287,7 @@ async fn a_query_that_failed_is_asked_about_once_whatever_the_status() {
         failed["query_status"]["error"] = json!(true);
         Some(Answer::status(500).json(failed))
     });
-    let query = counting(&client).run_async().poll(SOON, SOON);
+    let query = counting(&client).in_background().poll(SOON, SOON);
     let error = query.cancel_on_drop().run().await.unwrap_err();
     assert!(
         matches!(&error, PostHogError::QueryFailed { query_id, .. } if query_id == "abc"),
@@ -315,7 +312,7 @@ async fn waits_of_any_length_are_settings_like_others() {
     done["query_status"]["complete"] = true.into();
     done["query_status"]["results"] = counts();
     server.answer_next(answer(done));
-    let query = counting(&client).time_limit(Duration::MAX).run_async();
+    let query = counting(&client).time_limit(Duration::MAX).in_background();
     let start = Instant::now();
     query
         .poll(Duration::ZERO, Duration::ZERO)
@@ -341,7 +338,7 @@ async fn a_time_limit_cancels_and_says_so() {
                 _ => Answer::status(202).json(running("abc")),
             })
         });
-        let query = counting(&client).time_limit(limit).run_async();
+        let query = counting(&client).time_limit(limit).in_background();
         let error = query.poll(SOON, SOON).run().await.unwrap_err();
         assert!(
             matches!(error, PostHogError::QueryTimeLimit { .. }),
@@ -380,7 +377,7 @@ async fn a_handle_cancels_and_waits_again() {
         })
     });
     let mut query = counting(&client)
-        .run_async()
+        .in_background()
         .poll(SOON, SOON)
         .start()
         .await
@@ -408,7 +405,7 @@ async fn dropping_cancels_where_it_is_asked_for() {
     let (server, client) = start();
     server.answer_with(|_| Some(Answer::status(202).json(running("abc"))));
     let patient = Duration::from_secs(60);
-    let begin = || counting(&client).run_async().poll(patient, patient);
+    let begin = || counting(&client).in_background().poll(patient, patient);
 
     let cancels = || {
         server
@@ -459,7 +456,7 @@ async fn a_drop_while_the_time_limit_cancels_still_cancels() {
     };
     // Starting it takes a part of the limit.
     let query = counting(&client).time_limit(Duration::from_secs(2));
-    let query = query.run_async().poll(SOON, SOON).cancel_on_drop();
+    let query = query.in_background().poll(SOON, SOON).cancel_on_drop();
     let mut query = query.start().await.unwrap();
     let asked = async {
         while !cancels(1) {
@@ -489,7 +486,12 @@ async fn any_query_by_its_kind() {
         ))
     });
     let trend = json!({"kind": "TrendsQuery", "series": []});
-    let answer = client.query_node("@current", &trend).run().await.unwrap();
+    let answer = client
+        .project("@current")
+        .query_node(&trend)
+        .run()
+        .await
+        .unwrap();
     assert_eq!(answer.results[0]["data"], json!([1, 2]));
     let request = &server.requests()[0];
     assert_eq!(sent(request), ("POST", "/api/projects/@current/query/"));
@@ -505,41 +507,49 @@ async fn any_query_by_its_kind() {
             "/api/environments/1/query/",
         ),
         (
-            client.environment(1).query("SELECT 1"),
-            "/api/environments/1/query/",
+            client.environment("@current").query_node(&trend),
+            "/api/environments/@current/query/",
         ),
     ] {
         query.run().await.unwrap();
         assert_eq!(sent(&server.requests().pop().unwrap()), ("POST", path));
     }
+    let query = client.environment(1).hogql("SELECT 1");
+    query.run().await.unwrap();
+    let path = "/api/environments/1/query/";
+    assert_eq!(sent(&server.requests().pop().unwrap()), ("POST", path));
 
     #[derive(Deserialize)]
     struct Series {
         label: String,
     }
-    let series: Vec<Series> = client.query_node(1, &trend).rows().await.unwrap();
+    let series: Vec<Series> = client.project(1).query_node(&trend).rows().await.unwrap();
     assert_eq!(series[0].label, "signup");
 
     server.clear();
+    for query in [
+        client.project(1).query_node(&json!({"series": []})),
+        client.project(1).query_node("SELECT 1"),
+    ] {
+        let error = query.run().await.unwrap_err();
+        assert!(error.to_string().contains("kind"), "{error}");
+    }
+    let hogql = |project, sql| client.project(project).hogql(sql);
     for (query, says) in [
-        (client.query_node(1, &json!({"series": []})), "kind"),
-        (client.query_node(1, "SELECT 1"), "kind"),
-        (client.query_node(1, &trend).value("a", 1), "only HogQL"),
-        (client.hogql("..", "SELECT 1"), "project_id"),
-        (client.hogql("", "SELECT 1"), "project_id"),
+        (hogql("..", "SELECT 1"), "project_id"),
+        (hogql("", "SELECT 1"), "project_id"),
         (
-            client.hogql(1, "SELECT {a}").value("a", Unwritable),
+            hogql("1", "SELECT {a}").value("a", Unwritable),
             "written as JSON",
         ),
         (
-            client.hogql(1, "SELECT {a}").set("values", 1).value("a", 1),
+            hogql("1", "SELECT {a}").set("values", 1).value("a", 1),
             "values",
         ),
     ] {
         let error = query.run().await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
-    assert!(client.query_node(1, &trend).check().await.is_err());
     assert_eq!(server.request_count(), 0, "nothing of that is sent");
 }
 
@@ -558,7 +568,9 @@ async fn posthog_checks_a_query() {
         "isValid": false, "errors": [{"message": "no such field", "start": 7, "end": 11}],
         "warnings": [], "notices": [], "table_names": ["events"],
     })));
-    let query = client.hogql(1, "SELECT evnt FROM events WHERE event = {a}");
+    let query = client
+        .project(1)
+        .hogql("SELECT evnt FROM events WHERE event = {a}");
     let id = query.id().to_owned();
     let check = query.value("a", 1).check().await.unwrap();
     assert!(!check.is_valid);
@@ -580,10 +592,11 @@ async fn debug_shows_neither_the_query_nor_the_key() {
     let (server, client) = start();
     server.answer_with(|_| Some(Answer::status(202).json(running("abc"))));
     let query = client
-        .hogql(1, "SELECT 'ada@example.com'")
+        .project(1)
+        .hogql("SELECT 'ada@example.com'")
         .value("who", "ada@example.com");
     let mut shown = format!("{query:?}");
-    let query = query.run_async();
+    let query = query.in_background();
     shown += &format!("{query:?}");
     shown += &format!("{:?}", query.start().await.unwrap());
     assert!(

@@ -109,12 +109,17 @@ async fn ids_stay_in_their_place() {
         ("a\r\nb", "/api/projects/a%0D%0Ab/query/"),
         ("ä\u{0}", "/api/projects/%C3%A4%00/query/"),
     ] {
-        client.hogql(id, "SELECT 1").run().await.unwrap();
+        client.project(id).hogql("SELECT 1").run().await.unwrap();
         assert_eq!(server.requests().pop().unwrap().path, path);
     }
     server.clear();
     for id in ["", ".", "..", "%2e%2e", ".%2E"] {
-        let error = client.hogql(id, "SELECT 1").run().await.unwrap_err();
+        let error = client
+            .project(id)
+            .hogql("SELECT 1")
+            .run()
+            .await
+            .unwrap_err();
         assert!(
             matches!(
                 error,
@@ -225,7 +230,7 @@ async fn deep_json_is_an_error() {
         server.answer_next(
             Answer::status(200).body(format!("{{\"results\": {}", open.repeat(1_000_000))),
         );
-        let error = client.hogql(1, "SELECT 1").run().await;
+        let error = client.project(1).hogql("SELECT 1").run().await;
         assert!(matches!(
             error,
             Err(PostHogError::SerializationError { .. })

@@ -1,7 +1,8 @@
 //! What PostHog answers to a query.
 
+use super::OPERATION;
+use super::handle::Handle;
 use super::rows::Row;
-use super::{Handle, OPERATION};
 use crate::error::PostHogError;
 use crate::redact::{self, describe, excerpt, without_keys};
 use crate::rest::failed_query::NO_REASON;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 /// [`extra`](Self::extra).
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct QueryAnswer {
+pub struct HogQlAnswer {
     /// The names of the columns. Empty where the kind of query has none.
     pub columns: Vec<String>,
     /// ClickHouse's types of the columns, such as `UInt64`.
@@ -34,17 +35,22 @@ pub struct QueryAnswer {
     /// When it was computed.
     pub last_refresh: Option<String>,
     /// The state of a query that runs in the background.
-    pub query_status: Option<QueryStatus>,
+    pub query_status: Option<HogQlStatus>,
     /// Everything else, such as `timings` and `clickhouse`.
     pub extra: Map<String, Value>,
 }
 
-impl QueryAnswer {
-    /// Reads each row; see [`Query::rows`](super::Query::rows).
+impl HogQlAnswer {
+    /// Reads each row: into a struct by the names of the columns, into a tuple by their order, or a single column into
+    /// any plain type. Maps go by name, lists by order: a single column of lists is `(Vec<T>,)`.
+    ///
+    /// PostHog writes some values in more than one way, and all of them are read: numbers as text, booleans as 0 and 1,
+    /// and, if a list, map or struct is asked for, JSON as text, which is how a column `properties` comes. The same goes
+    /// for values within arrays and tuples.
     ///
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
-    /// let answer = client.hogql(12345, "SELECT distinct event FROM events").run().await?;
+    /// let answer = client.project(12345).hogql("SELECT DISTINCT event FROM events").run().await?;
     /// if answer.has_more {
     ///     println!("these are not all");
     /// }
@@ -63,7 +69,7 @@ impl QueryAnswer {
             Value::Null if self.query_status.is_some_and(|status| !status.complete) => {
                 return Err(PostHogError::config(
                     "refresh",
-                    "the query is still running; wait for it with `run_async`",
+                    "the query is still running; wait for it with `in_background`",
                 ));
             }
             other => {
@@ -139,7 +145,7 @@ impl QueryAnswer {
             is_cached: flag(&mut map, "is_cached"),
             last_refresh: text(&mut map, "last_refresh"),
             query_status: match map.remove("query_status") {
-                Some(Value::Object(status)) => Some(QueryStatus::from_map(status)),
+                Some(Value::Object(status)) => Some(HogQlStatus::from_map(status)),
                 _ => None,
             },
             extra: map,
@@ -147,18 +153,18 @@ impl QueryAnswer {
     }
 }
 
-impl<'de> Deserialize<'de> for QueryAnswer {
+impl<'de> Deserialize<'de> for HogQlAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Map::deserialize(deserializer).map(Self::from_map)
     }
 }
 
-/// How a query in the background is doing, as [`AsyncQuery::progress`](crate::AsyncQuery::progress) and
-/// [`RunningQuery::status`](crate::RunningQuery::status) tell it. The plain operations answer
-/// [`models::QueryStatus`](crate::models::QueryStatus).
+/// How a query in the background is doing, as [`HogQlBackground::progress`](super::HogQlBackground::progress) and
+/// [`HogQlRunning::status`](super::HogQlRunning::status) tell it. The plain operations answer
+/// [`models::QueryStatus`](crate::rest::models::QueryStatus).
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct QueryStatus {
+pub struct HogQlStatus {
     /// The query's id.
     pub id: Option<String>,
     /// Whether it has ended, well or not.
@@ -174,14 +180,14 @@ pub struct QueryStatus {
     /// When it ended.
     pub end_time: Option<String>,
     /// How far it has come, where PostHog knows.
-    pub progress: Option<QueryProgress>,
+    pub progress: Option<HogQlProgress>,
     /// The whole answer, once it is complete.
     pub results: Value,
     /// Everything else.
     pub extra: Map<String, Value>,
 }
 
-impl QueryStatus {
+impl HogQlStatus {
     pub(super) fn from_map(mut map: Map<String, Value>) -> Self {
         Self {
             id: text(&mut map, "id"),
@@ -192,7 +198,7 @@ impl QueryStatus {
             pickup_time: text(&mut map, "pickup_time"),
             end_time: text(&mut map, "end_time"),
             progress: match map.remove("query_progress") {
-                Some(Value::Object(progress)) => Some(QueryProgress::from_map(&progress)),
+                Some(Value::Object(progress)) => Some(HogQlProgress::from_map(&progress)),
                 _ => None,
             },
             results: map.remove("results").unwrap_or_default(),
@@ -208,14 +214,14 @@ impl QueryStatus {
     }
 
     /// The answer of a query that is complete.
-    pub(super) fn into_answer(mut self) -> QueryAnswer {
+    pub(super) fn into_answer(mut self) -> HogQlAnswer {
         let results = std::mem::take(&mut self.results);
         let mut answer = match results {
             // The whole answer, or, as other versions have it, the rows alone.
-            Value::Object(map) if map.contains_key("results") => QueryAnswer::from_map(map),
-            results => QueryAnswer {
+            Value::Object(map) if map.contains_key("results") => HogQlAnswer::from_map(map),
+            results => HogQlAnswer {
                 results,
-                ..QueryAnswer::default()
+                ..HogQlAnswer::default()
             },
         };
         answer.query_status = Some(self);
@@ -223,17 +229,17 @@ impl QueryStatus {
     }
 }
 
-impl<'de> Deserialize<'de> for QueryStatus {
+impl<'de> Deserialize<'de> for HogQlStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Map::deserialize(deserializer).map(Self::from_map)
     }
 }
 
-/// How far a query has come, in ClickHouse's numbers: part of [`QueryStatus`], as
-/// [`models::QueryProgress`](crate::models::QueryProgress) is of the model.
+/// How far a query has come, in ClickHouse's numbers: part of [`HogQlStatus`], as
+/// [`models::QueryProgress`](crate::rest::models::QueryProgress) is of the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
-pub struct QueryProgress {
+pub struct HogQlProgress {
     /// Rows read so far.
     pub rows_read: u64,
     /// Bytes read so far.
@@ -246,7 +252,7 @@ pub struct QueryProgress {
     pub active_cpu_time: f64,
 }
 
-impl QueryProgress {
+impl HogQlProgress {
     /// From 0 to 1; `None` where the total is not known.
     pub fn fraction(&self) -> Option<f64> {
         (self.estimated_rows_total > 0)
@@ -334,7 +340,7 @@ mod tests {
 
     #[test]
     fn an_answer_reads_whatever_is_in_it() {
-        let answer: QueryAnswer = serde_json::from_value(json!({
+        let answer: HogQlAnswer = serde_json::from_value(json!({
             "columns": ["event", 7], "types": [["event", "String"], "UInt64"], "results": [["a", 1]],
             "hasMore": true, "limit": 100, "offset": "3", "hogql": 5, "is_cached": null,
             "last_refresh": "now", "query_status": null, "timings": [{"k": "x", "t": 1.5}], "error": null,
@@ -349,17 +355,17 @@ mod tests {
         assert_eq!(answer.extra["timings"][0]["t"], 1.5);
         assert_eq!(answer.one::<(String, u8)>().unwrap(), ("a".into(), 1));
 
-        let bare: QueryAnswer = serde_json::from_value(json!({})).unwrap();
-        assert_eq!(bare, QueryAnswer::default());
+        let bare: HogQlAnswer = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(bare, HogQlAnswer::default());
         assert!(bare.rows::<u8>().is_err());
-        assert!(serde_json::from_value::<QueryAnswer>(json!([])).is_err());
+        assert!(serde_json::from_value::<HogQlAnswer>(json!([])).is_err());
     }
 
     #[test]
     fn one_row_is_one_row() {
-        let answer = |rows: Value| QueryAnswer {
+        let answer = |rows: Value| HogQlAnswer {
             results: rows,
-            ..QueryAnswer::default()
+            ..HogQlAnswer::default()
         };
         assert_eq!(answer(json!([[4]])).one::<u8>().unwrap(), 4);
         let none = answer(json!([])).one::<u8>().unwrap_err().to_string();
@@ -370,10 +376,10 @@ mod tests {
 
     #[test]
     fn progress_is_a_fraction_where_the_total_is_known() {
-        let read = |total: u64| QueryProgress {
+        let read = |total: u64| HogQlProgress {
             rows_read: 50,
             estimated_rows_total: total,
-            ..QueryProgress::default()
+            ..HogQlProgress::default()
         };
         assert_eq!(read(200).fraction(), Some(0.25));
         assert_eq!(read(10).fraction(), Some(1.0));

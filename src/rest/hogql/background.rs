@@ -1,7 +1,9 @@
 //! Queries that PostHog runs in the background.
 
-use super::answer::{QueryAnswer, QueryStatus};
-use super::{Handle, Query, Refresh};
+use super::answer::{HogQlAnswer, HogQlStatus};
+use super::draft::Draft;
+use super::handle::Handle;
+use super::refresh::HogQlRefresh;
 use crate::error::PostHogError;
 use crate::http::FOREVER;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -16,20 +18,20 @@ use std::time::Instant;
 /// However soon an answer is wanted: the budget of a team is for all its queries.
 const SHORTEST: Duration = Duration::from_millis(20);
 
-type Progress = Box<dyn FnMut(&QueryStatus) + Send>;
+type Progress = Box<dyn FnMut(&HogQlStatus) + Send>;
 
-/// A query to be run in the background: [`Query::run_async`].
+/// A query to be run in the background: [`HogQlQuery::in_background`](super::HogQlQuery::in_background).
 ///
 /// PostHog is asked how it is doing first after 250 ms, then less and less often, up to every 5 s.
 ///
 /// # Cancelling
 ///
 /// The query runs at PostHog, so dropping a future here leaves it running there, unless
-/// [`cancel_on_drop`](Self::cancel_on_drop) is set. [`time_limit`](Query::time_limit) cancels it when
-/// the time is over, and [`RunningQuery::cancel`] at will.
+/// [`cancel_on_drop`](Self::cancel_on_drop) is set. [`time_limit`](Self::time_limit) cancels it when
+/// the time is over, and [`HogQlRunning::cancel`] at will.
 #[must_use = "a query does nothing until it is run"]
-pub struct AsyncQuery {
-    query: Query,
+pub struct HogQlBackground {
+    draft: Draft,
     first: Duration,
     longest: Duration,
     progress: Option<Progress>,
@@ -42,10 +44,10 @@ enum OnDrop {
     Cancel,
 }
 
-impl AsyncQuery {
-    pub(super) fn new(query: Query) -> Self {
+impl HogQlBackground {
+    pub(super) fn new(draft: Draft) -> Self {
         Self {
-            query,
+            draft,
             first: Duration::from_millis(250),
             longest: Duration::from_secs(5),
             progress: None,
@@ -54,14 +56,14 @@ impl AsyncQuery {
     }
 
     /// Is shown each state that PostHog tells while waiting.
-    pub fn progress(mut self, progress: impl FnMut(&QueryStatus) + Send + 'static) -> Self {
+    pub fn progress(mut self, progress: impl FnMut(&HogQlStatus) + Send + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// See [`Query::time_limit`].
+    /// See [`HogQlQuery::time_limit`](super::HogQlQuery::time_limit).
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.query = self.query.time_limit(limit);
+        self.draft.limit = Some(limit);
         self
     }
 
@@ -71,7 +73,7 @@ impl AsyncQuery {
         self
     }
 
-    /// Tells PostHog to cancel the query when this future or the [`RunningQuery`] is dropped before the query has
+    /// Tells PostHog to cancel the query when this future or the [`HogQlRunning`] is dropped before the query has
     /// ended. The client's own thread sends that request, so the drop needs no async runtime and does not wait. A
     /// process that ends right after the drop may leave the query running.
     pub fn cancel_on_drop(mut self) -> Self {
@@ -82,15 +84,15 @@ impl AsyncQuery {
     /// Runs it to its end, and gives PostHog's answer. The same as awaiting it.
     ///
     /// # Errors
-    /// As [`Query::run`]; [`PostHogError::QueryTimeLimit`] when the time is over.
-    pub async fn run(self) -> Result<QueryAnswer, PostHogError> {
+    /// As [`HogQlQuery::run`](super::HogQlQuery::run); [`PostHogError::QueryTimeLimit`] when the time is over.
+    pub async fn run(self) -> Result<HogQlAnswer, PostHogError> {
         self.start().await?.wait().await
     }
 
-    /// Runs it to its end, and reads each row; see [`Query::rows`].
+    /// Runs it to its end, and reads each row; see [`HogQlAnswer::rows`].
     ///
     /// # Errors
-    /// As [`run`](Self::run) and [`Query::rows`].
+    /// As [`run`](Self::run) and [`HogQlAnswer::rows`].
     pub async fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
         self.run().await?.rows()
     }
@@ -100,7 +102,7 @@ impl AsyncQuery {
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
     /// # async fn stop_asked() {}
-    /// let mut running = client.hogql(12345, "SELECT 1").run_async().start().await?;
+    /// let mut running = client.project(12345).hogql("SELECT 1").in_background().start().await?;
     /// tokio::select! {
     ///     answer = running.wait() => println!("{}", answer?.results),
     ///     () = stop_asked() => running.cancel().await?,
@@ -111,12 +113,16 @@ impl AsyncQuery {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn start(self) -> Result<RunningQuery, PostHogError> {
-        let limit = self.query.limit;
-        let refresh = self.query.refresh.unwrap_or(Refresh::Async).in_background();
-        let (handle, body) = self.query.into_body(Some(refresh))?;
+    pub async fn start(self) -> Result<HogQlRunning, PostHogError> {
+        let limit = self.draft.limit;
+        let refresh = self
+            .draft
+            .refresh
+            .unwrap_or(HogQlRefresh::Async)
+            .without_waiting();
+        let (handle, body) = self.draft.into_body(Some(refresh))?;
         // From here on it may be running, whether or not the answer comes.
-        let mut running = RunningQuery {
+        let mut running = HogQlRunning {
             armed: self.on_drop == OnDrop::Cancel,
             handle: handle.clone(),
             done: None,
@@ -125,7 +131,7 @@ impl AsyncQuery {
             longest: self.longest,
             progress: self.progress.map(Mutex::new),
         };
-        let started: Result<QueryAnswer, _> = handle.within(limit, handle.post(&body)).await;
+        let started: Result<HogQlAnswer, _> = handle.within(limit, handle.post(&body)).await;
         let mut answer = match started {
             Ok(answer) => answer,
             Err(error) => {
@@ -151,8 +157,8 @@ impl AsyncQuery {
     }
 }
 
-impl IntoFuture for AsyncQuery {
-    type Output = Result<QueryAnswer, PostHogError>;
+impl IntoFuture for HogQlBackground {
+    type Output = Result<HogQlAnswer, PostHogError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -160,20 +166,20 @@ impl IntoFuture for AsyncQuery {
     }
 }
 
-impl fmt::Debug for AsyncQuery {
+impl fmt::Debug for HogQlBackground {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncQuery")
-            .field("query", &self.query)
+        f.debug_struct("HogQlBackground")
+            .field("id", &self.draft.handle.shown_id())
             .field("poll", &(self.first, self.longest))
             .field("on_drop", &self.on_drop)
             .finish_non_exhaustive()
     }
 }
 
-/// A query that PostHog is running: [`AsyncQuery::start`].
-pub struct RunningQuery {
+/// A query that PostHog is running: [`HogQlBackground::start`].
+pub struct HogQlRunning {
     handle: Handle,
-    done: Option<QueryAnswer>,
+    done: Option<HogQlAnswer>,
     deadline: Option<(Duration, Instant)>,
     first: Duration,
     longest: Duration,
@@ -183,7 +189,7 @@ pub struct RunningQuery {
     armed: bool,
 }
 
-impl RunningQuery {
+impl HogQlRunning {
     /// The id under which PostHog knows it.
     pub fn id(&self) -> &str {
         &self.handle.id
@@ -193,10 +199,10 @@ impl RunningQuery {
     ///
     /// # Errors
     /// Any of [`PostHogError`]; a failed query is one, with PostHog's words.
-    pub async fn status(&self) -> Result<QueryStatus, PostHogError> {
+    pub async fn status(&self) -> Result<HogQlStatus, PostHogError> {
         #[derive(serde::Deserialize)]
         struct Wrapped {
-            query_status: QueryStatus,
+            query_status: HogQlStatus,
         }
         let at = self.handle.at.id("query_id", &self.handle.id);
         let mut call = at.call("query status", Method::GET, "/");
@@ -210,8 +216,8 @@ impl RunningQuery {
     /// error of the connection.
     ///
     /// # Errors
-    /// As [`AsyncQuery::run`].
-    pub async fn wait(&mut self) -> Result<QueryAnswer, PostHogError> {
+    /// As [`HogQlBackground::run`].
+    pub async fn wait(&mut self) -> Result<HogQlAnswer, PostHogError> {
         let Some((limit, deadline)) = self.deadline else {
             return self.poll().await;
         };
@@ -228,7 +234,7 @@ impl RunningQuery {
         }
     }
 
-    async fn poll(&mut self) -> Result<QueryAnswer, PostHogError> {
+    async fn poll(&mut self) -> Result<HogQlAnswer, PostHogError> {
         let longest = self.longest.max(SHORTEST);
         let mut delays = ExponentialBuilder::new()
             .with_factor(1.5)
@@ -281,7 +287,7 @@ fn may_run(error: &PostHogError) -> bool {
     error.is_retryable() || (error.status().is_none() && !over)
 }
 
-impl Drop for RunningQuery {
+impl Drop for HogQlRunning {
     fn drop(&mut self) {
         if self.armed {
             let handle = self.handle.clone();
@@ -291,9 +297,9 @@ impl Drop for RunningQuery {
     }
 }
 
-impl fmt::Debug for RunningQuery {
+impl fmt::Debug for HogQlRunning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningQuery")
+        f.debug_struct("HogQlRunning")
             .field("id", &self.handle.shown_id())
             .finish_non_exhaustive()
     }

@@ -1,24 +1,23 @@
 //! Asking PostHog what it thinks of a query, without running it.
 
+use super::HogQlQuery;
 use super::answer::{flag, list, number, text, text_of};
-use super::{Bad, Query};
 use crate::error::PostHogError;
-use crate::rest::request::Problem;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-/// What PostHog thinks of a HogQL query: [`Query::check`].
+/// What PostHog thinks of a HogQL query: [`HogQlQuery::check`].
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct QueryCheck {
+pub struct HogQlCheck {
     /// Whether it would run.
     pub is_valid: bool,
     /// What keeps it from running.
-    pub errors: Vec<QueryNotice>,
+    pub errors: Vec<HogQlNotice>,
     /// What may not be meant.
-    pub warnings: Vec<QueryNotice>,
+    pub warnings: Vec<HogQlNotice>,
     /// What is worth knowing.
-    pub diagnostics: Vec<QueryNotice>,
+    pub diagnostics: Vec<HogQlNotice>,
     /// The tables it reads.
     pub tables: Vec<String>,
     /// Everything else.
@@ -28,7 +27,7 @@ pub struct QueryCheck {
 /// A remark on a place of a query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct QueryNotice {
+pub struct HogQlNotice {
     /// PostHog's words.
     pub message: String,
     /// Where the place begins, in characters from the start of the query.
@@ -39,7 +38,7 @@ pub struct QueryNotice {
     pub fix: Option<String>,
 }
 
-impl QueryNotice {
+impl HogQlNotice {
     fn read(value: Value) -> Self {
         match value {
             Value::Object(mut map) => Self {
@@ -56,34 +55,34 @@ impl QueryNotice {
     }
 }
 
-impl<'de> Deserialize<'de> for QueryCheck {
+impl<'de> Deserialize<'de> for HogQlCheck {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = Map::deserialize(deserializer)?;
         // Asked as a query, the answer may be wrapped like one.
         if let Some(Value::Object(inner)) = map.remove("results") {
             map = inner;
         }
-        let errors = list(&mut map, "errors", QueryNotice::read);
+        let errors = list(&mut map, "errors", HogQlNotice::read);
         Ok(Self {
             is_valid: match map.contains_key("isValid") {
                 true => flag(&mut map, "isValid"),
                 false => errors.is_empty(),
             },
             errors,
-            warnings: list(&mut map, "warnings", QueryNotice::read),
-            diagnostics: list(&mut map, "diagnostics", QueryNotice::read),
+            warnings: list(&mut map, "warnings", HogQlNotice::read),
+            diagnostics: list(&mut map, "diagnostics", HogQlNotice::read),
             tables: list(&mut map, "table_names", text_of),
             extra: map,
         })
     }
 }
 
-impl Query {
+impl HogQlQuery {
     /// Asks PostHog what is wrong with a HogQL query, and where, without running it.
     ///
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
-    /// let check = client.hogql(12345, "SELECT evnt FROM events").check().await?;
+    /// let check = client.project(12345).hogql("SELECT evnt FROM events").check().await?;
     /// for error in &check.errors {
     ///     println!("{} at {:?}", error.message, error.start);
     /// }
@@ -93,16 +92,9 @@ impl Query {
     ///
     /// # Errors
     /// Any of [`PostHogError`]; errors of the query are in the answer.
-    pub async fn check(self) -> Result<QueryCheck, PostHogError> {
-        let mut query = self;
-        let mut node = query.node?;
-        if node.get("kind").is_none_or(|kind| kind != "HogQLQuery") {
-            return Err(Bad::Problem(Problem {
-                setting: "query",
-                problem: "only HogQL can be checked".into(),
-            })
-            .into());
-        }
+    pub async fn check(self) -> Result<HogQlCheck, PostHogError> {
+        let mut draft = self.draft;
+        let mut node = draft.node?;
         let mut check = Map::from_iter([
             ("kind".to_owned(), json!("HogQLMetadata")),
             ("language".to_owned(), json!("hogQL")),
@@ -119,9 +111,9 @@ impl Query {
                 check.insert(here.into(), value);
             }
         }
-        query.node = Ok(check);
-        query.refresh = None;
-        query.run_as().await
+        draft.node = Ok(check);
+        draft.refresh = None;
+        draft.run_as().await
     }
 }
 
@@ -131,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_check_reads_whatever_is_in_it() {
-        let check: QueryCheck = serde_json::from_value(json!({
+        let check: HogQlCheck = serde_json::from_value(json!({
             "isValid": false, "query": "x", "table_names": ["events"], "warnings": null,
             "errors": [{"message": "no", "start": 7, "end": 11, "fix": null}, "odd"],
         }))
@@ -143,7 +135,7 @@ mod tests {
         );
         assert_eq!(check.errors[1].message, "odd");
         assert_eq!(check.tables, ["events"]);
-        let check: QueryCheck = serde_json::from_value(json!({"errors": []})).unwrap();
+        let check: HogQlCheck = serde_json::from_value(json!({"errors": []})).unwrap();
         assert!(check.is_valid);
     }
 }

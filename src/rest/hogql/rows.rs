@@ -249,7 +249,7 @@ impl<'de> Deserializer<'de> for Row<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::QueryAnswer;
+    use super::super::HogQlAnswer;
     use super::*;
     use serde::Deserialize;
     use serde::de::DeserializeOwned;
@@ -259,7 +259,7 @@ mod tests {
 
     fn rows<T: DeserializeOwned>(columns: &[&str], rows: Value) -> Result<Vec<T>, String> {
         let answer = json!({"columns": columns, "results": rows});
-        let answer: QueryAnswer = serde_json::from_value(answer).unwrap();
+        let answer: HogQlAnswer = serde_json::from_value(answer).unwrap();
         answer.rows().map_err(|e| e.to_string())
     }
 

@@ -65,9 +65,9 @@ fn no_debug_of_a_request_shows_a_secret() {
         shown.push(debug("pages", &list().pages()));
         shown.push(debug("stream", &list().stream()));
         let sql = format!("SELECT '{ID}' FROM persons WHERE email = '{EMAIL}'");
-        let query = || client.hogql(1, &sql).value("plan", PROPERTY);
+        let query = || client.project(1).hogql(&sql).value("plan", PROPERTY);
         shown.push(debug("query", &query()));
-        shown.push(debug("query in the background", &query().run_async()));
+        shown.push(debug("query in the background", &query().in_background()));
     }
     let at_least = shown.len();
     let mut leaks = Leaks::default();

@@ -267,7 +267,7 @@ async fn the_id_that_a_server_gives_a_query_shows_no_key() {
     for id in [TENANT, PERSONAL_KEY] {
         let server = PostHogServer::start().unwrap();
         let client = client_of(&server).build().unwrap();
-        let query = || client.hogql(1, "SELECT 1").run_async();
+        let query = || client.project(1).hogql("SELECT 1").in_background();
         let status = |failed: bool| {
             let error = failed.then_some("no");
             Answer::status(200).json(json!({"query_status": {

@@ -99,7 +99,7 @@ async fn echoes_to_a_post_show_no_key_and_no_data() {
 async fn echoes_to_a_query_show_no_key_and_no_data() {
     own_process!();
     echoes(|client| async move {
-        let query = client.hogql(1, sql()).value("plan", PROPERTY);
+        let query = client.project(1).hogql(sql()).value("plan", PROPERTY);
         let shown = format!("{query:?}");
         query.rows::<(u8, u8)>().await.map(|_| shown)
     })
@@ -111,9 +111,10 @@ async fn echoes_to_a_query_in_the_background_show_no_key_and_no_data() {
     own_process!();
     echoes(|client| async move {
         let query = client
-            .hogql(1, sql())
+            .project(1)
+            .hogql(sql())
             .value("plan", PROPERTY)
-            .run_async()
+            .in_background()
             .poll(Duration::from_millis(1), Duration::from_millis(2))
             .time_limit(Duration::from_millis(100));
         let shown = format!("{query:?}");
@@ -125,7 +126,7 @@ async fn echoes_to_a_query_in_the_background_show_no_key_and_no_data() {
 #[tokio::test]
 async fn echoes_to_the_check_of_a_query_show_no_key_and_no_data() {
     own_process!();
-    echoes(|client| async move { client.hogql(1, sql()).check().await.map(done) }).await;
+    echoes(|client| async move { client.project(1).hogql(sql()).check().await.map(done) }).await;
 }
 
 #[tokio::test]
@@ -178,7 +179,7 @@ async fn the_id_that_a_server_gives_a_query_shows_no_key() {
     let client = client_of(&server).build().unwrap();
     let mut leaks = Leaks::default();
     let query = || {
-        let query = client.hogql(1, "SELECT 1").run_async();
+        let query = client.project(1).hogql("SELECT 1").in_background();
         query.poll(Duration::from_millis(1), Duration::from_millis(2))
     };
     let running = query().start().await;

@@ -110,7 +110,12 @@ async fn the_failure_of_a_query_is_still_shown() {
     let client = client_of(&server).build().unwrap();
     let words = "Unable to resolve field: evnt";
     server.answer_next(Answer::status(200).json(json!({"results": [], "error": words})));
-    let error = client.hogql(1, "SELECT evnt").run().await.unwrap_err();
+    let error = client
+        .project(1)
+        .hogql("SELECT evnt")
+        .run()
+        .await
+        .unwrap_err();
     assert!(matches!(error, PostHogError::QueryFailed { .. }));
     assert_says(&error, &[words]);
 }

@@ -1,0 +1,72 @@
+//! [`Handle`]: a query at PostHog, by its place and id. Sends it, cancels it, and keeps its time limit.
+
+use super::OPERATION;
+use crate::error::PostHogError;
+use crate::http::io::Io;
+use crate::redact::excerpt;
+use crate::rest::path::At;
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// How long a cancellation may take after a time limit is over.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(super) struct Handle {
+    /// Ends in `query`.
+    pub(super) at: At,
+    pub(super) id: String,
+}
+
+impl Handle {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        body: &Map<String, Value>,
+    ) -> Result<T, PostHogError> {
+        let mut call = self.at.call(OPERATION, Method::POST, "/");
+        call.put_json(serde_json::to_vec(body));
+        call.send().await
+    }
+
+    pub(super) async fn cancel(&self) -> Result<(), PostHogError> {
+        let at = self.at.id("query_id", &self.id);
+        let call = at.call("cancel query", Method::DELETE, "/");
+        call.send_raw().await.map(drop)
+    }
+
+    /// The id without secrets: the server may have chosen it.
+    pub(super) fn shown_id(&self) -> String {
+        excerpt(&self.at.client().inner.http.clean(&self.id), 100)
+    }
+
+    pub(super) fn io(&self) -> &Io {
+        &self.at.client().inner.http.io
+    }
+
+    /// Does the work until the limit is over, then cancels the query.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        work: impl Future<Output = Result<T, PostHogError>>,
+    ) -> Result<T, PostHogError> {
+        let Some(limit) = limit else {
+            return work.await;
+        };
+        match self.io().timeout(limit, work).await {
+            Some(done) => done,
+            None => Err(self.give_up(limit).await),
+        }
+    }
+
+    pub(super) async fn give_up(&self, limit: Duration) -> PostHogError {
+        let cancelled = self.io().timeout(CANCEL_WITHIN, self.cancel()).await;
+        PostHogError::QueryTimeLimit {
+            operation: OPERATION,
+            limit,
+            query_id: self.shown_id(),
+            cancelled: matches!(cancelled, Some(Ok(()))),
+        }
+    }
+}
