@@ -1,9 +1,9 @@
-//! What is known of an operation, and the answer of one that tells nothing.
+//! What is known about an operation, and the answer of one that returns nothing.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use std::fmt;
 
-/// One operation of PostHog's REST API, as [`OPERATIONS`](super::OPERATIONS) lists them.
+/// One operation of PostHog's REST API, as listed in [`OPERATIONS`](super::OPERATIONS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Operation {
@@ -15,7 +15,7 @@ pub struct Operation {
     pub method: &'static str,
     /// With ids in braces; `{scope}` is `projects` or `environments`.
     pub path: &'static str,
-    /// The scopes a key needs, all of them. Empty: PostHog states none.
+    /// The scopes a key needs, all of them. Empty where they are not known.
     pub scopes: &'static [&'static str],
     /// What is special about it.
     pub marks: &'static [Mark],
@@ -25,13 +25,14 @@ pub struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mark {
-    /// Behind a feature flag of PostHog's, a plan or AI consent.
+    /// PostHog offers it behind a feature flag of its own, on some plans, or after consent to AI.
     Preview,
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// PostHog's public document of October 2025 has it, and the sources from 2026 do not. They do not list everything, so
+    /// it may work as before.
     SeenIn2025Only,
     /// PostHog calls it deprecated.
     Deprecated,
-    /// PostHog has been seen to refuse it (405).
+    /// PostHog documents it and answers 405.
     Refused,
 }
 
@@ -64,8 +65,7 @@ pub(super) const fn op(
     }
 }
 
-/// The answer of an operation that tells nothing but that it was done. Whatever JSON PostHog sends with it
-/// is not looked at.
+/// The answer of an operation that returns nothing: it was done. JSON that PostHog sends all the same is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done;
 

@@ -1,4 +1,7 @@
-//! What the generated methods need of a request beyond what its users have.
+//! What the generated methods need of a request beyond what its users have: bodies, and parameters that can be wrong.
+//!
+//! A parameter that cannot be sent (a time out of range, NaN) does not panic and is not left out: the request keeps the
+//! problem, and fails with a `PostHogError::Config` that names the parameter instead of being sent.
 
 use crate::rest::body::to_json;
 use crate::rest::request::Problem;

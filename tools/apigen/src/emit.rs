@@ -1,8 +1,10 @@
 //! Writes the resources: structs, methods, query parameters, values.
 
-use crate::names::{argument, plural, setter, singular, with_article};
+use crate::docs::{Method, only_2025};
+use crate::facts::Facts;
+use crate::names::{argument, plural, setter};
 use crate::table::{Body, Enum, Kind, Param, Prefix, Resource, Row, Table};
-use crate::tree::{Node, Root, Step, Tree, dotted, id, is_id, row_prefix, template};
+use crate::tree::{Node, Root, Step, Tree, dotted, id, is_id, row_prefix};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -22,6 +24,7 @@ pub struct File {
 pub struct Emit<'t> {
     pub table: &'t Table,
     pub tree: &'t Tree<'t>,
+    pub facts: &'t Facts,
 }
 
 impl Emit<'_> {
@@ -44,7 +47,9 @@ impl Emit<'_> {
         files.insert("roots".into(), roots);
         let mut shared = File::default();
         for set in &self.table.sets {
-            query(&mut shared, &set.name, &set.params, "several operations");
+            let title = "Query parameters that several operations share.";
+            let rows = self.users_of(&set.name);
+            self.query(&mut shared, &set.name, &set.params, title, &set.name, &rows);
         }
         files.insert("shared".into(), shared);
         let mut values = File::default();
@@ -94,13 +99,16 @@ impl Emit<'_> {
             file.code.push_str("}\n");
         }
         if let Some(resource) = own {
-            self.queries(file, name, resource);
+            self.queries(file, root, &[], name, resource);
         }
     }
 
     fn node(&self, file: &mut File, index: usize, two_prefixes: bool) {
         let node = &self.tree.nodes[index];
         let what = match node.resource {
+            Some(resource) if only_2025(resource) => {
+                format!("`{}/`. Seen in 2025 only", resource.path)
+            }
             Some(resource) => format!("`{}/`", resource.path),
             None => format!("what stands under `{}`", node.place.join("/")),
         };
@@ -130,7 +138,7 @@ impl Emit<'_> {
         }
         file.code.push_str("}\n");
         if let Some(resource) = node.resource {
-            self.queries(file, &node.name, resource);
+            self.queries(file, node.root, &node.place, &node.name, resource);
         }
         for child in &node.children {
             self.node(file, *child, two_prefixes);
@@ -207,7 +215,15 @@ impl Emit<'_> {
         if let Some(import) = set.filter(|i| !file.code.contains(i)) {
             file.code.insert_str(0, &format!("{import}\n"));
         }
-        document(&mut file.code, place, owner, resource, row, prefix);
+        let method = Method {
+            root,
+            place,
+            owner,
+            resource,
+            row,
+            prefix,
+        };
+        self.document(&mut file.code, &method);
         let _ = writeln!(
             file.code,
             "#[inline]\npub fn {}({arguments}) -> {request} {{ Request::new({at}.call(\"{}.{}\", Method::{}, {tail:?})){then} }}\n",
@@ -218,11 +234,57 @@ impl Emit<'_> {
         );
     }
 
-    fn queries(&self, file: &mut File, owner: &str, resource: &Resource) {
+    fn queries(
+        &self,
+        file: &mut File,
+        root: Root,
+        place: &[String],
+        owner: &str,
+        resource: &Resource,
+    ) {
         for row in resource.rows.iter().filter(|r| !r.optional.is_empty()) {
-            let of = format!("`{}` of [`{owner}`]", row.name);
-            query(file, &query_name(owner, row), &row.optional, &of);
+            let title = format!(
+                "Query parameters of [`{}`]({owner}::{}).",
+                row.name, row.name
+            );
+            let of = format!("{}.{}", dotted(root, place), row.name);
+            let name = query_name(owner, row);
+            self.query(file, &name, &row.optional, &title, &of, &[(resource, row)]);
         }
+    }
+
+    /// A marker of query parameters, and the methods that set them.
+    fn query(
+        &self,
+        file: &mut File,
+        name: &str,
+        params: &[Param],
+        title: &str,
+        of: &str,
+        rows: &[(&Resource, &Row)],
+    ) {
+        file.queries.push(name.to_owned());
+        let code = &mut file.code;
+        let _ = writeln!(
+            code,
+            "\nparams! {{\n    /// {title}\n    pub enum {name} {{"
+        );
+        for param in params {
+            let (kind, type_of) = kind(&param.kind);
+            let method = setter(&param.wire);
+            self.describe(code, param, of, rows);
+            let _ = writeln!(code, "        {method} {:?}: {kind}{type_of},", param.wire);
+        }
+        code.push_str("    }\n}\n");
+    }
+
+    /// The operations that share a set of query parameters.
+    fn users_of(&self, set: &str) -> Vec<(&Resource, &Row)> {
+        let resources = self.table.resources.iter();
+        let rows =
+            resources.flat_map(|resource| resource.rows.iter().map(move |row| (resource, row)));
+        rows.filter(|(_, row)| row.set.as_deref() == Some(set))
+            .collect()
     }
 }
 
@@ -275,122 +337,6 @@ fn answer(row: &Row) -> String {
             Some((of, item)) => format!("{of}<{}>", model(item)),
             None => model(other),
         },
-    }
-}
-
-fn document(
-    code: &mut String,
-    place: &[String],
-    owner: &str,
-    resource: &Resource,
-    row: &Row,
-    prefix: Option<Prefix>,
-) {
-    let last = place.last().map_or(owner, String::as_str);
-    let (one, many) = match place.is_empty() {
-        true => (format!("this {}", singular(owner)), plural(last)),
-        false => (with_article(&singular(last)), plural(last)),
-    };
-    let item = place.is_empty() || row.tail.contains('{');
-    let subject = if item { &one } else { &many };
-    let what = match (row.name.as_str(), row.method.as_str()) {
-        ("list", _) => format!("Lists {many}."),
-        ("create", _) => format!("Creates {one}."),
-        ("get", _) => format!("Gets {subject}."),
-        ("update", _) => format!("Changes the given fields of {subject}."),
-        ("replace", _) => format!("Replaces {subject} whole."),
-        ("delete", "DELETE") => format!("Deletes {subject}."),
-        ("delete", _) => {
-            format!("Deletes {subject}, in the way that PostHog does: it is kept, marked.")
-        }
-        ("hard_delete", _) => format!("Asks to delete {subject} for good."),
-        ("activity", _) => format!("Lists what was done to {subject}."),
-        ("all_activity", _) => format!("Lists what was done to all {many}."),
-        (name, "GET") => format!("Reads `{name}` of {subject}."),
-        ("bulk_delete", _) => format!("Deletes several {many} at once."),
-        ("bulk_update_tags", _) => format!("Changes the tags of several {many} at once."),
-        (name, _) => match crate::names::verb(name) {
-            Some(verb) if item || name == "reorder" => format!("{verb} {subject}."),
-            _ => format!("Runs PostHog's action `{name}` on {subject}."),
-        },
-    };
-    let mut scopes = row.scopes.iter().map(|s| format!("`{s}`"));
-    let scopes = match scopes.len() {
-        0 => "PostHog states none".into(),
-        _ => scopes.by_ref().collect::<Vec<_>>().join(" and "),
-    };
-    let _ = writeln!(
-        code,
-        "/// {what}\n///\n/// `{} {}`. Key scope: {scopes}.",
-        row.method,
-        template(resource, row),
-    );
-    let mut notes = Vec::new();
-    match prefix {
-        Some(Prefix::Projects) => {
-            notes.push("Sent under `/api/projects/` from an environment, too.")
-        }
-        Some(Prefix::Environments) => {
-            notes.push(
-                "Sent under `/api/environments/` from a project, too: it was seen only there.",
-            );
-        }
-        Some(Prefix::Both) | None => {}
-    }
-    if row.body == Body::Optional && row.body_type.is_none() {
-        notes.push("May have a body: give it with [`body`](Request::body).");
-    }
-    for mark in &row.marks {
-        notes.push(match mark.as_str() {
-            "preview" => "A preview: behind a feature flag of PostHog's, a plan or AI consent.",
-            "2025-10" => {
-                "Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone."
-            },
-            // An attribute says it.
-            "deprecated" => continue,
-            _ => "PostHog has been seen to refuse it (405).",
-        });
-    }
-    if !notes.is_empty() {
-        let _ = writeln!(code, "///\n/// {}", notes.join("\n/// "));
-    }
-    if row.marks.iter().any(|m| m == "deprecated") {
-        let instead = row.instead.as_ref();
-        let instead = instead.map_or(String::new(), |method| format!("; use `{method}`"));
-        let _ = writeln!(
-            code,
-            "#[deprecated = \"PostHog calls this operation deprecated{instead}\"]"
-        );
-    }
-}
-
-fn query(file: &mut File, name: &str, params: &[Param], of: &str) {
-    file.queries.push(name.to_owned());
-    let code = &mut file.code;
-    let _ = writeln!(
-        code,
-        "\nparams! {{\n    /// Query parameters of {of}.\n    pub enum {name} {{"
-    );
-    for param in params {
-        let (kind, type_of) = kind(&param.kind);
-        let _ = writeln!(
-            code,
-            "        /// {}\n        {} {:?}: {kind}{type_of},",
-            describe(param),
-            setter(&param.wire),
-            param.wire,
-        );
-    }
-    code.push_str("    }\n}\n");
-}
-
-/// What a parameter does, where its name alone does not say it.
-fn describe(param: &Param) -> String {
-    let wire = &param.wire;
-    match &param.kind {
-        Kind::List(_, false) => format!("`{wire}`, sent as a JSON list."),
-        Kind::List(_, true) => format!("`{wire}`, sent as repeated keys."),
-        _ => format!("`{wire}`."),
     }
 }
 

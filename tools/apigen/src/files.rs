@@ -1,6 +1,7 @@
 //! Writes the generated files, or compares them with what they should be.
 
 use crate::emit::{Emit, NOTE};
+use crate::facts::Facts;
 use crate::{table, tree};
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,9 +18,11 @@ pub fn run(home: &Path, check: bool) -> Result<String, String> {
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let table = table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))?;
     let tree = tree::grow(&table).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let facts = Facts::load(home)?;
     let emit = Emit {
         table: &table,
         tree: &tree,
+        facts: &facts,
     };
     let wanted = files(&emit).map_err(|e| format!("api/operations.txt: {e}"))?;
     let old = existing(&home.join(RESOURCES));

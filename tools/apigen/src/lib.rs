@@ -5,7 +5,10 @@
 //!                                                    [names]: names of Rust, words for the docs
 //! ```
 
+pub mod data;
+pub mod docs;
 pub mod emit;
+pub mod facts;
 pub mod files;
 pub mod lists;
 pub mod names;

@@ -38,7 +38,7 @@ impl Emit<'_> {
     pub fn operations(&self) -> Result<String, String> {
         let mut code = String::from(
             "use super::super::operation::{Mark, Operation, op};\n\n\
-             /// Every operation of PostHog's REST API that has a method here, by resource.\n\
+             /// Every operation of PostHog's REST API, by resource.\n\
              #[rustfmt::skip]\npub const OPERATIONS: &[Operation] = &[\n",
         );
         let mut seen: BTreeMap<(String, String), &Row> = BTreeMap::new();

@@ -118,15 +118,42 @@ const WORDS: [(&str, &str, &str); 14] = [
 ];
 
 /// Words that are spelled in capitals.
-const CAPITALS: [&str; 6] = ["aeo", "ai", "ci", "cimd", "llm", "mcp"];
+const CAPITALS: [&str; 7] = ["aeo", "ai", "ci", "cimd", "llm", "mcp", "utm"];
+
+/// Names that others spell their way.
+const NAMES: [(&str, &str); 11] = [
+    ("clickup", "ClickUp"),
+    ("github", "GitHub"),
+    ("google", "Google"),
+    ("jira", "Jira"),
+    ("linear", "Linear"),
+    ("linkedin", "LinkedIn"),
+    ("posthog", "PostHog"),
+    ("slack", "Slack"),
+    ("streamlit", "Streamlit"),
+    ("supabase", "Supabase"),
+    ("twilio", "Twilio"),
+];
 
 fn words(segment: &str) -> String {
     let name = snake(segment);
-    let spelled = name.split('_').map(|word| match CAPITALS.contains(&word) {
-        true => word.to_ascii_uppercase(),
-        false => word.to_owned(),
+    let spelled = name.split('_').map(|word| {
+        let name = NAMES.iter().find(|(name, _)| *name == word);
+        match (name, CAPITALS.contains(&word)) {
+            (Some((_, name)), _) => (*name).to_owned(),
+            (None, true) => word.to_ascii_uppercase(),
+            (None, false) => word.to_owned(),
+        }
     });
     spelled.collect::<Vec<_>>().join(" ")
+}
+
+/// A value as a parameter holds it: a text without quotes.
+pub fn plain(value: &serde_json::Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => value.to_string(),
+    }
 }
 
 /// "feature flags" of `feature_flags`.

@@ -57,6 +57,13 @@ pub enum Body {
     Fixed(String),
 }
 
+impl Body {
+    /// Whether it is JSON of the table that names this field.
+    pub fn is_fixed_to(&self, field: &str) -> bool {
+        matches!(self, Self::Fixed(json) if json.contains(field))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 pub enum Prefix {
     Projects,

@@ -1,6 +1,8 @@
 //! What the generator makes of a table, and what it says of a wrong one.
 
+use apigen::data;
 use apigen::emit::Emit;
+use apigen::facts::Facts;
 use apigen::files::{RESOURCES, files, run};
 use apigen::table::{self, Param, Row};
 use apigen::tree::{self, template};
@@ -18,14 +20,35 @@ query LimitOffset limit:int offset:int
   create       POST    /                json:NewFlag  -> Flag  flag:write
   get          GET     /{id}/           -> Flag  flag:read  preview  ?at:time!  ?order:Order ?tags:[str] ?type
   delete       PATCH   /{id}/           ={\"deleted\":true}  -> Flag
-  hard_delete  DELETE  /{id}/           -> done  2025-10  refused
+  hard_delete  DELETE  /{id}/           -> done  2025-10  refused  deprecated=delete
   update       PATCH   /{id}/           json  -> Flag
   upload       POST    /{id}/{file}/    multipart  projects
   launch       POST    /{id}/launch/    json?
 
 /api/{scope}/{project_id}/flags/{flag_id}/notes
-  list  GET  /  -> Page
+  list  GET  /  -> Page  2025-10
 ";
+
+const SEEN: &str = r#"[{"method":"GET","path":"/api/{scope}/{project_id}/flags/{id}/","query_params":[
+    {"name":"order","default":"created_at"},{"name":"type","enum":["a","b"],"default":""}]}]"#;
+
+fn facts() -> Facts {
+    let seen = data::read(SEEN).unwrap().remove(0);
+    let texts = |texts: &[(&str, &str)]| {
+        let pairs = texts.iter();
+        let pairs = pairs.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        pairs.collect()
+    };
+    Facts {
+        descriptions: texts(&[("flags.launch", "Turns a flag on.")]),
+        parameters: texts(&[
+            ("order", "How they are sorted."),
+            ("tags", "Only what has these tags."),
+            ("flags.get.tags", "Only flags with these tags."),
+        ]),
+        seen: [((seen.method().into(), seen.path().into()), seen)].into(),
+    }
+}
 
 fn made(table: &str) -> Result<BTreeMap<PathBuf, String>, String> {
     let table = table::read(table)?;
@@ -33,6 +56,7 @@ fn made(table: &str) -> Result<BTreeMap<PathBuf, String>, String> {
     files(&Emit {
         table: &table,
         tree: &tree,
+        facts: &facts(),
     })
 }
 
@@ -57,22 +81,30 @@ fn a_line_becomes_a_method() {
              pub fn list(&self) -> Request<Page<models::Flag>, LimitOffset> {",
         "pub fn create(&self, body: impl IntoBody<bodies::NewFlag>) -> Request<models::Flag> {",
         // What is required is an argument; the rest are methods of the request.
-        "/// A preview: behind a feature flag of PostHog's, a plan or AI consent. \
+        "/// `GET /api/{scope}/{project_id}/flags/{id}/`. Key scope: `flag:read`. Preview. \
              pub fn get(&self, id: impl Display, at: impl Into<Time>) -> Request<models::Flag, FlagsGet> {",
         ".query_time(\"at\", at.into())",
         "order \"order\": one(values::Order),",
         "tags \"tags\": texts,",
         "type_ \"type\": text,",
         ".raw_body(\"application/json\", r#\"{\"deleted\":true}\"#)",
-        "/// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone. \
-             /// PostHog has been seen to refuse it (405). \
+        "/// Asks to delete a flag for good; `delete` is what PostHog supports. /// \
+             /// `DELETE /api/{scope}/{project_id}/flags/{id}/`. Seen in 2025 only. Refused (405). \
+             #[deprecated = \"PostHog calls this operation deprecated; use `delete`\"] \
              pub fn hard_delete(&self, id: impl Display) -> Request<Done>",
         // Under one prefix, whatever the handle.
         "pub fn upload(&self, id: impl Display, file: impl Display, form: Form) -> Request<Untyped>",
         ".under(\"projects\") .id(\"id\", &id) .id(\"file\", &file)",
-        "/// Runs PostHog's action `upload` on a flag. ///",
-        "/// Launches a flag. /// /// `POST /api/{scope}/{project_id}/flags/{id}/launch/`. \
-             Key scope: PostHog states none. /// /// May have a body: give it with [`body`](Request::body).",
+        "/// Runs the action `upload` on a flag. ///",
+        "/// Turns a flag on. /// /// `POST /api/{scope}/{project_id}/flags/{id}/launch/`. \
+             May have a [`body`](Request::body).",
+        // Parameters: a text of their own, of their name, the data's facts, or the name alone.
+        "/// Only flags with these tags. tags \"tags\"",
+        "/// How they are sorted. Default: `created_at`. order \"order\"",
+        "/// `type`. One of `a`, `b`. type_ \"type\"",
+        // All of it was seen in 2025 only, which is said once.
+        "/// Flags, notes: `/api/{scope}/{project_id}/flags/{flag_id}/notes/`. Seen in 2025 only.",
+        "/// Lists notes. /// /// `GET /api/{scope}/{project_id}/flags/{flag_id}/notes/`. pub fn list",
         // What hangs below.
         "pub fn notes(&self, flag_id: impl Display) -> FlagsNotes",
         "impl FlagsNotes {",
@@ -150,6 +182,13 @@ fn home(table: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("api")).unwrap();
     fs::write(home.path().join("api/operations.txt"), table).unwrap();
+    for (name, text) in [
+        ("descriptions.txt", ""),
+        ("parameters.txt", ""),
+        ("operations.json", "[]"),
+    ] {
+        fs::write(home.path().join("api").join(name), text).unwrap();
+    }
     home
 }
 
