@@ -33,6 +33,8 @@ model! {
         detail: Option<ActivityDetail>,
         /// When.
         created_at: Option<Time>,
+        /// Client through which it was done.
+        client: Option<String>,
     }
 
     /// What exactly was changed.
@@ -99,6 +101,9 @@ model! {
         source_comment: Option<String>,
         /// Whether it is something to do.
         is_task: Option<bool>,
+        /// Numbers of the users whom it names.
+        mentions: Vec<i64>,
+        slug: Option<String>,
     }
 
     /// A notebook with its content.
@@ -233,6 +238,16 @@ model! {
         updated_at: Option<Time>,
         /// Who created it.
         created_by: Option<UserBasic>,
+        title_manually_set: Option<bool>,
+        /// Repository, as `owner/name`.
+        repository: Option<String>,
+        /// UUID of the report that it came from.
+        signal_report: Option<String>,
+        signal_report_task_relationship: Option<String>,
+        /// Schema of what its runs put out.
+        json_schema: Option<Value>,
+        internal: Option<bool>,
+        ci_prompt: Option<String>,
     }
 
     /// One run of a task.
@@ -263,6 +278,14 @@ model! {
         updated_at: Option<Time>,
         /// When it ended.
         completed_at: Option<Time>,
+        /// Where it runs: `local` or `cloud`.
+        environment: Option<String>,
+        runtime_adapter: Option<String>,
+        provider: Option<String>,
+        model: Option<String>,
+        reasoning_effort: Option<String>,
+        log_url: Option<String>,
+        artifacts: Option<Value>,
     }
 
     /// An interview of a user.

@@ -2,7 +2,7 @@
 
 use super::macros::{Object, model, values, wire};
 use super::organizations::UserBasic;
-use super::query::QueryStatus;
+use super::query::{DateRange, QueryStatus};
 use super::shared::RestrictionLevel;
 use crate::rest::Time;
 use serde_json::Value;
@@ -64,6 +64,7 @@ model! {
         team_id: Option<i64>,
         /// Tiles.
         tiles: Vec<DashboardTile>,
+        quick_filter_ids: Option<Value>,
     }
 
     /// A dashboard without its tiles.
@@ -200,6 +201,7 @@ model! {
         scope: Option<String>,
         /// Where it is offered.
         availability_contexts: Vec<String>,
+        is_featured: Option<bool>,
     }
 
     /// Somebody who may edit a restricted dashboard.
@@ -296,6 +298,8 @@ model! {
         alerts: Vec<Object>,
         /// When it was last looked at.
         last_viewed_at: Option<Time>,
+        /// Time that its results are about.
+        resolved_date_range: Option<DateRange>,
     }
 
     /// A note at a time, such as a deployment, shown on charts.

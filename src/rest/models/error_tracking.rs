@@ -43,6 +43,8 @@ model! {
         last_event: Option<Value>,
         /// Revenue of the persons whom it happened to.
         revenue: Option<f64>,
+        /// Function in which it happened.
+        function: Option<String>,
     }
 
     /// Who looks after an issue.

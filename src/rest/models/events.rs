@@ -52,6 +52,7 @@ model! {
         attributes: Object,
         /// Distance from the innermost element.
         order: Option<i64>,
+        event: Option<String>,
     }
 
     /// What is known about an event name.

@@ -78,6 +78,9 @@ model! {
         version: Option<i64>,
         /// What the asking user may do with it: `none`, `viewer`, `editor` or `manager`.
         user_access_level: Option<String>,
+        scheduling_config: Object,
+        allow_unknown_events: Option<bool>,
+        only_count_matured_users: Option<bool>,
     }
 
     /// People kept out of experiments, to compare with.
@@ -120,6 +123,7 @@ model! {
         updated_at: Option<Time>,
         /// Tags.
         tags: Vec<String>,
+        user_access_level: Option<String>,
     }
 
     /// The use of a shared metric in an experiment.

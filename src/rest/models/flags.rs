@@ -83,6 +83,8 @@ model! {
         bucketing_identifier: Option<String>,
         /// When an SDK last evaluated it.
         last_called_at: Option<Time>,
+        experiment_set_metadata: Vec<Object>,
+        is_used_in_replay_settings: Option<bool>,
     }
 
     /// The conditions of a flag: who gets it.
@@ -180,6 +182,7 @@ model! {
         evaluation_tags: Vec<String>,
         /// What percentages are counted by: `distinct_id` or `device_id`.
         bucketing_identifier: Option<String>,
+        evaluation_contexts: Vec<String>,
     }
 
     /// All that is needed to decide flags without asking PostHog.

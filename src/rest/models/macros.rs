@@ -368,6 +368,7 @@ macro_rules! model {
     )*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Default)]
+        #[allow(missing_docs)] // of fields whose name says all
         #[non_exhaustive]
         pub struct $name {
             $( $(#[$field_doc])* pub $field: $kind, )*

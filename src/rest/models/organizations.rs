@@ -56,6 +56,9 @@ model! {
         default_anonymize_ips: Option<bool>,
         /// UUID of the role of new members.
         default_role_id: Option<String>,
+        is_active: Option<bool>,
+        is_not_active_reason: Option<String>,
+        is_pending_deletion: Option<bool>,
     }
 
     /// An organization, in short.
@@ -74,6 +77,9 @@ model! {
         membership_level: Option<MembershipLevel>,
         /// Whether members may use personal API keys.
         members_can_use_personal_api_keys: Option<bool>,
+        is_active: Option<bool>,
+        is_not_active_reason: Option<String>,
+        is_pending_deletion: Option<bool>,
     }
 
     /// A member of an organization.
@@ -152,6 +158,12 @@ model! {
         saml_acs_url: Option<String>,
         /// SAML certificate.
         saml_x509_cert: Option<String>,
+        /// Whether SCIM is set up.
+        has_scim: Option<bool>,
+        scim_enabled: Option<bool>,
+        scim_base_url: Option<String>,
+        /// Token for SCIM: only in the answer that made it.
+        scim_bearer_token: Option<Hidden>,
     }
 
     /// A role, which gives its members access.
@@ -254,6 +266,14 @@ model! {
         hedgehog_config: Option<Value>,
         /// What they do: `engineering`, `data`, `product`, ….
         role_at_organization: Option<String>,
+        /// Whether PostHog's support may act as them.
+        allow_impersonation: Option<bool>,
+        is_impersonated_read_only: Option<bool>,
+        allow_sidebar_suggestions: Option<bool>,
+        shortcut_position: Option<String>,
+        passkeys_enabled_for_2fa: Option<bool>,
+        is_organization_first_user: Option<bool>,
+        pending_invites: Vec<Object>,
     }
 
     /// A user, as others see them.

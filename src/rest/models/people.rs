@@ -78,6 +78,8 @@ model! {
         display: Option<String>,
         /// Which events are counted.
         filters: Option<Value>,
+        math: Option<String>,
+        math_property: Option<String>,
     }
 
     /// A list of persons: fixed, or all who meet conditions.
@@ -118,6 +120,10 @@ model! {
         cohort_type: Option<CohortType>,
         /// Numbers of the experiments that use it.
         experiment_set: Vec<i64>,
+        version: Option<i64>,
+        pending_version: Option<i64>,
+        last_backfill_person_properties_at: Option<Time>,
+        last_error_message: Option<String>,
     }
 }
 

@@ -56,6 +56,8 @@ model! {
         status: Option<HogFunctionStatus>,
         /// Its place among transformations.
         execution_order: Option<i64>,
+        /// UUID of the batch export that it belongs to.
+        batch_export_id: Option<String>,
     }
 
     /// A Hog function, in short.
@@ -167,6 +169,7 @@ model! {
         filter_test_accounts: Option<bool>,
         /// Why they do not compile.
         bytecode_error: Option<String>,
+        data_warehouse: Vec<Object>,
     }
 
     /// How often a Hog function may run for events that are alike.
@@ -245,6 +248,7 @@ model! {
         inputs: Option<Value>,
         /// What is asked for.
         inputs_schema: Option<Value>,
+        use_all_events_by_default: Option<bool>,
     }
 
     /// How a Hog function is doing.
@@ -293,6 +297,9 @@ model! {
         schema: Option<Value>,
         /// Filters.
         filters: Option<Value>,
+        timezone: Option<String>,
+        offset_day: Option<i64>,
+        offset_hour: Option<i64>,
     }
 
     /// Where a batch export goes.

@@ -147,6 +147,18 @@ model! {
         product_intents: Vec<Value>,
         /// What the asking user may do with it: `none`, `viewer`, `editor` or `manager`.
         user_access_level: Option<String>,
+        session_recording_url_trigger_config: Option<Value>,
+        session_recording_url_blocklist_config: Option<Value>,
+        session_recording_event_trigger_config: Option<Value>,
+        session_recording_trigger_match_type_config: Option<String>,
+        session_recording_trigger_groups: Option<Value>,
+        receive_org_level_activity_logs: Option<bool>,
+        business_model: Option<String>,
+        conversations_enabled: Option<bool>,
+        conversations_settings: Option<Value>,
+        logs_settings: Option<Value>,
+        proactive_tasks_enabled: Option<bool>,
+        available_setup_task_ids: Option<Value>,
     }
 
     /// A project, in short.
@@ -337,6 +349,17 @@ model! {
         experiment_recalculation_time: Option<String>,
         /// Views that PostHog keeps.
         managed_viewsets: Object,
+        logs_settings: Option<Value>,
+        session_recording_trigger_groups: Option<Value>,
+        default_evaluation_contexts_enabled: Option<bool>,
+        require_evaluation_contexts: Option<bool>,
+        customer_analytics_config: Option<Value>,
+        receive_org_level_activity_logs: Option<bool>,
+        business_model: Option<String>,
+        conversations_enabled: Option<bool>,
+        conversations_settings: Option<Value>,
+        proactive_tasks_enabled: Option<bool>,
+        available_setup_task_ids: Option<Value>,
     }
 
     /// An environment, in short.

@@ -222,6 +222,11 @@ model! {
         managed_viewset_kind: Option<String>,
         /// UUID of its folder.
         folder_id: Option<String>,
+        folder_name: Option<String>,
+        dag_id: Option<String>,
+        origin: Option<String>,
+        is_test: Option<bool>,
+        expires_at: Option<Time>,
     }
 
     /// A table of the data warehouse.
@@ -250,6 +255,7 @@ model! {
         external_data_source: Option<WarehouseSource>,
         /// How they are synchronised.
         external_schema: Option<Value>,
+        options: Object,
     }
 
     /// How the files of a table are reached.
@@ -314,6 +320,9 @@ model! {
         created_by: Option<UserBasic>,
         /// Whether it was deleted; PostHog keeps what was.
         deleted: Option<bool>,
+        status: Option<String>,
+        status_reason: Option<String>,
+        model_configuration: Object,
     }
 
     /// A set of examples for language models.

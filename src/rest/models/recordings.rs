@@ -59,6 +59,10 @@ model! {
         ongoing: Option<bool>,
         /// How much happens (0 to 100).
         activity_score: Option<f64>,
+        snapshot_library: Option<String>,
+        has_summary: Option<bool>,
+        summary_outcome: Option<Value>,
+        external_references: Vec<Object>,
     }
 
     /// A collection of recordings, or saved filters.

@@ -88,6 +88,12 @@ model! {
         next_delivery_date: Option<Time>,
         /// Text of the first mail to new receivers.
         invite_message: Option<String>,
+        insight_short_id: Option<String>,
+        resource_name: Option<String>,
+        dashboard_export_insights: Vec<i64>,
+        integration_id: Option<i64>,
+        summary_enabled: Option<bool>,
+        summary_prompt_guide: Option<String>,
     }
 
     /// A dashboard, insight or recording written to a file.

@@ -2,7 +2,7 @@
 
 use crate::emit::{Emit, NOTE};
 use crate::facts::Facts;
-use crate::{table, tree};
+use crate::{answers, table, tree};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -24,8 +24,13 @@ pub fn run(home: &Path, check: bool) -> Result<String, String> {
         tree: &tree,
         facts: &facts,
     };
-    let wanted = files(&emit).map_err(|e| format!("api/operations.txt: {e}"))?;
-    let old = existing(&home.join(RESOURCES));
+    let mut wanted = files(&emit).map_err(|e| format!("api/operations.txt: {e}"))?;
+    for (name, code) in answers::files(home, &table)? {
+        let text = format(&code).map_err(|e| format!("{name}: {e}"))?;
+        wanted.insert(PathBuf::from(name), text);
+    }
+    let mut old = existing(home, RESOURCES);
+    old.extend(existing(home, answers::GENERATED));
     let mut differing = Vec::new();
     for (name, text) in &wanted {
         if fs::read_to_string(home.join(name)).ok().as_ref() != Some(text) {
@@ -119,13 +124,13 @@ fn format(code: &str) -> Result<String, String> {
     }
 }
 
-fn existing(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
+fn existing(home: &Path, folder: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(home.join(folder)) else {
         return Vec::new();
     };
     entries
         .flatten()
-        .map(|e| Path::new(RESOURCES).join(e.file_name()))
+        .map(|e| Path::new(folder).join(e.file_name()))
         .collect()
 }
 

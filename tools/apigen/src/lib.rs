@@ -3,8 +3,10 @@
 //! ```text
 //!  api/operations.txt ──[table]──► rows ──[tree]──► where each resource hangs ──[emit], [lists]──► code ──[files]──► src/
 //!                                                    [names]: names of Rust, words for the docs
+//!  api/answers.txt, api/schemas.json ──[answers]──► models ──[files]──► src/rest/models/generated/
 //! ```
 
+pub mod answers;
 pub mod data;
 pub mod docs;
 pub mod emit;

@@ -12,9 +12,7 @@ pub struct AccountRelationshipDefinitions {
 impl AccountRelationshipDefinitions {
     /// Lists account relationship definitions.
     ///
-    /// `GET /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -25,9 +23,7 @@ impl AccountRelationshipDefinitions {
 
     /// Creates an account relationship definition.
     ///
-    /// `POST /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -40,8 +36,7 @@ impl AccountRelationshipDefinitions {
     /// Gets an account relationship definition.
     ///
     /// `GET /api/projects/{project_id}/account_relationship_definitions/{id}/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -54,8 +49,7 @@ impl AccountRelationshipDefinitions {
     /// Changes the given fields of an account relationship definition.
     ///
     /// `PATCH /api/projects/{project_id}/account_relationship_definitions/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -69,8 +63,7 @@ impl AccountRelationshipDefinitions {
     /// Deletes an account relationship definition.
     ///
     /// `DELETE /api/projects/{project_id}/account_relationship_definitions/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -13,9 +13,7 @@ pub struct Accounts {
 impl Accounts {
     /// Lists accounts.
     ///
-    /// `GET /api/projects/{project_id}/accounts/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/accounts/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AccountsList> {
         Request::new(self.at.call("accounts.list", Method::GET, "/"))
@@ -23,9 +21,7 @@ impl Accounts {
 
     /// Creates an account.
     ///
-    /// `POST /api/projects/{project_id}/accounts/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/accounts/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("accounts.create", Method::POST, "/")).with::<()>(body)
@@ -33,9 +29,7 @@ impl Accounts {
 
     /// Gets an account.
     ///
-    /// `GET /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call("accounts.get", Method::GET, "/"))
@@ -43,9 +37,7 @@ impl Accounts {
 
     /// Changes the given fields of an account.
     ///
-    /// `PATCH /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -58,9 +50,7 @@ impl Accounts {
 
     /// Deletes an account.
     ///
-    /// `DELETE /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -115,25 +105,25 @@ impl Accounts {
 }
 
 params! {
-    /// Query parameters of `list` of [`Accounts`].
+    /// Query parameters of [`list`](Accounts::list).
     pub enum AccountsList {
         /// `all_roles_unassigned`.
         all_roles_unassigned "all_roles_unassigned": boolean,
-        /// `inactive_last`.
+        /// `inactive_last`. Default: `false`.
         inactive_last "inactive_last": boolean,
-        /// `include_churned`.
+        /// `include_churned`. Default: `false`.
         include_churned "include_churned": boolean,
-        /// `include_ignored`.
+        /// `include_ignored`. Default: `false`.
         include_ignored "include_ignored": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
@@ -148,8 +138,7 @@ impl AccountsCustomPropertyValues {
     /// Lists custom property values.
     ///
     /// `GET /api/projects/{project_id}/accounts/{account_id}/custom_property_values/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -160,9 +149,8 @@ impl AccountsCustomPropertyValues {
 
     /// Creates a custom property value.
     ///
-    /// `POST /api/projects/{project_id}/accounts/{account_id}/custom_property_values/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/accounts/{account_id}/custom_property_values/`. Key scope:
+    /// `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -182,9 +170,7 @@ pub struct AccountsMeetings {
 impl AccountsMeetings {
     /// Lists meetings.
     ///
-    /// `GET /api/projects/{project_id}/accounts/{id}/meetings/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/accounts/{id}/meetings/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
         Request::new(self.at.call("accounts.meetings.list", Method::GET, "/"))
@@ -200,9 +186,7 @@ pub struct AccountsNotebooks {
 impl AccountsNotebooks {
     /// Lists notebooks.
     ///
-    /// `GET /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AccountsNotebooksList> {
         Request::new(self.at.call("accounts.notebooks.list", Method::GET, "/"))
@@ -210,9 +194,7 @@ impl AccountsNotebooks {
 
     /// Creates a notebook.
     ///
-    /// `POST /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("accounts.notebooks.create", Method::POST, "/")).with::<()>(body)
@@ -221,8 +203,7 @@ impl AccountsNotebooks {
     /// Gets a notebook.
     ///
     /// `GET /api/projects/{project_id}/accounts/{account_id}/notebooks/{short_id}/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -234,9 +215,8 @@ impl AccountsNotebooks {
 
     /// Deletes a notebook.
     ///
-    /// `DELETE /api/projects/{project_id}/accounts/{account_id}/notebooks/{short_id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/accounts/{account_id}/notebooks/{short_id}/`. Key scope:
+    /// `account:write`. Preview.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -248,15 +228,15 @@ impl AccountsNotebooks {
 }
 
 params! {
-    /// Query parameters of `list` of [`AccountsNotebooks`].
+    /// Query parameters of [`list`](AccountsNotebooks::list).
     pub enum AccountsNotebooksList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
@@ -270,9 +250,7 @@ pub struct AccountsRelationships {
 impl AccountsRelationships {
     /// Lists relationships.
     ///
-    /// `GET /api/projects/{project_id}/accounts/{account_id}/relationships/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/accounts/{account_id}/relationships/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped, AccountsRelationshipsList> {
         Request::new(
@@ -284,8 +262,7 @@ impl AccountsRelationships {
     /// Creates a relationship.
     ///
     /// `POST /api/projects/{project_id}/accounts/{account_id}/relationships/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -297,10 +274,8 @@ impl AccountsRelationships {
 
     /// Ends a relationship.
     ///
-    /// `POST /api/projects/{project_id}/accounts/{account_id}/relationships/{id}/end/`. Key scope: `account:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/accounts/{account_id}/relationships/{id}/end/`. Key scope:
+    /// `account:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn end(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -312,7 +287,7 @@ impl AccountsRelationships {
 }
 
 params! {
-    /// Query parameters of `list` of [`AccountsRelationships`].
+    /// Query parameters of [`list`](AccountsRelationships::list).
     pub enum AccountsRelationshipsList {
         /// `include_history`.
         include_history "include_history": boolean,
@@ -328,9 +303,7 @@ pub struct AccountsSummaries {
 impl AccountsSummaries {
     /// Lists summaries.
     ///
-    /// `GET /api/projects/{project_id}/accounts/{id}/summaries/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/accounts/{id}/summaries/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("accounts.summaries.list", Method::GET, "/"))

@@ -55,11 +55,9 @@ impl Actions {
         .with::<()>(body)
     }
 
-    /// Replaces an action whole.
+    /// Replaces all fields of an action.
     ///
-    /// `PUT /api/projects/{project_id}/actions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/actions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -74,7 +72,7 @@ impl Actions {
         .with::<()>(body)
     }
 
-    /// Deletes an action, in the way that PostHog does: it is kept, marked.
+    /// Deletes an action: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/projects/{project_id}/actions/{id}/`. Key scope: `action:write`.
     #[inline]
@@ -87,12 +85,9 @@ impl Actions {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Asks to delete an action for good.
+    /// Asks to delete an action for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/actions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/actions/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
         Request::new(
@@ -104,21 +99,21 @@ impl Actions {
 }
 
 params! {
-    /// Query parameters of `list` of [`Actions`].
+    /// Query parameters of [`list`](Actions::list).
     pub enum ActionsList {
-        /// `created_by`.
+        /// Only actions that the user of this id created.
         created_by "created_by": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }

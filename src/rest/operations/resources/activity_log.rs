@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Activity log: `/api/projects/{project_id}/activity_log/`.
+/// Activity log: `/api/projects/{project_id}/activity_log/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct ActivityLog {
     pub(crate) at: At,
@@ -11,9 +11,7 @@ pub struct ActivityLog {
 impl ActivityLog {
     /// Lists activity log.
     ///
-    /// `GET /api/projects/{project_id}/activity_log/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/activity_log/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.call("activity_log.list", Method::GET, "/"))

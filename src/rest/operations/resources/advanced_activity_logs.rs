@@ -11,9 +11,7 @@ pub struct AdvancedActivityLogs {
 impl AdvancedActivityLogs {
     /// Lists advanced activity logs.
     ///
-    /// `GET /api/projects/{project_id}/advanced_activity_logs/`. Key scope: `activity_log:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/advanced_activity_logs/`. Key scope: `activity_log:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>, AdvancedActivityLogsList> {
         Request::new(
@@ -22,11 +20,10 @@ impl AdvancedActivityLogs {
         )
     }
 
-    /// Reads `available_filters` of advanced activity logs.
+    /// Lists the values that the filters of the activity log can take.
     ///
     /// `GET /api/projects/{project_id}/advanced_activity_logs/available_filters/`. Key scope: `activity_log:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn available_filters(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -38,45 +35,45 @@ impl AdvancedActivityLogs {
 }
 
 params! {
-    /// Query parameters of `list` of [`AdvancedActivityLogs`].
+    /// Query parameters of [`list`](AdvancedActivityLogs::list).
     pub enum AdvancedActivityLogsList {
-        /// `activities`, sent as a JSON list.
+        /// `activities`.
         activities "activities": texts,
-        /// `clients`, sent as a JSON list.
+        /// `clients`.
         clients "clients": texts,
         /// `detail_filters`.
         detail_filters "detail_filters": text,
-        /// `end_date`.
+        /// The last day.
         end_date "end_date": time,
-        /// `follow`.
+        /// `follow`. Default: `false`.
         follow "follow": boolean,
         /// `hogql_filter`.
         hogql_filter "hogql_filter": text,
-        /// `include_values`.
+        /// `include_values`. Default: `false`.
         include_values "include_values": boolean,
-        /// `ip_addresses`, sent as a JSON list.
+        /// `ip_addresses`.
         ip_addresses "ip_addresses": texts,
         /// `is_system`.
         is_system "is_system": boolean,
-        /// `item_ids`, sent as a JSON list.
+        /// `item_ids`.
         item_ids "item_ids": texts,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round. Default: `-created_at`.
         ordering "ordering": text,
-        /// `page`.
+        /// Which page, from 1 on.
         page "page": integer,
-        /// `page_size`.
+        /// How many to return on a page. Default: `100`.
         page_size "page_size": integer,
         /// `schema`.
         schema "schema": text,
-        /// `scopes`, sent as a JSON list.
+        /// `scopes`.
         scopes "scopes": texts,
-        /// `search_text`.
+        /// Only what contains this text.
         search_text "search_text": text,
-        /// `start_date`.
+        /// The first day.
         start_date "start_date": time,
-        /// `team_ids`, sent as a JSON list.
+        /// Only of these projects, as a JSON list of ids.
         team_ids "team_ids": integers,
-        /// `users`, sent as a JSON list.
+        /// `users`.
         users "users": texts,
         /// `was_impersonated`.
         was_impersonated "was_impersonated": boolean,

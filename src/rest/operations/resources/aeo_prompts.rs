@@ -11,9 +11,7 @@ pub struct AeoPrompts {
 impl AeoPrompts {
     /// Lists AEO prompts.
     ///
-    /// `GET /api/projects/{project_id}/aeo_prompts/`. Key scope: `web_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/aeo_prompts/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AeoPromptsList> {
         Request::new(self.at.call("aeo_prompts.list", Method::GET, "/"))
@@ -21,9 +19,7 @@ impl AeoPrompts {
 
     /// Gets an AEO prompt.
     ///
-    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -35,9 +31,7 @@ impl AeoPrompts {
 
     /// Changes the given fields of an AEO prompt.
     ///
-    /// `PATCH /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -50,9 +44,7 @@ impl AeoPrompts {
 
     /// Deletes an AEO prompt.
     ///
-    /// `DELETE /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -62,11 +54,9 @@ impl AeoPrompts {
         )
     }
 
-    /// Runs PostHog's action `bulk_import` on AEO prompts.
+    /// Creates several AEO prompts at once.
     ///
-    /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`. Preview.
     #[inline]
     pub fn bulk_import(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -76,21 +66,17 @@ impl AeoPrompts {
         .with::<()>(body)
     }
 
-    /// Reads `topics` of AEO prompts.
+    /// Lists the topics of all AEO prompts.
     ///
-    /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn topics(&self) -> Request<Untyped> {
         Request::new(self.at.call("aeo_prompts.topics", Method::GET, "/topics/"))
     }
 
-    /// Reads `checks` of an AEO prompt.
+    /// Gets the checks of an AEO prompt.
     ///
-    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn checks(&self, id: impl Display) -> Request<Page<Untyped>, AeoPromptsChecks> {
         Request::new(
@@ -100,11 +86,9 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads `stats` of an AEO prompt.
+    /// Gets the stats of an AEO prompt.
     ///
-    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn stats(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -114,11 +98,9 @@ impl AeoPrompts {
         )
     }
 
-    /// Reads `versions` of an AEO prompt.
+    /// Gets the versions of an AEO prompt.
     ///
-    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn versions(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -130,15 +112,15 @@ impl AeoPrompts {
 }
 
 params! {
-    /// Query parameters of `list` of [`AeoPrompts`].
+    /// Query parameters of [`list`](AeoPrompts::list).
     pub enum AeoPromptsList {
         /// `active`.
         active "active": boolean,
-        /// `include_archived`.
+        /// Whether to return archived ones, too. Default: `false`.
         include_archived "include_archived": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `topic`.
         topic "topic": text,
@@ -146,15 +128,15 @@ params! {
 }
 
 params! {
-    /// Query parameters of `checks` of [`AeoPrompts`].
+    /// Query parameters of [`checks`](AeoPrompts::checks).
     pub enum AeoPromptsChecks {
         /// `engine`.
         engine "engine": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `version`.
+        /// Which version; without it the latest.
         version "version": integer,
     }
 }

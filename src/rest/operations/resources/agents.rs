@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Agents: `/api/projects/{project_id}/agents/`.
+/// Agents: `/api/projects/{project_id}/agents/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Agents {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct Agents {
 impl Agents {
     /// Lists agents.
     ///
-    /// `GET /api/projects/{project_id}/agents/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/agents/`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("agents.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl Agents {
 
     /// Gets an agent.
     ///
-    /// `GET /api/projects/{project_id}/agents/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/agents/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call("agents.get", Method::GET, "/"))

@@ -37,8 +37,7 @@ impl AiObservabilityOfflineExperiments {
     /// Lists offline experiments.
     ///
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/`. Key scope: `evaluation:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AiObservabilityOfflineExperimentsList> {
         Request::new(self.at.call(
@@ -50,9 +49,8 @@ impl AiObservabilityOfflineExperiments {
 
     /// Creates an offline experiment.
     ///
-    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/`. Key scope: `offline_evaluation_ingestion:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/`. Key scope:
+    /// `offline_evaluation_ingestion:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -66,8 +64,7 @@ impl AiObservabilityOfflineExperiments {
     /// Gets an offline experiment.
     ///
     /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/`. Key scope: `evaluation:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -79,9 +76,8 @@ impl AiObservabilityOfflineExperiments {
 
     /// Changes the given fields of an offline experiment.
     ///
-    /// `PATCH /api/projects/{project_id}/ai_observability/offline_experiments/{id}/`. Key scope: `evaluation:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/ai_observability/offline_experiments/{id}/`. Key scope:
+    /// `evaluation:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -92,12 +88,10 @@ impl AiObservabilityOfflineExperiments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `complete` on an offline experiment.
+    /// Marks an offline experiment as complete.
     ///
-    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/complete/`. Key scope: `offline_evaluation_ingestion:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/complete/`. Key scope:
+    /// `offline_evaluation_ingestion:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn complete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -107,12 +101,10 @@ impl AiObservabilityOfflineExperiments {
         ))
     }
 
-    /// Runs PostHog's action `fail` on an offline experiment.
+    /// Marks an offline experiment as failed.
     ///
-    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/fail/`. Key scope: `offline_evaluation_ingestion:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/fail/`. Key scope:
+    /// `offline_evaluation_ingestion:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn fail(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -122,11 +114,10 @@ impl AiObservabilityOfflineExperiments {
         ))
     }
 
-    /// Reads `result_cells` of an offline experiment.
+    /// Gets results of an offline experiment by item and scorer version.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/result_cells/`. Key scope: `evaluation:read` and `llm_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/result_cells/`. Key scope:
+    /// `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn result_cells(
         &self,
@@ -143,11 +134,10 @@ impl AiObservabilityOfflineExperiments {
         .query("scorer_version_ids", scorer_version_ids)
     }
 
-    /// Reads `results_payload` of an offline experiment.
+    /// Gets the payload of one result of an offline experiment.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/results/{result_id}/payload/`. Key scope: `evaluation:read` and `llm_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/results/{result_id}/payload/`.
+    /// Key scope: `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn results_payload(&self, id: impl Display, result_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -163,11 +153,10 @@ impl AiObservabilityOfflineExperiments {
         )
     }
 
-    /// Runs PostHog's action `upload` on an offline experiment.
+    /// Uploads items and results to an offline experiment.
     ///
-    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/upload/`. Key scope: `offline_evaluation_ingestion:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/ai_observability/offline_experiments/{id}/upload/`. Key scope:
+    /// `offline_evaluation_ingestion:write`. Preview.
     #[inline]
     pub fn upload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -199,15 +188,15 @@ impl AiObservabilityOfflineExperiments {
 }
 
 params! {
-    /// Query parameters of `list` of [`AiObservabilityOfflineExperiments`].
+    /// Query parameters of [`list`](AiObservabilityOfflineExperiments::list).
     pub enum AiObservabilityOfflineExperimentsList {
         /// `application_version`.
         application_version "application_version": text,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
         /// `created_by_is_null`.
         created_by_is_null "created_by_is_null": boolean,
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
         /// `dataset_identifier`.
         dataset_identifier "dataset_identifier": text,
@@ -215,11 +204,11 @@ params! {
         dataset_revision_identifier "dataset_revision_identifier": text,
         /// `dataset_source`.
         dataset_source "dataset_source": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
         /// `model_version`.
         model_version "model_version": text,
@@ -231,15 +220,15 @@ params! {
         scorer_definition_id "scorer_definition_id": text,
         /// `scorer_version_ids`.
         scorer_version_ids "scorer_version_ids": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `statuses`.
+        /// Only those of these statuses.
         statuses "statuses": text,
         /// `suite_key`.
         suite_key "suite_key": text,
-        /// `tag_match`.
+        /// Whether one of the tags is enough, or all have to be there. Default: `any`.
         tag_match "tag_match": one(values::TagMatch),
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
@@ -253,9 +242,8 @@ pub struct AiObservabilityOfflineExperimentsItems {
 impl AiObservabilityOfflineExperimentsItems {
     /// Lists items.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`. Key scope: `evaluation:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/`. Key scope:
+    /// `evaluation:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AiObservabilityOfflineExperimentsItemsList> {
         Request::new(self.at.call(
@@ -267,9 +255,8 @@ impl AiObservabilityOfflineExperimentsItems {
 
     /// Gets an item.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/`. Key scope: `evaluation:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/`. Key scope:
+    /// `evaluation:read`. Preview.
     #[inline]
     pub fn get(&self, item_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("item_id", &item_id).call(
@@ -279,11 +266,10 @@ impl AiObservabilityOfflineExperimentsItems {
         ))
     }
 
-    /// Reads `payload` of an item.
+    /// Gets the payload of one item of an offline experiment.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/payload/`. Key scope: `evaluation:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/payload/`. Key
+    /// scope: `evaluation:read`. Preview.
     #[inline]
     pub fn payload(&self, item_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("item_id", &item_id).call(
@@ -303,11 +289,11 @@ impl AiObservabilityOfflineExperimentsItems {
 }
 
 params! {
-    /// Query parameters of `list` of [`AiObservabilityOfflineExperimentsItems`].
+    /// Query parameters of [`list`](AiObservabilityOfflineExperimentsItems::list).
     pub enum AiObservabilityOfflineExperimentsItemsList {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
         /// `scorer_version_ids`.
         scorer_version_ids "scorer_version_ids": text,
@@ -323,9 +309,8 @@ pub struct AiObservabilityOfflineExperimentsItemsResults {
 impl AiObservabilityOfflineExperimentsItemsResults {
     /// Lists results.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`. Key scope: `evaluation:read` and `llm_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/items/{item_id}/results/`. Key
+    /// scope: `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, OfflineScores> {
         Request::new(self.at.call(
@@ -345,9 +330,8 @@ pub struct AiObservabilityOfflineExperimentsScorerSummaries {
 impl AiObservabilityOfflineExperimentsScorerSummaries {
     /// Lists scorer summaries.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`. Key scope: `evaluation:read` and `llm_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_experiments/{id}/scorer_summaries/`. Key scope:
+    /// `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, OfflineScores> {
         Request::new(self.at.call(
@@ -383,9 +367,8 @@ pub struct AiObservabilityOfflineScorersHistory {
 impl AiObservabilityOfflineScorersHistory {
     /// Lists history.
     ///
-    /// `GET /api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`. Key scope: `evaluation:read` and `llm_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/ai_observability/offline_scorers/{id}/history/`. Key scope:
+    /// `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AiObservabilityOfflineScorersHistoryList> {
         Request::new(self.at.call(
@@ -397,17 +380,17 @@ impl AiObservabilityOfflineScorersHistory {
 }
 
 params! {
-    /// Query parameters of `list` of [`AiObservabilityOfflineScorersHistory`].
+    /// Query parameters of [`list`](AiObservabilityOfflineScorersHistory::list).
     pub enum AiObservabilityOfflineScorersHistoryList {
         /// `application_version`.
         application_version "application_version": text,
         /// `breakdown`.
         breakdown "breakdown": one(values::ScorerBreakdown),
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
         /// `created_by_is_null`.
         created_by_is_null "created_by_is_null": boolean,
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
         /// `dataset_identifier`.
         dataset_identifier "dataset_identifier": text,
@@ -415,11 +398,11 @@ params! {
         dataset_revision_identifier "dataset_revision_identifier": text,
         /// `dataset_source`.
         dataset_source "dataset_source": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
         /// `model_version`.
         model_version "model_version": text,
@@ -429,15 +412,15 @@ params! {
         run_source "run_source": text,
         /// `scorer_version_ids`.
         scorer_version_ids "scorer_version_ids": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `statuses`.
+        /// Only those of these statuses.
         statuses "statuses": text,
         /// `suite_key`.
         suite_key "suite_key": text,
-        /// `tag_match`.
+        /// Whether one of the tags is enough, or all have to be there. Default: `any`.
         tag_match "tag_match": one(values::TagMatch),
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }

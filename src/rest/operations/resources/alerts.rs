@@ -46,9 +46,9 @@ impl Alerts {
         .with::<()>(body)
     }
 
-    /// Replaces an alert whole.
+    /// Replaces all fields of an alert.
     ///
-    /// `PUT /api/{scope}/{project_id}/alerts/{id}/`. Key scope: PostHog states none.
+    /// `PUT /api/{scope}/{project_id}/alerts/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -71,11 +71,10 @@ impl Alerts {
         )
     }
 
-    /// Runs PostHog's action `simulate` on alerts.
+    /// Tries an alert on past data, without saving or notifying.
     ///
-    /// `POST /api/projects/{project_id}/alerts/simulate/`. Key scope: `alert:read` and `insight:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/alerts/simulate/`. Key scope: `alert:read` and `insight:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -86,11 +85,10 @@ impl Alerts {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `destinations` on an alert.
+    /// Adds a destination to which an alert sends its notifications.
     ///
-    /// `POST /api/projects/{project_id}/alerts/{id}/destinations/`. Key scope: `alert:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/alerts/{id}/destinations/`. Key scope: `alert:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn destinations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -101,11 +99,10 @@ impl Alerts {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `destinations_delete` on an alert.
+    /// Removes a destination of an alert.
     ///
-    /// `POST /api/projects/{project_id}/alerts/{id}/destinations/delete/`. Key scope: `alert:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/alerts/{id}/destinations/delete/`. Key scope: `alert:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn destinations_delete(
         &self,
@@ -122,35 +119,35 @@ impl Alerts {
 }
 
 params! {
-    /// Query parameters of `list` of [`Alerts`].
+    /// Query parameters of [`list`](Alerts::list).
     pub enum AlertsList {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
         /// `has_detector`.
         has_detector "has_detector": boolean,
-        /// `insight_id`.
+        /// Only of the insight of this id.
         insight_id "insight_id": integer,
         /// `insight_tag`.
         insight_tag "insight_tag": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `get` of [`Alerts`].
+    /// Query parameters of [`get`](Alerts::get).
     pub enum AlertsGet {
-        /// `checks_date_from`.
+        /// Only checks from this time on.
         checks_date_from "checks_date_from": time,
-        /// `checks_date_to`.
+        /// Only checks up to this time.
         checks_date_to "checks_date_to": time,
-        /// `checks_limit`.
+        /// How many checks to return at most.
         checks_limit "checks_limit": integer,
-        /// `checks_offset`.
+        /// How many checks to skip.
         checks_offset "checks_offset": integer,
     }
 }

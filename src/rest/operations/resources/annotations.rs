@@ -59,11 +59,9 @@ impl Annotations {
         .with::<()>(body)
     }
 
-    /// Replaces an annotation whole.
+    /// Replaces all fields of an annotation.
     ///
-    /// `PUT /api/projects/{project_id}/annotations/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/annotations/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -78,7 +76,7 @@ impl Annotations {
         .with::<()>(body)
     }
 
-    /// Deletes an annotation, in the way that PostHog does: it is kept, marked.
+    /// Deletes an annotation: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/projects/{project_id}/annotations/{id}/`. Key scope: `annotation:write`.
     #[inline]
@@ -91,12 +89,9 @@ impl Annotations {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Asks to delete an annotation for good.
+    /// Asks to delete an annotation for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/annotations/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/annotations/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

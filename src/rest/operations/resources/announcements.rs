@@ -12,9 +12,7 @@ pub struct Announcements {
 impl Announcements {
     /// Lists announcements.
     ///
-    /// `GET /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("announcements.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl Announcements {
 
     /// Creates an announcement.
     ///
-    /// `POST /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("announcements.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl Announcements {
 
     /// Gets an announcement.
     ///
-    /// `GET /api/projects/{project_id}/announcements/{short_id}/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/announcements/{short_id}/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -44,11 +38,9 @@ impl Announcements {
         )
     }
 
-    /// Reads `channels` of announcements.
+    /// Lists the channels that announcements can be sent to.
     ///
-    /// `GET /api/projects/{project_id}/announcements/channels/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/announcements/channels/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn channels(&self) -> Request<Untyped> {
         Request::new(

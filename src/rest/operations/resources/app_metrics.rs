@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// App metrics: `/api/{scope}/{project_id}/app_metrics/`.
+/// App metrics: `/api/{scope}/{project_id}/app_metrics/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct AppMetrics {
     pub(crate) at: At,
@@ -11,9 +11,7 @@ pub struct AppMetrics {
 impl AppMetrics {
     /// Gets an app metric.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -23,11 +21,9 @@ impl AppMetrics {
         )
     }
 
-    /// Reads `error_details` of an app metric.
+    /// Gets the details of the errors of an app.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`.
     #[inline]
     pub fn error_details(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -52,7 +48,7 @@ impl AppMetrics {
     }
 }
 
-/// App metrics, historical exports: `/api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`.
+/// App metrics, historical exports: `/api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct AppMetricsHistoricalExports {
     pub(crate) at: At,
@@ -61,9 +57,7 @@ pub struct AppMetricsHistoricalExports {
 impl AppMetricsHistoricalExports {
     /// Lists historical exports.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -74,9 +68,7 @@ impl AppMetricsHistoricalExports {
 
     /// Gets a historical export.
     ///
-    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

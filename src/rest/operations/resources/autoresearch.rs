@@ -13,9 +13,7 @@ pub struct Autoresearch {
 impl Autoresearch {
     /// Lists autoresearch.
     ///
-    /// `GET /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("autoresearch.list", Method::GET, "/"))
@@ -23,9 +21,7 @@ impl Autoresearch {
 
     /// Creates an autoresearch.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("autoresearch.create", Method::POST, "/")).with::<()>(body)
@@ -33,9 +29,7 @@ impl Autoresearch {
 
     /// Gets an autoresearch.
     ///
-    /// `GET /api/projects/{project_id}/autoresearch/{id}/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/autoresearch/{id}/`. Key scope: `autoresearch:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -48,8 +42,7 @@ impl Autoresearch {
     /// Changes the given fields of an autoresearch.
     ///
     /// `PATCH /api/projects/{project_id}/autoresearch/{id}/`. Key scope: `autoresearch:write` and `person:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -60,11 +53,10 @@ impl Autoresearch {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `resolve_template` on autoresearch.
+    /// Fills in a template of a pipeline.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/resolve-template/`. Key scope: `autoresearch:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/resolve-template/`. Key scope: `autoresearch:read` and
+    /// `query:read`. Preview.
     #[inline]
     pub fn resolve_template(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -75,11 +67,10 @@ impl Autoresearch {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `validate` on autoresearch.
+    /// Checks the definition of a pipeline, without saving it.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/validate/`. Key scope: `autoresearch:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn validate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -89,11 +80,10 @@ impl Autoresearch {
         .with::<()>(body)
     }
 
-    /// Reads `online_performance` of an autoresearch.
+    /// Gets how well a pipeline's predictions turned out.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{id}/online_performance/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn online_performance(&self, id: impl Display) -> Request<Untyped, UpTo> {
         Request::new(self.at.id("id", &id).call(
@@ -103,12 +93,10 @@ impl Autoresearch {
         ))
     }
 
-    /// Runs PostHog's action `score` on an autoresearch.
+    /// Starts scoring with a pipeline.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{id}/score/`. Key scope: `autoresearch:write` and `person:write` and `query:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{id}/score/`. Key scope: `autoresearch:write` and
+    /// `person:write` and `query:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn score(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -118,11 +106,10 @@ impl Autoresearch {
         )
     }
 
-    /// Runs PostHog's action `train` on an autoresearch.
+    /// Starts training a pipeline.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{id}/train/`. Key scope: `autoresearch:write` and `insight:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{id}/train/`. Key scope: `autoresearch:write` and
+    /// `insight:read` and `query:read`. Preview.
     #[inline]
     pub fn train(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -179,8 +166,7 @@ impl AutoresearchModels {
     /// Lists models.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/models/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("autoresearch.models.list", Method::GET, "/"))
@@ -189,8 +175,7 @@ impl AutoresearchModels {
     /// Gets a model.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/models/{id}/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -210,9 +195,7 @@ pub struct AutoresearchRuns {
 impl AutoresearchRuns {
     /// Lists runs.
     ///
-    /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/runs/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/runs/`. Key scope: `autoresearch:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("autoresearch.runs.list", Method::GET, "/"))
@@ -229,8 +212,7 @@ impl AutoresearchSuggestions {
     /// Lists suggestions.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -242,8 +224,7 @@ impl AutoresearchSuggestions {
     /// Creates a suggestion.
     ///
     /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -253,11 +234,10 @@ impl AutoresearchSuggestions {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `respond` on a suggestion.
+    /// Answers a suggestion.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/{id}/respond/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/suggestions/{id}/respond/`. Key scope:
+    /// `autoresearch:write`. Preview.
     #[inline]
     pub fn respond(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -279,8 +259,7 @@ impl AutoresearchTrainingRuns {
     /// Lists training runs.
     ///
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -291,9 +270,8 @@ impl AutoresearchTrainingRuns {
 
     /// Creates a training run.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/`. Key scope:
+    /// `autoresearch:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -303,11 +281,10 @@ impl AutoresearchTrainingRuns {
         .with::<()>(body)
     }
 
-    /// Reads `history` of training runs.
+    /// Lists past training runs.
     ///
-    /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/history/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/history/`. Key scope:
+    /// `autoresearch:read`. Preview.
     #[inline]
     pub fn history(&self) -> Request<Untyped, UpTo> {
         Request::new(self.at.call(
@@ -317,11 +294,10 @@ impl AutoresearchTrainingRuns {
         ))
     }
 
-    /// Reads `artifacts` of a training run.
+    /// Lists the artifacts of a training run.
     ///
-    /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/`. Key scope:
+    /// `autoresearch:read`. Preview.
     #[inline]
     pub fn artifacts(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -331,11 +307,10 @@ impl AutoresearchTrainingRuns {
         ))
     }
 
-    /// Runs PostHog's action `artifacts_get` on a training run.
+    /// Gets artifacts of a training run.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/get/`. Key scope: `autoresearch:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/get/`. Key scope:
+    /// `autoresearch:read`. Preview.
     #[inline]
     pub fn artifacts_get(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -346,11 +321,10 @@ impl AutoresearchTrainingRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `artifacts_upload` on a training run.
+    /// Uploads artifacts of a training run.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/upload/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/artifacts/upload/`. Key
+    /// scope: `autoresearch:write`. Preview.
     #[inline]
     pub fn artifacts_upload(
         &self,
@@ -365,11 +339,10 @@ impl AutoresearchTrainingRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `complete` on a training run.
+    /// Marks a training run as complete.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/complete/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/complete/`. Key scope:
+    /// `autoresearch:write`. Preview.
     #[inline]
     pub fn complete(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -380,11 +353,10 @@ impl AutoresearchTrainingRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `iterations` on a training run.
+    /// Records an iteration of a training run.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/iterations/`. Key scope: `autoresearch:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/iterations/`. Key scope:
+    /// `autoresearch:write`. Preview.
     #[inline]
     pub fn iterations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -395,11 +367,10 @@ impl AutoresearchTrainingRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `materialize_features` on a training run.
+    /// Materializes the features of a training run.
     ///
-    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/materialize-features/`. Key scope: `autoresearch:write` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/autoresearch/{pipeline_id}/training_runs/{id}/materialize-features/`. Key
+    /// scope: `autoresearch:write` and `query:read`. Preview.
     #[inline]
     pub fn materialize_features(
         &self,

@@ -56,11 +56,9 @@ impl BatchExports {
         .with::<()>(body)
     }
 
-    /// Replaces a batch export whole.
+    /// Replaces all fields of a batch export.
     ///
-    /// `PUT /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/batch_exports/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -87,12 +85,10 @@ impl BatchExports {
         )
     }
 
-    /// Runs PostHog's action `run_test_step_new` on batch exports.
+    /// Runs one test step with a configuration that is not saved yet.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/run_test_step_new/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/run_test_step_new/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -102,22 +98,18 @@ impl BatchExports {
         ))
     }
 
-    /// Reads `test` of batch exports.
+    /// Lists the steps that test a destination.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Seen in 2025 only.
     #[inline]
     pub fn test(&self) -> Request<Untyped> {
         Request::new(self.at.call("batch_exports.test", Method::GET, "/test/"))
     }
 
-    /// Runs PostHog's action `backfill` on a batch export.
+    /// Exports past data once more.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/backfill/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/backfill/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[deprecated = "PostHog calls this operation deprecated; use `backfills(id).create`"]
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
@@ -128,11 +120,9 @@ impl BatchExports {
         ))
     }
 
-    /// Reads `logs` of a batch export.
+    /// Lists the log entries of a batch export.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Seen in 2025 only.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -144,10 +134,8 @@ impl BatchExports {
 
     /// Pauses a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -157,12 +145,10 @@ impl BatchExports {
         )
     }
 
-    /// Runs PostHog's action `run_test_step` on a batch export.
+    /// Runs one test step of a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/run_test_step/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/run_test_step/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -174,10 +160,8 @@ impl BatchExports {
 
     /// Unpauses a batch export.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -207,7 +191,7 @@ impl BatchExports {
     }
 }
 
-/// Batch exports, backfills: `/api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`.
+/// Batch exports, backfills: `/api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct BatchExportsBackfills {
     pub(crate) at: At,
@@ -216,9 +200,7 @@ pub struct BatchExportsBackfills {
 impl BatchExportsBackfills {
     /// Lists backfills.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportBackfill>, CursorOrdering> {
         Request::new(
@@ -227,11 +209,9 @@ impl BatchExportsBackfills {
         )
     }
 
-    /// Creates a backfill.
+    /// Starts to export past data once more.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::BatchExportBackfill> {
         Request::new(
@@ -243,9 +223,7 @@ impl BatchExportsBackfills {
 
     /// Gets a backfill.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportBackfill> {
         Request::new(
@@ -257,10 +235,8 @@ impl BatchExportsBackfills {
 
     /// Cancels a backfill.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -271,7 +247,7 @@ impl BatchExportsBackfills {
     }
 }
 
-/// Batch exports, runs: `/api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`.
+/// Batch exports, runs: `/api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct BatchExportsRuns {
     pub(crate) at: At,
@@ -280,9 +256,7 @@ pub struct BatchExportsRuns {
 impl BatchExportsRuns {
     /// Lists runs.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportRun>, CursorOrdering> {
         Request::new(self.at.call("batch_exports.runs.list", Method::GET, "/"))
@@ -290,9 +264,7 @@ impl BatchExportsRuns {
 
     /// Gets a run.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportRun> {
         Request::new(
@@ -304,9 +276,7 @@ impl BatchExportsRuns {
 
     /// Cancels a run.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`.
     #[inline]
     pub fn cancel(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -317,11 +287,9 @@ impl BatchExportsRuns {
         .with::<()>(body)
     }
 
-    /// Reads `logs` of a run.
+    /// Lists the log entries of a run.
     ///
-    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -331,11 +299,9 @@ impl BatchExportsRuns {
         )
     }
 
-    /// Retries a run.
+    /// Runs a batch export run again, by a backfill of its interval.
     ///
-    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`.
     #[inline]
     pub fn retry(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -18,7 +18,7 @@ impl Billing {
         Request::new(self.at.call("billing.get", Method::GET, "/"))
     }
 
-    /// Reads `spend` of billing.
+    /// Gets what was spent, by product.
     ///
     /// `GET /api/billing/spend/`. Key scope: `billing:read`.
     #[inline]
@@ -26,7 +26,7 @@ impl Billing {
         Request::new(self.at.call("billing.spend", Method::GET, "/spend/"))
     }
 
-    /// Reads `usage` of billing.
+    /// Gets what was used, by product.
     ///
     /// `GET /api/billing/usage/`. Key scope: `billing:read`.
     #[inline]

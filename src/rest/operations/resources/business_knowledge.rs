@@ -9,11 +9,10 @@ pub struct BusinessKnowledge {
 }
 
 impl BusinessKnowledge {
-    /// Reads `repositories_file` of business knowledge.
+    /// Gets a file of a connected repository.
     ///
-    /// `GET /api/projects/{project_id}/business_knowledge/repositories/file/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/business_knowledge/repositories/file/`. Key scope:
+    /// `business_knowledge:read`. Preview.
     #[inline]
     pub fn repositories_file(
         &self,
@@ -29,11 +28,10 @@ impl BusinessKnowledge {
         .query("repo", repo)
     }
 
-    /// Reads `repositories_search` of business knowledge.
+    /// Searches the connected repositories.
     ///
-    /// `GET /api/projects/{project_id}/business_knowledge/repositories/search/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/business_knowledge/repositories/search/`. Key scope:
+    /// `business_knowledge:read`. Preview.
     #[inline]
     pub fn repositories_search(
         &self,
@@ -73,7 +71,7 @@ impl BusinessKnowledge {
 }
 
 params! {
-    /// Query parameters of `repositories_file` of [`BusinessKnowledge`].
+    /// Query parameters of [`repositories_file`](BusinessKnowledge::repositories_file).
     pub enum BusinessKnowledgeRepositoriesFile {
         /// `library_id`.
         library_id "library_id": text,
@@ -81,11 +79,11 @@ params! {
 }
 
 params! {
-    /// Query parameters of `repositories_search` of [`BusinessKnowledge`].
+    /// Query parameters of [`repositories_search`](BusinessKnowledge::repositories_search).
     pub enum BusinessKnowledgeRepositoriesSearch {
         /// `library_id`.
         library_id "library_id": text,
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
     }
 }
@@ -123,9 +121,8 @@ pub struct BusinessKnowledgeDocumentsSearch {
 impl BusinessKnowledgeDocumentsSearch {
     /// Lists search.
     ///
-    /// `GET /api/projects/{project_id}/business_knowledge/documents/search/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/business_knowledge/documents/search/`. Key scope:
+    /// `business_knowledge:read`. Preview.
     #[inline]
     pub fn list(
         &self,
@@ -140,11 +137,11 @@ impl BusinessKnowledgeDocumentsSearch {
 }
 
 params! {
-    /// Query parameters of `list` of [`BusinessKnowledgeDocumentsSearch`].
+    /// Query parameters of [`list`](BusinessKnowledgeDocumentsSearch::list).
     pub enum BusinessKnowledgeDocumentsSearchList {
         /// `library_id`.
         library_id "library_id": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `rerank`.
         rerank "rerank": boolean,
@@ -160,9 +157,8 @@ pub struct BusinessKnowledgeDocumentsWindow {
 impl BusinessKnowledgeDocumentsWindow {
     /// Lists window.
     ///
-    /// `GET /api/projects/{project_id}/business_knowledge/documents/{id}/window/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/business_knowledge/documents/{id}/window/`. Key scope:
+    /// `business_knowledge:read`. Preview.
     #[inline]
     pub fn list(
         &self,
@@ -177,7 +173,7 @@ impl BusinessKnowledgeDocumentsWindow {
 }
 
 params! {
-    /// Query parameters of `list` of [`BusinessKnowledgeDocumentsWindow`].
+    /// Query parameters of [`list`](BusinessKnowledgeDocumentsWindow::list).
     pub enum BusinessKnowledgeDocumentsWindowList {
         /// `radius`.
         radius "radius": integer,
@@ -194,8 +190,7 @@ impl BusinessKnowledgeLibraries {
     /// Lists libraries.
     ///
     /// `GET /api/projects/{project_id}/business_knowledge/libraries/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -207,8 +202,7 @@ impl BusinessKnowledgeLibraries {
     /// Creates a library.
     ///
     /// `POST /api/projects/{project_id}/business_knowledge/libraries/`. Key scope: `business_knowledge:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -221,8 +215,7 @@ impl BusinessKnowledgeLibraries {
     /// Gets a library.
     ///
     /// `GET /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -234,9 +227,8 @@ impl BusinessKnowledgeLibraries {
 
     /// Changes the given fields of a library.
     ///
-    /// `PATCH /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope: `business_knowledge:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope:
+    /// `business_knowledge:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -249,9 +241,8 @@ impl BusinessKnowledgeLibraries {
 
     /// Deletes a library.
     ///
-    /// `DELETE /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope: `business_knowledge:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/business_knowledge/libraries/{id}/`. Key scope:
+    /// `business_knowledge:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -272,8 +263,7 @@ impl BusinessKnowledgeSources {
     /// Lists sources.
     ///
     /// `GET /api/projects/{project_id}/business_knowledge/sources/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, BusinessKnowledgeSourcesList> {
         Request::new(
@@ -285,8 +275,7 @@ impl BusinessKnowledgeSources {
     /// Creates a source.
     ///
     /// `POST /api/projects/{project_id}/business_knowledge/sources/`. Key scope: `business_knowledge:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -299,8 +288,7 @@ impl BusinessKnowledgeSources {
     /// Gets a source.
     ///
     /// `GET /api/projects/{project_id}/business_knowledge/sources/{id}/`. Key scope: `business_knowledge:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -313,8 +301,7 @@ impl BusinessKnowledgeSources {
     /// Changes the given fields of a source.
     ///
     /// `PATCH /api/projects/{project_id}/business_knowledge/sources/{id}/`. Key scope: `business_knowledge:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -327,19 +314,19 @@ impl BusinessKnowledgeSources {
 }
 
 params! {
-    /// Query parameters of `list` of [`BusinessKnowledgeSources`].
+    /// Query parameters of [`list`](BusinessKnowledgeSources::list).
     pub enum BusinessKnowledgeSourcesList {
         /// `added_by`.
         added_by "added_by": one(values::SourceAddedBy),
         /// `library_id`.
         library_id "library_id": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `source_type`.
+        /// Only of this type of source.
         source_type "source_type": one(values::KnowledgeSourceType),
         /// `unfiled`.
         unfiled "unfiled": boolean,

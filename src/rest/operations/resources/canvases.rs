@@ -39,7 +39,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Reads `connectors` of canvases.
+    /// Lists the connectors that canvases can use.
     ///
     /// `GET /api/projects/{project_id}/canvases/connectors/`. Key scope: `canvas:read`.
     #[inline]
@@ -50,7 +50,7 @@ impl Canvases {
         )
     }
 
-    /// Reads `builds` of a canvas.
+    /// Gets the builds of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/builds/`. Key scope: `canvas:read`.
     #[inline]
@@ -62,7 +62,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `draft` on a canvas.
+    /// Saves a draft of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/draft/`. Key scope: `canvas:write`.
     #[inline]
@@ -75,7 +75,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Reads `drafts` of a canvas.
+    /// Gets the drafts of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/drafts/`. Key scope: `canvas:read`.
     #[inline]
@@ -87,7 +87,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `edit` on a canvas.
+    /// Edits the source of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/edit/`. Key scope: `canvas:write`.
     #[inline]
@@ -100,7 +100,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Reads `layout` of a canvas.
+    /// Gets the layout of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/layout/`. Key scope: `canvas:read`.
     #[inline]
@@ -112,7 +112,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `layout_patch` on a canvas.
+    /// Changes parts of the layout of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/patch/`. Key scope: `canvas:write`.
     #[inline]
@@ -125,7 +125,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `layout_publish` on a canvas.
+    /// Publishes the layout of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/publish/`. Key scope: `canvas:write`.
     #[inline]
@@ -138,7 +138,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `promote` on a canvas.
+    /// Promotes a draft of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/promote/`. Key scope: `canvas:write`.
     #[inline]
@@ -151,7 +151,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `publish_current_version` on a canvas.
+    /// Publishes the current version of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/publish-current-version/`. Key scope: `canvas:write`.
     #[inline]
@@ -181,7 +181,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Reads `source` of a canvas.
+    /// Gets the source of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/source/`. Key scope: `canvas:read`.
     #[inline]
@@ -193,7 +193,7 @@ impl Canvases {
         )
     }
 
-    /// Reads `state` of a canvas.
+    /// Gets the state of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/`. Key scope: `canvas:read`.
     #[inline]
@@ -205,7 +205,7 @@ impl Canvases {
         )
     }
 
-    /// Runs PostHog's action `state_set` on a canvas.
+    /// Stores a value in the state of a canvas.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/state/set/`. Key scope: `canvas:write`.
     #[inline]
@@ -218,7 +218,7 @@ impl Canvases {
         .with::<()>(body)
     }
 
-    /// Reads `state_value` of a canvas.
+    /// Gets one value of the state of a canvas.
     ///
     /// `GET /api/projects/{project_id}/canvases/{id}/state/value/`. Key scope: `canvas:read`.
     #[inline]
@@ -237,7 +237,7 @@ impl Canvases {
         .query("scope", scope)
     }
 
-    /// Runs PostHog's action `validate` on a canvas.
+    /// Checks the source of a canvas, without saving it.
     ///
     /// `POST /api/projects/{project_id}/canvases/{id}/validate/`. Key scope: `canvas:read`.
     #[inline]
@@ -260,27 +260,27 @@ impl Canvases {
 }
 
 params! {
-    /// Query parameters of `list` of [`Canvases`].
+    /// Query parameters of [`list`](Canvases::list).
     pub enum CanvasesList {
         /// `channel`.
         channel "channel": text,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
         /// `kind`.
         kind "kind": one(values::CanvasKind),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": one(values::CanvasOrdering),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `connectors` of [`Canvases`].
+    /// Query parameters of [`connectors`](Canvases::connectors).
     pub enum CanvasesConnectors {
         /// `mcp_hosts`.
         mcp_hosts "mcp_hosts": text,
@@ -288,47 +288,47 @@ params! {
 }
 
 params! {
-    /// Query parameters of `builds` of [`Canvases`].
+    /// Query parameters of [`builds`](Canvases::builds).
     pub enum CanvasesBuilds {
         /// `scope`.
         scope "scope": text,
-        /// `version_id`.
+        /// The id of the version.
         version_id "version_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `layout` of [`Canvases`].
+    /// Query parameters of [`layout`](Canvases::layout).
     pub enum CanvasesLayout {
         /// `include_components`.
         include_components "include_components": boolean,
-        /// `version_id`.
+        /// The id of the version.
         version_id "version_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `source` of [`Canvases`].
+    /// Query parameters of [`source`](Canvases::source).
     pub enum CanvasesSource {
-        /// `version_id`.
+        /// The id of the version.
         version_id "version_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `state` of [`Canvases`].
+    /// Query parameters of [`state`](Canvases::state).
     pub enum CanvasesState {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
         /// `key`.
         key "key": text,
         /// `key_prefix`.
         key_prefix "key_prefix": text,
-        /// `keys_only`.
+        /// Whether to return the keys without the values. Default: `false`.
         keys_only "keys_only": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
         /// `scope`.
         scope "scope": one(values::CanvasScope),
@@ -336,11 +336,11 @@ params! {
 }
 
 params! {
-    /// Query parameters of `state_value` of [`Canvases`].
+    /// Query parameters of [`state_value`](Canvases::state_value).
     pub enum CanvasesStateValue {
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `12000`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
         /// `revision`.
         revision "revision": text,
@@ -364,7 +364,8 @@ impl CanvasesComments {
 
     /// Gets a comment.
     ///
-    /// `GET /api/projects/{project_id}/canvases/{id}/comments/{root_comment_id}/`. Key scope: `canvas:read` and `comment:read`.
+    /// `GET /api/projects/{project_id}/canvases/{id}/comments/{root_comment_id}/`. Key scope: `canvas:read` and
+    /// `comment:read`.
     #[inline]
     pub fn get(&self, root_comment_id: impl Display) -> Request<Untyped, CommentThread> {
         Request::new(self.at.id("root_comment_id", &root_comment_id).call(
@@ -376,13 +377,13 @@ impl CanvasesComments {
 }
 
 params! {
-    /// Query parameters of `list` of [`CanvasesComments`].
+    /// Query parameters of [`list`](CanvasesComments::list).
     pub enum CanvasesCommentsList {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `include_resolved`.
+        /// Whether to return resolved ones, too. Default: `false`.
         include_resolved "include_resolved": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
     }
 }

@@ -19,15 +19,15 @@ impl ChangeFeed {
 }
 
 params! {
-    /// Query parameters of `list` of [`ChangeFeed`].
+    /// Query parameters of [`list`](ChangeFeed::list).
     pub enum ChangeFeedList {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `kinds`, sent as a JSON list.
+        /// `kinds`.
         kinds "kinds": some(values::ChangeFeedKind),
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
     }
 }

@@ -11,9 +11,7 @@ pub struct ChangeRequests {
 impl ChangeRequests {
     /// Lists change requests.
     ///
-    /// `GET /api/projects/{project_id}/change_requests/`. Key scope: `approvals:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/change_requests/`. Key scope: `approvals:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, ChangeRequestsList> {
         Request::new(self.at.call("change_requests.list", Method::GET, "/"))
@@ -21,9 +19,7 @@ impl ChangeRequests {
 
     /// Gets a change request.
     ///
-    /// `GET /api/projects/{project_id}/change_requests/{id}/`. Key scope: `approvals:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/change_requests/{id}/`. Key scope: `approvals:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -35,9 +31,7 @@ impl ChangeRequests {
 
     /// Approves a change request.
     ///
-    /// `POST /api/projects/{project_id}/change_requests/{id}/approve/`. Key scope: `approvals:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/change_requests/{id}/approve/`. Key scope: `approvals:write`. Preview.
     #[inline]
     pub fn approve(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -50,9 +44,7 @@ impl ChangeRequests {
 
     /// Rejects a change request.
     ///
-    /// `POST /api/projects/{project_id}/change_requests/{id}/reject/`. Key scope: `approvals:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/change_requests/{id}/reject/`. Key scope: `approvals:write`. Preview.
     #[inline]
     pub fn reject(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -65,13 +57,13 @@ impl ChangeRequests {
 }
 
 params! {
-    /// Query parameters of `list` of [`ChangeRequests`].
+    /// Query parameters of [`list`](ChangeRequests::list).
     pub enum ChangeRequestsList {
         /// `action_key`.
         action_key "action_key": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `requester`.
         requester "requester": integer,
@@ -79,7 +71,7 @@ params! {
         resource_id "resource_id": text,
         /// `resource_type`.
         resource_type "resource_type": text,
-        /// `state`, sent as a JSON list.
+        /// `state`.
         state "state": texts,
     }
 }

@@ -11,7 +11,7 @@ pub struct CimdVerificationTokens {
 impl CimdVerificationTokens {
     /// Lists CIMD verification tokens.
     ///
-    /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: PostHog states none.
+    /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -23,7 +23,7 @@ impl CimdVerificationTokens {
 
     /// Creates a CIMD verification token.
     ///
-    /// `POST /api/organizations/{organization_id}/cimd_verification_tokens/`. Key scope: PostHog states none.
+    /// `POST /api/organizations/{organization_id}/cimd_verification_tokens/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -36,7 +36,7 @@ impl CimdVerificationTokens {
 
     /// Gets a CIMD verification token.
     ///
-    /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: PostHog states none.
+    /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -48,7 +48,7 @@ impl CimdVerificationTokens {
 
     /// Changes the given fields of a CIMD verification token.
     ///
-    /// `PATCH /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: PostHog states none.
+    /// `PATCH /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -61,7 +61,7 @@ impl CimdVerificationTokens {
 
     /// Deletes a CIMD verification token.
     ///
-    /// `DELETE /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`. Key scope: PostHog states none.
+    /// `DELETE /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

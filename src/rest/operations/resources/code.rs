@@ -9,9 +9,9 @@ pub struct Code {
 }
 
 impl Code {
-    /// Reads `invites_check_access` of code.
+    /// Checks whether the key's user may use PostHog Code.
     ///
-    /// `GET /api/code/invites/check-access/`. Key scope: PostHog states none.
+    /// `GET /api/code/invites/check-access/`.
     #[inline]
     pub fn invites_check_access(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -21,11 +21,9 @@ impl Code {
         ))
     }
 
-    /// Runs PostHog's action `invites_redeem` on code.
+    /// Redeems an invite to PostHog Code.
     ///
-    /// `POST /api/code/invites/redeem/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/code/invites/redeem/`. May have a [`body`](Request::body).
     #[inline]
     pub fn invites_redeem(&self) -> Request<Untyped> {
         Request::new(

@@ -48,11 +48,9 @@ impl Cohorts {
         .with::<()>(body)
     }
 
-    /// Replaces a cohort whole.
+    /// Replaces all fields of a cohort.
     ///
-    /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Cohort> {
         Request::new(
@@ -63,7 +61,7 @@ impl Cohorts {
         .with::<()>(body)
     }
 
-    /// Deletes a cohort, in the way that PostHog does: it is kept, marked.
+    /// Deletes a cohort: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
     #[inline]
@@ -76,11 +74,9 @@ impl Cohorts {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Lists what was done to all cohorts.
+    /// Lists who changed what in all cohorts, and when.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/cohorts/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -89,12 +85,9 @@ impl Cohorts {
         )
     }
 
-    /// Asks to delete a cohort for good.
+    /// Asks to delete a cohort for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/cohorts/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/cohorts/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -104,11 +97,9 @@ impl Cohorts {
         )
     }
 
-    /// Lists what was done to a cohort.
+    /// Lists who changed what in a cohort, and when.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -118,7 +109,7 @@ impl Cohorts {
         )
     }
 
-    /// Runs PostHog's action `add_persons_to_static_cohort` on a cohort.
+    /// Adds persons to a static cohort.
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/add_persons_to_static_cohort/`. Key scope: `cohort:write`.
     #[inline]
@@ -135,11 +126,9 @@ impl Cohorts {
         .with::<()>(body)
     }
 
-    /// Reads `calculation_history` of a cohort.
+    /// Lists the past calculations of a cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Seen in 2025 only.
     #[inline]
     pub fn calculation_history(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -149,11 +138,9 @@ impl Cohorts {
         ))
     }
 
-    /// Reads `duplicate_as_static_cohort` of a cohort.
+    /// Creates a static copy of a dynamic cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Seen in 2025 only.
     #[inline]
     pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -163,11 +150,9 @@ impl Cohorts {
         ))
     }
 
-    /// Reads `persons` of a cohort.
+    /// Lists the persons in a cohort.
     ///
-    /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Seen in 2025 only.
     #[inline]
     pub fn persons(&self, id: impl Display) -> Request<Page<models::Person>, InTableFormat> {
         Request::new(
@@ -177,9 +162,10 @@ impl Cohorts {
         )
     }
 
-    /// Runs PostHog's action `remove_person_from_static_cohort` on a cohort.
+    /// Removes a person from a static cohort.
     ///
-    /// `PATCH /api/projects/{project_id}/cohorts/{id}/remove_person_from_static_cohort/`. Key scope: `cohort:write`.
+    /// `PATCH /api/projects/{project_id}/cohorts/{id}/remove_person_from_static_cohort/`. Key scope:
+    /// `cohort:write`.
     #[inline]
     pub fn remove_person_from_static_cohort(
         &self,
@@ -196,19 +182,19 @@ impl Cohorts {
 }
 
 params! {
-    /// Query parameters of `list` of [`Cohorts`].
+    /// Query parameters of [`list`](Cohorts::list).
     pub enum CohortsList {
-        /// `basic`.
+        /// Whether to leave out what takes long to read, such as results.
         basic "basic": boolean,
-        /// `created_by_id`.
+        /// Only what the user of this id created.
         created_by_id "created_by_id": integer,
         /// `hide_behavioral_cohorts`.
         hide_behavioral_cohorts "hide_behavioral_cohorts": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `type`.
         type_ "type": one(values::CohortType),

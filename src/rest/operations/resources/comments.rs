@@ -33,7 +33,7 @@ impl Comments {
         Request::new(self.at.id("id", &id).call("comments.get", Method::GET, "/"))
     }
 
-    /// Reads `count` of comments.
+    /// Counts comments.
     ///
     /// `GET /api/projects/{project_id}/comments/count/`. Key scope: `comment:read`.
     #[inline]
@@ -41,7 +41,7 @@ impl Comments {
         Request::new(self.at.call("comments.count", Method::GET, "/count/"))
     }
 
-    /// Reads `thread` of a comment.
+    /// Gets a comment with its replies.
     ///
     /// `GET /api/projects/{project_id}/comments/{id}/thread/`. Key scope: `comment:read`.
     #[inline]
@@ -55,13 +55,13 @@ impl Comments {
 }
 
 params! {
-    /// Query parameters of `list` of [`Comments`].
+    /// Query parameters of [`list`](Comments::list).
     pub enum CommentsList {
         /// `completed`.
         completed "completed": one(values::CommentCompleted),
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
         /// `item_id`.
         item_id "item_id": text,
@@ -69,7 +69,7 @@ params! {
         kind "kind": one(values::CommentKind),
         /// `scope`.
         scope "scope": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `source_comment`.
         source_comment "source_comment": text,

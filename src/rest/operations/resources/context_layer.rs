@@ -9,11 +9,9 @@ pub struct ContextLayer {
 }
 
 impl ContextLayer {
-    /// Reads `agent_pages` of context layer.
+    /// Gets a page of the context layer.
     ///
-    /// `GET /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:read`. Preview.
     #[inline]
     pub fn agent_pages(&self, path: impl Display) -> Request<Untyped, ContextLayerAgentPages> {
         Request::new(
@@ -23,11 +21,9 @@ impl ContextLayer {
         .query("path", path)
     }
 
-    /// Runs PostHog's action `replace_agent_pages` on context layer.
+    /// Writes a page of the context layer.
     ///
-    /// `PUT /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PUT /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:write`. Preview.
     #[inline]
     pub fn replace_agent_pages(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -38,11 +34,10 @@ impl ContextLayer {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `agent_proposals` on context layer.
+    /// Proposes a change to the context layer.
     ///
-    /// `POST /api/projects/{project_id}/context_layer/agent/proposals/`. Key scope: `context_layer_internal:write` and `internal_run:read` and `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/context_layer/agent/proposals/`. Key scope: `context_layer_internal:write`
+    /// and `internal_run:read` and `task:write`. Preview.
     #[inline]
     pub fn agent_proposals(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -63,13 +58,13 @@ impl ContextLayer {
 }
 
 params! {
-    /// Query parameters of `agent_pages` of [`ContextLayer`].
+    /// Query parameters of [`agent_pages`](ContextLayer::agent_pages).
     pub enum ContextLayerAgentPages {
         /// `head_sha`.
         head_sha "head_sha": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
     }
 }
@@ -99,9 +94,8 @@ pub struct ContextLayerAgentChannelPages {
 impl ContextLayerAgentChannelPages {
     /// Gets a channel page.
     ///
-    /// `GET /api/projects/{project_id}/context_layer/agent/channel-pages/{channel_id}/`. Key scope: `organization:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/context_layer/agent/channel-pages/{channel_id}/`. Key scope:
+    /// `organization:read`. Preview.
     #[inline]
     pub fn get(&self, channel_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("channel_id", &channel_id).call(

@@ -20,9 +20,7 @@ impl Conversations {
 
     /// Creates a conversation.
     ///
-    /// `POST /api/environments/{project_id}/conversations/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `POST /api/environments/{project_id}/conversations/`. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -45,12 +43,10 @@ impl Conversations {
         ))
     }
 
-    /// Runs PostHog's action `append_message` on a conversation.
+    /// Adds a message to a conversation with PostHog's AI.
     ///
-    /// `POST /api/environments/{project_id}/conversations/{conversation}/append_message/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/conversations/{conversation}/append_message/`. Sent under
+    /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn append_message(&self, conversation: impl Display) -> Request<Untyped> {
         Request::new(
@@ -67,9 +63,8 @@ impl Conversations {
 
     /// Cancels a conversation.
     ///
-    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/cancel/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn cancel(
         &self,
@@ -119,9 +114,8 @@ pub struct ConversationsQueue {
 impl ConversationsQueue {
     /// Lists queued messages.
     ///
-    /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/conversations/{conversation}/queue/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -133,9 +127,8 @@ impl ConversationsQueue {
 
     /// Creates a queued message.
     ///
-    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -148,9 +141,8 @@ impl ConversationsQueue {
 
     /// Changes the given fields of a queued message.
     ///
-    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `PATCH /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn update(&self, queue_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -164,9 +156,8 @@ impl ConversationsQueue {
 
     /// Deletes a queued message.
     ///
-    /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `DELETE /api/environments/{project_id}/conversations/{conversation}/queue/{queue_id}/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, queue_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -177,12 +168,10 @@ impl ConversationsQueue {
         )
     }
 
-    /// Runs PostHog's action `clear` on queued messages.
+    /// Removes all queued messages of a conversation.
     ///
-    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/conversations/{conversation}/queue/clear/`. Sent under
+    /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn clear(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -202,9 +191,8 @@ pub struct ConversationsTickets {
 impl ConversationsTickets {
     /// Lists tickets.
     ///
-    /// `GET /api/projects/{project_id}/conversations/tickets/`. Key scope: `ticket:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/conversations/tickets/`. Key scope: `ticket:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, ConversationsTicketsList> {
         Request::new(
@@ -216,9 +204,8 @@ impl ConversationsTickets {
 
     /// Creates a ticket.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/conversations/tickets/`. Sent under `/api/projects/` from an environment,
+    /// too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -231,9 +218,8 @@ impl ConversationsTickets {
 
     /// Gets a ticket.
     ///
-    /// `GET /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -245,9 +231,8 @@ impl ConversationsTickets {
 
     /// Changes the given fields of a ticket.
     ///
-    /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -258,11 +243,10 @@ impl ConversationsTickets {
         .with::<()>(body)
     }
 
-    /// Replaces a ticket whole.
+    /// Replaces all fields of a ticket.
     ///
-    /// `PUT /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PUT /api/projects/{project_id}/conversations/tickets/{id}/`. Sent under `/api/projects/` from an
+    /// environment, too.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -275,9 +259,8 @@ impl ConversationsTickets {
 
     /// Deletes a ticket.
     ///
-    /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/`. Sent under `/api/projects/` from an
+    /// environment, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -289,10 +272,8 @@ impl ConversationsTickets {
 
     /// Changes the tags of several tickets at once.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Sent under `/api/projects/` from
+    /// an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk_update_tags(&self) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -302,11 +283,10 @@ impl ConversationsTickets {
         ))
     }
 
-    /// Runs PostHog's action `compose` on tickets.
+    /// Starts a new ticket with a message to a customer.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/compose/`. Key scope: `ticket:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/conversations/tickets/compose/`. Key scope: `ticket:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn compose(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -317,11 +297,10 @@ impl ConversationsTickets {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `reply` on a ticket.
+    /// Replies to a ticket.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/reply/`. Key scope: `ticket:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/reply/`. Key scope: `ticket:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn reply(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -332,12 +311,10 @@ impl ConversationsTickets {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `suggest_reply` on a ticket.
+    /// Suggests a reply to a ticket, by AI.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/suggest_reply/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/suggest_reply/`. Sent under `/api/projects/`
+    /// from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn suggest_reply(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -365,7 +342,7 @@ impl ConversationsTickets {
 }
 
 params! {
-    /// Query parameters of `list` of [`ConversationsTickets`].
+    /// Query parameters of [`list`](ConversationsTickets::list).
     pub enum ConversationsTicketsList {
         /// `ai_triage_result`.
         ai_triage_result "ai_triage_result": text,
@@ -375,31 +352,31 @@ params! {
         channel_detail "channel_detail": one(values::ChannelDetail),
         /// `channel_source`.
         channel_source "channel_source": one(values::ChannelSource),
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `distinct_ids`.
         distinct_ids "distinct_ids": text,
         /// `emails`.
         emails "emails": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `priority`.
         priority "priority": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `sla`.
         sla "sla": one(values::TicketSla),
         /// `snoozed`.
         snoozed "snoozed": boolean,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
         /// `tags_all`.
         tags_all "tags_all": text,
@@ -419,9 +396,8 @@ pub struct ConversationsTicketsMessages {
 impl ConversationsTicketsMessages {
     /// Lists messages.
     ///
-    /// `GET /api/projects/{project_id}/conversations/tickets/{id}/messages/`. Key scope: `ticket:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/conversations/tickets/{id}/messages/`. Key scope: `ticket:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.under("projects").call(
@@ -441,10 +417,8 @@ pub struct ConversationsTicketsNotes {
 impl ConversationsTicketsNotes {
     /// Creates a note.
     ///
-    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/notes/`. Key scope: `ticket:write`.
-    ///
+    /// `POST /api/projects/{project_id}/conversations/tickets/{id}/notes/`. Key scope: `ticket:write`. Preview.
     /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -457,9 +431,8 @@ impl ConversationsTicketsNotes {
 
     /// Changes the given fields of a note.
     ///
-    /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/notes/{message_id}/`. Key scope: `ticket:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/notes/{message_id}/`. Key scope:
+    /// `ticket:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn update(&self, message_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -473,9 +446,8 @@ impl ConversationsTicketsNotes {
 
     /// Deletes a note.
     ///
-    /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/notes/{message_id}/`. Key scope: `ticket:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/notes/{message_id}/`. Key scope:
+    /// `ticket:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete(&self, message_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -528,9 +500,8 @@ impl ConversationsViews {
 
     /// Changes the given fields of a view.
     ///
-    /// `PATCH /api/projects/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PATCH /api/projects/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn update(&self, short_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("short_id", &short_id).call(
@@ -543,9 +514,8 @@ impl ConversationsViews {
 
     /// Deletes a view.
     ///
-    /// `DELETE /api/environments/{project_id}/conversations/views/{short_id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `DELETE /api/environments/{project_id}/conversations/views/{short_id}/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(

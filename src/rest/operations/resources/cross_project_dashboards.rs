@@ -12,9 +12,8 @@ pub struct CrossProjectDashboards {
 impl CrossProjectDashboards {
     /// Lists cross project dashboards.
     ///
-    /// `GET /api/organizations/{organization_id}/cross_project_dashboards/`. Key scope: `cross_project_dashboard:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/cross_project_dashboards/`. Key scope:
+    /// `cross_project_dashboard:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call(
@@ -26,9 +25,8 @@ impl CrossProjectDashboards {
 
     /// Gets a cross project dashboard.
     ///
-    /// `GET /api/organizations/{organization_id}/cross_project_dashboards/{id}/`. Key scope: `cross_project_dashboard:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/cross_project_dashboards/{id}/`. Key scope:
+    /// `cross_project_dashboard:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -56,9 +54,8 @@ pub struct CrossProjectDashboardsTiles {
 impl CrossProjectDashboardsTiles {
     /// Lists tiles.
     ///
-    /// `GET /api/organizations/{organization_id}/cross_project_dashboards/{dashboard_id}/tiles/`. Key scope: `cross_project_dashboard:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/cross_project_dashboards/{dashboard_id}/tiles/`. Key scope:
+    /// `cross_project_dashboard:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call(

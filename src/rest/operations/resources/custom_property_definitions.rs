@@ -12,9 +12,7 @@ pub struct CustomPropertyDefinitions {
 impl CustomPropertyDefinitions {
     /// Lists custom property definitions.
     ///
-    /// `GET /api/projects/{project_id}/custom_property_definitions/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/custom_property_definitions/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -25,9 +23,7 @@ impl CustomPropertyDefinitions {
 
     /// Creates a custom property definition.
     ///
-    /// `POST /api/projects/{project_id}/custom_property_definitions/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/custom_property_definitions/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -39,9 +35,7 @@ impl CustomPropertyDefinitions {
 
     /// Gets a custom property definition.
     ///
-    /// `GET /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -53,9 +47,7 @@ impl CustomPropertyDefinitions {
 
     /// Changes the given fields of a custom property definition.
     ///
-    /// `PATCH /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -68,9 +60,7 @@ impl CustomPropertyDefinitions {
 
     /// Deletes a custom property definition.
     ///
-    /// `DELETE /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

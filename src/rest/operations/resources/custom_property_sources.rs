@@ -13,9 +13,7 @@ pub struct CustomPropertySources {
 impl CustomPropertySources {
     /// Lists custom property sources.
     ///
-    /// `GET /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -26,9 +24,7 @@ impl CustomPropertySources {
 
     /// Creates a custom property source.
     ///
-    /// `POST /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -40,9 +36,7 @@ impl CustomPropertySources {
 
     /// Gets a custom property source.
     ///
-    /// `GET /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -54,9 +48,7 @@ impl CustomPropertySources {
 
     /// Changes the given fields of a custom property source.
     ///
-    /// `PATCH /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -69,9 +61,7 @@ impl CustomPropertySources {
 
     /// Deletes a custom property source.
     ///
-    /// `DELETE /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -81,12 +71,10 @@ impl CustomPropertySources {
         ))
     }
 
-    /// Runs PostHog's action `backfill` on a custom property source.
+    /// Fills custom properties from past data.
     ///
     /// `POST /api/projects/{project_id}/custom_property_sources/{id}/backfill/`. Key scope: `account:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -96,12 +84,10 @@ impl CustomPropertySources {
         ))
     }
 
-    /// Runs PostHog's action `sync` on a custom property source.
+    /// Starts to fill custom properties from their source.
     ///
-    /// `POST /api/projects/{project_id}/custom_property_sources/{id}/sync/`. Key scope: `account:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/custom_property_sources/{id}/sync/`. Key scope: `account:write`. Preview.
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn sync(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -129,9 +115,7 @@ pub struct CustomPropertySourcesRuns {
 impl CustomPropertySourcesRuns {
     /// Lists runs.
     ///
-    /// `GET /api/projects/{project_id}/custom_property_sources/{id}/runs/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/custom_property_sources/{id}/runs/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
         Request::new(

@@ -12,9 +12,7 @@ pub struct CustomerTasks {
 impl CustomerTasks {
     /// Lists customer tasks.
     ///
-    /// `GET /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, CustomerTasksList> {
         Request::new(self.at.call("customer_tasks.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl CustomerTasks {
 
     /// Creates a customer task.
     ///
-    /// `POST /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("customer_tasks.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl CustomerTasks {
 
     /// Gets a customer task.
     ///
-    /// `GET /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -46,9 +40,7 @@ impl CustomerTasks {
 
     /// Changes the given fields of a customer task.
     ///
-    /// `PATCH /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -61,10 +53,8 @@ impl CustomerTasks {
 
     /// Archives a customer task.
     ///
-    /// `POST /api/projects/{project_id}/customer_tasks/{id}/archive/`. Key scope: `customer_task:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/customer_tasks/{id}/archive/`. Key scope: `customer_task:write`. Preview.
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -76,10 +66,8 @@ impl CustomerTasks {
 
     /// Restores a customer task.
     ///
-    /// `POST /api/projects/{project_id}/customer_tasks/{id}/restore/`. Key scope: `customer_task:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/customer_tasks/{id}/restore/`. Key scope: `customer_task:write`. Preview.
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -99,29 +87,29 @@ impl CustomerTasks {
 }
 
 params! {
-    /// Query parameters of `list` of [`CustomerTasks`].
+    /// Query parameters of [`list`](CustomerTasks::list).
     pub enum CustomerTasksList {
         /// `account_id`.
         account_id "account_id": text,
-        /// `archive_state`.
+        /// `archive_state`. Default: `active`.
         archive_state "archive_state": one(values::ArchiveState),
         /// `assigned_to`.
         assigned_to "assigned_to": text,
-        /// `due_after`.
+        /// Only what is due after this time.
         due_after "due_after": time,
-        /// `due_before`.
+        /// Only what is due before this time.
         due_before "due_before": time,
         /// `has_due_at`.
         has_due_at "has_due_at": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `statuses`.
+        /// Only those of these statuses.
         statuses "statuses": text,
     }
 }
@@ -135,9 +123,7 @@ pub struct CustomerTasksActivities {
 impl CustomerTasksActivities {
     /// Lists activities.
     ///
-    /// `GET /api/projects/{project_id}/customer_tasks/{id}/activities/`. Key scope: `customer_task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/customer_tasks/{id}/activities/`. Key scope: `customer_task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(

@@ -19,9 +19,7 @@ impl DashboardTemplates {
 
     /// Creates a dashboard template.
     ///
-    /// `POST /api/projects/{project_id}/dashboard_templates/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/dashboard_templates/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DashboardTemplate> {
         Request::new(
@@ -45,9 +43,7 @@ impl DashboardTemplates {
 
     /// Changes the given fields of a dashboard template.
     ///
-    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -62,11 +58,9 @@ impl DashboardTemplates {
         .with::<()>(body)
     }
 
-    /// Replaces a dashboard template whole.
+    /// Replaces all fields of a dashboard template.
     ///
-    /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/dashboard_templates/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -81,11 +75,9 @@ impl DashboardTemplates {
         .with::<()>(body)
     }
 
-    /// Deletes a dashboard template, in the way that PostHog does: it is kept, marked.
+    /// Deletes a dashboard template: PostHog keeps it, marked as deleted.
     ///
-    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
         Request::new(
@@ -96,11 +88,9 @@ impl DashboardTemplates {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `json_schema` of dashboard templates.
+    /// Gets the JSON Schema of dashboard templates.
     ///
-    /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Seen in 2025 only.
     #[inline]
     pub fn json_schema(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -110,12 +100,9 @@ impl DashboardTemplates {
         ))
     }
 
-    /// Asks to delete a dashboard template for good.
+    /// Asks to delete a dashboard template for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/dashboard_templates/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -127,19 +114,19 @@ impl DashboardTemplates {
 }
 
 params! {
-    /// Query parameters of `list` of [`DashboardTemplates`].
+    /// Query parameters of [`list`](DashboardTemplates::list).
     pub enum DashboardTemplatesList {
         /// `is_featured`.
         is_featured "is_featured": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
         /// `scope`.
         scope "scope": one(values::DashboardTemplateScope),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

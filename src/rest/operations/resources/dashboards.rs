@@ -60,11 +60,9 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Replaces a dashboard whole.
+    /// Replaces all fields of a dashboard.
     ///
-    /// `PUT /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/dashboards/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -79,7 +77,7 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Deletes a dashboard, in the way that PostHog does: it is kept, marked.
+    /// Deletes a dashboard: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: `dashboard:write`.
     #[inline]
@@ -94,9 +92,8 @@ impl Dashboards {
 
     /// Deletes several dashboards at once.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn bulk_delete(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -107,12 +104,10 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_from_template_json` on dashboards.
+    /// Creates a dashboard from a template that is given as JSON.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn create_from_template_json(&self) -> Request<Untyped, InTextFormat> {
         Request::new(self.at.call(
@@ -122,11 +117,10 @@ impl Dashboards {
         ))
     }
 
-    /// Reads `widget_catalog` of dashboards.
+    /// Lists the widgets that dashboards can show.
     ///
-    /// `GET /api/projects/{project_id}/dashboards/widget_catalog/`. Key scope: `dashboard:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/dashboards/widget_catalog/`. Key scope: `dashboard:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn widget_catalog(&self) -> Request<Untyped, DashboardsWidgetCatalog> {
         Request::new(self.at.under("projects").call(
@@ -136,12 +130,9 @@ impl Dashboards {
         ))
     }
 
-    /// Asks to delete a dashboard for good.
+    /// Asks to delete a dashboard for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/dashboards/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTextFormat> {
         Request::new(
@@ -151,11 +142,10 @@ impl Dashboards {
         )
     }
 
-    /// Runs PostHog's action `copy_tile` on a dashboard.
+    /// Copies a tile to another dashboard.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/{id}/copy_tile/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/dashboards/{id}/copy_tile/`. Key scope: `dashboard:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn copy_tile(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -166,12 +156,10 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_text_tile` on a dashboard.
+    /// Adds a text tile to a dashboard.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/{id}/create_text_tile/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/dashboards/{id}/create_text_tile/`. Key scope: `dashboard:write`. Sent
+    /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn create_text_tile(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -181,11 +169,10 @@ impl Dashboards {
         ))
     }
 
-    /// Runs PostHog's action `delete_tile` on a dashboard.
+    /// Removes a tile from a dashboard.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/{id}/delete_tile/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/dashboards/{id}/delete_tile/`. Key scope: `dashboard:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete_tile(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -196,7 +183,7 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `move_tile` on a dashboard.
+    /// Moves a tile to another dashboard.
     ///
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/move_tile/`. Key scope: `dashboard:write`.
     #[inline]
@@ -213,11 +200,10 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `reorder_tiles` on a dashboard.
+    /// Puts the tiles of a dashboard in the given order.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/{id}/reorder_tiles/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/dashboards/{id}/reorder_tiles/`. Key scope: `dashboard:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn reorder_tiles(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -228,11 +214,10 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Reads `run_insights` of a dashboard.
+    /// Runs all insights of a dashboard, and gets their results.
     ///
-    /// `GET /api/projects/{project_id}/dashboards/{id}/run_insights/`. Key scope: `query:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/dashboards/{id}/run_insights/`. Key scope: `query:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn run_insights(&self, id: impl Display) -> Request<Untyped, DashboardsRunInsights> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -242,11 +227,10 @@ impl Dashboards {
         ))
     }
 
-    /// Reads `run_widgets` of a dashboard.
+    /// Runs widgets of a dashboard, and gets their results.
     ///
-    /// `GET /api/projects/{project_id}/dashboards/{id}/run_widgets/`. Key scope: `dashboard:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/dashboards/{id}/run_widgets/`. Key scope: `dashboard:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn run_widgets(
         &self,
@@ -261,11 +245,9 @@ impl Dashboards {
         .query("tile_ids", tile_ids)
     }
 
-    /// Reads `stream_tiles` of a dashboard.
+    /// Streams a dashboard and then its tiles as server-sent events, as they are ready.
     ///
-    /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Seen in 2025 only.
     #[inline]
     pub fn stream_tiles(&self, id: impl Display) -> Request<Untyped, InTextFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -275,11 +257,10 @@ impl Dashboards {
         ))
     }
 
-    /// Runs PostHog's action `update_text_tile` on a dashboard.
+    /// Changes a text tile of a dashboard.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/{id}/update_text_tile/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/dashboards/{id}/update_text_tile/`. Key scope: `dashboard:write`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn update_text_tile(
         &self,
@@ -294,11 +275,10 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `widgets_batch` on a dashboard.
+    /// Adds several widgets to a dashboard.
     ///
-    /// `POST /api/projects/{project_id}/dashboards/{id}/widgets/batch/`. Key scope: `dashboard:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/dashboards/{id}/widgets/batch/`. Key scope: `dashboard:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn widgets_batch(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -309,10 +289,9 @@ impl Dashboards {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `widgets_batch_update` on a dashboard.
+    /// Changes several widgets of a dashboard.
     ///
     /// `PATCH /api/projects/{project_id}/dashboards/{id}/widgets/batch_update/`. Key scope: `dashboard:write`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn widgets_batch_update(
@@ -349,74 +328,74 @@ impl Dashboards {
 }
 
 params! {
-    /// Query parameters of `list` of [`Dashboards`].
+    /// Query parameters of [`list`](Dashboards::list).
     pub enum DashboardsList {
-        /// `created_by`.
+        /// Only dashboards that the user of this id created.
         created_by "created_by": text,
         /// `exclude_generated`.
         exclude_generated "exclude_generated": boolean,
         /// `folder`.
         folder "folder": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TextFormat),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `pinned`.
+        /// Whether to return pinned dashboards, or those that are not.
         pinned "pinned": boolean,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `get` of [`Dashboards`].
+    /// Query parameters of [`get`](Dashboards::get).
     pub enum DashboardsGet {
-        /// `filters_override`.
+        /// Filters in place of the dashboard's own, as JSON.
         filters_override "filters_override": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TextFormat),
-        /// `include_dashboards`.
+        /// Whether to return the dashboards, too.
         include_dashboards "include_dashboards": boolean,
-        /// `variables_override`.
+        /// Values of variables in place of the saved ones, as JSON.
         variables_override "variables_override": text,
     }
 }
 
 params! {
-    /// Query parameters of `widget_catalog` of [`Dashboards`].
+    /// Query parameters of [`widget_catalog`](Dashboards::widget_catalog).
     pub enum DashboardsWidgetCatalog {
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TextFormat),
-        /// `widget_type`, sent as a JSON list.
+        /// `widget_type`.
         widget_type "widget_type": some(values::WidgetType),
     }
 }
 
 params! {
-    /// Query parameters of `run_insights` of [`Dashboards`].
+    /// Query parameters of [`run_insights`](Dashboards::run_insights).
     pub enum DashboardsRunInsights {
-        /// `filters_override`.
+        /// Filters in place of the dashboard's own, as JSON.
         filters_override "filters_override": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TextFormat),
         /// `max_result_chars`.
         max_result_chars "max_result_chars": integer,
         /// `output_format`.
         output_format "output_format": one(values::OutputFormat),
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache.
         refresh "refresh": one(values::DashboardRefresh),
         /// `tile_ids`.
         tile_ids "tile_ids": text,
-        /// `variables_override`.
+        /// Values of variables in place of the saved ones, as JSON.
         variables_override "variables_override": text,
     }
 }
 
-/// Dashboards, collaborators: `/api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`.
+/// Dashboards, collaborators: `/api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct DashboardsCollaborators {
     pub(crate) at: At,
@@ -425,9 +404,7 @@ pub struct DashboardsCollaborators {
 impl DashboardsCollaborators {
     /// Lists collaborators.
     ///
-    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::DashboardCollaborator>> {
         Request::new(
@@ -438,9 +415,7 @@ impl DashboardsCollaborators {
 
     /// Creates a collaborator.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DashboardCollaborator> {
         Request::new(
@@ -452,9 +427,7 @@ impl DashboardsCollaborators {
 
     /// Deletes a collaborator.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -465,7 +438,7 @@ impl DashboardsCollaborators {
     }
 }
 
-/// Dashboards, sharing: `/api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`.
+/// Dashboards, sharing: `/api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct DashboardsSharing {
     pub(crate) at: At,
@@ -474,20 +447,16 @@ pub struct DashboardsSharing {
 impl DashboardsSharing {
     /// Lists sharing.
     ///
-    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("dashboards.sharing.list", Method::GET, "/"))
     }
 
-    /// Runs PostHog's action `refresh` on sharing.
+    /// Makes a new access token for a shared dashboard; the old link stops working.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/refresh/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/refresh/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -505,7 +474,7 @@ impl DashboardsSharing {
     }
 }
 
-/// Dashboards, sharing, passwords: `/api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`.
+/// Dashboards, sharing, passwords: `/api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct DashboardsSharingPasswords {
     pub(crate) at: At,
@@ -514,9 +483,7 @@ pub struct DashboardsSharingPasswords {
 impl DashboardsSharingPasswords {
     /// Creates a password.
     ///
-    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -528,9 +495,7 @@ impl DashboardsSharingPasswords {
 
     /// Deletes a password.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

@@ -9,7 +9,7 @@ pub struct DataCatalog {
 }
 
 impl DataCatalog {
-    /// Runs PostHog's action `certifications` on data catalog.
+    /// Proposes to certify a table or view.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/certifications/`. Key scope: `data_catalog:write`.
     #[inline]
@@ -22,7 +22,7 @@ impl DataCatalog {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `relationship_proposals` on data catalog.
+    /// Proposes a relationship between tables.
     ///
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/`. Key scope: `data_catalog:write`.
     #[inline]
@@ -35,11 +35,10 @@ impl DataCatalog {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `certifications_certify` on a data catalog.
+    /// Certifies a table or view.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/certify/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/certify/`. Key scope: `data_catalog:read`
+    /// and `data_catalog_approval:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn certifications_certify(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.down("certifications").id("id", &id).call(
@@ -49,11 +48,10 @@ impl DataCatalog {
         ))
     }
 
-    /// Runs PostHog's action `certifications_deprecate` on a data catalog.
+    /// Marks a certified table or view as deprecated.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/deprecate/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/data_catalog/certifications/{id}/deprecate/`. Key scope:
+    /// `data_catalog:read` and `data_catalog_approval:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn certifications_deprecate(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.down("certifications").id("id", &id).call(
@@ -63,11 +61,11 @@ impl DataCatalog {
         ))
     }
 
-    /// Runs PostHog's action `relationship_proposals_accept` on a data catalog.
+    /// Accepts a proposed relationship.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/accept/`. Key scope: `data_catalog:read` and `data_catalog_approval:write` and `query:read` and `warehouse_view:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/accept/`. Key scope:
+    /// `data_catalog:read` and `data_catalog_approval:write` and `query:read` and `warehouse_view:write`. May have
+    /// a [`body`](Request::body).
     #[inline]
     pub fn relationship_proposals_accept(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.down("relationship_proposals").id("id", &id).call(
@@ -77,9 +75,10 @@ impl DataCatalog {
         ))
     }
 
-    /// Runs PostHog's action `relationship_proposals_reject` on a data catalog.
+    /// Rejects a proposed relationship.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/reject/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
+    /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/{id}/reject/`. Key scope:
+    /// `data_catalog:read` and `data_catalog_approval:write`.
     #[inline]
     pub fn relationship_proposals_reject(
         &self,
@@ -169,7 +168,8 @@ impl DataCatalogMetrics {
 
     /// Approves a metric.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/approve/`. Key scope: `data_catalog:read` and `data_catalog_approval:write`.
+    /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/approve/`. Key scope: `data_catalog:read` and
+    /// `data_catalog_approval:write`.
     #[inline]
     pub fn approve(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("name", &name).call(
@@ -180,11 +180,10 @@ impl DataCatalogMetrics {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `refresh_from_insight` on a metric.
+    /// Takes over the definition of a metric from its insight again.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/refresh_from_insight/`. Key scope: `data_catalog:write` and `insight:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/refresh_from_insight/`. Key scope:
+    /// `data_catalog:write` and `insight:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn refresh_from_insight(&self, name: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("name", &name).call(
@@ -196,7 +195,8 @@ impl DataCatalogMetrics {
 
     /// Runs a metric.
     ///
-    /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/run/`. Key scope: `data_catalog:read` and `query:read`.
+    /// `POST /api/projects/{project_id}/data_catalog/metrics/{name}/run/`. Key scope: `data_catalog:read` and
+    /// `query:read`.
     #[inline]
     pub fn run(
         &self,
@@ -213,25 +213,25 @@ impl DataCatalogMetrics {
 }
 
 params! {
-    /// Query parameters of `list` of [`DataCatalogMetrics`].
+    /// Query parameters of [`list`](DataCatalogMetrics::list).
     pub enum DataCatalogMetricsList {
         /// `definition_kind`.
         definition_kind "definition_kind": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
     }
 }
 
 params! {
-    /// Query parameters of `run` of [`DataCatalogMetrics`].
+    /// Query parameters of [`run`](DataCatalogMetrics::run).
     pub enum DataCatalogMetricsRun {
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache.
         refresh "refresh": one(values::MetricsRefresh),
     }
 }

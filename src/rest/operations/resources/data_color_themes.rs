@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Data color themes: `/api/{scope}/{project_id}/data_color_themes/`.
+/// Data color themes: `/api/{scope}/{project_id}/data_color_themes/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct DataColorThemes {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct DataColorThemes {
 impl DataColorThemes {
     /// Lists data color themes.
     ///
-    /// `GET /api/{scope}/{project_id}/data_color_themes/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/data_color_themes/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DataColorTheme>, LimitOffset> {
         Request::new(self.at.call("data_color_themes.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl DataColorThemes {
 
     /// Creates a data color theme.
     ///
-    /// `POST /api/{scope}/{project_id}/data_color_themes/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/data_color_themes/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DataColorTheme> {
         Request::new(self.at.call("data_color_themes.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl DataColorThemes {
 
     /// Gets a data color theme.
     ///
-    /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DataColorTheme> {
         Request::new(
@@ -46,9 +40,7 @@ impl DataColorThemes {
 
     /// Changes the given fields of a data color theme.
     ///
-    /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/data_color_themes/{id}/`.
     #[inline]
     pub fn update(
         &self,
@@ -63,11 +55,9 @@ impl DataColorThemes {
         .with::<()>(body)
     }
 
-    /// Replaces a data color theme whole.
+    /// Replaces all fields of a data color theme.
     ///
-    /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/data_color_themes/{id}/`.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +74,7 @@ impl DataColorThemes {
 
     /// Deletes a data color theme.
     ///
-    /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

@@ -11,7 +11,7 @@ pub struct DataModelingJobs {
 impl DataModelingJobs {
     /// Lists data modeling jobs.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.call("data_modeling_jobs.list", Method::GET, "/"))
@@ -19,7 +19,7 @@ impl DataModelingJobs {
 
     /// Gets a data modeling job.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/{id}/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -29,9 +29,9 @@ impl DataModelingJobs {
         )
     }
 
-    /// Reads `recent` of data modeling jobs.
+    /// Lists the last data modeling jobs.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`.
     #[inline]
     pub fn recent(&self) -> Request<Untyped> {
         Request::new(
@@ -40,9 +40,9 @@ impl DataModelingJobs {
         )
     }
 
-    /// Reads `running` of data modeling jobs.
+    /// Lists the data modeling jobs that run now.
     ///
-    /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`.
     #[inline]
     pub fn running(&self) -> Request<Untyped> {
         Request::new(

@@ -46,7 +46,7 @@ impl DataQualityChecks {
         )
     }
 
-    /// Runs PostHog's action `schedule` on data quality checks.
+    /// Changes when data quality checks run.
     ///
     /// `PATCH /api/projects/{project_id}/data_quality_checks/schedule/`. Key scope: `query:read`.
     #[inline]
@@ -60,9 +60,8 @@ impl DataQualityChecks {
 
     /// Runs a data quality check.
     ///
-    /// `POST /api/projects/{project_id}/data_quality_checks/{id}/run/`. Key scope: `query:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/data_quality_checks/{id}/run/`. Key scope: `query:read`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn run(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -117,7 +116,7 @@ impl DataQualityChecksCheckTypes {
 }
 
 params! {
-    /// Query parameters of `list` of [`DataQualityChecksCheckTypes`].
+    /// Query parameters of [`list`](DataQualityChecksCheckTypes::list).
     pub enum DataQualityChecksCheckTypesList {
         /// `subject_type`.
         subject_type "subject_type": one(values::SubjectType),
@@ -163,15 +162,15 @@ impl DataQualityChecksSubjects {
 }
 
 params! {
-    /// Query parameters of `list` of [`DataQualityChecksSubjects`].
+    /// Query parameters of [`list`](DataQualityChecksSubjects::list).
     pub enum DataQualityChecksSubjectsList {
-        /// `include_columns`.
+        /// Whether to return columns, too; `false` makes the answer smaller. Default: `true`.
         include_columns "include_columns": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `subject_type`.
         subject_type "subject_type": one(values::SubjectType),

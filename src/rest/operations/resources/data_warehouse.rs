@@ -10,9 +10,9 @@ pub struct DataWarehouse {
 }
 
 impl DataWarehouse {
-    /// Reads `check_database_name` of data warehouse.
+    /// Checks whether a database name is free.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`.
     #[inline]
     pub fn check_database_name(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -22,9 +22,9 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `check_schema_name` of data warehouse.
+    /// Checks whether a schema name is free.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`.
     #[inline]
     pub fn check_schema_name(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -34,9 +34,9 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `completed_activity` of data warehouse.
+    /// Lists the syncs and queries that have ended.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`.
     #[inline]
     pub fn completed_activity(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -46,9 +46,9 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `data_health_issues` of data warehouse.
+    /// Lists problems of sources, syncs and views.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`.
     #[inline]
     pub fn data_health_issues(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -58,9 +58,9 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `data_ops_dashboard` of data warehouse.
+    /// Gets the dashboard of the state of the data.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`.
     #[inline]
     pub fn data_ops_dashboard(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -70,9 +70,9 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `data_quality_gate` of data warehouse.
+    /// Gets the data quality gate: what happens when a check fails.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`.
     #[inline]
     pub fn data_quality_gate(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -82,9 +82,9 @@ impl DataWarehouse {
         ))
     }
 
-    /// Runs PostHog's action `update_data_quality_gate` on data warehouse.
+    /// Changes the data quality gate.
     ///
-    /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`. Key scope: PostHog states none.
+    /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`.
     #[inline]
     pub fn update_data_quality_gate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -95,9 +95,9 @@ impl DataWarehouse {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `delete_org` on data warehouse.
+    /// Deletes what the managed warehouse keeps for the organization.
     ///
-    /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`. Key scope: PostHog states none.
+    /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`.
     #[inline]
     pub fn delete_org(&self) -> Request<Untyped> {
         Request::new(
@@ -106,11 +106,9 @@ impl DataWarehouse {
         )
     }
 
-    /// Runs PostHog's action `deprovision` on data warehouse.
+    /// Takes the managed warehouse down.
     ///
-    /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. May have a [`body`](Request::body).
     #[inline]
     pub fn deprovision(&self) -> Request<Untyped> {
         Request::new(
@@ -119,9 +117,9 @@ impl DataWarehouse {
         )
     }
 
-    /// Reads `job_stats` of data warehouse.
+    /// Gets how many jobs ran and failed.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`.
     #[inline]
     pub fn job_stats(&self) -> Request<Untyped> {
         Request::new(
@@ -130,9 +128,9 @@ impl DataWarehouse {
         )
     }
 
-    /// Reads `managed_warehouse_data_status` of data warehouse.
+    /// Gets how far the data in the managed warehouse is.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`.
     #[inline]
     pub fn managed_warehouse_data_status(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -142,11 +140,10 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `managed_warehouse_monitoring_timeseries` of data warehouse.
+    /// Gets the load of the managed warehouse over time.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring-timeseries/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring-timeseries/`. Key scope:
+    /// `warehouse_view:read`. Preview.
     #[inline]
     pub fn managed_warehouse_monitoring_timeseries(
         &self,
@@ -160,11 +157,10 @@ impl DataWarehouse {
         .query("metric", metric)
     }
 
-    /// Reads `managed_warehouse_monitoring` of data warehouse.
+    /// Gets the current load of the managed warehouse.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-monitoring/`. Key scope:
+    /// `warehouse_view:read`. Preview.
     #[inline]
     pub fn managed_warehouse_monitoring(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -174,11 +170,10 @@ impl DataWarehouse {
         ))
     }
 
-    /// Reads `managed_warehouse_trino_monitoring_timeseries` of data warehouse.
+    /// Gets the load of the managed warehouse's Trino over time.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring-timeseries/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring-timeseries/`. Key scope:
+    /// `warehouse_view:read`. Preview.
     #[inline]
     pub fn managed_warehouse_trino_monitoring_timeseries(
         &self,
@@ -192,11 +187,10 @@ impl DataWarehouse {
         .query("metric", metric)
     }
 
-    /// Reads `managed_warehouse_trino_monitoring` of data warehouse.
+    /// Gets the current load of the managed warehouse's Trino.
     ///
-    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-trino-monitoring/`. Key scope:
+    /// `warehouse_view:read`. Preview.
     #[inline]
     pub fn managed_warehouse_trino_monitoring(&self) -> Request<Untyped> {
         Request::new(self.at.call(

@@ -12,9 +12,7 @@ pub struct DatasetItems {
 impl DatasetItems {
     /// Lists dataset items.
     ///
-    /// `GET /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:read`. Preview.
     #[inline]
     pub fn list(
         &self,
@@ -25,9 +23,7 @@ impl DatasetItems {
 
     /// Creates a dataset item.
     ///
-    /// `POST /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DatasetItem> {
         Request::new(self.at.call("dataset_items.create", Method::POST, "/")).with::<()>(body)
@@ -35,9 +31,7 @@ impl DatasetItems {
 
     /// Gets a dataset item.
     ///
-    /// `GET /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:read`. Preview.
     #[inline]
     pub fn get(
         &self,
@@ -52,9 +46,7 @@ impl DatasetItems {
 
     /// Changes the given fields of a dataset item.
     ///
-    /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/{scope}/{project_id}/dataset_items/{dataset_item_id}/`. Key scope: `dataset:write`. Preview.
     #[inline]
     pub fn update(
         &self,
@@ -69,11 +61,9 @@ impl DatasetItems {
         .with::<()>(body)
     }
 
-    /// Replaces a dataset item whole.
+    /// Replaces all fields of a dataset item.
     ///
-    /// `PUT /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/dataset_items/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -88,12 +78,10 @@ impl DatasetItems {
         .with::<()>(body)
     }
 
-    /// Deletes a dataset item, in the way that PostHog does: it is kept, marked.
+    /// Archives a dataset item, which is how PostHog deletes it.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/archive/`. Key scope: `dataset:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete(
         &self,
@@ -112,9 +100,7 @@ impl DatasetItems {
     /// Archives a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/archive/`. Key scope: `dataset:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn archive(
         &self,
@@ -133,9 +119,7 @@ impl DatasetItems {
     /// Restores a dataset item.
     ///
     /// `POST /api/projects/{project_id}/dataset_items/{dataset_item_id}/restore/`. Key scope: `dataset:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn restore(
         &self,
@@ -151,12 +135,9 @@ impl DatasetItems {
         .with::<()>(body)
     }
 
-    /// Asks to delete a dataset item for good.
+    /// Asks to delete a dataset item for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/dataset_items/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/dataset_items/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -179,13 +160,13 @@ impl DatasetItems {
 }
 
 params! {
-    /// Query parameters of `list` of [`DatasetItems`].
+    /// Query parameters of [`list`](DatasetItems::list).
     pub enum DatasetItemsList {
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out. Default: `false`.
         archived "archived": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `revision`.
         revision "revision": integer,
@@ -193,7 +174,7 @@ params! {
 }
 
 params! {
-    /// Query parameters of `get` of [`DatasetItems`].
+    /// Query parameters of [`get`](DatasetItems::get).
     pub enum DatasetItemsGet {
         /// `revision`.
         revision "revision": integer,
@@ -210,9 +191,7 @@ impl DatasetItemsVersions {
     /// Lists versions.
     ///
     /// `GET /api/projects/{project_id}/dataset_items/{dataset_item_id}/versions/`. Key scope: `dataset:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.under("projects").call(

@@ -12,9 +12,7 @@ pub struct Datasets {
 impl Datasets {
     /// Lists datasets.
     ///
-    /// `GET /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Dataset>, DatasetsList> {
         Request::new(self.at.call("datasets.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl Datasets {
 
     /// Creates a dataset.
     ///
-    /// `POST /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Dataset> {
         Request::new(self.at.call("datasets.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl Datasets {
 
     /// Gets a dataset.
     ///
-    /// `GET /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Dataset> {
         Request::new(self.at.id("id", &id).call("datasets.get", Method::GET, "/"))
@@ -42,9 +36,7 @@ impl Datasets {
 
     /// Changes the given fields of a dataset.
     ///
-    /// `PATCH /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Dataset> {
         Request::new(
@@ -55,11 +47,9 @@ impl Datasets {
         .with::<()>(body)
     }
 
-    /// Replaces a dataset whole.
+    /// Replaces all fields of a dataset.
     ///
-    /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Dataset> {
         Request::new(
@@ -70,12 +60,10 @@ impl Datasets {
         .with::<()>(body)
     }
 
-    /// Deletes a dataset, in the way that PostHog does: it is kept, marked.
+    /// Archives a dataset, which is how PostHog deletes it.
     ///
-    /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`. Preview. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -86,12 +74,9 @@ impl Datasets {
         .raw_body("application/json", r#"{}"#)
     }
 
-    /// Asks to delete a dataset for good.
+    /// Asks to delete a dataset for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/datasets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/datasets/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -103,11 +88,8 @@ impl Datasets {
 
     /// Archives a dataset.
     ///
-    /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`. Preview. Sent under
+    /// `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -117,12 +99,10 @@ impl Datasets {
         ))
     }
 
-    /// Runs PostHog's action `exports` on a dataset.
+    /// Starts to export a dataset.
     ///
-    /// `POST /api/projects/{project_id}/datasets/{id}/exports/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/datasets/{id}/exports/`. Sent under `/api/projects/` from an environment,
+    /// too. May have a [`body`](Request::body).
     #[inline]
     pub fn exports(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -134,11 +114,8 @@ impl Datasets {
 
     /// Restores a dataset.
     ///
-    /// `POST /api/projects/{project_id}/datasets/{id}/restore/`. Key scope: `dataset:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/datasets/{id}/restore/`. Key scope: `dataset:write`. Preview. Sent under
+    /// `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -158,23 +135,23 @@ impl Datasets {
 }
 
 params! {
-    /// Query parameters of `list` of [`Datasets`].
+    /// Query parameters of [`list`](Datasets::list).
     pub enum DatasetsList {
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out. Default: `false`.
         archived "archived": boolean,
-        /// `id__in`, sent as a JSON list.
+        /// Only those of these ids.
         id_in "id__in": texts,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round. Default: `-created_at`.
         order_by "order_by": one(values::DatasetOrderBy),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tag_match`.
+        /// Whether one of the tags is enough, or all have to be there. Default: `any`.
         tag_match "tag_match": one(values::TagMatch),
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
@@ -188,10 +165,8 @@ pub struct DatasetsRevisions {
 impl DatasetsRevisions {
     /// Lists revisions.
     ///
-    /// `GET /api/projects/{project_id}/datasets/{id}/revisions/`. Key scope: `dataset:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/datasets/{id}/revisions/`. Key scope: `dataset:read`. Preview. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(

@@ -20,9 +20,7 @@ impl Domains {
 
     /// Creates a domain.
     ///
-    /// `POST /api/organizations/{organization_id}/domains/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/domains/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::OrganizationDomain> {
         Request::new(
@@ -34,9 +32,7 @@ impl Domains {
 
     /// Gets a domain.
     ///
-    /// `GET /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/domains/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::OrganizationDomain> {
         Request::new(
@@ -48,9 +44,7 @@ impl Domains {
 
     /// Changes the given fields of a domain.
     ///
-    /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/domains/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -65,11 +59,9 @@ impl Domains {
         .with::<()>(body)
     }
 
-    /// Replaces a domain whole.
+    /// Replaces all fields of a domain.
     ///
-    /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{organization_id}/domains/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -86,9 +78,7 @@ impl Domains {
 
     /// Deletes a domain.
     ///
-    /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -98,12 +88,10 @@ impl Domains {
         )
     }
 
-    /// Verifies a domain.
+    /// Checks the DNS record of a domain.
     ///
-    /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn verify(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -62,11 +62,9 @@ impl EarlyAccessFeature {
         .with::<()>(body)
     }
 
-    /// Replaces an early access feature whole.
+    /// Replaces all fields of an early access feature.
     ///
-    /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/early_access_feature/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,

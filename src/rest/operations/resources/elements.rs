@@ -9,7 +9,7 @@ pub struct Elements {
 }
 
 impl Elements {
-    /// Reads `stats` of elements.
+    /// Counts the events of elements.
     ///
     /// `GET /api/projects/{project_id}/elements/stats/`. Key scope: `element:read`.
     #[inline]
@@ -19,21 +19,21 @@ impl Elements {
 }
 
 params! {
-    /// Query parameters of `stats` of [`Elements`].
+    /// Query parameters of [`stats`](Elements::stats).
     pub enum ElementsStats {
         /// `data_attributes`.
         data_attributes "data_attributes": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `filter_test_accounts`.
+        /// Whether to leave out the project's internal and test users.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `include`, sent as a JSON list.
+        /// `include`.
         include "include": texts,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `properties`.
         properties "properties": text,

@@ -53,11 +53,9 @@ impl Endpoints {
         .with::<()>(body)
     }
 
-    /// Replaces an endpoint whole.
+    /// Replaces all fields of an endpoint.
     ///
-    /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -68,7 +66,7 @@ impl Endpoints {
         .with::<()>(body)
     }
 
-    /// Deletes an endpoint, in the way that PostHog does: it is kept, marked.
+    /// Deletes an endpoint: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:write`.
     #[inline]
@@ -81,7 +79,7 @@ impl Endpoints {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `last_execution_times` on endpoints.
+    /// Gets when several endpoints last ran, within the past six months.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/last_execution_times/`. Key scope: `endpoint:read`.
     #[inline]
@@ -94,11 +92,9 @@ impl Endpoints {
         .with::<()>(body)
     }
 
-    /// Asks to delete an endpoint for good.
+    /// Asks to delete an endpoint for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Seen in 2025 only.
     #[inline]
     pub fn hard_delete(&self, name: impl Display) -> Request<Done> {
         Request::new(
@@ -108,11 +104,10 @@ impl Endpoints {
         )
     }
 
-    /// Reads `logs` of an endpoint.
+    /// Lists the log entries of an endpoint.
     ///
-    /// `GET /api/projects/{project_id}/endpoints/{name}/logs/`. Key scope: `endpoint:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/endpoints/{name}/logs/`. Key scope: `endpoint:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn logs(&self, name: impl Display) -> Request<Untyped, LogEntries> {
         Request::new(self.at.under("projects").id("name", &name).call(
@@ -122,10 +117,9 @@ impl Endpoints {
         ))
     }
 
-    /// Runs PostHog's action `materialization_preview` on an endpoint.
+    /// Shows what materializing an endpoint would change.
     ///
     /// `POST /api/projects/{project_id}/endpoints/{name}/materialization_preview/`. Key scope: `endpoint:read`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn materialization_preview(
@@ -141,7 +135,7 @@ impl Endpoints {
         .with::<()>(body)
     }
 
-    /// Reads `materialization_status` of an endpoint.
+    /// Gets the materialization status of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/materialization_status/`. Key scope: `endpoint:read`.
     #[inline]
@@ -153,7 +147,7 @@ impl Endpoints {
         ))
     }
 
-    /// Reads `openapi_json` of an endpoint.
+    /// Gets the OpenAPI document of an endpoint.
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/openapi.json/`. Key scope: `endpoint:read`.
     #[inline]
@@ -165,7 +159,7 @@ impl Endpoints {
         ))
     }
 
-    /// Runs PostHog's action `create_run` on an endpoint.
+    /// Runs an endpoint with the given variables, and gets its result.
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: `endpoint:read`.
     #[inline]
@@ -178,11 +172,9 @@ impl Endpoints {
         .with::<()>(body)
     }
 
-    /// Reads `run` of an endpoint.
+    /// Runs an endpoint, and gets its result.
     ///
-    /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Seen in 2025 only.
     #[inline]
     pub fn run(&self, name: impl Display) -> Request<Untyped> {
         Request::new(
@@ -218,9 +210,8 @@ impl EndpointsVersions {
 
     /// Gets a version.
     ///
-    /// `GET /api/environments/{project_id}/endpoints/{name}/versions/{version_number}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/endpoints/{name}/versions/{version_number}/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, version_number: impl Display) -> Request<Untyped> {
         Request::new(

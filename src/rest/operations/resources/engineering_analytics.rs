@@ -10,11 +10,10 @@ pub struct EngineeringAnalytics {
 }
 
 impl EngineeringAnalytics {
-    /// Reads `broken_tests` of engineering analytics.
+    /// Lists tests that fail every time.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/broken_tests/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/broken_tests/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn broken_tests(&self) -> Request<Untyped, EngineeringAnalyticsBrokenTests> {
         Request::new(self.at.call(
@@ -24,11 +23,10 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads `ci_failure_logs` of engineering analytics.
+    /// Gets the logs of failed CI jobs.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/ci_failure_logs/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/ci_failure_logs/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn ci_failure_logs(
         &self,
@@ -44,11 +42,10 @@ impl EngineeringAnalytics {
         .query("repo", repo)
     }
 
-    /// Reads `flaky_tests` of engineering analytics.
+    /// Lists tests that sometimes fail.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/flaky_tests/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/flaky_tests/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn flaky_tests(&self) -> Request<Untyped, EngineeringAnalyticsFlakyTests> {
         Request::new(self.at.call(
@@ -58,11 +55,10 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads `pr_cost` of engineering analytics.
+    /// Gets what CI cost for a pull request.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/pr_cost/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn pr_cost(
         &self,
@@ -77,11 +73,10 @@ impl EngineeringAnalytics {
         .query("repo", repo)
     }
 
-    /// Reads `pr_lifecycle` of engineering analytics.
+    /// Gets the stages that a pull request went through.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/pr_lifecycle/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/pr_lifecycle/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn pr_lifecycle(
         &self,
@@ -97,11 +92,10 @@ impl EngineeringAnalytics {
         .query("repo", repo)
     }
 
-    /// Reads `pull_requests` of engineering analytics.
+    /// Lists pull requests.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/pull_requests/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/pull_requests/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn pull_requests(&self) -> Request<Untyped, EngineeringAnalyticsPullRequests> {
         Request::new(self.at.call(
@@ -111,11 +105,10 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads `run_failure_logs` of engineering analytics.
+    /// Gets the logs of the failed jobs of a run.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/run_failure_logs/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/run_failure_logs/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn run_failure_logs(
         &self,
@@ -129,11 +122,10 @@ impl EngineeringAnalytics {
         .query("run_id", run_id.into())
     }
 
-    /// Reads `sources` of engineering analytics.
+    /// Lists the sources of the data.
     ///
     /// `GET /api/projects/{project_id}/engineering_analytics/sources/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn sources(&self) -> Request<Untyped> {
         Request::new(
@@ -142,11 +134,10 @@ impl EngineeringAnalytics {
         )
     }
 
-    /// Reads `team_ci_health` of engineering analytics.
+    /// Gets how reliable CI is, by team.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/team_ci_health/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/team_ci_health/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn team_ci_health(&self) -> Request<Untyped, EngineeringAnalyticsTeamCiHealth> {
         Request::new(self.at.call(
@@ -156,11 +147,10 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads `workflow_health` of engineering analytics.
+    /// Gets how reliable CI workflows are.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/workflow_health/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/workflow_health/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn workflow_health(&self) -> Request<Untyped, EngineeringAnalyticsWorkflowHealth> {
         Request::new(self.at.call(
@@ -170,11 +160,10 @@ impl EngineeringAnalytics {
         ))
     }
 
-    /// Reads `workflow_jobs` of engineering analytics.
+    /// Lists the jobs of a workflow run.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/workflow_jobs/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/workflow_jobs/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn workflow_jobs(
         &self,
@@ -188,11 +177,10 @@ impl EngineeringAnalytics {
         .query("run_id", run_id.into())
     }
 
-    /// Reads `workflow_runner_costs` of engineering analytics.
+    /// Gets what the runners of a workflow cost.
     ///
-    /// `GET /api/projects/{project_id}/engineering_analytics/workflow_runner_costs/`. Key scope: `engineering_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/engineering_analytics/workflow_runner_costs/`. Key scope:
+    /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn workflow_runner_costs(
         &self,
@@ -210,51 +198,51 @@ impl EngineeringAnalytics {
 }
 
 params! {
-    /// Query parameters of `broken_tests` of [`EngineeringAnalytics`].
+    /// Query parameters of [`broken_tests`](EngineeringAnalytics::broken_tests).
     pub enum EngineeringAnalyticsBrokenTests {
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `flaky_tests` of [`EngineeringAnalytics`].
+    /// Query parameters of [`flaky_tests`](EngineeringAnalytics::flaky_tests).
     pub enum EngineeringAnalyticsFlakyTests {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `min_failed_prs`.
         min_failed_prs "min_failed_prs": integer,
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
         /// `runner`.
         runner "runner": one(values::EngineeringAnalyticsRunner),
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `pull_requests` of [`EngineeringAnalytics`].
+    /// Query parameters of [`pull_requests`](EngineeringAnalytics::pull_requests).
     pub enum EngineeringAnalyticsPullRequests {
         /// `author`.
         author "author": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
         /// `state`.
         state "state": one(values::EngineeringAnalyticsState),
@@ -262,51 +250,51 @@ params! {
 }
 
 params! {
-    /// Query parameters of `run_failure_logs` of [`EngineeringAnalytics`].
+    /// Query parameters of [`run_failure_logs`](EngineeringAnalytics::run_failure_logs).
     pub enum EngineeringAnalyticsRunFailureLogs {
         /// `ci_engine`.
         ci_engine "ci_engine": one(values::CiEngine),
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `team_ci_health` of [`EngineeringAnalytics`].
+    /// Query parameters of [`team_ci_health`](EngineeringAnalytics::team_ci_health).
     pub enum EngineeringAnalyticsTeamCiHealth {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `min_failed_prs`.
         min_failed_prs "min_failed_prs": integer,
         /// `owner_team`.
         owner_team "owner_team": text,
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `workflow_health` of [`EngineeringAnalytics`].
+    /// Query parameters of [`workflow_health`](EngineeringAnalytics::workflow_health).
     pub enum EngineeringAnalyticsWorkflowHealth {
-        /// `branch`.
+        /// Only of this branch.
         branch "branch": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
         /// `run_scope`.
         run_scope "run_scope": one(values::RunScope),
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
         /// `workflow_name`.
         workflow_name "workflow_name": text,
@@ -314,31 +302,31 @@ params! {
 }
 
 params! {
-    /// Query parameters of `workflow_jobs` of [`EngineeringAnalytics`].
+    /// Query parameters of [`workflow_jobs`](EngineeringAnalytics::workflow_jobs).
     pub enum EngineeringAnalyticsWorkflowJobs {
         /// `ci_engine`.
         ci_engine "ci_engine": one(values::CiEngine),
-        /// `repo`.
+        /// The repository, as `owner/name`.
         repo "repo": text,
         /// `run_attempt`.
         run_attempt "run_attempt": integer,
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `workflow_runner_costs` of [`EngineeringAnalytics`].
+    /// Query parameters of [`workflow_runner_costs`](EngineeringAnalytics::workflow_runner_costs).
     pub enum EngineeringAnalyticsWorkflowRunnerCosts {
-        /// `branch`.
+        /// Only of this branch.
         branch "branch": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `run_scope`.
         run_scope "run_scope": one(values::RunScope),
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Environments: `/api/projects/{project_id}/environments/`.
+/// Environments: `/api/projects/{project_id}/environments/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Environments {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct Environments {
 impl Environments {
     /// Lists environments.
     ///
-    /// `GET /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/environments/`.
     #[deprecated = "PostHog calls this operation deprecated; use `Organization::projects().list`"]
     #[inline]
     pub fn list(&self) -> Request<Page<models::TeamBasic>, LimitOffset> {
@@ -23,9 +21,7 @@ impl Environments {
 
     /// Creates an environment.
     ///
-    /// `POST /api/projects/{project_id}/environments/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/environments/`.
     #[deprecated = "PostHog calls this operation deprecated; use `Organization::projects().create`"]
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Team> {
@@ -34,9 +30,7 @@ impl Environments {
 
     /// Gets an environment.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Team> {
         Request::new(
@@ -48,9 +42,7 @@ impl Environments {
 
     /// Changes the given fields of an environment.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Team> {
         Request::new(
@@ -61,11 +53,9 @@ impl Environments {
         .with::<()>(body)
     }
 
-    /// Replaces an environment whole.
+    /// Replaces all fields of an environment.
     ///
-    /// `PUT /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Team> {
         Request::new(
@@ -78,9 +68,7 @@ impl Environments {
 
     /// Deletes an environment.
     ///
-    /// `DELETE /api/projects/{project_id}/environments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -90,11 +78,9 @@ impl Environments {
         )
     }
 
-    /// Lists what was done to an environment.
+    /// Lists who changed what in an environment, and when.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/environments/{id}/activity/`.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -104,11 +90,9 @@ impl Environments {
         )
     }
 
-    /// Runs PostHog's action `add_product_intent` on an environment.
+    /// Records that somebody means to use a product.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/add_product_intent/`.
     #[inline]
     pub fn add_product_intent(
         &self,
@@ -123,11 +107,9 @@ impl Environments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `complete_product_onboarding` on an environment.
+    /// Marks the onboarding of a product as complete.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/complete_product_onboarding/`.
     #[inline]
     pub fn complete_product_onboarding(
         &self,
@@ -142,12 +124,10 @@ impl Environments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_default_evaluation_tags` on an environment.
+    /// Adds a tag that new flags get as evaluation tag.
     ///
-    /// `POST /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn create_default_evaluation_tags(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -157,11 +137,9 @@ impl Environments {
         ))
     }
 
-    /// Reads `default_evaluation_tags` of an environment.
+    /// Lists the tags that new flags get as evaluation tags.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`.
     #[inline]
     pub fn default_evaluation_tags(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -171,11 +149,9 @@ impl Environments {
         ))
     }
 
-    /// Runs PostHog's action `delete_default_evaluation_tags` on an environment.
+    /// Removes a tag that new flags get as evaluation tag.
     ///
-    /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`.
     #[inline]
     pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -185,11 +161,9 @@ impl Environments {
         ))
     }
 
-    /// Runs PostHog's action `delete_secret_token_backup` on an environment.
+    /// Deletes the previous secret token, which stops working at once.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/delete_secret_token_backup/`.
     #[inline]
     pub fn delete_secret_token_backup(
         &self,
@@ -204,11 +178,9 @@ impl Environments {
         .with::<()>(body)
     }
 
-    /// Reads `event_ingestion_restrictions` of an environment.
+    /// Lists the restrictions of ingestion.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`.
     #[inline]
     pub fn event_ingestion_restrictions(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -218,11 +190,9 @@ impl Environments {
         ))
     }
 
-    /// Reads `is_generating_demo_data` of an environment.
+    /// Checks whether demo data is being made.
     ///
-    /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -232,11 +202,9 @@ impl Environments {
         ))
     }
 
-    /// Runs PostHog's action `reset_token` on an environment.
+    /// Makes a new project API key; the old one stops working.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`.
     #[inline]
     pub fn reset_token(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -247,11 +215,9 @@ impl Environments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `rotate_secret_token` on an environment.
+    /// Makes a new secret token; the old one works until its backup is deleted.
     ///
-    /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/environments/{id}/rotate_secret_token/`.
     #[inline]
     pub fn rotate_secret_token(
         &self,

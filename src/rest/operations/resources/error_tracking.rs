@@ -10,12 +10,10 @@ pub struct ErrorTracking {
 }
 
 impl ErrorTracking {
-    /// Reads `git_provider_file_links_resolve_github` of error tracking.
+    /// Finds the address of a source line on GitHub.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Seen in 2025
+    /// only. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn git_provider_file_links_resolve_github(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -25,11 +23,10 @@ impl ErrorTracking {
         ))
     }
 
-    /// Reads `git_provider_file_links_resolve_gitlab` of error tracking.
+    /// Finds the address of a source line on GitLab.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn git_provider_file_links_resolve_gitlab(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -39,11 +36,10 @@ impl ErrorTracking {
         ))
     }
 
-    /// Runs PostHog's action `query_issue` on error tracking.
+    /// Gets an issue with its counts over a period.
     ///
-    /// `POST /api/projects/{project_id}/error_tracking/query/issue/`. Key scope: `error_tracking:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/error_tracking/query/issue/`. Key scope: `error_tracking:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn query_issue(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -54,10 +50,9 @@ impl ErrorTracking {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `query_issue_events` on error tracking.
+    /// Lists the exceptions of an issue.
     ///
     /// `POST /api/projects/{project_id}/error_tracking/query/issue_events/`. Key scope: `error_tracking:read`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn query_issue_events(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
@@ -69,11 +64,10 @@ impl ErrorTracking {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `query_issues` on error tracking.
+    /// Searches issues, with their counts over a period.
     ///
-    /// `POST /api/projects/{project_id}/error_tracking/query/issues/`. Key scope: `error_tracking:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/error_tracking/query/issues/`. Key scope: `error_tracking:read`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn query_issues(
         &self,
@@ -87,9 +81,10 @@ impl ErrorTracking {
         .with::<()>(body)
     }
 
-    /// Reads `settings_retrieve_settings` of error tracking.
+    /// Gets the settings of error tracking.
     ///
-    /// `GET /api/{scope}/{project_id}/error_tracking/settings/retrieve_settings/`. Key scope: `error_tracking:read`.
+    /// `GET /api/{scope}/{project_id}/error_tracking/settings/retrieve_settings/`. Key scope:
+    /// `error_tracking:read`.
     #[inline]
     pub fn settings_retrieve_settings(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -99,9 +94,10 @@ impl ErrorTracking {
         ))
     }
 
-    /// Runs PostHog's action `settings_update_settings` on error tracking.
+    /// Changes the given settings of error tracking.
     ///
-    /// `PATCH /api/{scope}/{project_id}/error_tracking/settings/update_settings/`. Key scope: `error_tracking:write`.
+    /// `PATCH /api/{scope}/{project_id}/error_tracking/settings/update_settings/`. Key scope:
+    /// `error_tracking:write`.
     #[inline]
     pub fn settings_update_settings(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -112,11 +108,10 @@ impl ErrorTracking {
         .with::<()>(body)
     }
 
-    /// Reads `spike_detection_config` of error tracking.
+    /// Gets when a rise in exceptions counts as a spike.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/spike_detection_config/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/spike_detection_config/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn spike_detection_config(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -126,11 +121,10 @@ impl ErrorTracking {
         ))
     }
 
-    /// Runs PostHog's action `spike_detection_config_update_config` on error tracking.
+    /// Changes when a rise in exceptions counts as a spike.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/spike_detection_config/update_config/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `PATCH /api/environments/{project_id}/error_tracking/spike_detection_config/update_config/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn spike_detection_config_update_config(
         &self,
@@ -144,11 +138,10 @@ impl ErrorTracking {
         .with::<()>(body)
     }
 
-    /// Reads `spike_events` of error tracking.
+    /// Lists the spikes that were found.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn spike_events(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -279,10 +272,8 @@ impl ErrorTrackingAssignmentRules {
 
     /// Gets an assignment rule.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -294,10 +285,8 @@ impl ErrorTrackingAssignmentRules {
 
     /// Changes the given fields of an assignment rule.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn update(
         &self,
@@ -312,12 +301,10 @@ impl ErrorTrackingAssignmentRules {
         .with::<()>(body)
     }
 
-    /// Replaces an assignment rule whole.
+    /// Replaces all fields of an assignment rule.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn replace(
         &self,
@@ -334,10 +321,8 @@ impl ErrorTrackingAssignmentRules {
 
     /// Deletes an assignment rule.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/environments/{project_id}/error_tracking/assignment_rules/{id}/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -349,10 +334,8 @@ impl ErrorTrackingAssignmentRules {
 
     /// Reorders assignment rules.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -373,9 +356,8 @@ pub struct ErrorTrackingBypassRules {
 impl ErrorTrackingBypassRules {
     /// Lists bypass rules.
     ///
-    /// `GET /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.under("projects").call(
@@ -387,9 +369,8 @@ impl ErrorTrackingBypassRules {
 
     /// Creates a bypass rule.
     ///
-    /// `POST /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:write`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -400,11 +381,10 @@ impl ErrorTrackingBypassRules {
         .with::<()>(body)
     }
 
-    /// Replaces a bypass rule whole.
+    /// Replaces all fields of a bypass rule.
     ///
-    /// `PUT /api/projects/{project_id}/error_tracking/bypass_rules/{id}/`. Key scope: `error_tracking:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PUT /api/projects/{project_id}/error_tracking/bypass_rules/{id}/`. Key scope: `error_tracking:write`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -425,9 +405,8 @@ pub struct ErrorTrackingExternalReferences {
 impl ErrorTrackingExternalReferences {
     /// Lists external references.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/external_references/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/external_references/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExternalReference>> {
         Request::new(self.at.under("environments").call(
@@ -452,9 +431,8 @@ impl ErrorTrackingExternalReferences {
 
     /// Gets an external reference.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/external_references/{id}/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExternalReference> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -466,9 +444,8 @@ impl ErrorTrackingExternalReferences {
 
     /// Deletes an external reference.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/external_references/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `DELETE /api/environments/{project_id}/error_tracking/external_references/{id}/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -479,7 +456,7 @@ impl ErrorTrackingExternalReferences {
     }
 }
 
-/// Error tracking, fingerprints: `/api/environments/{project_id}/error_tracking/fingerprints/`.
+/// Error tracking, fingerprints: `/api/environments/{project_id}/error_tracking/fingerprints/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct ErrorTrackingFingerprints {
     pub(crate) at: At,
@@ -488,10 +465,8 @@ pub struct ErrorTrackingFingerprints {
 impl ErrorTrackingFingerprints {
     /// Lists fingerprints.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingFingerprint>, LimitOffset> {
         Request::new(self.at.under("environments").call(
@@ -503,10 +478,8 @@ impl ErrorTrackingFingerprints {
 
     /// Gets a fingerprint.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingFingerprint> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -518,11 +491,8 @@ impl ErrorTrackingFingerprints {
 
     /// Asks to delete a fingerprint for good.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/environments/{project_id}/error_tracking/fingerprints/{id}/`. Refused (405). Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -565,10 +535,8 @@ impl ErrorTrackingGroupingRules {
 
     /// Gets a grouping rule.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -580,10 +548,8 @@ impl ErrorTrackingGroupingRules {
 
     /// Changes the given fields of a grouping rule.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn update(
         &self,
@@ -598,7 +564,7 @@ impl ErrorTrackingGroupingRules {
         .with::<()>(body)
     }
 
-    /// Replaces a grouping rule whole.
+    /// Replaces all fields of a grouping rule.
     ///
     /// `PUT /api/{scope}/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -617,10 +583,8 @@ impl ErrorTrackingGroupingRules {
 
     /// Deletes a grouping rule.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/environments/{project_id}/error_tracking/grouping_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -632,10 +596,8 @@ impl ErrorTrackingGroupingRules {
 
     /// Reorders grouping rules.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -656,9 +618,8 @@ pub struct ErrorTrackingIssues {
 impl ErrorTrackingIssues {
     /// Lists issues.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingIssue>> {
         Request::new(self.at.under("environments").call(
@@ -670,9 +631,8 @@ impl ErrorTrackingIssues {
 
     /// Creates an issue.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/issues/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `POST /api/environments/{project_id}/error_tracking/issues/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingIssue> {
         Request::new(self.at.under("environments").call(
@@ -685,9 +645,8 @@ impl ErrorTrackingIssues {
 
     /// Gets an issue.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingIssue> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -714,11 +673,10 @@ impl ErrorTrackingIssues {
         .with::<()>(body)
     }
 
-    /// Replaces an issue whole.
+    /// Replaces all fields of an issue.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn replace(
         &self,
@@ -735,9 +693,8 @@ impl ErrorTrackingIssues {
 
     /// Deletes an issue.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/issues/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `DELETE /api/environments/{project_id}/error_tracking/issues/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -747,11 +704,10 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Lists what was done to all issues.
+    /// Lists who changed what in all issues, and when.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/activity/`. Sent under `/api/environments/` from
+    /// a project, too.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.under("environments").call(
@@ -761,12 +717,10 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Runs PostHog's action `bulk` on issues.
+    /// Changes several issues at once.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/issues/bulk/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/error_tracking/issues/bulk/`. Sent under `/api/environments/` from a
+    /// project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -776,11 +730,10 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads `exists` of issues.
+    /// Checks whether there is any issue.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn exists(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -790,11 +743,10 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Reads `values` of issues.
+    /// Lists values that a property of issues has.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/values/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/values/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn values(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -804,11 +756,10 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Lists what was done to an issue.
+    /// Lists who changed what in an issue, and when.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/error_tracking/issues/{id}/activity/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -818,7 +769,7 @@ impl ErrorTrackingIssues {
         ))
     }
 
-    /// Assigns an issue.
+    /// Assigns an issue to a user or role, or to nobody.
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -831,11 +782,10 @@ impl ErrorTrackingIssues {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `cohort` on an issue.
+    /// Links a cohort to an issue.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn cohort(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -846,7 +796,7 @@ impl ErrorTrackingIssues {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `merge` on an issue.
+    /// Merges other issues into an issue.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/merge/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -859,7 +809,7 @@ impl ErrorTrackingIssues {
         .with::<()>(body)
     }
 
-    /// Splits an issue.
+    /// Splits fingerprints of an issue into issues of their own.
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/split/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -893,10 +843,8 @@ impl ErrorTrackingRecommendations {
 
     /// Dismisses a recommendation.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Sent under
+    /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn dismiss(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -908,10 +856,8 @@ impl ErrorTrackingRecommendations {
 
     /// Refreshes a recommendation.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Sent under
+    /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn refresh(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -923,10 +869,8 @@ impl ErrorTrackingRecommendations {
 
     /// Restores a recommendation.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Sent under
+    /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -938,18 +882,18 @@ impl ErrorTrackingRecommendations {
 }
 
 params! {
-    /// Query parameters of `list` of [`ErrorTrackingRecommendations`].
+    /// Query parameters of [`list`](ErrorTrackingRecommendations::list).
     pub enum ErrorTrackingRecommendationsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `poll`.
         poll "poll": boolean,
     }
 }
 
-/// Error tracking, releases: `/api/environments/{project_id}/error_tracking/releases/`.
+/// Error tracking, releases: `/api/environments/{project_id}/error_tracking/releases/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct ErrorTrackingReleases {
     pub(crate) at: At,
@@ -958,10 +902,8 @@ pub struct ErrorTrackingReleases {
 impl ErrorTrackingReleases {
     /// Lists releases.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/releases/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/releases/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRelease>, LimitOffset> {
         Request::new(self.at.under("environments").call(
@@ -973,10 +915,8 @@ impl ErrorTrackingReleases {
 
     /// Creates a release.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/releases/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/error_tracking/releases/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").call(
@@ -989,10 +929,8 @@ impl ErrorTrackingReleases {
 
     /// Gets a release.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/releases/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1004,10 +942,8 @@ impl ErrorTrackingReleases {
 
     /// Changes the given fields of a release.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/releases/{id}/`. Sent under `/api/environments/` from
+    /// a project, too.
     #[inline]
     pub fn update(
         &self,
@@ -1022,12 +958,10 @@ impl ErrorTrackingReleases {
         .with::<()>(body)
     }
 
-    /// Replaces a release whole.
+    /// Replaces all fields of a release.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/environments/{project_id}/error_tracking/releases/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn replace(
         &self,
@@ -1044,10 +978,8 @@ impl ErrorTrackingReleases {
 
     /// Deletes a release.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/releases/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/environments/{project_id}/error_tracking/releases/{id}/`. Sent under `/api/environments/` from
+    /// a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1057,12 +989,10 @@ impl ErrorTrackingReleases {
         ))
     }
 
-    /// Reads `get_by_hash` of a release.
+    /// Gets a release by its hash.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get_by_hash(&self, hash_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -1084,9 +1014,8 @@ pub struct ErrorTrackingSeverityRules {
 impl ErrorTrackingSeverityRules {
     /// Lists severity rules.
     ///
-    /// `GET /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:read`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -1098,9 +1027,8 @@ impl ErrorTrackingSeverityRules {
 
     /// Creates a severity rule.
     ///
-    /// `POST /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:write`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -1111,10 +1039,9 @@ impl ErrorTrackingSeverityRules {
         .with::<()>(body)
     }
 
-    /// Replaces a severity rule whole.
+    /// Replaces all fields of a severity rule.
     ///
     /// `PUT /api/projects/{project_id}/error_tracking/severity_rules/{id}/`. Key scope: `error_tracking:write`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
@@ -1159,10 +1086,8 @@ impl ErrorTrackingSuppressionRules {
 
     /// Gets a suppression rule.
     ///
-    /// `GET /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1174,10 +1099,8 @@ impl ErrorTrackingSuppressionRules {
 
     /// Changes the given fields of a suppression rule.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn update(
         &self,
@@ -1192,7 +1115,7 @@ impl ErrorTrackingSuppressionRules {
         .with::<()>(body)
     }
 
-    /// Replaces a suppression rule whole.
+    /// Replaces all fields of a suppression rule.
     ///
     /// `PUT /api/{scope}/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: `error_tracking:write`.
     #[inline]
@@ -1211,10 +1134,8 @@ impl ErrorTrackingSuppressionRules {
 
     /// Deletes a suppression rule.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/environments/{project_id}/error_tracking/suppression_rules/{id}/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1226,10 +1147,8 @@ impl ErrorTrackingSuppressionRules {
 
     /// Reorders suppression rules.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -1263,10 +1182,8 @@ impl ErrorTrackingSymbolSets {
 
     /// Creates a symbol set.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").call(
@@ -1291,10 +1208,8 @@ impl ErrorTrackingSymbolSets {
 
     /// Changes the given fields of a symbol set.
     ///
-    /// `PATCH /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1305,12 +1220,10 @@ impl ErrorTrackingSymbolSets {
         .form(form)
     }
 
-    /// Replaces a symbol set whole.
+    /// Replaces all fields of a symbol set.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1323,10 +1236,8 @@ impl ErrorTrackingSymbolSets {
 
     /// Deletes a symbol set.
     ///
-    /// `DELETE /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/environments/{project_id}/error_tracking/symbol_sets/{id}/`. Seen in 2025 only. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1336,13 +1247,10 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Runs PostHog's action `bulk_finish_upload` on symbol sets.
+    /// Marks the uploads of several symbol sets as complete.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Seen in 2025 only.
+    /// Sent under `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk_finish_upload(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -1352,13 +1260,10 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Runs PostHog's action `bulk_start_upload` on symbol sets.
+    /// Gets addresses to upload several symbol sets to.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Seen in 2025 only.
+    /// Sent under `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk_start_upload(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -1368,12 +1273,10 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Runs PostHog's action `start_upload` on symbol sets.
+    /// Gets an address to upload a symbol set to.
     ///
-    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Seen in 2025 only. Sent
+    /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn start_upload(&self, form: Form) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -1384,11 +1287,10 @@ impl ErrorTrackingSymbolSets {
         .form(form)
     }
 
-    /// Reads `download` of a symbol set.
+    /// Gets an address to download a symbol set from.
     ///
-    /// `GET /api/projects/{project_id}/error_tracking/symbol_sets/{id}/download/`. Key scope: `error_tracking:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/error_tracking/symbol_sets/{id}/download/`. Key scope:
+    /// `error_tracking:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn download(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -1398,12 +1300,10 @@ impl ErrorTrackingSymbolSets {
         ))
     }
 
-    /// Runs PostHog's action `finish_upload` on a symbol set.
+    /// Marks the upload of a symbol set as complete.
     ///
-    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Seen in 2025 only.
+    /// Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn finish_upload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -1416,19 +1316,19 @@ impl ErrorTrackingSymbolSets {
 }
 
 params! {
-    /// Query parameters of `list` of [`ErrorTrackingSymbolSets`].
+    /// Query parameters of [`list`](ErrorTrackingSymbolSets::list).
     pub enum ErrorTrackingSymbolSetsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `ref`.
         ref_ "ref": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `status`.
+        /// Only those of this status. Default: `all`.
         status "status": one(values::SymbolSetStatus),
     }
 }

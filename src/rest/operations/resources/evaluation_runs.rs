@@ -9,7 +9,7 @@ pub struct EvaluationRuns {
 }
 
 impl EvaluationRuns {
-    /// Creates an evaluation run.
+    /// Starts an evaluation, which runs in the background.
     ///
     /// `POST /api/{scope}/{project_id}/evaluation_runs/`. Key scope: `evaluation:write`.
     #[inline]

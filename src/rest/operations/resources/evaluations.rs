@@ -55,12 +55,10 @@ impl Evaluations {
         .with::<()>(body)
     }
 
-    /// Replaces an evaluation whole.
+    /// Replaces all fields of an evaluation.
     ///
-    /// `PUT /api/environments/{project_id}/evaluations/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/environments/{project_id}/evaluations/{id}/`. Seen in 2025 only. Sent under `/api/environments/`
+    /// from a project, too.
     #[inline]
     pub fn replace(
         &self,
@@ -75,7 +73,7 @@ impl Evaluations {
         .with::<()>(body)
     }
 
-    /// Deletes an evaluation, in the way that PostHog does: it is kept, marked.
+    /// Deletes an evaluation: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:write`.
     #[inline]
@@ -88,11 +86,10 @@ impl Evaluations {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Runs PostHog's action `test_hog` on evaluations.
+    /// Runs Hog code of an evaluation on recent data, without saving it.
     ///
-    /// `POST /api/projects/{project_id}/evaluations/test_hog/`. Key scope: `evaluation:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/evaluations/test_hog/`. Key scope: `evaluation:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn test_hog(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -103,13 +100,10 @@ impl Evaluations {
         .with::<()>(body)
     }
 
-    /// Asks to delete an evaluation for good.
+    /// Asks to delete an evaluation for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/environments/{project_id}/evaluations/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/environments/{project_id}/evaluations/{id}/`. Seen in 2025 only. Refused (405). Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -132,25 +126,25 @@ impl Evaluations {
 }
 
 params! {
-    /// Query parameters of `list` of [`Evaluations`].
+    /// Query parameters of [`list`](Evaluations::list).
     pub enum EvaluationsList {
         /// `directory_id`.
         directory_id "directory_id": text,
         /// `directory_id__isnull`.
         directory_id_isnull "directory_id__isnull": boolean,
-        /// `enabled`.
+        /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": boolean,
         /// `evaluation_type`.
         evaluation_type "evaluation_type": one(values::EvaluationType),
-        /// `id__in`, sent as a JSON list.
+        /// Only those of these ids.
         id_in "id__in": texts,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`, sent as a JSON list.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": some(values::EvaluationOrderBy),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
@@ -164,9 +158,8 @@ pub struct EvaluationsBackfills {
 impl EvaluationsBackfills {
     /// Lists backfills.
     ///
-    /// `GET /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/`. Key scope: `evaluation:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/`. Key scope: `evaluation:read`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -179,7 +172,6 @@ impl EvaluationsBackfills {
     /// Creates a backfill.
     ///
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/`. Key scope: `evaluation:write`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
@@ -194,7 +186,6 @@ impl EvaluationsBackfills {
     /// Gets a backfill.
     ///
     /// `GET /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/{id}/`. Key scope: `evaluation:read`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
@@ -205,11 +196,10 @@ impl EvaluationsBackfills {
         ))
     }
 
-    /// Runs PostHog's action `estimate` on backfills.
+    /// Estimates what a backfill would evaluate.
     ///
-    /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/estimate/`. Key scope: `evaluation:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/estimate/`. Key scope:
+    /// `evaluation:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn estimate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -222,10 +212,9 @@ impl EvaluationsBackfills {
 
     /// Cancels a backfill.
     ///
-    /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/{id}/cancel/`. Key scope: `evaluation:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/{id}/cancel/`. Key scope:
+    /// `evaluation:write`. Sent under `/api/projects/` from an environment, too. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(

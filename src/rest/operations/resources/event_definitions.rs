@@ -12,7 +12,7 @@ pub struct EventDefinitions {
 impl EventDefinitions {
     /// Lists event definitions.
     ///
-    /// `GET /api/projects/{project_id}/event_definitions/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/event_definitions/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::EventDefinition>, LimitOffsetSearch> {
         Request::new(self.at.call("event_definitions.list", Method::GET, "/"))
@@ -28,9 +28,7 @@ impl EventDefinitions {
 
     /// Gets an event definition.
     ///
-    /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EventDefinition> {
         Request::new(
@@ -57,11 +55,9 @@ impl EventDefinitions {
         .with::<()>(body)
     }
 
-    /// Replaces an event definition whole.
+    /// Replaces all fields of an event definition.
     ///
-    /// `PUT /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/event_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -78,9 +74,7 @@ impl EventDefinitions {
 
     /// Deletes an event definition.
     ///
-    /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -90,7 +84,7 @@ impl EventDefinitions {
         )
     }
 
-    /// Reads `by_name` of event definitions.
+    /// Gets an event definition by the name of the event.
     ///
     /// `GET /api/projects/{project_id}/event_definitions/by_name/`. Key scope: `event_definition:read`.
     #[inline]
@@ -102,11 +96,9 @@ impl EventDefinitions {
         .query("name", name)
     }
 
-    /// Reads `metrics` of an event definition.
+    /// Gets how often an event was used.
     ///
-    /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Seen in 2025 only.
     #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -11,7 +11,7 @@ pub struct EventSchemas {
 impl EventSchemas {
     /// Changes the given fields of an event schema.
     ///
-    /// `PATCH /api/projects/{project_id}/event_schemas/{id}/`. Key scope: PostHog states none.
+    /// `PATCH /api/projects/{project_id}/event_schemas/{id}/`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -22,9 +22,9 @@ impl EventSchemas {
         .with::<()>(body)
     }
 
-    /// Replaces an event schema whole.
+    /// Replaces all fields of an event schema.
     ///
-    /// `PUT /api/projects/{project_id}/event_schemas/{id}/`. Key scope: PostHog states none.
+    /// `PUT /api/projects/{project_id}/event_schemas/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -37,7 +37,7 @@ impl EventSchemas {
 
     /// Deletes an event schema.
     ///
-    /// `DELETE /api/projects/{project_id}/event_schemas/{id}/`. Key scope: PostHog states none.
+    /// `DELETE /api/projects/{project_id}/event_schemas/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(

@@ -11,9 +11,7 @@ pub struct EventStreams {
 impl EventStreams {
     /// Lists event streams.
     ///
-    /// `GET /api/projects/{project_id}/event_streams/`. Key scope: `account:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/event_streams/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.call("event_streams.list", Method::GET, "/"))
@@ -21,9 +19,7 @@ impl EventStreams {
 
     /// Creates an event stream.
     ///
-    /// `POST /api/projects/{project_id}/event_streams/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/event_streams/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("event_streams.create", Method::POST, "/")).with::<()>(body)
@@ -31,9 +27,7 @@ impl EventStreams {
 
     /// Changes the given fields of an event stream.
     ///
-    /// `PATCH /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -46,9 +40,7 @@ impl EventStreams {
 
     /// Deletes an event stream.
     ///
-    /// `DELETE /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -58,11 +50,9 @@ impl EventStreams {
         )
     }
 
-    /// Runs PostHog's action `add_account` on an event stream.
+    /// Adds an account to an event stream.
     ///
-    /// `POST /api/projects/{project_id}/event_streams/{id}/add_account/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/event_streams/{id}/add_account/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn add_account(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -73,11 +63,9 @@ impl EventStreams {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `remove_account` on an event stream.
+    /// Removes an account from an event stream.
     ///
-    /// `POST /api/projects/{project_id}/event_streams/{id}/remove_account/`. Key scope: `account:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/event_streams/{id}/remove_account/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn remove_account(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -88,12 +76,10 @@ impl EventStreams {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `send_test_message` on an event stream.
+    /// Sends a test message to an event stream.
     ///
     /// `POST /api/projects/{project_id}/event_streams/{id}/send_test_message/`. Key scope: `account:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn send_test_message(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -3,18 +3,16 @@
 use super::super::prelude::*;
 use super::shared::InTableFormat;
 
-/// Events: `/api/{scope}/{project_id}/events/`.
+/// Events: `/api/{scope}/{project_id}/events/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Events {
     pub(crate) at: At,
 }
 
 impl Events {
-    /// Lists events.
+    /// Lists events; HogQL is the better way to read many.
     ///
-    /// `GET /api/{scope}/{project_id}/events/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/events/`.
     #[deprecated = "PostHog calls this operation deprecated; use `Project::hogql`"]
     #[inline]
     pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
@@ -23,19 +21,15 @@ impl Events {
 
     /// Gets an event.
     ///
-    /// `GET /api/{scope}/{project_id}/events/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/events/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Event, InTableFormat> {
         Request::new(self.at.id("id", &id).call("events.get", Method::GET, "/"))
     }
 
-    /// Reads `values` of events.
+    /// Lists values that an event property has.
     ///
-    /// `GET /api/{scope}/{project_id}/events/values/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/events/values/`.
     #[inline]
     pub fn values(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call("events.values", Method::GET, "/values/"))
@@ -43,29 +37,29 @@ impl Events {
 }
 
 params! {
-    /// Query parameters of `list` of [`Events`].
+    /// Query parameters of [`list`](Events::list).
     pub enum EventsList {
-        /// `after`.
+        /// Only events with a timestamp after this time.
         after "after": time,
-        /// `before`.
+        /// Only events with a timestamp before this time.
         before "before": time,
-        /// `distinct_id`.
+        /// Only of the person of this distinct id.
         distinct_id "distinct_id": text,
-        /// `event`.
+        /// Only of this event, for example `$pageview`.
         event "event": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `person_id`.
+        /// Only of the person of this id.
         person_id "person_id": integer,
-        /// `properties`.
+        /// Only events whose properties match these filters.
         properties "properties": json,
-        /// `select`, sent as a JSON list.
+        /// HogQL expressions to return. Experimental.
         select "select": texts,
-        /// `where`, sent as a JSON list.
+        /// HogQL conditions that must hold. Experimental.
         where_ "where": texts,
     }
 }

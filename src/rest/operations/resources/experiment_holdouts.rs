@@ -59,11 +59,9 @@ impl ExperimentHoldouts {
         .with::<()>(body)
     }
 
-    /// Replaces an experiment holdout whole.
+    /// Replaces all fields of an experiment holdout.
     ///
-    /// `PUT /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/experiment_holdouts/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,

@@ -46,7 +46,8 @@ impl ExperimentSavedMetrics {
 
     /// Changes the given fields of a saved metric of experiments.
     ///
-    /// `PATCH /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:write`.
+    /// `PATCH /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope:
+    /// `experiment_saved_metric:write`.
     #[inline]
     pub fn update(
         &self,
@@ -61,11 +62,9 @@ impl ExperimentSavedMetrics {
         .with::<()>(body)
     }
 
-    /// Replaces a saved metric of experiments whole.
+    /// Replaces all fields of a saved metric of experiments.
     ///
-    /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -82,7 +81,8 @@ impl ExperimentSavedMetrics {
 
     /// Deletes a saved metric of experiments.
     ///
-    /// `DELETE /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:write`.
+    /// `DELETE /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope:
+    /// `experiment_saved_metric:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -94,15 +94,15 @@ impl ExperimentSavedMetrics {
 }
 
 params! {
-    /// Query parameters of `list` of [`ExperimentSavedMetrics`].
+    /// Query parameters of [`list`](ExperimentSavedMetrics::list).
     pub enum ExperimentSavedMetricsList {
-        /// `event`.
+        /// Only of this event, for example `$pageview`.
         event "event": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

@@ -59,11 +59,9 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Replaces an experiment whole.
+    /// Replaces all fields of an experiment.
     ///
-    /// `PUT /api/projects/{project_id}/experiments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/experiments/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -78,7 +76,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Deletes an experiment, in the way that PostHog does: it is kept, marked.
+    /// Deletes an experiment: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/projects/{project_id}/experiments/{id}/`. Key scope: `experiment:write`.
     #[inline]
@@ -104,7 +102,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `calculate_running_time` on experiments.
+    /// Estimates how long an experiment has to run, and how many persons it needs.
     ///
     /// `POST /api/projects/{project_id}/experiments/calculate_running_time/`. Key scope: `experiment:read`.
     #[inline]
@@ -117,9 +115,10 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_from_prompt` on experiments.
+    /// Creates an experiment from a description in words, by AI.
     ///
-    /// `POST /api/projects/{project_id}/experiments/create_from_prompt/`. Key scope: `experiment:write` and `llm_prompt:read`.
+    /// `POST /api/projects/{project_id}/experiments/create_from_prompt/`. Key scope: `experiment:write` and
+    /// `llm_prompt:read`.
     #[inline]
     pub fn create_from_prompt(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -130,11 +129,9 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Reads `eligible_feature_flags` of experiments.
+    /// Lists flags that an experiment can use: multivariate, with `control` as first variant.
     ///
-    /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Seen in 2025 only.
     #[inline]
     pub fn eligible_feature_flags(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -144,7 +141,7 @@ impl Experiments {
         ))
     }
 
-    /// Reads `prompt_templates` of experiments.
+    /// Lists templates of descriptions for experiments.
     ///
     /// `GET /api/projects/{project_id}/experiments/prompt_templates/`. Key scope: `experiment:read`.
     #[inline]
@@ -156,11 +153,9 @@ impl Experiments {
         ))
     }
 
-    /// Reads `requires_flag_implementation` of experiments.
+    /// Lists experiments whose flag is not called in code yet.
     ///
-    /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Seen in 2025 only.
     #[inline]
     pub fn requires_flag_implementation(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -170,11 +165,10 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `setup_context` on experiments.
+    /// Gets what is known for setting up an experiment.
     ///
-    /// `POST /api/projects/{project_id}/experiments/setup_context/`. Key scope: `experiment:read` and `experiment_saved_metric:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/experiments/setup_context/`. Key scope: `experiment:read` and
+    /// `experiment_saved_metric:read` and `query:read`. Preview.
     #[inline]
     pub fn setup_context(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -184,7 +178,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Reads `stats` of experiments.
+    /// Gets how many experiments there are, and how they went.
     ///
     /// `GET /api/projects/{project_id}/experiments/stats/`. Key scope: `experiment:read`.
     #[inline]
@@ -192,12 +186,9 @@ impl Experiments {
         Request::new(self.at.call("experiments.stats", Method::GET, "/stats/"))
     }
 
-    /// Asks to delete an experiment for good.
+    /// Asks to delete an experiment for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/experiments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/experiments/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -207,7 +198,7 @@ impl Experiments {
         )
     }
 
-    /// Lists what was done to an experiment.
+    /// Lists who changed what in an experiment, and when.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -232,7 +223,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `copy_to_project` on an experiment.
+    /// Copies an experiment to another project.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/copy_to_project/`. Key scope: `experiment:write`.
     #[inline]
@@ -245,12 +236,10 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_exposure_cohort_for_experiment` on an experiment.
+    /// Creates a cohort of the persons that an experiment was shown to.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Seen in 2025
+    /// only. May have a [`body`](Request::body).
     #[inline]
     pub fn create_exposure_cohort_for_experiment(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -273,7 +262,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Ends an experiment.
+    /// Ends an experiment; its flag stays as it is.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/end/`. Key scope: `experiment:write`.
     #[inline]
@@ -286,7 +275,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Reads `flag_cleanup_task` of an experiment.
+    /// Gets the task that removes the flag of an ended experiment from code.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/flag_cleanup_task/`. Key scope: `experiment:read`.
     #[inline]
@@ -298,11 +287,10 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `freeze_exposure` on an experiment.
+    /// Stops an experiment from taking new persons.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/freeze_exposure/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/freeze_exposure/`. Key scope: `experiment:write`. May
+    /// have a [`body`](Request::body).
     #[inline]
     pub fn freeze_exposure(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -312,11 +300,10 @@ impl Experiments {
         ))
     }
 
-    /// Launches an experiment.
+    /// Starts an experiment.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn launch(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -326,11 +313,10 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `migrate` on an experiment.
+    /// Migrates an experiment to the current format of metrics.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/migrate/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/migrate/`. Key scope: `experiment:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn migrate(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -340,11 +326,10 @@ impl Experiments {
         )
     }
 
-    /// Pauses an experiment.
+    /// Turns the flag of a running experiment off.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -354,12 +339,10 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `recalculate_timeseries` on an experiment.
+    /// Starts to calculate the daily results of a metric again.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/recalculate_timeseries/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/experiments/{id}/recalculate_timeseries/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn recalculate_timeseries(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -369,11 +352,10 @@ impl Experiments {
         ))
     }
 
-    /// Resets an experiment.
+    /// Takes an experiment back to draft.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -383,11 +365,10 @@ impl Experiments {
         )
     }
 
-    /// Resumes an experiment.
+    /// Turns the flag of a paused experiment on again.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn resume(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -397,12 +378,10 @@ impl Experiments {
         )
     }
 
-    /// Runs PostHog's action `session_event_deltas` on an experiment.
+    /// Compares events in sessions between variants.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/session_event_deltas/`. Key scope: `experiment:read` and `session_recording:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/experiments/{id}/session_event_deltas/`. Key scope: `experiment:read` and
+    /// `session_recording:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn session_event_deltas(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -412,7 +391,7 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `ship_variant` on an experiment.
+    /// Ends an experiment and gives everybody one variant.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/ship_variant/`. Key scope: `experiment:write`.
     #[inline]
@@ -425,7 +404,7 @@ impl Experiments {
         .with::<()>(body)
     }
 
-    /// Reads `timeseries_results` of an experiment.
+    /// Gets the results of a metric by day.
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/timeseries_results/`. Key scope: `experiment:read`.
     #[inline]
@@ -446,9 +425,8 @@ impl Experiments {
 
     /// Unarchives an experiment.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -458,11 +436,10 @@ impl Experiments {
         ))
     }
 
-    /// Runs PostHog's action `unfreeze_exposure` on an experiment.
+    /// Lets an experiment take new persons again.
     ///
-    /// `POST /api/projects/{project_id}/experiments/{id}/unfreeze_exposure/`. Key scope: `experiment:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/experiments/{id}/unfreeze_exposure/`. Key scope: `experiment:write`. May
+    /// have a [`body`](Request::body).
     #[inline]
     pub fn unfreeze_exposure(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -482,31 +459,31 @@ impl Experiments {
 }
 
 params! {
-    /// Query parameters of `list` of [`Experiments`].
+    /// Query parameters of [`list`](Experiments::list).
     pub enum ExperimentsList {
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out.
         archived "archived": boolean,
-        /// `created_by_id`.
+        /// Only what the user of this id created.
         created_by_id "created_by_id": text,
-        /// `event`.
+        /// Only of this event, for example `$pageview`.
         event "event": text,
-        /// `excluded_tags`.
+        /// What has one of these tags is left out.
         excluded_tags "excluded_tags": text,
-        /// `feature_flag_id`.
+        /// Only of the flag of this id.
         feature_flag_id "feature_flag_id": integer,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order`.
+        /// What to sort by; with `-` in front the other way round.
         order "order": text,
         /// `prompt_name`.
         prompt_name "prompt_name": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::ExperimentStatus),
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
@@ -533,7 +510,8 @@ impl ExperimentsMetricsRecalculation {
 
     /// Gets a metrics recalculation.
     ///
-    /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/{recalculation_id}/`. Key scope: `experiment:read`.
+    /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/{recalculation_id}/`. Key scope:
+    /// `experiment:read`.
     #[inline]
     pub fn get(&self, recalculation_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("recalculation_id", &recalculation_id).call(
@@ -543,9 +521,10 @@ impl ExperimentsMetricsRecalculation {
         ))
     }
 
-    /// Reads `latest` of metrics recalculation.
+    /// Gets the last recalculation of metrics.
     ///
-    /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/latest/`. Key scope: `experiment:read`.
+    /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/latest/`. Key scope:
+    /// `experiment:read`.
     #[inline]
     pub fn latest(&self) -> Request<Untyped> {
         Request::new(self.at.call(

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Exports: `/api/{scope}/{project_id}/exports/`.
+/// Exports: `/api/{scope}/{project_id}/exports/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Exports {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct Exports {
 impl Exports {
     /// Lists exports.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/exports/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExportedAsset>, LimitOffset> {
         Request::new(self.at.call("exports.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl Exports {
 
     /// Creates an export.
     ///
-    /// `POST /api/{scope}/{project_id}/exports/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/exports/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExportedAsset> {
         Request::new(self.at.call("exports.create", Method::POST, "/")).with::<()>(body)
@@ -32,19 +28,15 @@ impl Exports {
 
     /// Gets an export.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/exports/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExportedAsset> {
         Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
     }
 
-    /// Reads `content` of an export.
+    /// Downloads the file of an export.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/exports/{id}/content/`.
     #[inline]
     pub fn content(&self, id: impl Display) -> Request<Untyped> {
         Request::new(

@@ -13,8 +13,7 @@ impl ExternalDataDestinations {
     /// Lists external data destinations.
     ///
     /// `GET /api/projects/{project_id}/external_data_destinations/`. Key scope: `external_data_source:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -26,8 +25,7 @@ impl ExternalDataDestinations {
     /// Creates an external data destination.
     ///
     /// `POST /api/projects/{project_id}/external_data_destinations/`. Key scope: `external_data_source:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -40,8 +38,7 @@ impl ExternalDataDestinations {
     /// Gets an external data destination.
     ///
     /// `GET /api/projects/{project_id}/external_data_destinations/{id}/`. Key scope: `external_data_source:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -51,11 +48,10 @@ impl ExternalDataDestinations {
         )
     }
 
-    /// Reads `connect_link` of external data destinations.
+    /// Gets the address where a person connects a destination.
     ///
-    /// `GET /api/projects/{project_id}/external_data_destinations/connect_link/`. Key scope: `external_data_source:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/external_data_destinations/connect_link/`. Key scope:
+    /// `external_data_source:read`. Preview.
     #[inline]
     pub fn connect_link(
         &self,
@@ -69,11 +65,10 @@ impl ExternalDataDestinations {
         .query("destination_type", destination_type)
     }
 
-    /// Runs PostHog's action `add_sources` on an external data destination.
+    /// Sends the data of more sources to a destination.
     ///
-    /// `POST /api/projects/{project_id}/external_data_destinations/{id}/add_sources/`. Key scope: `external_data_source:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/external_data_destinations/{id}/add_sources/`. Key scope:
+    /// `external_data_source:write`. Preview.
     #[inline]
     pub fn add_sources(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -84,12 +79,10 @@ impl ExternalDataDestinations {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `test_connection` on an external data destination.
+    /// Tests the connection to a destination.
     ///
-    /// `POST /api/projects/{project_id}/external_data_destinations/{id}/test_connection/`. Key scope: `external_data_source:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/external_data_destinations/{id}/test_connection/`. Key scope:
+    /// `external_data_source:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn test_connection(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -101,7 +94,7 @@ impl ExternalDataDestinations {
 }
 
 params! {
-    /// Query parameters of `connect_link` of [`ExternalDataDestinations`].
+    /// Query parameters of [`connect_link`](ExternalDataDestinations::connect_link).
     pub enum ExternalDataDestinationsConnectLink {
         /// `integration_kind`.
         integration_kind "integration_kind": text,

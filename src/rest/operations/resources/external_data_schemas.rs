@@ -12,9 +12,8 @@ pub struct ExternalDataSchemas {
 impl ExternalDataSchemas {
     /// Lists external data schemas.
     ///
-    /// `GET /api/projects/{project_id}/external_data_schemas/`. Key scope: `external_data_source:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/external_data_schemas/`. Key scope: `external_data_source:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
         Request::new(
@@ -26,9 +25,8 @@ impl ExternalDataSchemas {
 
     /// Gets an external data schema.
     ///
-    /// `GET /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:read`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -41,7 +39,6 @@ impl ExternalDataSchemas {
     /// Changes the given fields of an external data schema.
     ///
     /// `PATCH /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:write`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
@@ -55,10 +52,9 @@ impl ExternalDataSchemas {
 
     /// Cancels an external data schema.
     ///
-    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/cancel/`. Key scope: `external_data_source:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/cancel/`. Key scope:
+    /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -68,11 +64,10 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Runs PostHog's action `delete_data` on an external data schema.
+    /// Deletes the synced data of a table; the table can be synced again.
     ///
-    /// `DELETE /api/projects/{project_id}/external_data_schemas/{id}/delete_data/`. Key scope: `external_data_source:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `DELETE /api/projects/{project_id}/external_data_schemas/{id}/delete_data/`. Key scope:
+    /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete_data(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -82,12 +77,10 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Reads `destinations` of an external data schema.
+    /// Lists the destinations of a table.
     ///
-    /// `GET /api/projects/{project_id}/external_data_schemas/{id}/destinations/`. Key scope: `external_data_source:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/external_data_schemas/{id}/destinations/`. Key scope:
+    /// `external_data_source:write`. Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn destinations(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -97,12 +90,11 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Runs PostHog's action `incremental_fields` on an external data schema.
+    /// Lists the fields by which a table can be synced incrementally.
     ///
-    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/incremental_fields/`. Key scope: `external_data_source:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/incremental_fields/`. Key scope:
+    /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn incremental_fields(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -112,11 +104,10 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Reads `logs` of an external data schema.
+    /// Lists the log entries of an external data schema.
     ///
-    /// `GET /api/environments/{project_id}/external_data_schemas/{id}/logs/`. Key scope: `query:read`.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
+    /// `GET /api/environments/{project_id}/external_data_schemas/{id}/logs/`. Key scope: `query:read`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Untyped, ExternalDataSchemasLogs> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -126,12 +117,11 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Runs PostHog's action `reload` on an external data schema.
+    /// Starts to sync a table.
     ///
-    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/reload/`. Key scope: `external_data_source:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/reload/`. Key scope:
+    /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn reload(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -141,12 +131,11 @@ impl ExternalDataSchemas {
         ))
     }
 
-    /// Runs PostHog's action `resync` on an external data schema.
+    /// Starts to sync a table anew, from the beginning.
     ///
-    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/resync/`. Key scope: `external_data_source:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_schemas/{id}/resync/`. Key scope:
+    /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn resync(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -158,15 +147,15 @@ impl ExternalDataSchemas {
 }
 
 params! {
-    /// Query parameters of `logs` of [`ExternalDataSchemas`].
+    /// Query parameters of [`logs`](ExternalDataSchemas::logs).
     pub enum ExternalDataSchemasLogs {
-        /// `instance_id`.
+        /// Only of this instance: one run of a function.
         instance_id "instance_id": text,
-        /// `level`.
+        /// Only of these levels, separated by commas.
         level "level": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

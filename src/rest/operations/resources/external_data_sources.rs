@@ -68,11 +68,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `check_cdc_prerequisites` on external data sources.
+    /// Checks whether a database is set up for change data capture.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/check_cdc_prerequisites/`. Key scope: `external_data_source:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_sources/check_cdc_prerequisites/`. Key scope:
+    /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn check_cdc_prerequisites(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -82,9 +81,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Reads `connect_link` of external data sources.
+    /// Gets the address where a person connects a source.
     ///
-    /// `GET /api/projects/{project_id}/external_data_sources/connect_link/`. Key scope: `external_data_source:read`.
+    /// `GET /api/projects/{project_id}/external_data_sources/connect_link/`. Key scope:
+    /// `external_data_source:read`.
     #[inline]
     pub fn connect_link(&self, source_type: impl Display) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -95,9 +95,10 @@ impl ExternalDataSources {
         .query("source_type", source_type)
     }
 
-    /// Reads `connections` of external data sources.
+    /// Lists sources that queries can be sent to directly.
     ///
-    /// `GET /api/projects/{project_id}/external_data_sources/connections/`. Key scope: `external_data_source:read`.
+    /// `GET /api/projects/{project_id}/external_data_sources/connections/`. Key scope:
+    /// `external_data_source:read`.
     #[inline]
     pub fn connections(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -107,11 +108,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `database_schema` on external data sources.
+    /// Lists the tables of a source that is not saved yet.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/database_schema/`. Key scope: `external_data_source:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_sources/database_schema/`. Key scope:
+    /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn database_schema(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -121,11 +121,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `preview_resource` on external data sources.
+    /// Shows rows of a source that is not saved yet.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/preview_resource/`. Key scope: `external_data_source:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_sources/preview_resource/`. Key scope:
+    /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn preview_resource(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -135,7 +134,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `setup` on external data sources.
+    /// Creates a source and chooses its tables in one step.
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/setup/`. Key scope: `external_data_source:write`.
     #[inline]
@@ -147,11 +146,9 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `source_prefix` on external data sources.
+    /// Checks whether a prefix for table names can be used.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. May have a [`body`](Request::body).
     #[inline]
     pub fn source_prefix(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -161,7 +158,7 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Reads `wizard` of external data sources.
+    /// Lists the types of sources with the fields that each needs.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/wizard/`. Key scope: `external_data_source:read`.
     #[inline]
@@ -172,9 +169,10 @@ impl ExternalDataSources {
         )
     }
 
-    /// Runs PostHog's action `bulk_update_schemas` on an external data source.
+    /// Changes several tables of a source at once.
     ///
-    /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/bulk_update_schemas/`. Key scope: `external_data_source:write`.
+    /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/bulk_update_schemas/`. Key scope:
+    /// `external_data_source:write`.
     #[inline]
     pub fn bulk_update_schemas(
         &self,
@@ -189,9 +187,10 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_webhook` on an external data source.
+    /// Creates the webhook by which a source sends changes.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/{id}/create_webhook/`. Key scope: `external_data_source:write`.
+    /// `POST /api/projects/{project_id}/external_data_sources/{id}/create_webhook/`. Key scope:
+    /// `external_data_source:write`.
     #[inline]
     pub fn create_webhook(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -202,9 +201,10 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `delete_webhook` on an external data source.
+    /// Deletes the webhook by which a source sends changes.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/{id}/delete_webhook/`. Key scope: `external_data_source:write`.
+    /// `POST /api/projects/{project_id}/external_data_sources/{id}/delete_webhook/`. Key scope:
+    /// `external_data_source:write`.
     #[inline]
     pub fn delete_webhook(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -215,11 +215,10 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Reads `destinations` of an external data source.
+    /// Lists the destinations of a source.
     ///
-    /// `GET /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope: `external_data_source:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope:
+    /// `external_data_source:write`. Preview.
     #[inline]
     pub fn destinations(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -229,11 +228,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `update_destinations` on an external data source.
+    /// Changes the destinations of a source.
     ///
-    /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope: `external_data_source:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/destinations/`. Key scope:
+    /// `external_data_source:write`. Preview.
     #[inline]
     pub fn update_destinations(
         &self,
@@ -248,7 +246,7 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Reads `jobs` of an external data source.
+    /// Lists the syncs of a source.
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/jobs/`. Key scope: `external_data_source:read`.
     #[inline]
@@ -260,9 +258,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `refresh_schemas` on an external data source.
+    /// Looks for new tables of a source.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/{id}/refresh_schemas/`. Key scope: `external_data_source:write`.
+    /// `POST /api/projects/{project_id}/external_data_sources/{id}/refresh_schemas/`. Key scope:
+    /// `external_data_source:write`.
     #[inline]
     pub fn refresh_schemas(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -273,9 +272,10 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `reload` on an external data source.
+    /// Starts to sync all tables of a source.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/{id}/reload/`. Key scope: `external_data_source:write`.
+    /// `POST /api/projects/{project_id}/external_data_sources/{id}/reload/`. Key scope:
+    /// `external_data_source:write`.
     #[inline]
     pub fn reload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -286,11 +286,10 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `repair_cdc` on an external data source.
+    /// Repairs change data capture of a source.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/{id}/repair_cdc/`. Key scope: `external_data_source:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/external_data_sources/{id}/repair_cdc/`. Key scope:
+    /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn repair_cdc(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -300,9 +299,10 @@ impl ExternalDataSources {
         ))
     }
 
-    /// Runs PostHog's action `update_webhook_inputs` on an external data source.
+    /// Changes the inputs of the webhook of a source.
     ///
-    /// `POST /api/projects/{project_id}/external_data_sources/{id}/update_webhook_inputs/`. Key scope: `external_data_source:write`.
+    /// `POST /api/projects/{project_id}/external_data_sources/{id}/update_webhook_inputs/`. Key scope:
+    /// `external_data_source:write`.
     #[inline]
     pub fn update_webhook_inputs(
         &self,
@@ -317,9 +317,10 @@ impl ExternalDataSources {
         .with::<()>(body)
     }
 
-    /// Reads `webhook_info` of an external data source.
+    /// Gets the state of the webhook of a source.
     ///
-    /// `GET /api/projects/{project_id}/external_data_sources/{id}/webhook_info/`. Key scope: `external_data_source:read`.
+    /// `GET /api/projects/{project_id}/external_data_sources/{id}/webhook_info/`. Key scope:
+    /// `external_data_source:read`.
     #[inline]
     pub fn webhook_info(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -339,13 +340,13 @@ impl ExternalDataSources {
 }
 
 params! {
-    /// Query parameters of `jobs` of [`ExternalDataSources`].
+    /// Query parameters of [`jobs`](ExternalDataSources::jobs).
     pub enum ExternalDataSourcesJobs {
-        /// `after`.
+        /// Only what is later than this time.
         after "after": time,
-        /// `before`.
+        /// Only what is earlier than this time.
         before "before": time,
-        /// `schemas`, sent as repeated keys.
+        /// `schemas`.
         schemas "schemas": each_text,
     }
 }
@@ -359,7 +360,8 @@ pub struct ExternalDataSourcesStoredCredentials {
 impl ExternalDataSourcesStoredCredentials {
     /// Lists stored credentials.
     ///
-    /// `GET /api/projects/{project_id}/external_data_sources/stored_credentials/`. Key scope: `external_data_source:read`.
+    /// `GET /api/projects/{project_id}/external_data_sources/stored_credentials/`. Key scope:
+    /// `external_data_source:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, ExternalDataSourcesStoredCredentialsList> {
         Request::new(self.at.call(
@@ -371,11 +373,11 @@ impl ExternalDataSourcesStoredCredentials {
 }
 
 params! {
-    /// Query parameters of `list` of [`ExternalDataSourcesStoredCredentials`].
+    /// Query parameters of [`list`](ExternalDataSourcesStoredCredentials::list).
     pub enum ExternalDataSourcesStoredCredentialsList {
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `source_type`.
+        /// Only of this type of source.
         source_type "source_type": text,
     }
 }

@@ -60,11 +60,9 @@ impl FeatureFlags {
         .with::<bodies::FeatureFlagChange>(body)
     }
 
-    /// Replaces a feature flag whole.
+    /// Replaces all fields of a feature flag.
     ///
-    /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/feature_flags/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -79,7 +77,7 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Deletes a feature flag, in the way that PostHog does: it is kept, marked.
+    /// Deletes a feature flag: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
     #[inline]
@@ -92,11 +90,9 @@ impl FeatureFlags {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Lists what was done to all feature flags.
+    /// Lists who changed what in all feature flags, and when.
     ///
-    /// `GET /api/projects/{project_id}/feature_flags/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/feature_flags/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -117,7 +113,7 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `bulk_keys` on feature flags.
+    /// Gets the keys of flags by their ids.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_keys/`. Key scope: `feature_flag:read`.
     #[inline]
@@ -142,7 +138,7 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Reads `evaluation_reasons` of feature flags.
+    /// Gets the value of each flag for a person, with the reason.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/evaluation_reasons/`. Key scope: `feature_flag:read`.
     #[inline]
@@ -158,11 +154,9 @@ impl FeatureFlags {
         .query("distinct_id", distinct_id)
     }
 
-    /// Reads `local_evaluation` of feature flags.
+    /// Gets the definitions of all flags, for evaluating them locally.
     ///
-    /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Seen in 2025 only.
     #[inline]
     pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
         Request::new(self.at.call(
@@ -172,7 +166,7 @@ impl FeatureFlags {
         ))
     }
 
-    /// Reads `my_flags` of feature flags.
+    /// Lists the flags with their values for the key's user.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/my_flags/`. Key scope: `feature_flag:read`.
     #[inline]
@@ -183,7 +177,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Runs PostHog's action `user_blast_radius` on feature flags.
+    /// Counts the persons or groups that conditions match.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/user_blast_radius/`. Key scope: `feature_flag:read`.
     #[inline]
@@ -196,12 +190,9 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Asks to delete a feature flag for good.
+    /// Asks to delete a feature flag for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/feature_flags/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/feature_flags/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -211,7 +202,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Lists what was done to a feature flag.
+    /// Lists who changed what in a feature flag, and when.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -225,9 +216,8 @@ impl FeatureFlags {
 
     /// Archives a feature flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -237,12 +227,10 @@ impl FeatureFlags {
         )
     }
 
-    /// Runs PostHog's action `create_static_cohort_for_flag` on a feature flag.
+    /// Creates a static cohort of the persons whom a flag matches.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Seen in 2025 only. May
+    /// have a [`body`](Request::body).
     #[inline]
     pub fn create_static_cohort_for_flag(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -252,12 +240,10 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `dashboard` on a feature flag.
+    /// Creates the usage dashboard of a flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn dashboard(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -293,12 +279,10 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `enrich_usage_dashboard` on a feature flag.
+    /// Adds insights to the usage dashboard of a flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -308,11 +292,10 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `has_active_dependents` on a feature flag.
+    /// Checks whether active flags depend on a flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn has_active_dependents(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -322,11 +305,9 @@ impl FeatureFlags {
         ))
     }
 
-    /// Reads `remote_config` of a feature flag.
+    /// Gets the payload of a remote config flag.
     ///
-    /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Seen in 2025 only.
     #[inline]
     pub fn remote_config(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -336,9 +317,10 @@ impl FeatureFlags {
         ))
     }
 
-    /// Runs PostHog's action `roll_out_to_everyone` on a feature flag.
+    /// Rolls a flag out to everybody.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/roll_out_to_everyone/`. Key scope: `feature_flag:write`.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/roll_out_to_everyone/`. Key scope:
+    /// `feature_flag:write`.
     #[inline]
     pub fn roll_out_to_everyone(
         &self,
@@ -353,9 +335,10 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `set_release_condition_rollout` on a feature flag.
+    /// Changes the rollout percentage of one condition of a flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/set_release_condition_rollout/`. Key scope: `feature_flag:write`.
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/set_release_condition_rollout/`. Key scope:
+    /// `feature_flag:write`.
     #[inline]
     pub fn set_release_condition_rollout(
         &self,
@@ -370,7 +353,7 @@ impl FeatureFlags {
         .with::<()>(body)
     }
 
-    /// Reads `status` of a feature flag.
+    /// Gets whether a flag is active, stale or deleted.
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/status/`. Key scope: `feature_flag:read`.
     #[inline]
@@ -382,7 +365,7 @@ impl FeatureFlags {
         )
     }
 
-    /// Runs PostHog's action `test_evaluation` on a feature flag.
+    /// Evaluates a flag for a given person, with the reasons.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/test_evaluation/`. Key scope: `feature_flag:read`.
     #[inline]
@@ -397,9 +380,8 @@ impl FeatureFlags {
 
     /// Unarchives a feature flag.
     ///
-    /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`. May have
+    /// a [`body`](Request::body).
     #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -419,35 +401,35 @@ impl FeatureFlags {
 }
 
 params! {
-    /// Query parameters of `list` of [`FeatureFlags`].
+    /// Query parameters of [`list`](FeatureFlags::list).
     pub enum FeatureFlagsList {
-        /// `active`.
+        /// Whether to return active flags, inactive ones, or those that are active and no longer called.
         active "active": one(values::FeatureFlagActive),
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out.
         archived "archived": boolean,
-        /// `created_by_id`.
+        /// Only flags that the user of this id created.
         created_by_id "created_by_id": text,
         /// `eligible_for_experiment`.
         eligible_for_experiment "eligible_for_experiment": text,
-        /// `evaluation_runtime`.
+        /// Only flags that are evaluated there.
         evaluation_runtime "evaluation_runtime": one(values::EvaluationRuntime),
-        /// `excluded_properties`.
+        /// Flags to leave out, as a JSON list of keys.
         excluded_properties "excluded_properties": text,
-        /// `excluded_tags`.
+        /// What has one of these tags is left out.
         excluded_tags "excluded_tags": text,
         /// `has_evaluation_contexts`.
         has_evaluation_contexts "has_evaluation_contexts": boolean,
         /// `key`.
         key "key": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only flags whose key or name contains this text, in any case.
         search "search": text,
-        /// `tags`.
+        /// Only flags with one of these tags, as a JSON list.
         tags "tags": text,
-        /// `type`.
+        /// Only flags of this type.
         type_ "type": one(values::FeatureFlagType),
     }
 }

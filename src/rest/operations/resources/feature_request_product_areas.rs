@@ -12,8 +12,7 @@ impl FeatureRequestProductAreas {
     /// Lists feature request product areas.
     ///
     /// `GET /api/projects/{project_id}/feature_request_product_areas/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped, FeatureRequestProductAreasList> {
         Request::new(
@@ -25,8 +24,7 @@ impl FeatureRequestProductAreas {
     /// Creates a feature request product area.
     ///
     /// `POST /api/projects/{project_id}/feature_request_product_areas/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -38,9 +36,8 @@ impl FeatureRequestProductAreas {
 
     /// Changes the given fields of a feature request product area.
     ///
-    /// `PATCH /api/projects/{project_id}/feature_request_product_areas/{id}/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/feature_request_product_areas/{id}/`. Key scope:
+    /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -53,9 +50,9 @@ impl FeatureRequestProductAreas {
 }
 
 params! {
-    /// Query parameters of `list` of [`FeatureRequestProductAreas`].
+    /// Query parameters of [`list`](FeatureRequestProductAreas::list).
     pub enum FeatureRequestProductAreasList {
-        /// `include_inactive`.
+        /// `include_inactive`. Default: `false`.
         include_inactive "include_inactive": boolean,
     }
 }

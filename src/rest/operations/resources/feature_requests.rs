@@ -11,9 +11,7 @@ pub struct FeatureRequests {
 impl FeatureRequests {
     /// Lists feature requests.
     ///
-    /// `GET /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, FeatureRequestsList> {
         Request::new(self.at.call("feature_requests.list", Method::GET, "/"))
@@ -21,9 +19,7 @@ impl FeatureRequests {
 
     /// Creates a feature request.
     ///
-    /// `POST /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("feature_requests.create", Method::POST, "/")).with::<()>(body)
@@ -31,9 +27,7 @@ impl FeatureRequests {
 
     /// Gets a feature request.
     ///
-    /// `GET /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -45,9 +39,7 @@ impl FeatureRequests {
 
     /// Changes the given fields of a feature request.
     ///
-    /// `PATCH /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -58,11 +50,10 @@ impl FeatureRequests {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `add_account` on a feature request.
+    /// Adds an account that asks for a feature.
     ///
-    /// `POST /api/projects/{project_id}/feature_requests/{id}/add_account/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/feature_requests/{id}/add_account/`. Key scope:
+    /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn add_account(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -73,11 +64,10 @@ impl FeatureRequests {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `add_evidence` on a feature request.
+    /// Adds evidence to a feature request.
     ///
-    /// `POST /api/projects/{project_id}/feature_requests/{id}/add_evidence/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/feature_requests/{id}/add_evidence/`. Key scope:
+    /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn add_evidence(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -91,8 +81,7 @@ impl FeatureRequests {
     /// Archives a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/archive/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn archive(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -103,11 +92,10 @@ impl FeatureRequests {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `link_github` on a feature request.
+    /// Links an issue of GitHub to a feature request.
     ///
-    /// `POST /api/projects/{project_id}/feature_requests/{id}/link_github/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/feature_requests/{id}/link_github/`. Key scope:
+    /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn link_github(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -118,11 +106,10 @@ impl FeatureRequests {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `remove_evidence` on a feature request.
+    /// Removes evidence from a feature request.
     ///
-    /// `POST /api/projects/{project_id}/feature_requests/{id}/remove_evidence/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/feature_requests/{id}/remove_evidence/`. Key scope:
+    /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn remove_evidence(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -136,8 +123,7 @@ impl FeatureRequests {
     /// Restores a feature request.
     ///
     /// `POST /api/projects/{project_id}/feature_requests/{id}/restore/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn restore(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -148,11 +134,10 @@ impl FeatureRequests {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `update_evidence` on a feature request.
+    /// Changes evidence of a feature request.
     ///
-    /// `POST /api/projects/{project_id}/feature_requests/{id}/update_evidence/`. Key scope: `customer_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/feature_requests/{id}/update_evidence/`. Key scope:
+    /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn update_evidence(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -181,27 +166,27 @@ impl FeatureRequests {
 }
 
 params! {
-    /// Query parameters of `list` of [`FeatureRequests`].
+    /// Query parameters of [`list`](FeatureRequests::list).
     pub enum FeatureRequestsList {
-        /// `account_ids`, sent as a JSON list.
+        /// `account_ids`.
         account_ids "account_ids": texts,
-        /// `archive_state`.
+        /// `archive_state`. Default: `active`.
         archive_state "archive_state": one(values::ArchiveState),
-        /// `created_by_ids`, sent as a JSON list.
+        /// `created_by_ids`.
         created_by_ids "created_by_ids": integers,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `priorities`, sent as a JSON list.
+        /// `priorities`.
         priorities "priorities": some(values::FeatureRequestPriority),
-        /// `product_area_ids`, sent as a JSON list.
+        /// `product_area_ids`.
         product_area_ids "product_area_ids": texts,
-        /// `request_ordering`.
+        /// `request_ordering`. Default: `-updated_at`.
         request_ordering "request_ordering": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `statuses`, sent as a JSON list.
+        /// Only those of these statuses.
         statuses "statuses": some(values::FeatureRequestStatus),
     }
 }
@@ -216,8 +201,7 @@ impl FeatureRequestsHistory {
     /// Lists history.
     ///
     /// `GET /api/projects/{project_id}/feature_requests/{id}/history/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -236,9 +220,8 @@ pub struct FeatureRequestsStatusHistory {
 impl FeatureRequestsStatusHistory {
     /// Lists status history.
     ///
-    /// `GET /api/projects/{project_id}/feature_requests/{id}/status_history/`. Key scope: `customer_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/feature_requests/{id}/status_history/`. Key scope:
+    /// `customer_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(

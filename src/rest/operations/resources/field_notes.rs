@@ -11,9 +11,7 @@ pub struct FieldNotes {
 impl FieldNotes {
     /// Lists field notes.
     ///
-    /// `GET /api/projects/{project_id}/field_notes/`. Key scope: `field_note:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/field_notes/`. Key scope: `field_note:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, FieldNotesList> {
         Request::new(self.at.call("field_notes.list", Method::GET, "/"))
@@ -21,9 +19,7 @@ impl FieldNotes {
 
     /// Gets a field note.
     ///
-    /// `GET /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -35,9 +31,7 @@ impl FieldNotes {
 
     /// Changes the given fields of a field note.
     ///
-    /// `PATCH /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -50,15 +44,15 @@ impl FieldNotes {
 }
 
 params! {
-    /// Query parameters of `list` of [`FieldNotes`].
+    /// Query parameters of [`list`](FieldNotes::list).
     pub enum FieldNotesList {
         /// `field_note_status`.
         field_note_status "field_note_status": one(values::FieldNoteStatus),
-        /// `host`.
+        /// Only of this host, for example `example.com`.
         host "host": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }

@@ -33,7 +33,7 @@ impl FileDownloadBatchExports {
         ))
     }
 
-    /// Runs PostHog's action `count_rows` on file download batch exports.
+    /// Counts the rows that an export would have.
     ///
     /// `POST /api/projects/{project_id}/file_download_batch_exports/count_rows/`. Key scope: `batch_export:write`.
     #[inline]
@@ -48,9 +48,8 @@ impl FileDownloadBatchExports {
 
     /// Cancels a file download batch export.
     ///
-    /// `POST /api/projects/{project_id}/file_download_batch_exports/{id}/cancel/`. Key scope: `batch_export:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/file_download_batch_exports/{id}/cancel/`. Key scope:
+    /// `batch_export:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffsetSearch;
 
-/// File system entries: `/api/{scope}/{project_id}/file_system/`.
+/// File system entries: `/api/{scope}/{project_id}/file_system/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct FileSystem {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct FileSystem {
 impl FileSystem {
     /// Lists file system entries.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/file_system/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffsetSearch> {
         Request::new(self.at.call("file_system.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl FileSystem {
 
     /// Creates a file system entry.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::FileSystemEntry> {
         Request::new(self.at.call("file_system.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl FileSystem {
 
     /// Gets a file system entry.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/file_system/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -46,9 +40,7 @@ impl FileSystem {
 
     /// Changes the given fields of a file system entry.
     ///
-    /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/file_system/{id}/`.
     #[inline]
     pub fn update(
         &self,
@@ -63,11 +55,9 @@ impl FileSystem {
         .with::<()>(body)
     }
 
-    /// Replaces a file system entry whole.
+    /// Replaces all fields of a file system entry.
     ///
-    /// `PUT /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/file_system/{id}/`.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +74,7 @@ impl FileSystem {
 
     /// Deletes a file system entry.
     ///
-    /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -96,12 +84,9 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `count_by_path` on file system entries.
+    /// Counts the entries below a path.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. May have a [`body`](Request::body).
     #[inline]
     pub fn count_by_path(&self) -> Request<Untyped> {
         Request::new(
@@ -110,12 +95,9 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `log_view` on file system entries.
+    /// Records that an entry was viewed.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/log_view/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system/log_view/`. May have a [`body`](Request::body).
     #[inline]
     pub fn log_view(&self) -> Request<Untyped> {
         Request::new(
@@ -124,11 +106,9 @@ impl FileSystem {
         )
     }
 
-    /// Reads `unfiled` of file system entries.
+    /// Puts what is in no folder into the file system.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system/unfiled/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/file_system/unfiled/`.
     #[inline]
     pub fn unfiled(&self) -> Request<Untyped> {
         Request::new(
@@ -137,12 +117,9 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `count` on a file system entry.
+    /// Counts the entries in a folder.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. May have a [`body`](Request::body).
     #[inline]
     pub fn count(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -152,12 +129,9 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `link` on a file system entry.
+    /// Links an entry into another folder.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. May have a [`body`](Request::body).
     #[inline]
     pub fn link(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -167,12 +141,9 @@ impl FileSystem {
         )
     }
 
-    /// Runs PostHog's action `move_to` on a file system entry.
+    /// Moves an entry to another path.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. May have a [`body`](Request::body).
     #[inline]
     pub fn move_to(&self, id: impl Display) -> Request<Untyped> {
         Request::new(

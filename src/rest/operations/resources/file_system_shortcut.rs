@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// File system shortcuts: `/api/{scope}/{project_id}/file_system_shortcut/`.
+/// File system shortcuts: `/api/{scope}/{project_id}/file_system_shortcut/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct FileSystemShortcut {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct FileSystemShortcut {
 impl FileSystemShortcut {
     /// Lists file system shortcuts.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/file_system_shortcut/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffset> {
         Request::new(self.at.call("file_system_shortcut.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl FileSystemShortcut {
 
     /// Creates a file system shortcut.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system_shortcut/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/file_system_shortcut/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -36,9 +32,7 @@ impl FileSystemShortcut {
 
     /// Gets a file system shortcut.
     ///
-    /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
         Request::new(
@@ -50,9 +44,7 @@ impl FileSystemShortcut {
 
     /// Changes the given fields of a file system shortcut.
     ///
-    /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/file_system_shortcut/{id}/`.
     #[inline]
     pub fn update(
         &self,
@@ -67,11 +59,9 @@ impl FileSystemShortcut {
         .with::<()>(body)
     }
 
-    /// Replaces a file system shortcut whole.
+    /// Replaces all fields of a file system shortcut.
     ///
-    /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/file_system_shortcut/{id}/`.
     #[inline]
     pub fn replace(
         &self,
@@ -88,9 +78,7 @@ impl FileSystemShortcut {
 
     /// Deletes a file system shortcut.
     ///
-    /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

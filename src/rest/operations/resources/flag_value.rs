@@ -2,18 +2,16 @@
 
 use super::super::prelude::*;
 
-/// Flag value: `/api/projects/{project_id}/flag_value/`.
+/// Flag value: `/api/projects/{project_id}/flag_value/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct FlagValue {
     pub(crate) at: At,
 }
 
 impl FlagValue {
-    /// Reads `values` of flag value.
+    /// Lists the values that a flag can have.
     ///
-    /// `GET /api/projects/{project_id}/flag_value/values/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/flag_value/values/`.
     #[inline]
     pub fn values(&self) -> Request<Untyped> {
         Request::new(self.at.call("flag_value.values", Method::GET, "/values/"))

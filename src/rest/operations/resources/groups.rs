@@ -2,18 +2,16 @@
 
 use super::super::prelude::*;
 
-/// Groups: `/api/{scope}/{project_id}/groups/`.
+/// Groups: `/api/{scope}/{project_id}/groups/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Groups {
     pub(crate) at: At,
 }
 
 impl Groups {
-    /// Lists groups.
+    /// Lists the groups of one type.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/groups/`.
     #[inline]
     pub fn list(
         &self,
@@ -27,20 +25,16 @@ impl Groups {
 
     /// Creates a group.
     ///
-    /// `POST /api/{scope}/{project_id}/groups/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/groups/`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewGroup>) -> Request<models::Group> {
         Request::new(self.at.call("groups.create", Method::POST, "/"))
             .with::<bodies::NewGroup>(body)
     }
 
-    /// Lists what was done to groups.
+    /// Lists who changed what in groups, and when.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/groups/activity/`.
     #[inline]
     pub fn activity(
         &self,
@@ -52,11 +46,9 @@ impl Groups {
             .query("id", id)
     }
 
-    /// Runs PostHog's action `delete_property` on groups.
+    /// Removes a property of a group.
     ///
-    /// `POST /api/{scope}/{project_id}/groups/delete_property/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/groups/delete_property/`.
     #[inline]
     pub fn delete_property(
         &self,
@@ -73,11 +65,9 @@ impl Groups {
         .with::<()>(body)
     }
 
-    /// Reads `find` of groups.
+    /// Gets a group by its type and key.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/find/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/groups/find/`.
     #[inline]
     pub fn find(
         &self,
@@ -89,11 +79,9 @@ impl Groups {
             .query("group_type_index", group_type_index.into())
     }
 
-    /// Reads `property_definitions` of groups.
+    /// Lists the properties that groups have, by type of group.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/property_definitions/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/groups/property_definitions/`.
     #[inline]
     pub fn property_definitions(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -103,11 +91,9 @@ impl Groups {
         ))
     }
 
-    /// Reads `property_values` of groups.
+    /// Lists values that a property of groups has.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/property_values/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/groups/property_values/`.
     #[inline]
     pub fn property_values(&self) -> Request<Untyped> {
         Request::new(
@@ -116,11 +102,9 @@ impl Groups {
         )
     }
 
-    /// Reads `related` of groups.
+    /// Lists the persons and groups that are related to a group.
     ///
-    /// `GET /api/{scope}/{project_id}/groups/related/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/groups/related/`.
     #[inline]
     pub fn related(
         &self,
@@ -132,11 +116,9 @@ impl Groups {
             .query("id", id)
     }
 
-    /// Runs PostHog's action `update_property` on groups.
+    /// Sets a property of a group.
     ///
-    /// `POST /api/{scope}/{project_id}/groups/update_property/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/groups/update_property/`.
     #[inline]
     pub fn update_property(
         &self,
@@ -155,9 +137,9 @@ impl Groups {
 }
 
 params! {
-    /// Query parameters of `list` of [`Groups`].
+    /// Query parameters of [`list`](Groups::list).
     pub enum GroupsList {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
     }
 }

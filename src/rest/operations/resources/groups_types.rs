@@ -12,7 +12,7 @@ pub struct GroupsTypes {
 impl GroupsTypes {
     /// Lists group types.
     ///
-    /// `GET /api/projects/{project_id}/groups_types/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/groups_types/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::GroupType>> {
         Request::new(self.at.call("groups_types.list", Method::GET, "/"))
@@ -20,9 +20,7 @@ impl GroupsTypes {
 
     /// Deletes a group type.
     ///
-    /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, group_type_index: impl Display) -> Request<Done> {
         Request::new(self.at.id("group_type_index", &group_type_index).call(
@@ -32,11 +30,9 @@ impl GroupsTypes {
         ))
     }
 
-    /// Runs PostHog's action `create_detail_dashboard` on group types.
+    /// Creates the dashboard that pages of groups show.
     ///
-    /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Seen in 2025 only.
     #[inline]
     pub fn create_detail_dashboard(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -47,11 +43,9 @@ impl GroupsTypes {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `set_default_columns` on group types.
+    /// Sets the columns that lists of groups show.
     ///
-    /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Seen in 2025 only.
     #[inline]
     pub fn set_default_columns(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -62,11 +56,9 @@ impl GroupsTypes {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `update_metadata` on group types.
+    /// Changes the display names of group types.
     ///
-    /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Seen in 2025 only.
     #[inline]
     pub fn update_metadata(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -106,7 +98,8 @@ impl GroupsTypesMetrics {
 
     /// Creates a metric.
     ///
-    /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:write`.
+    /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope:
+    /// `usage_metric:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::GroupUsageMetric> {
         Request::new(
@@ -118,7 +111,8 @@ impl GroupsTypesMetrics {
 
     /// Gets a metric.
     ///
-    /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:read`.
+    /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope:
+    /// `usage_metric:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::GroupUsageMetric> {
         Request::new(
@@ -130,7 +124,8 @@ impl GroupsTypesMetrics {
 
     /// Changes the given fields of a metric.
     ///
-    /// `PATCH /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
+    /// `PATCH /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope:
+    /// `usage_metric:write`.
     #[inline]
     pub fn update(
         &self,
@@ -145,11 +140,9 @@ impl GroupsTypesMetrics {
         .with::<()>(body)
     }
 
-    /// Replaces a metric whole.
+    /// Replaces all fields of a metric.
     ///
-    /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -166,7 +159,8 @@ impl GroupsTypesMetrics {
 
     /// Deletes a metric.
     ///
-    /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope: `usage_metric:write`.
+    /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/metrics/{id}/`. Key scope:
+    /// `usage_metric:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

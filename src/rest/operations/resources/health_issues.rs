@@ -29,7 +29,7 @@ impl HealthIssues {
         )
     }
 
-    /// Reads `summary` of health issues.
+    /// Counts the health issues by kind and severity.
     ///
     /// `GET /api/projects/{project_id}/health_issues/summary/`. Key scope: `health_issue:read`.
     #[inline]
@@ -42,19 +42,19 @@ impl HealthIssues {
 }
 
 params! {
-    /// Query parameters of `list` of [`HealthIssues`].
+    /// Query parameters of [`list`](HealthIssues::list).
     pub enum HealthIssuesList {
         /// `dismissed`.
         dismissed "dismissed": boolean,
         /// `kind`.
         kind "kind": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `severity`.
         severity "severity": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
     }
 }

@@ -18,7 +18,7 @@ impl Heatmaps {
         Request::new(self.at.call("heatmaps.list", Method::GET, "/"))
     }
 
-    /// Reads `events` of heatmaps.
+    /// Lists the events behind a heatmap.
     ///
     /// `GET /api/projects/{project_id}/heatmaps/events/`. Key scope: `heatmap:read`.
     #[inline]

@@ -11,7 +11,7 @@ pub struct HogFlowTemplates {
 impl HogFlowTemplates {
     /// Lists hog flow templates.
     ///
-    /// `GET /api/projects/{project_id}/hog_flow_templates/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/hog_flow_templates/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.call("hog_flow_templates.list", Method::GET, "/"))
@@ -19,7 +19,7 @@ impl HogFlowTemplates {
 
     /// Creates a hog flow template.
     ///
-    /// `POST /api/projects/{project_id}/hog_flow_templates/`. Key scope: PostHog states none.
+    /// `POST /api/projects/{project_id}/hog_flow_templates/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("hog_flow_templates.create", Method::POST, "/")).with::<()>(body)
@@ -27,7 +27,7 @@ impl HogFlowTemplates {
 
     /// Gets a hog flow template.
     ///
-    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -39,7 +39,7 @@ impl HogFlowTemplates {
 
     /// Changes the given fields of a hog flow template.
     ///
-    /// `PATCH /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
+    /// `PATCH /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -50,9 +50,9 @@ impl HogFlowTemplates {
         .with::<()>(body)
     }
 
-    /// Replaces a hog flow template whole.
+    /// Replaces all fields of a hog flow template.
     ///
-    /// `PUT /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
+    /// `PUT /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -65,7 +65,7 @@ impl HogFlowTemplates {
 
     /// Deletes a hog flow template.
     ///
-    /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`. Key scope: PostHog states none.
+    /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -75,9 +75,9 @@ impl HogFlowTemplates {
         )
     }
 
-    /// Reads `logs` of a hog flow template.
+    /// Lists the log entries of a hog flow template.
     ///
-    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Untyped> {
         Request::new(

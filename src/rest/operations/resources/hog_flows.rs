@@ -53,9 +53,9 @@ impl HogFlows {
         .with::<()>(body)
     }
 
-    /// Replaces a hog flow whole.
+    /// Replaces all fields of a hog flow.
     ///
-    /// `PUT /api/projects/{project_id}/hog_flows/{id}/`. Key scope: PostHog states none.
+    /// `PUT /api/projects/{project_id}/hog_flows/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -68,7 +68,7 @@ impl HogFlows {
 
     /// Deletes a hog flow.
     ///
-    /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`. Key scope: PostHog states none.
+    /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -78,7 +78,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads `metrics_global` of hog flows.
+    /// Gets the metrics of all workflows.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/metrics/global/`. Key scope: `hog_flow:read`.
     #[inline]
@@ -89,11 +89,9 @@ impl HogFlows {
         )
     }
 
-    /// Reads `reputation` of hog flows.
+    /// Gets the reputation of the sender of emails.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/reputation/`. Key scope: `hog_flow:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/hog_flows/reputation/`. Key scope: `hog_flow:read`. Preview.
     #[inline]
     pub fn reputation(&self) -> Request<Untyped, HogFlowsReputation> {
         Request::new(
@@ -102,11 +100,10 @@ impl HogFlows {
         )
     }
 
-    /// Runs PostHog's action `user_blast_radius` on hog flows.
+    /// Counts the persons that conditions match.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/user_blast_radius/`. Key scope: `hog_flow:read` and `person:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/hog_flows/user_blast_radius/`. Key scope: `hog_flow:read` and
+    /// `person:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn user_blast_radius(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -116,7 +113,7 @@ impl HogFlows {
         ))
     }
 
-    /// Runs PostHog's action `actions_email` on a hog flow.
+    /// Changes the email of a step of a workflow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/actions/{action_id}/email/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -136,9 +133,9 @@ impl HogFlows {
         .with::<()>(body)
     }
 
-    /// Reads `assets` of a hog flow.
+    /// Lists the files of a workflow.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`.
     #[inline]
     pub fn assets(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -148,9 +145,9 @@ impl HogFlows {
         )
     }
 
-    /// Reads `assets_content` of a hog flow.
+    /// Downloads a file of a workflow.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`.
     #[inline]
     pub fn assets_content(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -160,11 +157,10 @@ impl HogFlows {
         ))
     }
 
-    /// Runs PostHog's action `convert_to_broadcast` on a hog flow.
+    /// Turns a workflow into a broadcast.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/{id}/convert_to_broadcast/`. Key scope: `hog_flow:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/hog_flows/{id}/convert_to_broadcast/`. Key scope: `hog_flow:write`. May
+    /// have a [`body`](Request::body).
     #[inline]
     pub fn convert_to_broadcast(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -174,11 +170,10 @@ impl HogFlows {
         ))
     }
 
-    /// Runs PostHog's action `discard_draft` on a hog flow.
+    /// Throws the unpublished changes of a workflow away.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/{id}/discard_draft/`. Key scope: `hog_flow:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/hog_flows/{id}/discard_draft/`. Key scope: `hog_flow:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn discard_draft(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -188,7 +183,7 @@ impl HogFlows {
         ))
     }
 
-    /// Runs PostHog's action `graph` on a hog flow.
+    /// Changes the steps of a workflow.
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/graph/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -201,9 +196,10 @@ impl HogFlows {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `invocations` on a hog flow.
+    /// Runs a workflow once, as a test.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/{id}/invocations/`. Key scope: `group:read` and `hog_flow:write`.
+    /// `POST /api/projects/{project_id}/hog_flows/{id}/invocations/`. Key scope: `group:read` and
+    /// `hog_flow:write`.
     #[inline]
     pub fn invocations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -214,7 +210,7 @@ impl HogFlows {
         .with::<()>(body)
     }
 
-    /// Reads `logs` of a hog flow.
+    /// Lists the log entries of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/logs/`. Key scope: `hog_flow:read`.
     #[inline]
@@ -226,7 +222,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads `metrics` of a hog flow.
+    /// Gets the metrics of a hog flow.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/`. Key scope: `hog_flow:read`.
     #[inline]
@@ -238,7 +234,7 @@ impl HogFlows {
         )
     }
 
-    /// Reads `metrics_version` of a hog flow.
+    /// Gets the metrics of a workflow by version.
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/version/`. Key scope: `hog_flow:read`.
     #[inline]
@@ -255,7 +251,7 @@ impl HogFlows {
         .query("version", version.into())
     }
 
-    /// Publishes a hog flow.
+    /// Publishes the changes of a workflow.
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/publish/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -310,7 +306,7 @@ impl HogFlows {
 }
 
 params! {
-    /// Query parameters of `list` of [`HogFlows`].
+    /// Query parameters of [`list`](HogFlows::list).
     pub enum HogFlowsList {
         /// `broadcast_eligible`.
         broadcast_eligible "broadcast_eligible": boolean,
@@ -318,27 +314,27 @@ params! {
         broadcast_status "broadcast_status": text,
         /// `created_at`.
         created_at "created_at": time,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
         /// `id`.
         id "id": text,
         /// `latest_send_first`.
         latest_send_first "latest_send_first": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `optimization_enabled`.
         optimization_enabled "optimization_enabled": boolean,
         /// `origin_product`.
         origin_product "origin_product": one(values::OriginProduct),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `source_record`.
         source_record "source_record": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::HogFlowStatus),
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
         /// `trigger`.
         trigger "trigger": text,
@@ -350,19 +346,19 @@ params! {
 }
 
 params! {
-    /// Query parameters of `metrics_global` of [`HogFlows`].
+    /// Query parameters of [`metrics_global`](HogFlows::metrics_global).
     pub enum HogFlowsMetricsGlobal {
-        /// `after`.
+        /// Only what is later than this time. Default: `-7d`.
         after "after": time,
-        /// `before`.
+        /// Only what is earlier than this time.
         before "before": time,
     }
 }
 
 params! {
-    /// Query parameters of `reputation` of [`HogFlows`].
+    /// Query parameters of [`reputation`](HogFlows::reputation).
     pub enum HogFlowsReputation {
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
@@ -384,7 +380,8 @@ impl HogFlowsBatchJobs {
 
     /// Creates a batch job.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:write` and `person:read`.
+    /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:write` and
+    /// `person:read`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -396,9 +393,8 @@ impl HogFlowsBatchJobs {
 
     /// Cancels a batch job.
     ///
-    /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/{batch_job_id}/cancel/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, batch_job_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("batch_job_id", &batch_job_id).call(
@@ -418,7 +414,8 @@ pub struct HogFlowsInvocationResults {
 impl HogFlowsInvocationResults {
     /// Lists invocation results.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/`. Key scope: `hog_flow:read` and `person:read`.
+    /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/`. Key scope: `hog_flow:read` and
+    /// `person:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, HogFlowsInvocationResultsList> {
         Request::new(
@@ -429,7 +426,8 @@ impl HogFlowsInvocationResults {
 
     /// Gets an invocation result.
     ///
-    /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/{invocation_id}/`. Key scope: `hog_flow:read` and `person:read`.
+    /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/{invocation_id}/`. Key scope:
+    /// `hog_flow:read` and `person:read`.
     #[inline]
     pub fn get(&self, invocation_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("invocation_id", &invocation_id).call(
@@ -441,19 +439,19 @@ impl HogFlowsInvocationResults {
 }
 
 params! {
-    /// Query parameters of `list` of [`HogFlowsInvocationResults`].
+    /// Query parameters of [`list`](HogFlowsInvocationResults::list).
     pub enum HogFlowsInvocationResultsList {
-        /// `after`.
+        /// Only what is later than this time. Default: `-7d`.
         after "after": time,
-        /// `before`.
+        /// Only what is earlier than this time.
         before "before": time,
-        /// `distinct_id`.
+        /// Only of the person of this distinct id.
         distinct_id "distinct_id": text,
         /// `error_message_contains`.
         error_message_contains "error_message_contains": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
     }
 }
@@ -487,13 +485,13 @@ impl HogFlowsProposals {
 }
 
 params! {
-    /// Query parameters of `list` of [`HogFlowsProposals`].
+    /// Query parameters of [`list`](HogFlowsProposals::list).
     pub enum HogFlowsProposalsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::ProposalStatus),
     }
 }

@@ -34,11 +34,11 @@ impl HogFunctionTemplates {
 }
 
 params! {
-    /// Query parameters of `list` of [`HogFunctionTemplates`].
+    /// Query parameters of [`list`](HogFunctionTemplates::list).
     pub enum HogFunctionTemplatesList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `template_id`.
         template_id "template_id": text,

@@ -57,11 +57,9 @@ impl HogFunctions {
         .with::<()>(body)
     }
 
-    /// Replaces a hog function whole.
+    /// Replaces all fields of a hog function.
     ///
-    /// `PUT /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/hog_functions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -76,7 +74,7 @@ impl HogFunctions {
         .with::<()>(body)
     }
 
-    /// Deletes a hog function, in the way that PostHog does: it is kept, marked.
+    /// Deletes a hog function: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: `hog_function:write`.
     #[inline]
@@ -89,27 +87,23 @@ impl HogFunctions {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Reads `icon` of hog functions.
+    /// Gets an icon.
     ///
-    /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Seen in 2025 only.
     #[inline]
     pub fn icon(&self) -> Request<Untyped> {
         Request::new(self.at.call("hog_functions.icon", Method::GET, "/icon/"))
     }
 
-    /// Reads `icons` of hog functions.
+    /// Searches icons.
     ///
-    /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Seen in 2025 only.
     #[inline]
     pub fn icons(&self) -> Request<Untyped> {
         Request::new(self.at.call("hog_functions.icons", Method::GET, "/icons/"))
     }
 
-    /// Runs PostHog's action `rearrange` on hog functions.
+    /// Changes the order in which functions run.
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/rearrange/`. Key scope: `hog_function:write`.
     #[inline]
@@ -121,12 +115,9 @@ impl HogFunctions {
         .with::<()>(body)
     }
 
-    /// Asks to delete a hog function for good.
+    /// Asks to delete a hog function for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/hog_functions/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -136,12 +127,10 @@ impl HogFunctions {
         )
     }
 
-    /// Runs PostHog's action `broadcast` on a hog function.
+    /// Runs a function for many persons.
     ///
-    /// `POST /api/{scope}/{project_id}/hog_functions/{id}/broadcast/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/hog_functions/{id}/broadcast/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn broadcast(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -151,12 +140,10 @@ impl HogFunctions {
         ))
     }
 
-    /// Runs PostHog's action `discard_draft` on a hog function.
+    /// Throws the unpublished changes of a function away.
     ///
-    /// `POST /api/projects/{project_id}/hog_functions/{id}/discard_draft/`. Key scope: `hog_function:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/hog_functions/{id}/discard_draft/`. Key scope: `hog_function:write`. Sent
+    /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn discard_draft(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -166,7 +153,7 @@ impl HogFunctions {
         ))
     }
 
-    /// Runs PostHog's action `invocations` on a hog function.
+    /// Runs a function once, as a test.
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/{id}/invocations/`. Key scope: `hog_function:write`.
     #[inline]
@@ -179,7 +166,7 @@ impl HogFunctions {
         .with::<()>(body)
     }
 
-    /// Reads `logs` of a hog function.
+    /// Lists the log entries of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/logs/`. Key scope: `hog_function:read`.
     #[inline]
@@ -191,7 +178,7 @@ impl HogFunctions {
         )
     }
 
-    /// Reads `metrics` of a hog function.
+    /// Gets the metrics of a hog function.
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/`. Key scope: `hog_function:read`.
     #[inline]
@@ -203,11 +190,9 @@ impl HogFunctions {
         )
     }
 
-    /// Reads `metrics_totals` of a hog function.
+    /// Gets the totals of the metrics of a function.
     ///
-    /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Seen in 2025 only.
     #[inline]
     pub fn metrics_totals(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -217,11 +202,10 @@ impl HogFunctions {
         ))
     }
 
-    /// Publishes a hog function.
+    /// Publishes the changes of a function.
     ///
-    /// `POST /api/projects/{project_id}/hog_functions/{id}/publish/`. Key scope: `hog_function:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/hog_functions/{id}/publish/`. Key scope: `hog_function:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn publish(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -242,23 +226,23 @@ impl HogFunctions {
 }
 
 params! {
-    /// Query parameters of `list` of [`HogFunctions`].
+    /// Query parameters of [`list`](HogFunctions::list).
     pub enum HogFunctionsList {
         /// `created_at`.
         created_at "created_at": time,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
-        /// `enabled`.
+        /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": boolean,
         /// `id`.
         id "id": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `type`, sent as a JSON list.
+        /// `type`.
         type_ "type": texts,
         /// `updated_at`.
         updated_at "updated_at": time,
@@ -274,9 +258,8 @@ pub struct HogFunctionsRevisions {
 impl HogFunctionsRevisions {
     /// Lists revisions.
     ///
-    /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/`. Key scope: `hog_function:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/`. Key scope: `hog_function:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.under("projects").call(
@@ -289,7 +272,6 @@ impl HogFunctionsRevisions {
     /// Gets a revision.
     ///
     /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/`. Key scope: `hog_function:read`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, version: impl Display) -> Request<Untyped> {
@@ -302,9 +284,8 @@ impl HogFunctionsRevisions {
 
     /// Restores a revision.
     ///
-    /// `POST /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/restore/`. Key scope: `hog_function:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/restore/`. Key scope:
+    /// `hog_function:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn restore(&self, version: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("version", &version).call(

@@ -49,7 +49,8 @@ impl IdentityProviderConfigs {
 
     /// Changes the given fields of an identity provider config.
     ///
-    /// `PATCH /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope: `organization:write`.
+    /// `PATCH /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope:
+    /// `organization:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -62,7 +63,8 @@ impl IdentityProviderConfigs {
 
     /// Deletes an identity provider config.
     ///
-    /// `DELETE /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope: `organization:write`.
+    /// `DELETE /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope:
+    /// `organization:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -72,11 +74,10 @@ impl IdentityProviderConfigs {
         ))
     }
 
-    /// Runs PostHog's action `scim_token` on an identity provider config.
+    /// Makes a new token for SCIM.
     ///
-    /// `POST /api/organizations/{organization_id}/identity_provider_configs/{id}/scim/token/`. Key scope: `organization:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/organizations/{organization_id}/identity_provider_configs/{id}/scim/token/`. Key scope:
+    /// `organization:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn scim_token(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

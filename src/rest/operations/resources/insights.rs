@@ -56,11 +56,9 @@ impl Insights {
         .with::<()>(body)
     }
 
-    /// Replaces an insight whole.
+    /// Replaces all fields of an insight.
     ///
-    /// `PUT /api/{scope}/{project_id}/insights/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/insights/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -75,7 +73,7 @@ impl Insights {
         .with::<()>(body)
     }
 
-    /// Deletes an insight, in the way that PostHog does: it is kept, marked.
+    /// Deletes an insight: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/{scope}/{project_id}/insights/{id}/`. Key scope: `insight:write`.
     #[inline]
@@ -88,7 +86,7 @@ impl Insights {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Lists what was done to all insights.
+    /// Lists who changed what in all insights, and when.
     ///
     /// `GET /api/{scope}/{project_id}/insights/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -99,23 +97,18 @@ impl Insights {
         )
     }
 
-    /// Runs PostHog's action `cancel` on insights.
+    /// Cancels the queries of an insight that run under one id.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/cancel/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/insights/cancel/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn cancel(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
     }
 
-    /// Runs PostHog's action `all_data_checks` on insights.
+    /// Checks the data of several insights.
     ///
-    /// `POST /api/projects/{project_id}/insights/data_checks/`. Key scope: `insight:read` and `query:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/insights/data_checks/`. Key scope: `insight:read` and `query:read`. Sent
+    /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn all_data_checks(&self) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -125,11 +118,9 @@ impl Insights {
         ))
     }
 
-    /// Reads `my_last_viewed` of insights.
+    /// Lists the five insights that the key's user viewed last.
     ///
-    /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Seen in 2025 only.
     #[inline]
     pub fn my_last_viewed(&self) -> Request<Untyped, InTableFormat> {
         Request::new(
@@ -138,11 +129,10 @@ impl Insights {
         )
     }
 
-    /// Reads `trending` of insights.
+    /// Lists the insights that were viewed most of late.
     ///
-    /// `GET /api/projects/{project_id}/insights/trending/`. Key scope: `insight:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/insights/trending/`. Key scope: `insight:read`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn trending(&self) -> Request<Page<Untyped>, InsightsTrending> {
         Request::new(
@@ -152,23 +142,17 @@ impl Insights {
         )
     }
 
-    /// Runs PostHog's action `viewed` on insights.
+    /// Records that insights were viewed.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/viewed/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/insights/viewed/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn viewed(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
     }
 
-    /// Asks to delete an insight for good.
+    /// Asks to delete an insight for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/insights/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/insights/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
         Request::new(
@@ -178,7 +162,7 @@ impl Insights {
         )
     }
 
-    /// Lists what was done to an insight.
+    /// Lists who changed what in an insight, and when.
     ///
     /// `GET /api/{scope}/{project_id}/insights/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
@@ -193,10 +177,9 @@ impl Insights {
         )
     }
 
-    /// Reads `data_checks` of an insight.
+    /// Gets the checks of the data of an insight.
     ///
     /// `GET /api/projects/{project_id}/insights/{id}/data_checks/`. Key scope: `insight:read` and `query:read`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn data_checks(&self, id: impl Display) -> Request<Untyped> {
@@ -217,21 +200,21 @@ impl Insights {
 }
 
 params! {
-    /// Query parameters of `list` of [`Insights`].
+    /// Query parameters of [`list`](Insights::list).
     pub enum InsightsList {
-        /// `basic`.
+        /// Whether to leave out what takes long to read, such as results.
         basic "basic": boolean,
-        /// `created_by`.
+        /// Only insights that the user of this id created.
         created_by "created_by": text,
-        /// `created_date_from`.
+        /// Only what was created from this time on.
         created_date_from "created_date_from": time,
-        /// `created_date_to`.
+        /// Only what was created up to this time.
         created_date_to "created_date_to": time,
-        /// `dashboards`.
+        /// Only what is on these dashboards, as a JSON list of ids.
         dashboards "dashboards": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `display`.
         display "display": text,
@@ -239,76 +222,76 @@ params! {
         exclude_bi "exclude_bi": boolean,
         /// `favorited`.
         favorited "favorited": boolean,
-        /// `filters_override`.
+        /// Filters in place of the dashboard's own, as JSON.
         filters_override "filters_override": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `include_dashboards`.
+        /// Whether to return the dashboards, too.
         include_dashboards "include_dashboards": boolean,
-        /// `insight`.
+        /// Only insights of this kind.
         insight "insight": one(values::InsightKind),
-        /// `last_viewed_date_from`.
+        /// Only what was last viewed from this time on.
         last_viewed_date_from "last_viewed_date_from": time,
-        /// `last_viewed_date_to`.
+        /// Only what was last viewed up to this time.
         last_viewed_date_to "last_viewed_date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order`.
+        /// What to sort by; with `-` in front the other way round.
         order "order": text,
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache. Default: `force_cache`.
         refresh "refresh": one(values::InsightRefresh),
-        /// `saved`.
+        /// Whether to return only insights that were saved, or that are favorites.
         saved "saved": boolean,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `short_id`.
+        /// Only the one of this short id.
         short_id "short_id": text,
-        /// `tags`.
+        /// Only insights with one of these tags, as a JSON list.
         tags "tags": text,
-        /// `user`.
+        /// Whether to return only insights of the key's user.
         user "user": boolean,
-        /// `variables_override`.
+        /// Values of variables in place of the saved ones, as JSON.
         variables_override "variables_override": text,
     }
 }
 
 params! {
-    /// Query parameters of `get` of [`Insights`].
+    /// Query parameters of [`get`](Insights::get).
     pub enum InsightsGet {
-        /// `filters_override`.
+        /// Filters in place of the dashboard's own, as JSON.
         filters_override "filters_override": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `from_dashboard`.
+        /// The id of the dashboard in whose context the insight is read, so that its filters apply.
         from_dashboard "from_dashboard": integer,
-        /// `include_dashboards`.
+        /// Whether to return the dashboards, too.
         include_dashboards "include_dashboards": boolean,
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache. Default: `force_cache`.
         refresh "refresh": one(values::InsightRefresh),
-        /// `variables_override`.
+        /// Values of variables in place of the saved ones, as JSON.
         variables_override "variables_override": text,
     }
 }
 
 params! {
-    /// Query parameters of `trending` of [`Insights`].
+    /// Query parameters of [`trending`](Insights::trending).
     pub enum InsightsTrending {
-        /// `days`.
+        /// How many days to look back.
         days "days": integer,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `include_dashboards`.
+        /// Whether to return the dashboards, too.
         include_dashboards "include_dashboards": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
 
-/// Insights, sharing: `/api/{scope}/{project_id}/insights/{insight_id}/sharing/`.
+/// Insights, sharing: `/api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct InsightsSharing {
     pub(crate) at: At,
@@ -317,20 +300,16 @@ pub struct InsightsSharing {
 impl InsightsSharing {
     /// Lists sharing.
     ///
-    /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(self.at.call("insights.sharing.list", Method::GET, "/"))
     }
 
-    /// Runs PostHog's action `refresh` on sharing.
+    /// Makes a new access token for a shared insight; the old link stops working.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/refresh/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/refresh/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -348,7 +327,7 @@ impl InsightsSharing {
     }
 }
 
-/// Insights, sharing, passwords: `/api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`.
+/// Insights, sharing, passwords: `/api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct InsightsSharingPasswords {
     pub(crate) at: At,
@@ -357,9 +336,7 @@ pub struct InsightsSharingPasswords {
 impl InsightsSharingPasswords {
     /// Creates a password.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SharingConfiguration> {
         Request::new(
@@ -371,9 +348,7 @@ impl InsightsSharingPasswords {
 
     /// Deletes a password.
     ///
-    /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

@@ -19,9 +19,7 @@ impl Integrations {
 
     /// Creates an integration.
     ///
-    /// `POST /api/{scope}/{project_id}/integrations/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/integrations/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Integration> {
         Request::new(self.at.call("integrations.create", Method::POST, "/")).with::<()>(body)
@@ -51,11 +49,9 @@ impl Integrations {
         )
     }
 
-    /// Reads `authorize` of integrations.
+    /// Starts the OAuth flow of an integration, by a redirect.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Seen in 2025 only.
     #[inline]
     pub fn authorize(&self) -> Request<Untyped> {
         Request::new(
@@ -64,7 +60,7 @@ impl Integrations {
         )
     }
 
-    /// Reads `channels` of an integration.
+    /// Lists the channels of Slack.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/channels/`. Key scope: `integration:read`.
     #[inline]
@@ -76,11 +72,9 @@ impl Integrations {
         )
     }
 
-    /// Reads `clickup_lists` of an integration.
+    /// Gets the ClickUp lists of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Seen in 2025 only.
     #[inline]
     pub fn clickup_lists(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -90,11 +84,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `clickup_spaces` of an integration.
+    /// Gets the ClickUp spaces of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Seen in 2025 only.
     #[inline]
     pub fn clickup_spaces(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -104,11 +96,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `clickup_workspaces` of an integration.
+    /// Gets the ClickUp workspaces of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Seen in 2025 only.
     #[inline]
     pub fn clickup_workspaces(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -118,12 +108,10 @@ impl Integrations {
         ))
     }
 
-    /// Reads `email_status` of an integration.
+    /// Gets whether the domain of an email sender is verified.
     ///
-    /// `GET /api/projects/{project_id}/integrations/{id}/email/status/`. Key scope: `integration:read`.
-    ///
+    /// `GET /api/projects/{project_id}/integrations/{id}/email/status/`. Key scope: `integration:read`. Preview.
     /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
     #[inline]
     pub fn email_status(&self, id: impl Display) -> Request<Untyped, IntegrationsEmailStatus> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -133,12 +121,10 @@ impl Integrations {
         ))
     }
 
-    /// Runs PostHog's action `email_verify` on an integration.
+    /// Checks the domain of an email sender.
     ///
-    /// `POST /api/{scope}/{project_id}/integrations/{id}/email/verify/`. Key scope: `integration:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/{scope}/{project_id}/integrations/{id}/email/verify/`. Key scope: `integration:write`. Preview.
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn email_verify(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -148,7 +134,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads `github_repos` of an integration.
+    /// Gets the GitHub repos of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/github_repos/`. Key scope: `integration:read`.
     #[inline]
@@ -160,11 +146,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `google_accessible_accounts` of an integration.
+    /// Lists the accounts of Google Ads that the integration can use.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Seen in 2025 only.
     #[inline]
     pub fn google_accessible_accounts(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -174,11 +158,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `google_conversion_actions` of an integration.
+    /// Lists the conversion actions of Google Ads.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Seen in 2025 only.
     #[inline]
     pub fn google_conversion_actions(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -188,11 +170,10 @@ impl Integrations {
         ))
     }
 
-    /// Reads `jira_projects` of an integration.
+    /// Gets the Jira projects of an integration.
     ///
-    /// `GET /api/projects/{project_id}/integrations/{id}/jira_projects/`. Key scope: `integration:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/integrations/{id}/jira_projects/`. Key scope: `integration:read`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn jira_projects(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -202,7 +183,7 @@ impl Integrations {
         ))
     }
 
-    /// Reads `linear_teams` of an integration.
+    /// Gets the Linear teams of an integration.
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linear_teams/`. Key scope: `integration:read`.
     #[inline]
@@ -214,11 +195,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `linkedin_ads_accounts` of an integration.
+    /// Gets the LinkedIn ads accounts of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Seen in 2025 only.
     #[inline]
     pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -228,11 +207,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `linkedin_ads_conversion_rules` of an integration.
+    /// Gets the LinkedIn ads conversion rules of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Seen in 2025 only.
     #[inline]
     pub fn linkedin_ads_conversion_rules(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -242,11 +219,9 @@ impl Integrations {
         ))
     }
 
-    /// Reads `twilio_phone_numbers` of an integration.
+    /// Gets the Twilio phone numbers of an integration.
     ///
-    /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Seen in 2025 only.
     #[inline]
     pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -256,11 +231,10 @@ impl Integrations {
         ))
     }
 
-    /// Reads `users` of an integration.
+    /// Lists the users of the integrated service.
     ///
-    /// `GET /api/projects/{project_id}/integrations/{id}/users/`. Key scope: `integration:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/integrations/{id}/users/`. Key scope: `integration:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn users(&self, id: impl Display) -> Request<Untyped, IntegrationsUsers> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -272,67 +246,67 @@ impl Integrations {
 }
 
 params! {
-    /// Query parameters of `list` of [`Integrations`].
+    /// Query parameters of [`list`](Integrations::list).
     pub enum IntegrationsList {
         /// `kind`.
         kind "kind": one(values::IntegrationKind),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
 
 params! {
-    /// Query parameters of `channels` of [`Integrations`].
+    /// Query parameters of [`channels`](Integrations::channels).
     pub enum IntegrationsChannels {
-        /// `channel_id`.
+        /// Only of this channel.
         channel_id "channel_id": text,
-        /// `force_refresh`.
+        /// Whether to calculate anew in place of answering from a cache. Default: `false`.
         force_refresh "force_refresh": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `email_status` of [`Integrations`].
+    /// Query parameters of [`email_status`](Integrations::email_status).
     pub enum IntegrationsEmailStatus {
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache. Default: `false`.
         refresh "refresh": boolean,
     }
 }
 
 params! {
-    /// Query parameters of `github_repos` of [`Integrations`].
+    /// Query parameters of [`github_repos`](Integrations::github_repos).
     pub enum IntegrationsGithubRepos {
-        /// `compact`.
+        /// `compact`. Default: `false`.
         compact "compact": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `users` of [`Integrations`].
+    /// Query parameters of [`users`](Integrations::users).
     pub enum IntegrationsUsers {
-        /// `force_refresh`.
+        /// Whether to calculate anew in place of answering from a cache. Default: `false`.
         force_refresh "force_refresh": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `user_id`.
+        /// Only of the user of this id.
         user_id "user_id": text,
     }
 }

@@ -9,11 +9,9 @@ pub struct Internal {
 }
 
 impl Internal {
-    /// Runs PostHog's action `hog_flows_process_due_schedules` on internal.
+    /// Runs the workflows that are due.
     ///
-    /// `POST /api/internal/hog_flows/process_due_schedules`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/internal/hog_flows/process_due_schedules`. May have a [`body`](Request::body).
     #[inline]
     pub fn hog_flows_process_due_schedules(&self) -> Request<Untyped> {
         Request::new(self.at.call(

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Invites: `/api/organizations/{organization_id}/invites/`.
+/// Invites: `/api/organizations/{organization_id}/invites/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Invites {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct Invites {
 impl Invites {
     /// Lists invites.
     ///
-    /// `GET /api/organizations/{organization_id}/invites/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/invites/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationInvite>, LimitOffset> {
         Request::new(self.at.call("organization.invites.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl Invites {
 
     /// Creates an invite.
     ///
-    /// `POST /api/organizations/{organization_id}/invites/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/invites/`.
     #[inline]
     pub fn create(
         &self,
@@ -39,9 +35,7 @@ impl Invites {
 
     /// Deletes an invite.
     ///
-    /// `DELETE /api/organizations/{organization_id}/invites/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/invites/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -51,12 +45,9 @@ impl Invites {
         )
     }
 
-    /// Runs PostHog's action `bulk` on invites.
+    /// Invites several people at once.
     ///
-    /// `POST /api/organizations/{organization_id}/invites/bulk/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/invites/bulk/`. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk(&self) -> Request<Untyped> {
         Request::new(

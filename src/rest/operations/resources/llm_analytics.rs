@@ -11,9 +11,10 @@ pub struct LlmAnalytics {
 }
 
 impl LlmAnalytics {
-    /// Reads `clustering_config` of LLM analytics.
+    /// Gets the clustering config of LLM analytics.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/clustering_config/`. Key scope: `ai_observability_clusters:read`.
+    /// `GET /api/projects/{project_id}/llm_analytics/clustering_config/`. Key scope:
+    /// `ai_observability_clusters:read`.
     #[inline]
     pub fn clustering_config(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -23,9 +24,10 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `clustering_config_set_event_filters` on LLM analytics.
+    /// Sets which events are clustered.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/clustering_config/set_event_filters/`. Key scope: `ai_observability_clusters:write`.
+    /// `POST /api/projects/{project_id}/llm_analytics/clustering_config/set_event_filters/`. Key scope:
+    /// `ai_observability_clusters:write`.
     #[inline]
     pub fn clustering_config_set_event_filters(
         &self,
@@ -39,7 +41,7 @@ impl LlmAnalytics {
         .with::<()>(body)
     }
 
-    /// Reads `evaluation_config` of LLM analytics.
+    /// Gets the evaluation config of LLM analytics.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_config/`. Key scope: `llm_analytics:read`.
     #[inline]
@@ -51,9 +53,10 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `evaluation_config_set_active_key` on LLM analytics.
+    /// Sets the provider key that evaluations use.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`. Key scope: `evaluation:write`.
+    /// `POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`. Key scope:
+    /// `evaluation:write`.
     #[inline]
     pub fn evaluation_config_set_active_key(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -64,7 +67,7 @@ impl LlmAnalytics {
         .with::<()>(body)
     }
 
-    /// Reads `models` of LLM analytics.
+    /// Lists the models of a provider.
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/models/`. Key scope: `llm_analytics:read`.
     #[inline]
@@ -75,11 +78,10 @@ impl LlmAnalytics {
         )
     }
 
-    /// Runs PostHog's action `create_parser_recipes` on LLM analytics.
+    /// Creates a recipe that parses traces.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: `llm_analytics:write` and `query:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: `llm_analytics:write` and
+    /// `query:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn create_parser_recipes(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -89,9 +91,9 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Reads `parser_recipes` of LLM analytics.
+    /// Lists recipes that parse traces.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`.
     #[inline]
     pub fn parser_recipes(&self) -> Request<Untyped, UpTo> {
         Request::new(self.at.call(
@@ -101,11 +103,9 @@ impl LlmAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `summarization` on LLM analytics.
+    /// Summarizes a trace or an event, by AI.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/summarization/`. Key scope: `llm_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/llm_analytics/summarization/`. Key scope: `llm_analytics:write`. Preview.
     #[inline]
     pub fn summarization(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -174,7 +174,7 @@ impl LlmAnalytics {
 }
 
 params! {
-    /// Query parameters of `models` of [`LlmAnalytics`].
+    /// Query parameters of [`models`](LlmAnalytics::models).
     pub enum LlmAnalyticsModels {
         /// `key_id`.
         key_id "key_id": text,
@@ -192,7 +192,8 @@ pub struct LlmAnalyticsClusteringJobs {
 impl LlmAnalyticsClusteringJobs {
     /// Lists clustering jobs.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope: `ai_observability_clusters:read`.
+    /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope:
+    /// `ai_observability_clusters:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -203,7 +204,8 @@ impl LlmAnalyticsClusteringJobs {
 
     /// Creates a clustering job.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope: `ai_observability_clusters:write`.
+    /// `POST /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope:
+    /// `ai_observability_clusters:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -215,7 +217,8 @@ impl LlmAnalyticsClusteringJobs {
 
     /// Gets a clustering job.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope: `ai_observability_clusters:read`.
+    /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope:
+    /// `ai_observability_clusters:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -227,7 +230,8 @@ impl LlmAnalyticsClusteringJobs {
 
     /// Changes the given fields of a clustering job.
     ///
-    /// `PATCH /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope: `ai_observability_clusters:write`.
+    /// `PATCH /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope:
+    /// `ai_observability_clusters:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -240,7 +244,8 @@ impl LlmAnalyticsClusteringJobs {
 
     /// Deletes a clustering job.
     ///
-    /// `DELETE /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope: `ai_observability_clusters:write`.
+    /// `DELETE /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope:
+    /// `ai_observability_clusters:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -306,11 +311,10 @@ impl LlmAnalyticsEvaluationReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `generate` on an evaluation report.
+    /// Makes an evaluation report now.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/generate/`. Key scope: `evaluation:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/generate/`. Key scope:
+    /// `evaluation:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn generate(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -330,13 +334,13 @@ impl LlmAnalyticsEvaluationReports {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmAnalyticsEvaluationReports`].
+    /// Query parameters of [`list`](LlmAnalyticsEvaluationReports::list).
     pub enum LlmAnalyticsEvaluationReportsList {
         /// `evaluation`.
         evaluation "evaluation": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
@@ -436,7 +440,8 @@ impl LlmAnalyticsReviewQueueItems {
 
     /// Changes the given fields of a review queue item.
     ///
-    /// `PATCH /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:write`.
+    /// `PATCH /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope:
+    /// `llm_analytics:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -449,7 +454,8 @@ impl LlmAnalyticsReviewQueueItems {
 
     /// Deletes a review queue item.
     ///
-    /// `DELETE /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:write`.
+    /// `DELETE /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope:
+    /// `llm_analytics:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -461,19 +467,19 @@ impl LlmAnalyticsReviewQueueItems {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmAnalyticsReviewQueueItems`].
+    /// Query parameters of [`list`](LlmAnalyticsReviewQueueItems::list).
     pub enum LlmAnalyticsReviewQueueItemsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `queue_id`.
         queue_id "queue_id": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `trace_id`.
+        /// Only of this trace.
         trace_id "trace_id": text,
         /// `trace_id__in`.
         trace_id_in "trace_id__in": text,
@@ -549,17 +555,17 @@ impl LlmAnalyticsReviewQueues {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmAnalyticsReviewQueues`].
+    /// Query parameters of [`list`](LlmAnalyticsReviewQueues::list).
     pub enum LlmAnalyticsReviewQueuesList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `name`.
         name "name": text,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
@@ -619,9 +625,10 @@ impl LlmAnalyticsScoreDefinitions {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `new_version` on a score definition.
+    /// Adds a version to a score definition.
     ///
-    /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/{id}/new_version/`. Key scope: `llm_analytics:write`.
+    /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/{id}/new_version/`. Key scope:
+    /// `llm_analytics:write`.
     #[inline]
     pub fn new_version(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -642,25 +649,25 @@ impl LlmAnalyticsScoreDefinitions {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmAnalyticsScoreDefinitions`].
+    /// Query parameters of [`list`](LlmAnalyticsScoreDefinitions::list).
     pub enum LlmAnalyticsScoreDefinitionsList {
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out.
         archived "archived": boolean,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
         /// `kind`.
         kind "kind": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tag_match`.
+        /// Whether one of the tags is enough, or all have to be there. Default: `any`.
         tag_match "tag_match": one(values::TagMatch),
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
@@ -674,7 +681,8 @@ pub struct LlmAnalyticsScoreDefinitionsVersions {
 impl LlmAnalyticsScoreDefinitionsVersions {
     /// Lists versions.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/`. Key scope: `llm_analytics:read`.
+    /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/`. Key scope:
+    /// `llm_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsScoreDefinitionsVersionsList> {
         Request::new(self.at.call(
@@ -686,7 +694,8 @@ impl LlmAnalyticsScoreDefinitionsVersions {
 
     /// Gets a version.
     ///
-    /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/{version_id}/`. Key scope: `llm_analytics:read`.
+    /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/versions/{version_id}/`. Key scope:
+    /// `llm_analytics:read`.
     #[inline]
     pub fn get(&self, version_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("version_id", &version_id).call(
@@ -698,11 +707,11 @@ impl LlmAnalyticsScoreDefinitionsVersions {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmAnalyticsScoreDefinitionsVersions`].
+    /// Query parameters of [`list`](LlmAnalyticsScoreDefinitionsVersions::list).
     pub enum LlmAnalyticsScoreDefinitionsVersionsList {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
     }
 }
@@ -776,21 +785,21 @@ impl LlmAnalyticsTraceReviews {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmAnalyticsTraceReviews`].
+    /// Query parameters of [`list`](LlmAnalyticsTraceReviews::list).
     pub enum LlmAnalyticsTraceReviewsList {
         /// `definition_id`.
         definition_id "definition_id": text,
         /// `definition_id__in`.
         definition_id_in "definition_id__in": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `trace_id`.
+        /// Only of this trace.
         trace_id "trace_id": text,
         /// `trace_id__in`.
         trace_id_in "trace_id__in": text,

@@ -3,18 +3,16 @@
 use super::super::prelude::*;
 use super::shared::InTextFormat;
 
-/// LLM gateway: `/api/projects/{project_id}/llm_gateway/`.
+/// LLM gateway: `/api/projects/{project_id}/llm_gateway/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct LlmGateway {
     pub(crate) at: At,
 }
 
 impl LlmGateway {
-    /// Runs PostHog's action `v1_chat_completions` on LLM gateway.
+    /// Creates a chat completion, in the format of OpenAI.
     ///
-    /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`.
     #[inline]
     pub fn v1_chat_completions(&self, body: Raw<impl Serialize>) -> Request<Untyped, InTextFormat> {
         Request::new(self.at.call(
@@ -25,11 +23,9 @@ impl LlmGateway {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `v1_messages` on LLM gateway.
+    /// Creates a message, in the format of Anthropic.
     ///
-    /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`.
     #[inline]
     pub fn v1_messages(&self, body: Raw<impl Serialize>) -> Request<Untyped, InTextFormat> {
         Request::new(

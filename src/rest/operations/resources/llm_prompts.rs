@@ -93,15 +93,15 @@ impl LlmPromptsName {
 }
 
 params! {
-    /// Query parameters of `get` of [`LlmPromptsName`].
+    /// Query parameters of [`get`](LlmPromptsName::get).
     pub enum LlmPromptsNameGet {
-        /// `content`.
+        /// `content`. Default: `full`.
         content "content": one(values::SkillContent),
         /// `label`.
         label "label": text,
-        /// `resolve`.
+        /// `resolve`. Default: `true`.
         resolve "resolve": boolean,
-        /// `version`.
+        /// Which version; without it the latest.
         version "version": integer,
     }
 }
@@ -113,9 +113,10 @@ pub struct LlmPromptsNameLabels {
 }
 
 impl LlmPromptsNameLabels {
-    /// Replaces a label whole.
+    /// Replaces all fields of a label.
     ///
-    /// `PUT /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope: `llm_prompt:write`.
+    /// `PUT /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope:
+    /// `llm_prompt:write`.
     #[inline]
     pub fn replace(&self, label_name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("label_name", &label_name).call(
@@ -128,7 +129,8 @@ impl LlmPromptsNameLabels {
 
     /// Deletes a label.
     ///
-    /// `DELETE /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope: `llm_prompt:write`.
+    /// `DELETE /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope:
+    /// `llm_prompt:write`.
     #[inline]
     pub fn delete(&self, label_name: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("label_name", &label_name).call(

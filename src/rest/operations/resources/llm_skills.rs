@@ -26,7 +26,7 @@ impl LlmSkills {
         Request::new(self.at.call("llm_skills.create", Method::POST, "/")).with::<()>(body)
     }
 
-    /// Runs PostHog's action `marketplace_install_command` on LLM skills.
+    /// Gets the command that installs skills in a client.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/marketplace/install-command/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -39,7 +39,7 @@ impl LlmSkills {
         .with::<()>(body)
     }
 
-    /// Reads `get_by_name` of an LLM skill.
+    /// Gets a skill by its name.
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:read`.
     #[inline]
@@ -51,7 +51,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Runs PostHog's action `update_by_name` on an LLM skill.
+    /// Adds a version to the skill of that name.
     ///
     /// `PATCH /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -68,11 +68,10 @@ impl LlmSkills {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `archive_by_name` on an LLM skill.
+    /// Archives the skill of that name.
     ///
-    /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/archive/`. Key scope: `llm_skill:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/archive/`. Key scope: `llm_skill:write`. May
+    /// have a [`body`](Request::body).
     #[inline]
     pub fn archive_by_name(&self, skill_name: impl Display) -> Request<Untyped> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
@@ -82,7 +81,7 @@ impl LlmSkills {
         ))
     }
 
-    /// Runs PostHog's action `duplicate_by_name` on an LLM skill.
+    /// Copies the skill of that name.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/duplicate/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -99,7 +98,7 @@ impl LlmSkills {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `files_rename_by_name` on an LLM skill.
+    /// Renames a file of the skill of that name.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files-rename/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -116,7 +115,7 @@ impl LlmSkills {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `rename_by_name` on an LLM skill.
+    /// Renames the skill of that name.
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/rename/`. Key scope: `llm_skill:write`.
     #[inline]
@@ -143,31 +142,31 @@ impl LlmSkills {
 }
 
 params! {
-    /// Query parameters of `list` of [`LlmSkills`].
+    /// Query parameters of [`list`](LlmSkills::list).
     pub enum LlmSkillsList {
         /// `category`.
         category "category": text,
-        /// `created_by_id`.
+        /// Only what the user of this id created.
         created_by_id "created_by_id": integer,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `owner_id`.
         owner_id "owner_id": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `get_by_name` of [`LlmSkills`].
+    /// Query parameters of [`get_by_name`](LlmSkills::get_by_name).
     pub enum LlmSkillsGetByName {
         /// `body_length`.
         body_length "body_length": integer,
         /// `body_offset`.
         body_offset "body_offset": integer,
-        /// `version`.
+        /// Which version; without it the latest.
         version "version": integer,
     }
 }
@@ -209,7 +208,8 @@ impl LlmSkillsNameFiles {
 
     /// Gets a file.
     ///
-    /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope: `llm_skill:read`.
+    /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope:
+    /// `llm_skill:read`.
     #[inline]
     pub fn get(&self, file_path: impl Display) -> Request<Untyped, AtVersion> {
         Request::new(self.at.id("file_path", &file_path).call(
@@ -221,7 +221,8 @@ impl LlmSkillsNameFiles {
 
     /// Deletes a file.
     ///
-    /// `DELETE /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope: `llm_skill:write`.
+    /// `DELETE /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope:
+    /// `llm_skill:write`.
     #[inline]
     pub fn delete(&self, file_path: impl Display) -> Request<Untyped, LlmSkillsNameFilesDelete> {
         Request::new(self.at.id("file_path", &file_path).call(
@@ -233,7 +234,7 @@ impl LlmSkillsNameFiles {
 }
 
 params! {
-    /// Query parameters of `delete` of [`LlmSkillsNameFiles`].
+    /// Query parameters of [`delete`](LlmSkillsNameFiles::delete).
     pub enum LlmSkillsNameFilesDelete {
         /// `base_version`.
         base_version "base_version": integer,

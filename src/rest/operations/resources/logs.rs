@@ -10,12 +10,10 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Runs PostHog's action `anomalies_scan` on logs.
+    /// Looks for anomalies in logs.
     ///
-    /// `POST /api/projects/{project_id}/logs/anomalies/scan/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/logs/anomalies/scan/`. Key scope: `logs:read`. Preview. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn anomalies_scan(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -26,12 +24,10 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `anomalies_series_bands` on logs.
+    /// Gets series of log counts with the bands that count as normal.
     ///
-    /// `POST /api/projects/{project_id}/logs/anomalies/series_bands/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/logs/anomalies/series_bands/`. Key scope: `logs:read`. Preview. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn anomalies_series_bands(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -42,7 +38,7 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Reads `attributes` of logs.
+    /// Lists the attributes that logs have.
     ///
     /// `GET /api/{scope}/{project_id}/logs/attributes/`. Key scope: `logs:read`.
     #[inline]
@@ -50,11 +46,10 @@ impl Logs {
         Request::new(self.at.call("logs.attributes", Method::GET, "/attributes/"))
     }
 
-    /// Runs PostHog's action `count_ranges` on logs.
+    /// Counts logs by ranges of time.
     ///
-    /// `POST /api/projects/{project_id}/logs/count-ranges/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/count-ranges/`. Key scope: `logs:read`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn count_ranges(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -65,11 +60,10 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `count` on logs.
+    /// Counts logs.
     ///
-    /// `POST /api/projects/{project_id}/logs/count/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/count/`. Key scope: `logs:read`. Sent under `/api/projects/` from an
+    /// environment, too.
     #[inline]
     pub fn count(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -80,12 +74,10 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `explain_log_with_ai` on logs.
+    /// Explains a log entry, by AI.
     ///
-    /// `POST /api/projects/{project_id}/logs/explainLogWithAI/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/logs/explainLogWithAI/`. Sent under `/api/projects/` from an environment,
+    /// too. May have a [`body`](Request::body).
     #[inline]
     pub fn explain_log_with_ai(&self) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -95,11 +87,10 @@ impl Logs {
         ))
     }
 
-    /// Runs PostHog's action `facet_values` on logs.
+    /// Counts the values of attributes of logs.
     ///
-    /// `POST /api/projects/{project_id}/logs/facet_values/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/facet_values/`. Key scope: `logs:read`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn facet_values(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -110,12 +101,10 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `group_by` on logs.
+    /// Counts logs by an attribute.
     ///
-    /// `POST /api/projects/{project_id}/logs/group-by/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/logs/group-by/`. Key scope: `logs:read`. Preview. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn group_by(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -126,11 +115,10 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `patterns` on logs.
+    /// Groups logs by their pattern.
     ///
-    /// `POST /api/projects/{project_id}/logs/patterns/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/patterns/`. Key scope: `logs:read`. Sent under `/api/projects/` from
+    /// an environment, too.
     #[inline]
     pub fn patterns(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -141,11 +129,10 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `patterns_diff` on logs.
+    /// Compares the patterns of two periods.
     ///
-    /// `POST /api/projects/{project_id}/logs/patterns_diff/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/patterns_diff/`. Key scope: `logs:read`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn patterns_diff(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -156,21 +143,18 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `query` on logs.
+    /// Searches logs.
     ///
-    /// `POST /api/{scope}/{project_id}/logs/query/`. Key scope: `logs:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/logs/query/`. Key scope: `logs:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn query(&self) -> Request<Untyped> {
         Request::new(self.at.call("logs.query", Method::POST, "/query/"))
     }
 
-    /// Runs PostHog's action `services` on logs.
+    /// Lists the services that logs come from, with counts.
     ///
-    /// `POST /api/projects/{project_id}/logs/services/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/services/`. Key scope: `logs:read`. Sent under `/api/projects/` from
+    /// an environment, too.
     #[inline]
     pub fn services(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -181,17 +165,16 @@ impl Logs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `sparkline` on logs.
+    /// Counts logs over time.
     ///
-    /// `POST /api/{scope}/{project_id}/logs/sparkline/`. Key scope: `logs:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/logs/sparkline/`. Key scope: `logs:read`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn sparkline(&self) -> Request<Untyped> {
         Request::new(self.at.call("logs.sparkline", Method::POST, "/sparkline/"))
     }
 
-    /// Reads `values` of logs.
+    /// Lists values that an attribute of logs has.
     ///
     /// `GET /api/{scope}/{project_id}/logs/values/`. Key scope: `logs:read`.
     #[inline]
@@ -209,45 +192,45 @@ impl Logs {
 }
 
 params! {
-    /// Query parameters of `attributes` of [`Logs`].
+    /// Query parameters of [`attributes`](Logs::attributes).
     pub enum LogsAttributes {
         /// `attribute_type`.
         attribute_type "attribute_type": one(values::LogAttributeType),
-        /// `dateRange`.
+        /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `filterGroup`.
         filter_group "filterGroup": json,
         /// `keys`.
         keys "keys": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `search_values`.
+        /// `search_values`. Default: `false`.
         search_values "search_values": boolean,
-        /// `serviceNames`, sent as a JSON list.
+        /// `serviceNames`.
         service_names "serviceNames": texts,
     }
 }
 
 params! {
-    /// Query parameters of `values` of [`Logs`].
+    /// Query parameters of [`values`](Logs::values).
     pub enum LogsValues {
         /// `attribute_type`.
         attribute_type "attribute_type": one(values::LogAttributeType),
-        /// `dateRange`.
+        /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
         /// `filterGroup`.
         filter_group "filterGroup": json,
-        /// `serviceNames`, sent as a JSON list.
+        /// `serviceNames`.
         service_names "serviceNames": texts,
-        /// `value`.
+        /// Only values that contain this text.
         value "value": text,
     }
 }
@@ -261,9 +244,8 @@ pub struct LogsAlerts {
 impl LogsAlerts {
     /// Lists alerts.
     ///
-    /// `GET /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:read`. Sent under `/api/projects/` from an
+    /// environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LogsAlertsList> {
         Request::new(
@@ -275,9 +257,8 @@ impl LogsAlerts {
 
     /// Creates an alert.
     ///
-    /// `POST /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:write`. Sent under `/api/projects/` from
+    /// an environment, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -290,9 +271,8 @@ impl LogsAlerts {
 
     /// Gets an alert.
     ///
-    /// `GET /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:read`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -304,9 +284,8 @@ impl LogsAlerts {
 
     /// Changes the given fields of an alert.
     ///
-    /// `PATCH /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PATCH /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -317,11 +296,9 @@ impl LogsAlerts {
         .with::<()>(body)
     }
 
-    /// Replaces an alert whole.
+    /// Replaces all fields of an alert.
     ///
-    /// `PUT /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `PUT /api/projects/{project_id}/logs/alerts/{id}/`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -334,9 +311,8 @@ impl LogsAlerts {
 
     /// Deletes an alert.
     ///
-    /// `DELETE /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `DELETE /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`. Sent under `/api/projects/`
+    /// from an environment, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -346,11 +322,10 @@ impl LogsAlerts {
         ))
     }
 
-    /// Runs PostHog's action `simulate` on alerts.
+    /// Tries a log alert on past data, without saving or notifying.
     ///
-    /// `POST /api/projects/{project_id}/logs/alerts/simulate/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/alerts/simulate/`. Key scope: `logs:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -361,11 +336,10 @@ impl LogsAlerts {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `destinations` on an alert.
+    /// Adds a destination to a log alert.
     ///
-    /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/`. Key scope: `logs:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/`. Key scope: `logs:write`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn destinations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -376,11 +350,10 @@ impl LogsAlerts {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `destinations_delete` on an alert.
+    /// Removes a destination of a log alert.
     ///
-    /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/delete/`. Key scope: `logs:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/delete/`. Key scope: `logs:write`. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn destinations_delete(
         &self,
@@ -395,12 +368,10 @@ impl LogsAlerts {
         .with::<()>(body)
     }
 
-    /// Resets an alert.
+    /// Takes a log alert back to its first state.
     ///
-    /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Sent under `/api/projects/` from an environment,
+    /// too. May have a [`body`](Request::body).
     #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -420,13 +391,13 @@ impl LogsAlerts {
 }
 
 params! {
-    /// Query parameters of `list` of [`LogsAlerts`].
+    /// Query parameters of [`list`](LogsAlerts::list).
     pub enum LogsAlertsList {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
@@ -440,9 +411,8 @@ pub struct LogsAlertsEvents {
 impl LogsAlertsEvents {
     /// Lists events.
     ///
-    /// `GET /api/projects/{project_id}/logs/alerts/{id}/events/`. Key scope: `logs:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/logs/alerts/{id}/events/`. Key scope: `logs:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(

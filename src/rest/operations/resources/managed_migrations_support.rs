@@ -34,17 +34,17 @@ impl ManagedMigrationsSupport {
 }
 
 params! {
-    /// Query parameters of `list` of [`ManagedMigrationsSupport`].
+    /// Query parameters of [`list`](ManagedMigrationsSupport::list).
     pub enum ManagedMigrationsSupportList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::ManagedMigrationsSupportStatus),
         /// `team_id`.
         team_id "team_id": integer,

@@ -11,11 +11,10 @@ pub struct MarketingAnalytics {
 }
 
 impl MarketingAnalytics {
-    /// Reads `conversion_goals` of marketing analytics.
+    /// Lists the conversion goals.
     ///
-    /// `GET /api/projects/{project_id}/marketing_analytics/conversion_goals/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/marketing_analytics/conversion_goals/`. Key scope:
+    /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn conversion_goals(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -25,11 +24,10 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `conversion_goals_create` on marketing analytics.
+    /// Creates a conversion goal.
     ///
-    /// `POST /api/projects/{project_id}/marketing_analytics/conversion_goals/create/`. Key scope: `marketing_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/marketing_analytics/conversion_goals/create/`. Key scope:
+    /// `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_goals_create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -40,11 +38,10 @@ impl MarketingAnalytics {
         .with::<()>(body)
     }
 
-    /// Reads `conversion_recommendations` of marketing analytics.
+    /// Gets the conversion recommendations of marketing analytics.
     ///
-    /// `GET /api/projects/{project_id}/marketing_analytics/conversion_recommendations/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/marketing_analytics/conversion_recommendations/`. Key scope:
+    /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn conversion_recommendations(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -54,11 +51,10 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `conversion_recommendations_start` on marketing analytics.
+    /// Starts to look for conversion goals.
     ///
-    /// `POST /api/projects/{project_id}/marketing_analytics/conversion_recommendations/start/`. Key scope: `marketing_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/marketing_analytics/conversion_recommendations/start/`. Key scope:
+    /// `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_recommendations_start(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -69,11 +65,10 @@ impl MarketingAnalytics {
         .with::<()>(body)
     }
 
-    /// Reads `data_sources` of marketing analytics.
+    /// Lists the sources of marketing data.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/data_sources/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn data_sources(&self) -> Request<Untyped, OfSourceType> {
         Request::new(self.at.call(
@@ -83,11 +78,10 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads `diagnose` of marketing analytics.
+    /// Looks for problems of the setup.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/diagnose/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn diagnose(&self) -> Request<Untyped, MarketingAnalyticsDiagnose> {
         Request::new(
@@ -96,11 +90,10 @@ impl MarketingAnalytics {
         )
     }
 
-    /// Reads `explain_conversion_goal` of marketing analytics.
+    /// Explains how a conversion goal is counted.
     ///
-    /// `GET /api/projects/{project_id}/marketing_analytics/explain_conversion_goal/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/marketing_analytics/explain_conversion_goal/`. Key scope:
+    /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn explain_conversion_goal(
         &self,
@@ -114,11 +107,10 @@ impl MarketingAnalytics {
         .query("conversion_goal_id", conversion_goal_id)
     }
 
-    /// Reads `setup_plan` of marketing analytics.
+    /// Gets what is left to set up.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/setup_plan/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn setup_plan(&self) -> Request<Untyped, MarketingAnalyticsSetupPlan> {
         Request::new(self.at.call(
@@ -128,11 +120,10 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads `suggest_conversion_goals` of marketing analytics.
+    /// Suggests conversion goals.
     ///
-    /// `GET /api/projects/{project_id}/marketing_analytics/suggest_conversion_goals/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/marketing_analytics/suggest_conversion_goals/`. Key scope:
+    /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn suggest_conversion_goals(
         &self,
@@ -144,11 +135,10 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads `suggest_utm_mappings` of marketing analytics.
+    /// Suggests which UTM values belong to which source.
     ///
-    /// `GET /api/projects/{project_id}/marketing_analytics/suggest_utm_mappings/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/marketing_analytics/suggest_utm_mappings/`. Key scope:
+    /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn suggest_utm_mappings(&self) -> Request<Untyped, MarketingAnalyticsSuggestUtmMappings> {
         Request::new(self.at.call(
@@ -158,11 +148,10 @@ impl MarketingAnalytics {
         ))
     }
 
-    /// Reads `utm_audit` of marketing analytics.
+    /// Looks for problems of UTM parameters.
     ///
     /// `GET /api/projects/{project_id}/marketing_analytics/utm_audit/`. Key scope: `marketing_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn utm_audit(&self) -> Request<Untyped, DateFromDateTo> {
         Request::new(
@@ -171,11 +160,10 @@ impl MarketingAnalytics {
         )
     }
 
-    /// Runs PostHog's action `conversion_goals_delete` on a marketing analytics.
+    /// Deletes a conversion goal.
     ///
-    /// `DELETE /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/delete/`. Key scope: `marketing_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/delete/`. Key
+    /// scope: `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_goals_delete(&self, conversion_goal_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -190,11 +178,10 @@ impl MarketingAnalytics {
         )
     }
 
-    /// Runs PostHog's action `conversion_goals_update` on a marketing analytics.
+    /// Changes the given fields of a conversion goal.
     ///
-    /// `PATCH /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/update/`. Key scope: `marketing_analytics:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/marketing_analytics/conversion_goals/{conversion_goal_id}/update/`. Key
+    /// scope: `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_goals_update(
         &self,
@@ -216,43 +203,43 @@ impl MarketingAnalytics {
 }
 
 params! {
-    /// Query parameters of `diagnose` of [`MarketingAnalytics`].
+    /// Query parameters of [`diagnose`](MarketingAnalytics::diagnose).
     pub enum MarketingAnalyticsDiagnose {
-        /// `attribution_lookback_days`.
+        /// `attribution_lookback_days`. Default: `7`.
         attribution_lookback_days "attribution_lookback_days": integer,
-        /// `include_conversion_goals`.
+        /// `include_conversion_goals`. Default: `true`.
         include_conversion_goals "include_conversion_goals": boolean,
-        /// `source_type`.
+        /// Only of this type of source.
         source_type "source_type": text,
     }
 }
 
 params! {
-    /// Query parameters of `setup_plan` of [`MarketingAnalytics`].
+    /// Query parameters of [`setup_plan`](MarketingAnalytics::setup_plan).
     pub enum MarketingAnalyticsSetupPlan {
-        /// `date_from`.
+        /// Only what is from this time on. Default: `-30d`.
         date_from "date_from": time,
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache. Default: `false`.
         refresh "refresh": boolean,
     }
 }
 
 params! {
-    /// Query parameters of `suggest_conversion_goals` of [`MarketingAnalytics`].
+    /// Query parameters of [`suggest_conversion_goals`](MarketingAnalytics::suggest_conversion_goals).
     pub enum MarketingAnalyticsSuggestConversionGoals {
-        /// `min_count`.
+        /// `min_count`. Default: `50`.
         min_count "min_count": integer,
-        /// `top_n`.
+        /// `top_n`. Default: `10`.
         top_n "top_n": integer,
     }
 }
 
 params! {
-    /// Query parameters of `suggest_utm_mappings` of [`MarketingAnalytics`].
+    /// Query parameters of [`suggest_utm_mappings`](MarketingAnalytics::suggest_utm_mappings).
     pub enum MarketingAnalyticsSuggestUtmMappings {
-        /// `lookback_days`.
+        /// `lookback_days`. Default: `90`.
         lookback_days "lookback_days": integer,
-        /// `min_event_count`.
+        /// `min_event_count`. Default: `10`.
         min_event_count "min_event_count": integer,
     }
 }

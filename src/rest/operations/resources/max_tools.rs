@@ -9,12 +9,10 @@ pub struct MaxTools {
 }
 
 impl MaxTools {
-    /// Runs PostHog's action `create_and_query_insight` on max tools.
+    /// Creates an insight from words and runs it, by AI.
     ///
-    /// `POST /api/environments/{project_id}/max_tools/create_and_query_insight/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/environments/{project_id}/max_tools/create_and_query_insight/`. Sent under `/api/environments/`
+    /// from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn create_and_query_insight(&self) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(

@@ -9,11 +9,9 @@ pub struct McpAnalytics {
 }
 
 impl McpAnalytics {
-    /// Reads `intent_clusters` of MCP analytics.
+    /// Lists what the users of MCP tools wanted, in clusters.
     ///
-    /// `GET /api/projects/{project_id}/mcp_analytics/intent_clusters/`. Key scope: `mcp_analytics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/mcp_analytics/intent_clusters/`. Key scope: `mcp_analytics:read`. Preview.
     #[inline]
     pub fn intent_clusters(&self) -> Request<Untyped, McpAnalyticsIntentClusters> {
         Request::new(self.at.call(
@@ -23,12 +21,10 @@ impl McpAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `intent_clusters_recompute` on MCP analytics.
+    /// Starts to cluster intents anew.
     ///
-    /// `POST /api/projects/{project_id}/mcp_analytics/intent_clusters/recompute/`. Key scope: `mcp_analytics:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/mcp_analytics/intent_clusters/recompute/`. Key scope:
+    /// `mcp_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn intent_clusters_recompute(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -38,7 +34,7 @@ impl McpAnalytics {
         ))
     }
 
-    /// Runs PostHog's action `missing_capabilities` on MCP analytics.
+    /// Reports something that the MCP tools could not do.
     ///
     /// `POST /api/projects/{project_id}/mcp_analytics/missing_capabilities/`. Key scope: `mcp_analytics:write`.
     #[inline]
@@ -61,7 +57,7 @@ impl McpAnalytics {
 }
 
 params! {
-    /// Query parameters of `intent_clusters` of [`McpAnalytics`].
+    /// Query parameters of [`intent_clusters`](McpAnalytics::intent_clusters).
     pub enum McpAnalyticsIntentClusters {
         /// `tool`.
         tool "tool": text,
@@ -86,12 +82,10 @@ impl McpAnalyticsSessions {
         )
     }
 
-    /// Runs PostHog's action `generate_intent` on a session.
+    /// Describes what a session was for, by AI.
     ///
-    /// `POST /api/projects/{project_id}/mcp_analytics/sessions/{id}/generate_intent/`. Key scope: `mcp_analytics:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/mcp_analytics/sessions/{id}/generate_intent/`. Key scope:
+    /// `mcp_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn generate_intent(
         &self,
@@ -104,7 +98,7 @@ impl McpAnalyticsSessions {
         ))
     }
 
-    /// Reads `tool_calls` of a session.
+    /// Lists the tool calls of a session.
     ///
     /// `GET /api/projects/{project_id}/mcp_analytics/sessions/{id}/tool_calls/`. Key scope: `mcp_analytics:read`.
     #[inline]
@@ -121,47 +115,47 @@ impl McpAnalyticsSessions {
 }
 
 params! {
-    /// Query parameters of `list` of [`McpAnalyticsSessions`].
+    /// Query parameters of [`list`](McpAnalyticsSessions::list).
     pub enum McpAnalyticsSessionsList {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `filter_test_accounts`.
+        /// Whether to leave out the project's internal and test users. Default: `false`.
         filter_test_accounts "filter_test_accounts": boolean,
         /// `has_errors`.
         has_errors "has_errors": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `properties`.
         properties "properties": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `generate_intent` of [`McpAnalyticsSessions`].
+    /// Query parameters of [`generate_intent`](McpAnalyticsSessions::generate_intent).
     pub enum McpAnalyticsSessionsGenerateIntent {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
     }
 }
 
 params! {
-    /// Query parameters of `tool_calls` of [`McpAnalyticsSessions`].
+    /// Query parameters of [`tool_calls`](McpAnalyticsSessions::tool_calls).
     pub enum McpAnalyticsSessionsToolCalls {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `filter_test_accounts`.
+        /// Whether to leave out the project's internal and test users. Default: `false`.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `500`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
         /// `properties`.
         properties "properties": text,

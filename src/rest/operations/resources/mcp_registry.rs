@@ -37,7 +37,7 @@ impl McpRegistryServers {
         )
     }
 
-    /// Reads `discover` of servers.
+    /// Searches MCP servers.
     ///
     /// `GET /api/projects/{project_id}/mcp_registry/servers/discover/`. Key scope: `mcp_registry:read`.
     #[inline]
@@ -51,11 +51,11 @@ impl McpRegistryServers {
 }
 
 params! {
-    /// Query parameters of `discover` of [`McpRegistryServers`].
+    /// Query parameters of [`discover`](McpRegistryServers::discover).
     pub enum McpRegistryServersDiscover {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `version`.
+        /// Which version; without it the latest.
         version "version": text,
     }
 }

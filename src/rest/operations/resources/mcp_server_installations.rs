@@ -21,9 +21,9 @@ impl McpServerInstallations {
         )
     }
 
-    /// Reads `available_tools` of MCP server installations.
+    /// Lists the tools of all installed MCP servers.
     ///
-    /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`.
     #[inline]
     pub fn available_tools(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -33,7 +33,7 @@ impl McpServerInstallations {
         ))
     }
 
-    /// Reads `tools` of an MCP server installation.
+    /// Lists the tools of an installed MCP server.
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
     #[inline]

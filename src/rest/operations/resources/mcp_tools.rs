@@ -9,11 +9,10 @@ pub struct McpTools {
 }
 
 impl McpTools {
-    /// Runs PostHog's action `docs_search` on MCP tools.
+    /// Searches PostHog's documentation.
     ///
-    /// `POST /api/projects/{project_id}/mcp_tools/docs_search/`. Key scope: `project:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/mcp_tools/docs_search/`. Key scope: `project:read`. Sent under
+    /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn docs_search(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -24,11 +23,10 @@ impl McpTools {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `execute_sql` on MCP tools.
+    /// Runs HogQL.
     ///
-    /// `POST /api/{scope}/{project_id}/mcp_tools/execute_sql/`. Key scope: `query:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/mcp_tools/execute_sql/`. Key scope: `query:read`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn execute_sql(&self) -> Request<Untyped> {
         Request::new(
@@ -37,11 +35,10 @@ impl McpTools {
         )
     }
 
-    /// Runs PostHog's action `read_taxonomy` on MCP tools.
+    /// Reads which events and properties there are.
     ///
-    /// `POST /api/{scope}/{project_id}/mcp_tools/read_taxonomy/`. Key scope: `action:read` and `event_definition:read` and `property_definition:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/mcp_tools/read_taxonomy/`. Key scope: `action:read` and
+    /// `event_definition:read` and `property_definition:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn read_taxonomy(&self) -> Request<Untyped> {
         Request::new(

@@ -19,9 +19,7 @@ impl Members {
 
     /// Changes the given fields of a member.
     ///
-    /// `PATCH /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/members/{user__uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -36,11 +34,9 @@ impl Members {
         .with::<()>(body)
     }
 
-    /// Replaces a member whole.
+    /// Replaces all fields of a member.
     ///
-    /// `PUT /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{organization_id}/members/{user__uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -57,9 +53,7 @@ impl Members {
 
     /// Deletes a member.
     ///
-    /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -69,9 +63,10 @@ impl Members {
         ))
     }
 
-    /// Reads `github_login` of a member.
+    /// Gets the GitHub login of a member.
     ///
-    /// `GET /api/organizations/{organization_id}/members/{user__uuid}/github_login/`. Key scope: `organization_member:read`.
+    /// `GET /api/organizations/{organization_id}/members/{user__uuid}/github_login/`. Key scope:
+    /// `organization_member:read`.
     #[inline]
     pub fn github_login(&self, user_uuid: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -81,11 +76,9 @@ impl Members {
         ))
     }
 
-    /// Reads `scoped_api_keys` of a member.
+    /// Lists what the API keys of a member may do.
     ///
-    /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Seen in 2025 only.
     #[inline]
     pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
@@ -97,21 +90,21 @@ impl Members {
 }
 
 params! {
-    /// Query parameters of `list` of [`Members`].
+    /// Query parameters of [`list`](Members::list).
     pub enum MembersList {
         /// `email_domain`.
         email_domain "email_domain": text,
         /// `levels`.
         levels "levels": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order`.
+        /// What to sort by; with `-` in front the other way round.
         order "order": text,
         /// `outside_verified_domains`.
         outside_verified_domains "outside_verified_domains": boolean,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

@@ -9,7 +9,7 @@ pub struct MessagingPreferences {
 }
 
 impl MessagingPreferences {
-    /// Runs PostHog's action `bulk_add_opt_outs` on messaging preferences.
+    /// Adds several opt-outs at once.
     ///
     /// `POST /api/projects/{project_id}/messaging_preferences/bulk_add_opt_outs/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -22,7 +22,7 @@ impl MessagingPreferences {
         .with::<()>(body)
     }
 
-    /// Reads `opt_outs` of messaging preferences.
+    /// Lists who opted out of messages.
     ///
     /// `GET /api/projects/{project_id}/messaging_preferences/opt_outs/`. Key scope: `hog_flow:read`.
     #[inline]
@@ -33,7 +33,7 @@ impl MessagingPreferences {
         )
     }
 
-    /// Runs PostHog's action `remove_opt_out` on messaging preferences.
+    /// Removes an opt-out.
     ///
     /// `POST /api/projects/{project_id}/messaging_preferences/remove_opt_out/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -48,15 +48,15 @@ impl MessagingPreferences {
 }
 
 params! {
-    /// Query parameters of `opt_outs` of [`MessagingPreferences`].
+    /// Query parameters of [`opt_outs`](MessagingPreferences::opt_outs).
     pub enum MessagingPreferencesOptOuts {
         /// `category_key`.
         category_key "category_key": text,
-        /// `page`.
+        /// Which page, from 1 on.
         page "page": integer,
-        /// `page_size`.
+        /// How many to return on a page.
         page_size "page_size": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

@@ -2,18 +2,17 @@
 
 use super::super::prelude::*;
 
-/// Messaging supabase auth emails: `/api/projects/{project_id}/messaging_supabase_auth_emails/`.
+/// Messaging Supabase auth emails: `/api/projects/{project_id}/messaging_supabase_auth_emails/`.
 #[derive(Debug, Clone)]
 pub struct MessagingSupabaseAuthEmails {
     pub(crate) at: At,
 }
 
 impl MessagingSupabaseAuthEmails {
-    /// Reads `settings` of messaging supabase auth emails.
+    /// Gets the settings of the emails that Supabase Auth sends.
     ///
     /// `GET /api/projects/{project_id}/messaging_supabase_auth_emails/settings/`. Key scope: `hog_flow:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn settings(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -23,11 +22,10 @@ impl MessagingSupabaseAuthEmails {
         ))
     }
 
-    /// Runs PostHog's action `update_settings` on messaging supabase auth emails.
+    /// Changes the settings of the emails that Supabase Auth sends.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_supabase_auth_emails/settings/`. Key scope: `hog_flow:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn update_settings(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -38,12 +36,10 @@ impl MessagingSupabaseAuthEmails {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `starter_templates` on messaging supabase auth emails.
+    /// Creates templates to start from.
     ///
-    /// `POST /api/projects/{project_id}/messaging_supabase_auth_emails/starter_templates/`. Key scope: `hog_flow:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/messaging_supabase_auth_emails/starter_templates/`. Key scope:
+    /// `hog_flow:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn starter_templates(&self) -> Request<Untyped> {
         Request::new(self.at.call(

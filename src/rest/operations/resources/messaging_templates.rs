@@ -55,7 +55,7 @@ impl MessagingTemplates {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `design` on a messaging template.
+    /// Changes the design of a template.
     ///
     /// `PATCH /api/projects/{project_id}/messaging_templates/{id}/design/`. Key scope: `hog_flow:write`.
     #[inline]
@@ -68,11 +68,10 @@ impl MessagingTemplates {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `make_transactional` on a messaging template.
+    /// Turns a template into one for transactional messages.
     ///
-    /// `POST /api/projects/{project_id}/messaging_templates/{id}/make_transactional/`. Key scope: `hog_flow:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/messaging_templates/{id}/make_transactional/`. Key scope:
+    /// `hog_flow:write`. Preview.
     #[inline]
     pub fn make_transactional(
         &self,

@@ -9,11 +9,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Reads `attribute_values` of metrics.
+    /// Lists values that an attribute of metrics has.
     ///
-    /// `GET /api/projects/{project_id}/metrics/attribute_values/`. Key scope: `metrics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/metrics/attribute_values/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn attribute_values(&self, key: impl Display) -> Request<Untyped, MetricsAttributeValues> {
         Request::new(self.at.call(
@@ -24,11 +22,9 @@ impl Metrics {
         .query("key", key)
     }
 
-    /// Reads `attributes` of metrics.
+    /// Lists the attributes that metrics have.
     ///
-    /// `GET /api/projects/{project_id}/metrics/attributes/`. Key scope: `metrics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/metrics/attributes/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn attributes(&self) -> Request<Untyped, MetricsAttributes> {
         Request::new(
@@ -37,11 +33,9 @@ impl Metrics {
         )
     }
 
-    /// Runs PostHog's action `characterize` on metrics.
+    /// Describes a metric: its kind, range and attributes.
     ///
-    /// `POST /api/projects/{project_id}/metrics/characterize/`. Key scope: `metrics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/metrics/characterize/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn characterize(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -51,11 +45,9 @@ impl Metrics {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `dashboard_imports_validate` on metrics.
+    /// Checks a dashboard of another product before it is imported.
     ///
-    /// `POST /api/projects/{project_id}/metrics/dashboard_imports/validate/`. Key scope: `metrics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/metrics/dashboard_imports/validate/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn dashboard_imports_validate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -66,21 +58,17 @@ impl Metrics {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `query` on metrics.
+    /// Gets series of a metric over time.
     ///
-    /// `POST /api/projects/{project_id}/metrics/query/`. Key scope: `metrics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/metrics/query/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn query(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("metrics.query", Method::POST, "/query/")).with::<()>(body)
     }
 
-    /// Reads `values` of metrics.
+    /// Lists the names of metrics.
     ///
-    /// `GET /api/projects/{project_id}/metrics/values/`. Key scope: `metrics:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/metrics/values/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn values(&self) -> Request<Untyped, MetricsValues> {
         Request::new(self.at.call("metrics.values", Method::GET, "/values/"))
@@ -88,45 +76,45 @@ impl Metrics {
 }
 
 params! {
-    /// Query parameters of `attribute_values` of [`Metrics`].
+    /// Query parameters of [`attribute_values`](Metrics::attribute_values).
     pub enum MetricsAttributeValues {
-        /// `dateFrom`.
+        /// Only what is from this time on.
         date_from "dateFrom": time,
-        /// `dateTo`.
+        /// Only what is up to this time.
         date_to "dateTo": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
         /// `metricName`.
         metric_name "metricName": text,
-        /// `value`.
+        /// Only values that contain this text.
         value "value": text,
     }
 }
 
 params! {
-    /// Query parameters of `attributes` of [`Metrics`].
+    /// Query parameters of [`attributes`](Metrics::attributes).
     pub enum MetricsAttributes {
-        /// `dateFrom`.
+        /// Only what is from this time on.
         date_from "dateFrom": time,
-        /// `dateTo`.
+        /// Only what is up to this time.
         date_to "dateTo": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
         /// `metricName`.
         metric_name "metricName": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `values` of [`Metrics`].
+    /// Query parameters of [`values`](Metrics::values).
     pub enum MetricsValues {
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
         /// `service`.
         service "service": text,
-        /// `value`.
+        /// Only values that contain this text.
         value "value": text,
     }
 }

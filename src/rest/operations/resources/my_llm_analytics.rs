@@ -9,7 +9,7 @@ pub struct MyLlmAnalytics {
 }
 
 impl MyLlmAnalytics {
-    /// Reads `my_spend` of LLM analytics.
+    /// Gets what the key's user spent on AI.
     ///
     /// `GET /api/llm_analytics/@me/spend/`. Key scope: `user:read`.
     #[inline]
@@ -23,17 +23,17 @@ impl MyLlmAnalytics {
 }
 
 params! {
-    /// Query parameters of `my_spend` of [`MyLlmAnalytics`].
+    /// Query parameters of [`my_spend`](MyLlmAnalytics::my_spend).
     pub enum MyLlmAnalyticsMySpend {
         /// `bucket_minutes`.
         bucket_minutes "bucket_minutes": one(values::BucketMinutes),
-        /// `date_from`.
+        /// Only what is from this time on. Default: `-30d`.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `refresh`.
+        /// Whether to calculate, or to answer from a cache. Default: `false`.
         refresh "refresh": boolean,
     }
 }

@@ -19,9 +19,7 @@ impl Notebooks {
 
     /// Creates a notebook.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/`. Key scope: `notebook:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/notebooks/`. Key scope: `notebook:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Notebook> {
         Request::new(self.at.call("notebooks.create", Method::POST, "/")).with::<()>(body)
@@ -29,9 +27,7 @@ impl Notebooks {
 
     /// Gets a notebook.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:read`. Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::Notebook> {
         Request::new(
@@ -58,11 +54,9 @@ impl Notebooks {
         .with::<()>(body)
     }
 
-    /// Replaces a notebook whole.
+    /// Replaces all fields of a notebook.
     ///
-    /// `PUT /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/notebooks/{short_id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -77,7 +71,7 @@ impl Notebooks {
         .with::<()>(body)
     }
 
-    /// Deletes a notebook, in the way that PostHog does: it is kept, marked.
+    /// Deletes a notebook: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:write`.
     #[inline]
@@ -90,11 +84,9 @@ impl Notebooks {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Lists what was done to all notebooks.
+    /// Lists who changed what in all notebooks, and when.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/notebooks/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -103,11 +95,9 @@ impl Notebooks {
         )
     }
 
-    /// Reads `kernel_compute_options` of notebooks.
+    /// Lists the sizes that a kernel can have.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/kernel/compute_options/`. Key scope: `notebook:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/notebooks/kernel/compute_options/`. Key scope: `notebook:read`. Preview.
     #[inline]
     pub fn kernel_compute_options(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -117,11 +107,9 @@ impl Notebooks {
         ))
     }
 
-    /// Reads `recording_comments` of notebooks.
+    /// Lists the comments on a session recording in notebooks.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Seen in 2025 only.
     #[inline]
     pub fn recording_comments(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -131,12 +119,9 @@ impl Notebooks {
         ))
     }
 
-    /// Asks to delete a notebook for good.
+    /// Asks to delete a notebook for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/projects/{project_id}/notebooks/{short_id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -146,11 +131,9 @@ impl Notebooks {
         ))
     }
 
-    /// Lists what was done to a notebook.
+    /// Lists who changed what in a notebook, and when.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, short_id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -160,12 +143,10 @@ impl Notebooks {
         ))
     }
 
-    /// Runs PostHog's action `collab_markdown_save` on a notebook.
+    /// Saves Markdown into a notebook that others may edit too.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/collab/markdown_save/`. Key scope: `notebook:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn collab_markdown_save(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -175,11 +156,10 @@ impl Notebooks {
         ))
     }
 
-    /// Runs PostHog's action `collab_save` on a notebook.
+    /// Saves changes to a notebook that others may edit too.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/{short_id}/collab/save/`. Key scope: `notebook:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/notebooks/{short_id}/collab/save/`. Key scope: `notebook:write`. May have
+    /// a [`body`](Request::body).
     #[inline]
     pub fn collab_save(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -189,11 +169,10 @@ impl Notebooks {
         ))
     }
 
-    /// Runs PostHog's action `kernel_config` on a notebook.
+    /// Changes the configuration of the kernel of a notebook.
     ///
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/kernel/config/`. Key scope: `notebook:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn kernel_config(
         &self,
@@ -208,11 +187,10 @@ impl Notebooks {
         .with::<()>(body)
     }
 
-    /// Reads `kernel_status` of a notebook.
+    /// Gets the kernel status of a notebook.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/kernel/status/`. Key scope: `notebook:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/kernel/status/`. Key scope: `notebook:read` and
+    /// `query:read`. Preview.
     #[inline]
     pub fn kernel_status(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -222,9 +200,9 @@ impl Notebooks {
         ))
     }
 
-    /// Reads `markdown` of a notebook.
+    /// Gets a notebook as Markdown.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`.
     #[inline]
     pub fn markdown(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -234,11 +212,10 @@ impl Notebooks {
         ))
     }
 
-    /// Runs PostHog's action `sql_v2_run` on a notebook.
+    /// Runs a SQL node of a notebook.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/run/`. Key scope: `notebook:write` and `query:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/run/`. Key scope: `notebook:write` and
+    /// `query:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn sql_v2_run(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -248,11 +225,10 @@ impl Notebooks {
         ))
     }
 
-    /// Reads `sql_v2_state` of a notebook.
+    /// Gets the results of the SQL nodes of a notebook.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/state/`. Key scope: `notebook:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/state/`. Key scope: `notebook:read` and
+    /// `query:read`. Preview.
     #[inline]
     pub fn sql_v2_state(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -262,9 +238,10 @@ impl Notebooks {
         ))
     }
 
-    /// Runs PostHog's action `widgets_attach` on a notebook.
+    /// Attaches a widget to a node of a notebook.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/attach/`. Key scope: `notebook:write`.
+    /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/attach/`. Key scope:
+    /// `notebook:write`.
     #[inline]
     pub fn widgets_attach(
         &self,
@@ -282,9 +259,10 @@ impl Notebooks {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `widgets_cancel` on a notebook.
+    /// Stops making the widget of a node.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/cancel/`. Key scope: `notebook:write`.
+    /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/cancel/`. Key scope:
+    /// `notebook:write`.
     #[inline]
     pub fn widgets_cancel(
         &self,
@@ -302,11 +280,10 @@ impl Notebooks {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `widgets_generate` on a notebook.
+    /// Makes the widget of a node, by AI.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/generate/`. Key scope: `notebook:write` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/generate/`. Key scope:
+    /// `notebook:write` and `query:read`. Preview.
     #[inline]
     pub fn widgets_generate(
         &self,
@@ -324,9 +301,10 @@ impl Notebooks {
         .with::<()>(body)
     }
 
-    /// Reads `widgets_status` of a notebook.
+    /// Gets the state of the widget of a node.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/status/`. Key scope: `notebook:read`.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/widgets/{node_id}/status/`. Key scope:
+    /// `notebook:read`.
     #[inline]
     pub fn widgets_status(
         &self,
@@ -360,21 +338,21 @@ impl Notebooks {
 }
 
 params! {
-    /// Query parameters of `list` of [`Notebooks`].
+    /// Query parameters of [`list`](Notebooks::list).
     pub enum NotebooksList {
-        /// `contains`.
+        /// Only notebooks with such content: pairs `type:value`, separated by commas.
         contains "contains": text,
-        /// `created_by`.
+        /// Only notebooks that the user of this uuid created.
         created_by "created_by": text,
-        /// `date_from`.
+        /// Only notebooks created after this time.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only notebooks created before this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `user`.
+        /// With any value, only notebooks of the key's user.
         user "user": text,
     }
 }
@@ -396,7 +374,7 @@ impl NotebooksRuns {
 
     /// Gets a run.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/runs/{run_id}/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/runs/{run_id}/`.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -432,9 +410,8 @@ pub struct NotebooksSqlV2Runs {
 impl NotebooksSqlV2Runs {
     /// Gets a run.
     ///
-    /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/`. Key scope: `notebook:read` and `query:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/`. Key scope: `notebook:read` and
+    /// `query:read`. Preview.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("run_id", &run_id).call(
@@ -446,10 +423,8 @@ impl NotebooksSqlV2Runs {
 
     /// Interrupts a run.
     ///
-    /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/interrupt/`. Key scope: `notebook:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/notebooks/{short_id}/sql_v2/runs/{run_id}/interrupt/`. Key scope:
+    /// `notebook:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn interrupt(&self, run_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("run_id", &run_id).call(

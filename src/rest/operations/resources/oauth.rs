@@ -9,11 +9,9 @@ pub struct Oauth {
 }
 
 impl Oauth {
-    /// Runs PostHog's action `introspect` on oauth.
+    /// Gets what an OAuth token may do.
     ///
-    /// `POST /oauth/introspect`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /oauth/introspect`. May have a [`body`](Request::body).
     #[inline]
     pub fn introspect(&self) -> Request<Untyped> {
         Request::new(

@@ -2,7 +2,7 @@
 
 use super::super::operation::{Mark, Operation, op};
 
-/// Every operation of PostHog's REST API that has a method here, by resource.
+/// Every operation of PostHog's REST API, by resource.
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
     op("project", "get", "GET", "/api/projects/{id}/", &[], &[]),

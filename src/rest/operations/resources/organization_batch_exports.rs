@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Batch exports: `/api/organizations/{organization_id}/batch_exports/`.
+/// Batch exports: `/api/organizations/{organization_id}/batch_exports/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct OrganizationBatchExports {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct OrganizationBatchExports {
 impl OrganizationBatchExports {
     /// Lists batch exports.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/batch_exports/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
         Request::new(
@@ -25,9 +23,7 @@ impl OrganizationBatchExports {
 
     /// Creates a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/batch_exports/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::BatchExport> {
         Request::new(
@@ -39,9 +35,7 @@ impl OrganizationBatchExports {
 
     /// Gets a batch export.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
         Request::new(
@@ -53,9 +47,7 @@ impl OrganizationBatchExports {
 
     /// Changes the given fields of a batch export.
     ///
-    /// `PATCH /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/batch_exports/{id}/`.
     #[inline]
     pub fn update(
         &self,
@@ -70,11 +62,9 @@ impl OrganizationBatchExports {
         .with::<()>(body)
     }
 
-    /// Replaces a batch export whole.
+    /// Replaces all fields of a batch export.
     ///
-    /// `PUT /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{organization_id}/batch_exports/{id}/`.
     #[inline]
     pub fn replace(
         &self,
@@ -91,9 +81,7 @@ impl OrganizationBatchExports {
 
     /// Deletes a batch export.
     ///
-    /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -103,12 +91,10 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Runs PostHog's action `run_test_step_new` on batch exports.
+    /// Runs one test step with a configuration that is not saved yet.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/run_test_step_new/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/batch_exports/run_test_step_new/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -118,11 +104,9 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Reads `test` of batch exports.
+    /// Lists the steps that test a destination.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/test/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/batch_exports/test/`.
     #[inline]
     pub fn test(&self) -> Request<Untyped> {
         Request::new(
@@ -131,12 +115,10 @@ impl OrganizationBatchExports {
         )
     }
 
-    /// Runs PostHog's action `backfill` on a batch export.
+    /// Exports past data once more.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/backfill/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/backfill/`. May have a
+    /// [`body`](Request::body).
     #[deprecated = "PostHog calls this operation deprecated; use `Project::batch_exports().backfills(id).create`"]
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
@@ -147,11 +129,9 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Reads `logs` of a batch export.
+    /// Lists the log entries of a batch export.
     ///
-    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -163,10 +143,7 @@ impl OrganizationBatchExports {
 
     /// Pauses a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. May have a [`body`](Request::body).
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -176,12 +153,10 @@ impl OrganizationBatchExports {
         ))
     }
 
-    /// Runs PostHog's action `run_test_step` on a batch export.
+    /// Runs one test step of a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/run_test_step/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/run_test_step/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -193,10 +168,8 @@ impl OrganizationBatchExports {
 
     /// Unpauses a batch export.
     ///
-    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

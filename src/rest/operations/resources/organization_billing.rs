@@ -10,11 +10,9 @@ pub struct OrganizationBilling {
 }
 
 impl OrganizationBilling {
-    /// Reads `features` of billing.
+    /// Lists the features of the plan.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/features/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/features/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn features(&self) -> Request<Untyped> {
         Request::new(
@@ -23,11 +21,9 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads `forecast` of billing.
+    /// Gets what this period will cost.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/forecast/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/forecast/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn forecast(&self) -> Request<Untyped> {
         Request::new(
@@ -36,11 +32,9 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads `limits` of billing.
+    /// Gets the limits of the bill.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/limits/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/limits/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn limits(&self) -> Request<Untyped> {
         Request::new(
@@ -49,11 +43,9 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads `projects` of billing.
+    /// Lists the projects that the bill covers.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/projects/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/projects/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn projects(&self) -> Request<Untyped> {
         Request::new(
@@ -62,11 +54,9 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads `spend` of billing.
+    /// Gets what was spent.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/spend/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/spend/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn spend(&self) -> Request<Untyped> {
         Request::new(
@@ -75,11 +65,9 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads `spend_timeseries` of billing.
+    /// Gets the spend over time.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/spend/timeseries/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/spend/timeseries/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn spend_timeseries(&self) -> Request<Page<Untyped>, BillingTimeseries> {
         Request::new(self.at.call(
@@ -89,11 +77,9 @@ impl OrganizationBilling {
         ))
     }
 
-    /// Reads `subscription` of billing.
+    /// Gets the subscription.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/subscription/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/subscription/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn subscription(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -103,11 +89,9 @@ impl OrganizationBilling {
         ))
     }
 
-    /// Reads `usage` of billing.
+    /// Gets what was used.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/usage/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/usage/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn usage(&self) -> Request<Untyped> {
         Request::new(
@@ -116,11 +100,9 @@ impl OrganizationBilling {
         )
     }
 
-    /// Reads `usage_status` of billing.
+    /// Gets how much of the plan is used.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/usage/status/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/usage/status/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn usage_status(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -130,11 +112,9 @@ impl OrganizationBilling {
         ))
     }
 
-    /// Reads `usage_timeseries` of billing.
+    /// Gets the usage over time.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/usage/timeseries/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/usage/timeseries/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn usage_timeseries(&self) -> Request<Page<Untyped>, BillingTimeseries> {
         Request::new(self.at.call(
@@ -163,8 +143,7 @@ impl OrganizationBillingProducts {
     /// Gets a product.
     ///
     /// `GET /api/organizations/{organization_id}/billing/products/{product_key}/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn get(
         &self,
@@ -177,11 +156,9 @@ impl OrganizationBillingProducts {
         ))
     }
 
-    /// Reads `summary` of products.
+    /// Gets the products in short.
     ///
-    /// `GET /api/organizations/{organization_id}/billing/products/summary/`. Key scope: `billing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/billing/products/summary/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn summary(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -193,9 +170,9 @@ impl OrganizationBillingProducts {
 }
 
 params! {
-    /// Query parameters of `get` of [`OrganizationBillingProducts`].
+    /// Query parameters of [`get`](OrganizationBillingProducts::get).
     pub enum OrganizationBillingProductsGet {
-        /// `include_plans`.
+        /// `include_plans`. Default: `false`.
         include_plans "include_plans": boolean,
     }
 }

@@ -9,7 +9,7 @@ pub struct OrganizationFeatureFlags {
 }
 
 impl OrganizationFeatureFlags {
-    /// Runs PostHog's action `copy_flags` on feature flags.
+    /// Copies flags to other projects.
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/`. Key scope: `feature_flag:write`.
     #[inline]
@@ -22,9 +22,10 @@ impl OrganizationFeatureFlags {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `copy_flags_dependency_requirements` on feature flags.
+    /// Lists what copying flags would need to copy as well.
     ///
-    /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/dependency_requirements/`. Key scope: `feature_flag:write`.
+    /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/dependency_requirements/`. Key scope:
+    /// `feature_flag:write`.
     #[inline]
     pub fn copy_flags_dependency_requirements(
         &self,

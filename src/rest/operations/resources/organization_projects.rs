@@ -55,11 +55,9 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Replaces a project whole.
+    /// Replaces all fields of a project.
     ///
-    /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Project> {
         Request::new(
@@ -72,9 +70,7 @@ impl OrganizationProjects {
 
     /// Deletes a project.
     ///
-    /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
@@ -84,11 +80,10 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads `access_control_default_objects` of a project.
+    /// Lists the objects with an access of their own for everybody.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_objects/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_objects/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_default_objects(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -98,11 +93,10 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads `access_control_default_properties` of a project.
+    /// Lists the properties with an access of their own for everybody.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_properties/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_default_properties/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_default_properties(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -112,11 +106,10 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Runs PostHog's action `access_control_default_rules` on a project.
+    /// Sets the access that everybody has.
     ///
-    /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_default_rules/`. Key scope: `access_control:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_default_rules/`. Key scope:
+    /// `access_control:write`. Preview.
     #[inline]
     pub fn access_control_default_rules(
         &self,
@@ -131,11 +124,10 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Reads `access_control_defaults` of a project.
+    /// Gets the access that everybody has.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_defaults/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_defaults/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_defaults(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -145,11 +137,10 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads `access_control_member_objects` of a project.
+    /// Lists the objects with an access of their own for a member.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_objects/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_objects/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_member_objects(
         &self,
@@ -164,11 +155,10 @@ impl OrganizationProjects {
         .query("member_id", member_id)
     }
 
-    /// Reads `access_control_member_properties` of a project.
+    /// Lists the properties with an access of their own for a member.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_properties/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_member_properties/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_member_properties(
         &self,
@@ -183,11 +173,10 @@ impl OrganizationProjects {
         .query("member_id", member_id)
     }
 
-    /// Runs PostHog's action `access_control_member_rules` on a project.
+    /// Sets the access of a member.
     ///
-    /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_member_rules/`. Key scope: `access_control:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_member_rules/`. Key scope:
+    /// `access_control:write`. Preview.
     #[inline]
     pub fn access_control_member_rules(
         &self,
@@ -202,11 +191,10 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Reads `access_control_members` of a project.
+    /// Lists the access of members.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_members/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_members/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_members(
         &self,
@@ -219,11 +207,10 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Reads `access_control_role_objects` of a project.
+    /// Lists the objects with an access of their own for a role.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_objects/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_objects/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_role_objects(
         &self,
@@ -238,11 +225,10 @@ impl OrganizationProjects {
         .query("role_id", role_id)
     }
 
-    /// Reads `access_control_role_properties` of a project.
+    /// Lists the properties with an access of their own for a role.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_properties/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_role_properties/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_role_properties(
         &self,
@@ -257,11 +243,10 @@ impl OrganizationProjects {
         .query("role_id", role_id)
     }
 
-    /// Runs PostHog's action `access_control_role_rules` on a project.
+    /// Sets the access of a role.
     ///
-    /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_role_rules/`. Key scope: `access_control:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PUT /api/organizations/{organization_id}/projects/{id}/access_control_role_rules/`. Key scope:
+    /// `access_control:write`. Preview.
     #[inline]
     pub fn access_control_role_rules(
         &self,
@@ -276,11 +261,10 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Reads `access_control_roles` of a project.
+    /// Lists the access of roles.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_roles/`. Key scope: `access_control:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/access_control_roles/`. Key scope:
+    /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_roles(
         &self,
@@ -293,11 +277,9 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Lists what was done to a project.
+    /// Lists who changed what in a project, and when.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
@@ -307,11 +289,9 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Runs PostHog's action `add_product_intent` on a project.
+    /// Records that somebody means to use a product.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/add_product_intent/`. Seen in 2025 only.
     #[inline]
     pub fn add_product_intent(
         &self,
@@ -326,12 +306,10 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `change_organization` on a project.
+    /// Moves a project to another organization.
     ///
-    /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Seen in 2025 only. May have
+    /// a [`body`](Request::body).
     #[inline]
     pub fn change_organization(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -341,11 +319,9 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Runs PostHog's action `complete_product_onboarding` on a project.
+    /// Marks the onboarding of a product as complete.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/complete_product_onboarding/`. Seen in 2025 only.
     #[inline]
     pub fn complete_product_onboarding(
         &self,
@@ -360,11 +336,9 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `delete_secret_token_backup` on a project.
+    /// Deletes the previous secret token, which stops working at once.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/delete_secret_token_backup/`. Seen in 2025 only.
     #[inline]
     pub fn delete_secret_token_backup(
         &self,
@@ -379,11 +353,9 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Reads `is_generating_demo_data` of a project.
+    /// Checks whether demo data is being made.
     ///
-    /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Seen in 2025 only.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -393,11 +365,9 @@ impl OrganizationProjects {
         ))
     }
 
-    /// Runs PostHog's action `reset_token` on a project.
+    /// Makes a new project API key; the old one stops working.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Seen in 2025 only.
     #[inline]
     pub fn reset_token(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -408,11 +378,9 @@ impl OrganizationProjects {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `rotate_secret_token` on a project.
+    /// Makes a new secret token; the old one works until its backup is deleted.
     ///
-    /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/projects/{id}/rotate_secret_token/`. Seen in 2025 only.
     #[inline]
     pub fn rotate_secret_token(
         &self,
@@ -429,17 +397,17 @@ impl OrganizationProjects {
 }
 
 params! {
-    /// Query parameters of `access_control_members` of [`OrganizationProjects`].
+    /// Query parameters of [`access_control_members`](OrganizationProjects::access_control_members).
     pub enum OrganizationProjectsAccessControlMembers {
-        /// `member_id`.
+        /// The id of the member.
         member_id "member_id": text,
     }
 }
 
 params! {
-    /// Query parameters of `access_control_roles` of [`OrganizationProjects`].
+    /// Query parameters of [`access_control_roles`](OrganizationProjects::access_control_roles).
     pub enum OrganizationProjectsAccessControlRoles {
-        /// `role_id`.
+        /// The id of the role.
         role_id "role_id": text,
     }
 }

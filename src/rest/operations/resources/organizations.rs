@@ -20,9 +20,7 @@ impl Organizations {
 
     /// Creates an organization.
     ///
-    /// `POST /api/organizations/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Organization> {
         Request::new(self.at.call("organizations.create", Method::POST, "/")).with::<()>(body)

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Persisted folders: `/api/{scope}/{project_id}/persisted_folder/`.
+/// Persisted folders: `/api/{scope}/{project_id}/persisted_folder/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct PersistedFolder {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct PersistedFolder {
 impl PersistedFolder {
     /// Lists persisted folders.
     ///
-    /// `GET /api/{scope}/{project_id}/persisted_folder/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persisted_folder/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PersistedFolder>, LimitOffset> {
         Request::new(self.at.call("persisted_folder.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl PersistedFolder {
 
     /// Creates a persisted folder.
     ///
-    /// `POST /api/{scope}/{project_id}/persisted_folder/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persisted_folder/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::PersistedFolder> {
         Request::new(self.at.call("persisted_folder.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl PersistedFolder {
 
     /// Gets a persisted folder.
     ///
-    /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PersistedFolder> {
         Request::new(
@@ -46,9 +40,7 @@ impl PersistedFolder {
 
     /// Changes the given fields of a persisted folder.
     ///
-    /// `PATCH /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/persisted_folder/{id}/`.
     #[inline]
     pub fn update(
         &self,
@@ -63,11 +55,9 @@ impl PersistedFolder {
         .with::<()>(body)
     }
 
-    /// Replaces a persisted folder whole.
+    /// Replaces all fields of a persisted folder.
     ///
-    /// `PUT /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/persisted_folder/{id}/`.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +74,7 @@ impl PersistedFolder {
 
     /// Deletes a persisted folder.
     ///
-    /// `DELETE /api/{scope}/{project_id}/persisted_folder/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/persisted_folder/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

@@ -9,9 +9,9 @@ pub struct PersonalApiKeys {
 }
 
 impl PersonalApiKeys {
-    /// Reads `current` of personal api keys.
+    /// Gets the key that asks, with its scopes.
     ///
-    /// `GET /api/personal_api_keys/@current`. Key scope: PostHog states none.
+    /// `GET /api/personal_api_keys/@current`.
     #[inline]
     pub fn current(&self) -> Request<models::PersonalApiKey> {
         Request::new(

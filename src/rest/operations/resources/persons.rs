@@ -10,7 +10,7 @@ pub struct Persons {
 }
 
 impl Persons {
-    /// Lists persons.
+    /// Lists persons; captured events create and change them.
     ///
     /// `GET /api/{scope}/{project_id}/persons/`. Key scope: `person:read`.
     #[inline]
@@ -28,9 +28,7 @@ impl Persons {
 
     /// Changes the given fields of a person.
     ///
-    /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/persons/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -45,11 +43,9 @@ impl Persons {
         .with::<()>(body)
     }
 
-    /// Replaces a person whole.
+    /// Sets the given properties of a person; others stay.
     ///
-    /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/persons/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -66,9 +62,7 @@ impl Persons {
 
     /// Deletes a person.
     ///
-    /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done, PersonsDelete> {
         Request::new(
@@ -78,11 +72,9 @@ impl Persons {
         )
     }
 
-    /// Lists what was done to all persons.
+    /// Lists who changed what in all persons, and when.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
         Request::new(
@@ -91,7 +83,7 @@ impl Persons {
         )
     }
 
-    /// Deletes several persons at once.
+    /// Deletes up to 1,000 persons at once, by id or distinct id.
     ///
     /// `POST /api/{scope}/{project_id}/persons/bulk_delete/`. Key scope: `person:write`.
     #[inline]
@@ -106,7 +98,7 @@ impl Persons {
         .with::<bodies::PersonDeletion>(body)
     }
 
-    /// Reads `cohorts` of persons.
+    /// Lists the cohorts that a person is in.
     ///
     /// `GET /api/{scope}/{project_id}/persons/cohorts/`. Key scope: `cohort:read` and `person:read`.
     #[inline]
@@ -115,12 +107,9 @@ impl Persons {
             .query("person_id", person_id)
     }
 
-    /// Runs PostHog's action `create_funnel` on persons.
+    /// Lists the persons of a step of a funnel.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/funnel/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persons/funnel/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn create_funnel(&self) -> Request<Untyped, InTableFormat> {
         Request::new(
@@ -129,22 +118,18 @@ impl Persons {
         )
     }
 
-    /// Reads `funnel` of persons.
+    /// Lists the persons of a step of a funnel.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/funnel/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/funnel/`. Seen in 2025 only.
     #[inline]
     pub fn funnel(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
     }
 
-    /// Runs PostHog's action `create_funnel_correlation` on persons.
+    /// Lists the persons behind a correlation of a funnel.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persons/funnel/correlation/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn create_funnel_correlation(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call(
@@ -154,11 +139,9 @@ impl Persons {
         ))
     }
 
-    /// Reads `funnel_correlation` of persons.
+    /// Lists the persons behind a correlation of a funnel.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Seen in 2025 only.
     #[inline]
     pub fn funnel_correlation(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call(
@@ -168,11 +151,9 @@ impl Persons {
         ))
     }
 
-    /// Reads `lifecycle` of persons.
+    /// Lists the persons behind a lifecycle insight.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Seen in 2025 only.
     #[inline]
     pub fn lifecycle(&self) -> Request<Untyped, InTableFormat> {
         Request::new(
@@ -181,12 +162,10 @@ impl Persons {
         )
     }
 
-    /// Runs PostHog's action `reset_person_distinct_id` on persons.
+    /// Lets the distinct id of a deleted person be used again.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn reset_person_distinct_id(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call(
@@ -196,11 +175,9 @@ impl Persons {
         ))
     }
 
-    /// Reads `stickiness` of persons.
+    /// Lists the persons behind a stickiness insight.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Seen in 2025 only.
     #[inline]
     pub fn stickiness(&self) -> Request<Untyped, InTableFormat> {
         Request::new(
@@ -209,17 +186,15 @@ impl Persons {
         )
     }
 
-    /// Reads `trends` of persons.
+    /// Lists the persons behind a trend.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/trends/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/trends/`. Seen in 2025 only.
     #[inline]
     pub fn trends(&self) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
     }
 
-    /// Reads `values` of persons.
+    /// Lists values that a person property has.
     ///
     /// `GET /api/{scope}/{project_id}/persons/values/`. Key scope: `person:read`.
     #[inline]
@@ -227,11 +202,9 @@ impl Persons {
         Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
     }
 
-    /// Lists what was done to a person.
+    /// Lists who changed what in a person, and when.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(
         &self,
@@ -244,12 +217,10 @@ impl Persons {
         )
     }
 
-    /// Runs PostHog's action `delete_events` on a person.
+    /// Queues the deletion of all events of a person, outside of peak hours.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn delete_events(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -259,7 +230,7 @@ impl Persons {
         ))
     }
 
-    /// Runs PostHog's action `delete_property` on a person.
+    /// Removes a property of a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_property/`. Key scope: `person:write`.
     #[inline]
@@ -278,12 +249,10 @@ impl Persons {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `delete_recordings` on a person.
+    /// Queues the deletion of all recordings of a person.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn delete_recordings(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -293,11 +262,9 @@ impl Persons {
         ))
     }
 
-    /// Reads `properties_timeline` of a person.
+    /// Gets how the properties of a person changed over time.
     ///
-    /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Seen in 2025 only.
     #[inline]
     pub fn properties_timeline(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
@@ -309,10 +276,8 @@ impl Persons {
 
     /// Splits a person.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn split(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
         Request::new(
@@ -322,7 +287,7 @@ impl Persons {
         )
     }
 
-    /// Runs PostHog's action `update_property` on a person.
+    /// Sets a property of a person.
     ///
     /// `POST /api/{scope}/{project_id}/persons/{id}/update_property/`. Key scope: `person:write`.
     #[inline]
@@ -345,59 +310,61 @@ impl Persons {
 }
 
 params! {
-    /// Query parameters of `list` of [`Persons`].
+    /// Query parameters of [`list`](Persons::list).
     pub enum PersonsList {
         /// `client_query_id`.
         client_query_id "client_query_id": text,
-        /// `distinct_id`.
+        /// Only of the person of this distinct id.
         distinct_id "distinct_id": text,
-        /// `email`.
+        /// Only the person of exactly this email address.
         email "email": text,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
         /// `include_matched_fields`.
         include_matched_fields "include_matched_fields": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `properties`.
+        /// Only persons whose properties match these filters.
         properties "properties": json,
-        /// `search`.
+        /// Only persons whose email contains this text, or who have exactly this distinct id.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `delete` of [`Persons`].
+    /// Query parameters of [`delete`](Persons::delete).
     pub enum PersonsDelete {
-        /// `delete_events`.
+        /// Whether to delete the events of the persons, too. It is queued, and does not happen at once.
+        /// Default: `false`.
         delete_events "delete_events": boolean,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
     }
 }
 
 params! {
-    /// Query parameters of `bulk_delete` of [`Persons`].
+    /// Query parameters of [`bulk_delete`](Persons::bulk_delete).
     pub enum PersonsBulkDelete {
-        /// `delete_events`.
+        /// Whether to delete the events of the persons, too. It is queued, and does not happen at once.
+        /// Default: `false`.
         delete_events "delete_events": boolean,
-        /// `distinct_ids`.
+        /// Up to 1,000 distinct ids, whose persons are deleted.
         distinct_ids "distinct_ids": json,
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `ids`.
+        /// Up to 1,000 ids of persons, who are deleted.
         ids "ids": json,
     }
 }
 
 params! {
-    /// Query parameters of `values` of [`Persons`].
+    /// Query parameters of [`values`](Persons::values).
     pub enum PersonsValues {
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `value`.
+        /// Only values that contain this text.
         value "value": text,
     }
 }

@@ -22,7 +22,7 @@ impl PluginConfigs {
     }
 }
 
-/// Plugin configs, logs: `/api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`.
+/// Plugin configs, logs: `/api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct PluginConfigsLogs {
     pub(crate) at: At,
@@ -31,9 +31,7 @@ pub struct PluginConfigsLogs {
 impl PluginConfigsLogs {
     /// Lists logs.
     ///
-    /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PluginLogEntry>, LimitOffset> {
         Request::new(self.at.call("plugin_configs.logs.list", Method::GET, "/"))

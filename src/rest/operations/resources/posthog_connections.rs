@@ -2,18 +2,17 @@
 
 use super::super::prelude::*;
 
-/// Posthog connections: `/api/projects/{project_id}/posthog_connections/`.
+/// PostHog connections: `/api/projects/{project_id}/posthog_connections/`.
 #[derive(Debug, Clone)]
 pub struct PosthogConnections {
     pub(crate) at: At,
 }
 
 impl PosthogConnections {
-    /// Runs PostHog's action `forward` on a posthog connection.
+    /// Forwards a request to a connected project.
     ///
     /// `POST /api/projects/{project_id}/posthog_connections/{id}/forward/`. Key scope: `integration:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn forward(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -24,9 +23,9 @@ impl PosthogConnections {
         .with::<()>(body)
     }
 
-    /// Reads `target` of a posthog connection.
+    /// Gets what a connection leads to.
     ///
-    /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`.
     #[inline]
     pub fn target(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

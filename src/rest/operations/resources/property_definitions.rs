@@ -11,7 +11,7 @@ pub struct PropertyDefinitions {
 impl PropertyDefinitions {
     /// Lists property definitions.
     ///
-    /// `GET /api/projects/{project_id}/property_definitions/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/property_definitions/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PropertyDefinition>, PropertyDefinitionsList> {
         Request::new(self.at.call("property_definitions.list", Method::GET, "/"))
@@ -19,9 +19,7 @@ impl PropertyDefinitions {
 
     /// Gets a property definition.
     ///
-    /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PropertyDefinition> {
         Request::new(
@@ -48,11 +46,9 @@ impl PropertyDefinitions {
         .with::<()>(body)
     }
 
-    /// Replaces a property definition whole.
+    /// Replaces all fields of a property definition.
     ///
-    /// `PUT /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/property_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -69,9 +65,7 @@ impl PropertyDefinitions {
 
     /// Deletes a property definition.
     ///
-    /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -81,11 +75,9 @@ impl PropertyDefinitions {
         )
     }
 
-    /// Reads `seen_together` of property definitions.
+    /// Checks with which events a property was seen.
     ///
-    /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Seen in 2025 only.
     #[inline]
     pub fn seen_together(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -97,33 +89,33 @@ impl PropertyDefinitions {
 }
 
 params! {
-    /// Query parameters of `list` of [`PropertyDefinitions`].
+    /// Query parameters of [`list`](PropertyDefinitions::list).
     pub enum PropertyDefinitionsList {
-        /// `event_names`.
+        /// Names of events, as a JSON list: each property then tells whether it was seen with one of them.
         event_names "event_names": text,
-        /// `exclude_core_properties`.
+        /// Whether to leave out properties that PostHog itself sends. Default: `false`.
         exclude_core_properties "exclude_core_properties": boolean,
-        /// `exclude_hidden`.
+        /// Whether to leave out hidden properties. Default: `false`.
         exclude_hidden "exclude_hidden": boolean,
-        /// `excluded_properties`.
+        /// What to leave out, as a JSON list of names.
         excluded_properties "excluded_properties": text,
-        /// `filter_by_event_names`.
+        /// Whether to return only properties of the events in `event_names`.
         filter_by_event_names "filter_by_event_names": boolean,
-        /// `group_type_index`.
+        /// Which type of group, by its index, where `type` is `group`.
         group_type_index "group_type_index": integer,
-        /// `is_feature_flag`.
+        /// Whether to return only properties of flags, or all others.
         is_feature_flag "is_feature_flag": boolean,
-        /// `is_numerical`.
+        /// Whether to return only numbers, or all others.
         is_numerical "is_numerical": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `properties`.
+        /// Only properties of these names, separated by commas.
         properties "properties": text,
-        /// `search`.
+        /// Only properties whose name contains these words.
         search "search": text,
-        /// `type`.
+        /// What the properties belong to. Default: `event`.
         type_ "type": one(values::PropertyDefinitionType),
     }
 }

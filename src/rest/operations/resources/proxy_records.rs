@@ -47,9 +47,7 @@ impl ProxyRecords {
 
     /// Changes the given fields of a proxy record.
     ///
-    /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/proxy_records/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -64,11 +62,9 @@ impl ProxyRecords {
         .with::<()>(body)
     }
 
-    /// Replaces a proxy record whole.
+    /// Replaces all fields of a proxy record.
     ///
-    /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{organization_id}/proxy_records/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -95,11 +91,10 @@ impl ProxyRecords {
         ))
     }
 
-    /// Runs PostHog's action `diagnose` on a proxy record.
+    /// Looks for problems of a proxy.
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/diagnose/`. Key scope: `organization:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn diagnose(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -109,11 +104,10 @@ impl ProxyRecords {
         ))
     }
 
-    /// Retries a proxy record.
+    /// Sets a proxy up again after a failure.
     ///
-    /// `POST /api/organizations/{organization_id}/proxy_records/{id}/retry/`. Key scope: `organization:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/organizations/{organization_id}/proxy_records/{id}/retry/`. Key scope: `organization:write`. May
+    /// have a [`body`](Request::body).
     #[inline]
     pub fn retry(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -9,7 +9,7 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// Creates a query.
+    /// Runs a query of any kind; for HogQL, `Project::hogql` has types.
     ///
     /// `POST /api/{scope}/{project_id}/query/`. Key scope: `query:read`.
     #[inline]
@@ -17,21 +17,17 @@ impl Queries {
         Request::new(self.at.call("query.create", Method::POST, "/")).with::<()>(body)
     }
 
-    /// Gets a query.
+    /// Gets the state of a query in the background, and its results.
     ///
-    /// `GET /api/{scope}/{project_id}/query/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/query/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::QueryStatusResponse> {
         Request::new(self.at.id("id", &id).call("query.get", Method::GET, "/"))
     }
 
-    /// Deletes a query.
+    /// Cancels a query in the background.
     ///
-    /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -41,12 +37,10 @@ impl Queries {
         )
     }
 
-    /// Runs PostHog's action `check_auth_for_async` on queries.
+    /// Checks whether the key may run queries in the background.
     ///
-    /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/query/check_auth_for_async/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn check_auth_for_async(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -56,31 +50,25 @@ impl Queries {
         ))
     }
 
-    /// Reads `draft_sql` of queries.
+    /// Writes HogQL for a question in words, by AI.
     ///
-    /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Seen in 2025 only.
     #[inline]
     pub fn draft_sql(&self) -> Request<Untyped> {
         Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
     }
 
-    /// Runs PostHog's action `upgrade` on queries.
+    /// Gets a query in the current format, without running it.
     ///
-    /// `POST /api/{scope}/{project_id}/query/upgrade/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/query/upgrade/`. Seen in 2025 only.
     #[inline]
     pub fn upgrade(&self, body: Raw<impl Serialize>) -> Request<models::QueryUpgrade> {
         Request::new(self.at.call("query.upgrade", Method::POST, "/upgrade/")).with::<()>(body)
     }
 
-    /// Reads `log` of a query.
+    /// Gets how a query of the last 24 hours ran.
     ///
-    /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Seen in 2025 only.
     #[inline]
     pub fn log(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -90,11 +78,10 @@ impl Queries {
         )
     }
 
-    /// Runs PostHog's action `create_of_kind` on a query.
+    /// Runs a query of the kind that the path names.
     ///
-    /// `POST /api/projects/{project_id}/query/{query_kind}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/query/{query_kind}/`. Sent under `/api/projects/` from an environment,
+    /// too.
     #[inline]
     pub fn create_of_kind(
         &self,

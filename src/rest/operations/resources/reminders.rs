@@ -51,7 +51,7 @@ impl Reminders {
         .with::<()>(body)
     }
 
-    /// Deletes a reminder, in the way that PostHog does: it is kept, marked.
+    /// Deletes a reminder: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/reminders/{id}/`. Key scope: `user:write`.
     #[inline]

@@ -27,9 +27,7 @@ pub struct ReviewHogReviews {
 impl ReviewHogReviews {
     /// Lists reviews.
     ///
-    /// `GET /api/projects/{project_id}/review_hog/reviews/`. Key scope: `review_hog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/review_hog/reviews/`. Key scope: `review_hog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped, ReviewHogReviewsList> {
         Request::new(self.at.call("review_hog.reviews.list", Method::GET, "/"))
@@ -37,9 +35,7 @@ impl ReviewHogReviews {
 
     /// Gets a review.
     ///
-    /// `GET /api/projects/{project_id}/review_hog/reviews/{id}/`. Key scope: `review_hog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/review_hog/reviews/{id}/`. Key scope: `review_hog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped, ReviewHogReviewsGet> {
         Request::new(
@@ -49,11 +45,9 @@ impl ReviewHogReviews {
         )
     }
 
-    /// Reads `pr_status` of reviews.
+    /// Gets the state of the review of a pull request.
     ///
-    /// `GET /api/projects/{project_id}/review_hog/reviews/pr_status/`. Key scope: `review_hog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/review_hog/reviews/pr_status/`. Key scope: `review_hog:read`. Preview.
     #[inline]
     pub fn pr_status(&self, pr_url: impl Display) -> Request<Untyped, ReviewHogReviewsPrStatus> {
         Request::new(
@@ -63,11 +57,9 @@ impl ReviewHogReviews {
         .query("pr_url", pr_url)
     }
 
-    /// Runs PostHog's action `trigger` on reviews.
+    /// Starts the review of a pull request.
     ///
-    /// `POST /api/projects/{project_id}/review_hog/reviews/trigger/`. Key scope: `review_hog:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/review_hog/reviews/trigger/`. Key scope: `review_hog:write`. Preview.
     #[inline]
     pub fn trigger(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -79,17 +71,17 @@ impl ReviewHogReviews {
 }
 
 params! {
-    /// Query parameters of `list` of [`ReviewHogReviews`].
+    /// Query parameters of [`list`](ReviewHogReviews::list).
     pub enum ReviewHogReviewsList {
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `5`.
         limit "limit": integer,
-        /// `scope`.
+        /// `scope`. Default: `mine`.
         scope "scope": one(values::ReviewScope),
     }
 }
 
 params! {
-    /// Query parameters of `get` of [`ReviewHogReviews`].
+    /// Query parameters of [`get`](ReviewHogReviews::get).
     pub enum ReviewHogReviewsGet {
         /// `run_index`.
         run_index "run_index": integer,
@@ -97,13 +89,13 @@ params! {
 }
 
 params! {
-    /// Query parameters of `pr_status` of [`ReviewHogReviews`].
+    /// Query parameters of [`pr_status`](ReviewHogReviews::pr_status).
     pub enum ReviewHogReviewsPrStatus {
         /// `head_sha`.
         head_sha "head_sha": text,
         /// `requested_at`.
         requested_at "requested_at": time,
-        /// `run_mode`.
+        /// `run_mode`. Default: `review`.
         run_mode "run_mode": one(values::RunMode),
     }
 }

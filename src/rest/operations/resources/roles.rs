@@ -20,9 +20,7 @@ impl Roles {
 
     /// Creates a role.
     ///
-    /// `POST /api/organizations/{organization_id}/roles/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/roles/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Role> {
         Request::new(self.at.call("organization.roles.create", Method::POST, "/")).with::<()>(body)
@@ -42,9 +40,7 @@ impl Roles {
 
     /// Changes the given fields of a role.
     ///
-    /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Role> {
         Request::new(
@@ -55,11 +51,9 @@ impl Roles {
         .with::<()>(body)
     }
 
-    /// Replaces a role whole.
+    /// Replaces all fields of a role.
     ///
-    /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Role> {
         Request::new(
@@ -72,9 +66,7 @@ impl Roles {
 
     /// Deletes a role.
     ///
-    /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -102,7 +94,8 @@ pub struct RolesRoleMemberships {
 impl RolesRoleMemberships {
     /// Lists role memberships.
     ///
-    /// `GET /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: `organization:read`.
+    /// `GET /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope:
+    /// `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::RoleMembership>, LimitOffset> {
         Request::new(
@@ -113,9 +106,7 @@ impl RolesRoleMemberships {
 
     /// Creates a role membership.
     ///
-    /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::RoleMembership> {
         Request::new(self.at.call(
@@ -128,9 +119,7 @@ impl RolesRoleMemberships {
 
     /// Deletes a role membership.
     ///
-    /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(

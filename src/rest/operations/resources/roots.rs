@@ -6,7 +6,7 @@ use super::*;
 impl Project {
     /// Gets this project.
     ///
-    /// `GET /api/projects/{id}/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{id}/`.
     #[inline]
     pub fn get(&self) -> Request<models::Project> {
         Request::new(self.at.call("project.get", Method::GET, "/"))
@@ -716,7 +716,7 @@ impl Project {
         }
     }
 
-    /// Messaging supabase auth emails.
+    /// Messaging Supabase auth emails.
     #[inline]
     pub fn messaging_supabase_auth_emails(&self) -> MessagingSupabaseAuthEmails {
         MessagingSupabaseAuthEmails {
@@ -780,7 +780,7 @@ impl Project {
         }
     }
 
-    /// Posthog connections.
+    /// PostHog connections.
     #[inline]
     pub fn posthog_connections(&self) -> PosthogConnections {
         PosthogConnections {
@@ -1402,19 +1402,15 @@ impl Organization {
 
     /// Changes the given fields of this organization.
     ///
-    /// `PATCH /api/organizations/{id}/`. Key scope: `organization:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/organizations/{id}/`. Key scope: `organization:write`. Preview.
     #[inline]
     pub fn update(&self, body: Raw<impl Serialize>) -> Request<models::Organization> {
         Request::new(self.at.call("organization.update", Method::PATCH, "/")).with::<()>(body)
     }
 
-    /// Replaces this organization whole.
+    /// Replaces all fields of this organization.
     ///
-    /// `PUT /api/organizations/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/organizations/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, body: Raw<impl Serialize>) -> Request<models::Organization> {
         Request::new(self.at.call("organization.replace", Method::PUT, "/")).with::<()>(body)
@@ -1422,20 +1418,16 @@ impl Organization {
 
     /// Deletes this organization.
     ///
-    /// `DELETE /api/organizations/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/organizations/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("organization.delete", Method::DELETE, "/"))
     }
 
-    /// Runs PostHog's action `environments_rollback` on this organization.
+    /// Merges environments back into projects, by a map from source to target ids.
     ///
-    /// `POST /api/organizations/{id}/environments_rollback/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/organizations/{id}/environments_rollback/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn environments_rollback(&self) -> Request<models::Organization> {
         Request::new(self.at.call(
@@ -1559,11 +1551,9 @@ impl User {
         Request::new(self.at.call("user.update", Method::PATCH, "/")).with::<()>(body)
     }
 
-    /// Replaces this user whole.
+    /// Replaces all fields of this user.
     ///
-    /// `PUT /api/users/{uuid}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/users/{uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, body: Raw<impl Serialize>) -> Request<models::User> {
         Request::new(self.at.call("user.replace", Method::PUT, "/")).with::<()>(body)
@@ -1571,19 +1561,15 @@ impl User {
 
     /// Deletes this user.
     ///
-    /// `DELETE /api/users/{uuid}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/users/{uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
         Request::new(self.at.call("user.delete", Method::DELETE, "/"))
     }
 
-    /// Reads `hedgehog_config` of this user.
+    /// Gets the look of the user's hedgehog.
     ///
-    /// `GET /api/users/{uuid}/hedgehog_config/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/users/{uuid}/hedgehog_config/`. Seen in 2025 only.
     #[inline]
     pub fn hedgehog_config(&self) -> Request<Untyped> {
         Request::new(
@@ -1592,11 +1578,9 @@ impl User {
         )
     }
 
-    /// Runs PostHog's action `update_hedgehog_config` on this user.
+    /// Changes the look of the user's hedgehog.
     ///
-    /// `PATCH /api/users/{uuid}/hedgehog_config/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/users/{uuid}/hedgehog_config/`. Seen in 2025 only.
     #[inline]
     pub fn update_hedgehog_config(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -1607,12 +1591,9 @@ impl User {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `scene_personalisation` on this user.
+    /// Sets the dashboard that a page shows to the user.
     ///
-    /// `POST /api/users/{uuid}/scene_personalisation/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/{uuid}/scene_personalisation/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn scene_personalisation(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -1622,11 +1603,9 @@ impl User {
         ))
     }
 
-    /// Reads `start_2fa_setup` of this user.
+    /// Starts to set up two-factor authentication.
     ///
-    /// `GET /api/users/{uuid}/start_2fa_setup/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/users/{uuid}/start_2fa_setup/`. Seen in 2025 only.
     #[inline]
     pub fn start_2fa_setup(&self) -> Request<Untyped> {
         Request::new(
@@ -1635,12 +1614,9 @@ impl User {
         )
     }
 
-    /// Runs PostHog's action `two_factor_backup_codes` on this user.
+    /// Makes new backup codes; older ones stop working.
     ///
-    /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn two_factor_backup_codes(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -1650,12 +1626,9 @@ impl User {
         ))
     }
 
-    /// Runs PostHog's action `two_factor_disable` on this user.
+    /// Turns two-factor authentication off and removes its devices.
     ///
-    /// `POST /api/users/{uuid}/two_factor_disable/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/{uuid}/two_factor_disable/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn two_factor_disable(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -1665,11 +1638,9 @@ impl User {
         ))
     }
 
-    /// Reads `two_factor_start_setup` of this user.
+    /// Starts to set up two-factor authentication.
     ///
-    /// `GET /api/users/{uuid}/two_factor_start_setup/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/users/{uuid}/two_factor_start_setup/`. Seen in 2025 only.
     #[inline]
     pub fn two_factor_start_setup(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -1679,11 +1650,9 @@ impl User {
         ))
     }
 
-    /// Reads `two_factor_status` of this user.
+    /// Gets the state of two-factor authentication, with backup codes.
     ///
-    /// `GET /api/users/{uuid}/two_factor_status/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/users/{uuid}/two_factor_status/`. Seen in 2025 only.
     #[inline]
     pub fn two_factor_status(&self) -> Request<Untyped> {
         Request::new(
@@ -1692,12 +1661,9 @@ impl User {
         )
     }
 
-    /// Runs PostHog's action `two_factor_validate` on this user.
+    /// Ends the setup of two-factor authentication with a code.
     ///
-    /// `POST /api/users/{uuid}/two_factor_validate/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/{uuid}/two_factor_validate/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn two_factor_validate(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -1707,12 +1673,9 @@ impl User {
         ))
     }
 
-    /// Runs PostHog's action `validate_2fa` on this user.
+    /// Ends the setup of two-factor authentication with a code.
     ///
-    /// `POST /api/users/{uuid}/validate_2fa/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/{uuid}/validate_2fa/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn validate_2fa(&self) -> Request<Untyped> {
         Request::new(

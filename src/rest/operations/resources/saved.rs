@@ -50,11 +50,10 @@ impl Saved {
         .with::<()>(body)
     }
 
-    /// Regenerates a saved heatmap.
+    /// Makes the pictures of a saved heatmap anew.
     ///
-    /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/saved/{short_id}/regenerate/`. Key scope: `heatmap:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn regenerate(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -66,19 +65,19 @@ impl Saved {
 }
 
 params! {
-    /// Query parameters of `list` of [`Saved`].
+    /// Query parameters of [`list`](Saved::list).
     pub enum SavedList {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `order`.
+        /// What to sort by; with `-` in front the other way round.
         order "order": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
         /// `type`.
         type_ "type": text,

@@ -34,11 +34,11 @@ impl SavedQueryColumnAnnotations {
 }
 
 params! {
-    /// Query parameters of `list` of [`SavedQueryColumnAnnotations`].
+    /// Query parameters of [`list`](SavedQueryColumnAnnotations::list).
     pub enum SavedQueryColumnAnnotationsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `saved_query_id`.
         saved_query_id "saved_query_id": text,

@@ -64,13 +64,13 @@ impl ScheduledChanges {
 }
 
 params! {
-    /// Query parameters of `list` of [`ScheduledChanges`].
+    /// Query parameters of [`list`](ScheduledChanges::list).
     pub enum ScheduledChangesList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `model_name`.
         model_name "model_name": text,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `record_id`.
         record_id "record_id": text,

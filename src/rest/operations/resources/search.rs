@@ -11,7 +11,7 @@ pub struct Search {
 impl Search {
     /// Gets search.
     ///
-    /// `GET /api/projects/{project_id}/search/`. Key scope: PostHog states none.
+    /// `GET /api/projects/{project_id}/search/`.
     #[inline]
     pub fn get(&self) -> Request<Untyped, SearchGet> {
         Request::new(self.at.call("search.get", Method::GET, "/"))
@@ -19,11 +19,11 @@ impl Search {
 }
 
 params! {
-    /// Query parameters of `get` of [`Search`].
+    /// Query parameters of [`get`](Search::get).
     pub enum SearchGet {
-        /// `entities`, sent as repeated keys.
+        /// `entities`.
         entities "entities": each_text,
-        /// `q`.
+        /// What to search for.
         q "q": text,
     }
 }

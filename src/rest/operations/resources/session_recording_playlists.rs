@@ -9,7 +9,7 @@ pub struct SessionRecordingPlaylists {
 }
 
 impl SessionRecordingPlaylists {
-    /// Lists session recording playlists.
+    /// Lists session recording playlists, those that PostHog keeps included.
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/`. Key scope: `session_recording_playlist:read`.
     #[inline]
@@ -24,7 +24,8 @@ impl SessionRecordingPlaylists {
 
     /// Creates a session recording playlist.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recording_playlists/`. Key scope: `session_recording_playlist:write`.
+    /// `POST /api/{scope}/{project_id}/session_recording_playlists/`. Key scope:
+    /// `session_recording_playlist:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SessionRecordingPlaylist> {
         Request::new(
@@ -36,7 +37,8 @@ impl SessionRecordingPlaylists {
 
     /// Gets a session recording playlist.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:read`.
+    /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope:
+    /// `session_recording_playlist:read`.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -48,7 +50,8 @@ impl SessionRecordingPlaylists {
 
     /// Changes the given fields of a session recording playlist.
     ///
-    /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:write`.
+    /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope:
+    /// `session_recording_playlist:write`.
     #[inline]
     pub fn update(
         &self,
@@ -63,11 +66,9 @@ impl SessionRecordingPlaylists {
         .with::<()>(body)
     }
 
-    /// Replaces a session recording playlist whole.
+    /// Replaces all fields of a session recording playlist.
     ///
-    /// `PUT /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -82,9 +83,10 @@ impl SessionRecordingPlaylists {
         .with::<()>(body)
     }
 
-    /// Deletes a session recording playlist, in the way that PostHog does: it is kept, marked.
+    /// Deletes a session recording playlist: PostHog keeps it, marked as deleted.
     ///
-    /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: `session_recording_playlist:write`.
+    /// `PATCH /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope:
+    /// `session_recording_playlist:write`.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -95,12 +97,10 @@ impl SessionRecordingPlaylists {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Asks to delete a session recording playlist for good.
+    /// Asks to delete a session recording playlist for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/`. Seen in 2025 only. Refused
+    /// (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -120,20 +120,20 @@ impl SessionRecordingPlaylists {
 }
 
 params! {
-    /// Query parameters of `list` of [`SessionRecordingPlaylists`].
+    /// Query parameters of [`list`](SessionRecordingPlaylists::list).
     pub enum SessionRecordingPlaylistsList {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `short_id`.
+        /// Only the one of this short id.
         short_id "short_id": text,
     }
 }
 
-/// Session recording playlists, recordings: `/api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`.
+/// Session recording playlists, recordings: `/api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct SessionRecordingPlaylistsRecordings {
     pub(crate) at: At,
@@ -142,9 +142,7 @@ pub struct SessionRecordingPlaylistsRecordings {
 impl SessionRecordingPlaylistsRecordings {
     /// Lists recordings.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -156,10 +154,8 @@ impl SessionRecordingPlaylistsRecordings {
 
     /// Creates a recording.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`.
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn create(&self, session_recording_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -175,9 +171,8 @@ impl SessionRecordingPlaylistsRecordings {
 
     /// Deletes a recording.
     ///
-    /// `DELETE /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE
+    /// /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`.
     #[inline]
     pub fn delete(&self, session_recording_id: impl Display) -> Request<Done> {
         Request::new(

@@ -12,9 +12,7 @@ pub struct SessionRecordings {
 impl SessionRecordings {
     /// Lists session recordings.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recordings/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/session_recordings/`. Seen in 2025 only.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SessionRecording>, LimitOffset> {
         Request::new(self.at.call("session_recordings.list", Method::GET, "/"))
@@ -34,9 +32,7 @@ impl SessionRecordings {
 
     /// Changes the given fields of a session recording.
     ///
-    /// `PATCH /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/session_recordings/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -51,11 +47,9 @@ impl SessionRecordings {
         .with::<()>(body)
     }
 
-    /// Replaces a session recording whole.
+    /// Replaces all fields of a session recording.
     ///
-    /// `PUT /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/session_recordings/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -85,7 +79,6 @@ impl SessionRecordings {
     /// Deletes several session recordings at once.
     ///
     /// `POST /api/projects/{project_id}/session_recordings/bulk_delete/`. Key scope: `session_recording:write`.
-    ///
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn bulk_delete(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
@@ -106,7 +99,7 @@ impl SessionRecordings {
     }
 }
 
-/// Session recordings, sharing: `/api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`.
+/// Session recordings, sharing: `/api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct SessionRecordingsSharing {
     pub(crate) at: At,
@@ -115,9 +108,7 @@ pub struct SessionRecordingsSharing {
 impl SessionRecordingsSharing {
     /// Lists sharing.
     ///
-    /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
         Request::new(
@@ -126,12 +117,10 @@ impl SessionRecordingsSharing {
         )
     }
 
-    /// Runs PostHog's action `refresh` on sharing.
+    /// Makes a new access token for a shared recording; the old link stops working.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/refresh/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/refresh/`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
@@ -150,7 +139,7 @@ impl SessionRecordingsSharing {
     }
 }
 
-/// Session recordings, sharing, passwords: `/api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`.
+/// Session recordings, sharing, passwords: `/api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct SessionRecordingsSharingPasswords {
     pub(crate) at: At,
@@ -159,9 +148,7 @@ pub struct SessionRecordingsSharingPasswords {
 impl SessionRecordingsSharingPasswords {
     /// Creates a password.
     ///
-    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
@@ -174,9 +161,7 @@ impl SessionRecordingsSharingPasswords {
 
     /// Deletes a password.
     ///
-    /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
         Request::new(self.at.id("password_id", &password_id).call(

@@ -2,19 +2,17 @@
 
 use super::super::prelude::*;
 
-/// Session summaries: `/api/environments/{project_id}/session_summaries/`.
+/// Session summaries: `/api/environments/{project_id}/session_summaries/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct SessionSummaries {
     pub(crate) at: At,
 }
 
 impl SessionSummaries {
-    /// Runs PostHog's action `create_session_summaries` on session summaries.
+    /// Summarizes several session recordings together into a notebook, by AI.
     ///
-    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn create_session_summaries(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
@@ -25,12 +23,10 @@ impl SessionSummaries {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_session_summaries_individually` on session summaries.
+    /// Summarizes each of several session recordings, by AI.
     ///
-    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries_individually/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/session_summaries/create_session_summaries_individually/`. Sent under
+    /// `/api/environments/` from a project, too.
     #[inline]
     pub fn create_session_summaries_individually(
         &self,

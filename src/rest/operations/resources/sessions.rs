@@ -2,18 +2,16 @@
 
 use super::super::prelude::*;
 
-/// Sessions: `/api/{scope}/{project_id}/sessions/`.
+/// Sessions: `/api/{scope}/{project_id}/sessions/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     pub(crate) at: At,
 }
 
 impl Sessions {
-    /// Reads `property_definitions` of sessions.
+    /// Lists the properties that sessions have.
     ///
-    /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`.
     #[inline]
     pub fn property_definitions(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -23,11 +21,9 @@ impl Sessions {
         ))
     }
 
-    /// Reads `values` of sessions.
+    /// Lists values that a session property has.
     ///
-    /// `GET /api/{scope}/{project_id}/sessions/values/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/sessions/values/`.
     #[inline]
     pub fn values(&self) -> Request<Untyped> {
         Request::new(self.at.call("sessions.values", Method::GET, "/values/"))

@@ -3,153 +3,153 @@
 use super::super::prelude::*;
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum AtVersion {
-        /// `version`.
+        /// Which version; without it the latest.
         version "version": integer,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum BillingBreakdown {
-        /// `after`.
+        /// Where the page starts: from the page before.
         after "after": text,
-        /// `breakdowns`.
+        /// What the figures are split by, as a JSON list.
         breakdowns "breakdowns": text,
-        /// `end_date`.
+        /// The last day.
         end_date "end_date": time,
-        /// `interval`.
+        /// The length of one step of the series.
         interval "interval": text,
-        /// `page_size`.
+        /// How many to return on a page.
         page_size "page_size": integer,
-        /// `start_date`.
+        /// The first day.
         start_date "start_date": time,
-        /// `team_ids`.
+        /// Only of these projects, as a JSON list of ids.
         team_ids "team_ids": text,
         /// `top_projects`.
         top_projects "top_projects": integer,
-        /// `usage_types`.
+        /// Only of these types of usage, as a JSON list.
         usage_types "usage_types": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum BillingTimeseries {
-        /// `breakdowns`.
+        /// What the figures are split by, as a JSON list.
         breakdowns "breakdowns": text,
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `end_date`.
+        /// The last day.
         end_date "end_date": time,
-        /// `interval`.
+        /// The length of one step of the series.
         interval "interval": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `start_date`.
+        /// The first day.
         start_date "start_date": time,
-        /// `team_ids`.
+        /// Only of these projects, as a JSON list of ids.
         team_ids "team_ids": text,
         /// `top_projects`.
         top_projects "top_projects": integer,
-        /// `usage_types`.
+        /// Only of these types of usage, as a JSON list.
         usage_types "usage_types": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum ByCreatorAndState {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
-        /// `is_active`.
+        /// Whether to return active ones, or those that are not.
         is_active "is_active": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum CommentThread {
         /// `comment_id`.
         comment_id "comment_id": text,
-        /// `content_offset`.
+        /// Where the returned part of the content starts, in characters.
         content_offset "content_offset": integer,
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum CursorOrdering {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum DateFromDateTo {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum FlagKeysGroups {
-        /// `flag_keys`, sent as a JSON list.
+        /// `flag_keys`.
         flag_keys "flag_keys": texts,
-        /// `groups`.
+        /// The groups that are evaluated for, as JSON: `{"company": "acme"}`.
         groups "groups": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum FormatIncludeDashboards {
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TextFormat),
-        /// `include_dashboards`.
+        /// Whether to return the dashboards, too.
         include_dashboards "include_dashboards": boolean,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum FormatLimitPage {
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `page`.
+        /// Which page, from 1 on.
         page "page": integer,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum FunctionMetrics {
-        /// `after`.
+        /// Only what is later than this time. Default: `-7d`.
         after "after": time,
-        /// `before`.
+        /// Only what is earlier than this time.
         before "before": time,
-        /// `breakdown_by`.
+        /// What the counts are split by. Default: `kind`.
         breakdown_by "breakdown_by": one(values::HogFlowBreakdownBy),
-        /// `instance_id`.
+        /// Only of this instance: one run of a function.
         instance_id "instance_id": text,
-        /// `interval`.
+        /// The length of one step of the series. Default: `day`.
         interval "interval": one(values::HogFlowInterval),
         /// `kind`.
         kind "kind": text,
@@ -159,31 +159,31 @@ params! {
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum HeatmapFilter {
-        /// `aggregation`.
+        /// `aggregation`. Default: `total_count`.
         aggregation "aggregation": one(values::HeatmapAggregation),
-        /// `cohort_ids`.
+        /// Only of persons in these cohorts.
         cohort_ids "cohort_ids": text,
-        /// `date_from`.
+        /// Only what is from this time on. Default: `-7d`.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `events`.
         events "events": text,
-        /// `filter_test_accounts`.
+        /// Whether to leave out the project's internal and test users.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `hide_zero_coordinates`.
+        /// `hide_zero_coordinates`. Default: `true`.
         hide_zero_coordinates "hide_zero_coordinates": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `timestamp_from`.
+        /// Only what is from this time on.
         timestamp_from "timestamp_from": time,
-        /// `timestamp_to`.
+        /// Only what is up to this time.
         timestamp_to "timestamp_to": time,
-        /// `type`.
+        /// `type`. Default: `click`.
         type_ "type": text,
         /// `url_exact`.
         url_exact "url_exact": text,
@@ -197,103 +197,103 @@ params! {
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum InTableFormat {
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TableFormat),
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum InTextFormat {
-        /// `format`.
+        /// The format of the answer.
         format "format": one(values::TextFormat),
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum InWindow {
-        /// `window`.
+        /// The length of the period. Default: `24h`.
         window "window": one(values::WarehouseWindow),
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum LimitOffset {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum LimitOffsetSearch {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum LimitPage {
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `10`.
         limit "limit": integer,
-        /// `page`.
+        /// Which page, from 1 on. Default: `1`.
         page "page": integer,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum LogEntries {
-        /// `after`.
+        /// Only what is later than this time.
         after "after": time,
-        /// `before`.
+        /// Only what is earlier than this time.
         before "before": time,
-        /// `instance_id`.
+        /// Only of this instance: one run of a function.
         instance_id "instance_id": text,
-        /// `level`.
+        /// Only of these levels, separated by commas.
         level "level": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum ObservationFilter {
         /// `backfill_id`.
         backfill_id "backfill_id": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `labeled`.
         labeled "labeled": text,
-        /// `max_score`.
+        /// Only scores up to this one.
         max_score "max_score": number,
-        /// `min_score`.
+        /// Only scores from this one on.
         min_score "min_score": number,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `recording_subject`.
         recording_subject "recording_subject": text,
-        /// `session_id`.
+        /// Only of this session.
         session_id "session_id": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
         /// `triggered_by`.
         triggered_by "triggered_by": text,
@@ -307,27 +307,27 @@ params! {
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum OfSource {
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum OfSourceType {
-        /// `source_type`.
+        /// Only of this type of source.
         source_type "source_type": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum OfflineScores {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
         /// `scorer_definition_id`.
         scorer_definition_id "scorer_definition_id": text,
@@ -337,23 +337,23 @@ params! {
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum SearchWithColumns {
-        /// `include_columns`.
+        /// Whether to return columns, too; `false` makes the answer smaller.
         include_columns "include_columns": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of several operations.
+    /// Query parameters that several operations share.
     pub enum UpTo {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
     }
 }

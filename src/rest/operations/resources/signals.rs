@@ -10,11 +10,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Reads `activity_summary` of signals.
+    /// Gets a summary of what happened of late.
     ///
-    /// `GET /api/projects/{project_id}/signals/activity_summary/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/activity_summary/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn activity_summary(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -24,11 +22,9 @@ impl Signals {
         ))
     }
 
-    /// Reads `activity_summary_versions` of signals.
+    /// Lists the versions of the summary.
     ///
-    /// `GET /api/projects/{project_id}/signals/activity_summary/versions/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/activity_summary/versions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn activity_summary_versions(&self) -> Request<Untyped, SignalsActivitySummaryVersions> {
         Request::new(self.at.call(
@@ -38,11 +34,9 @@ impl Signals {
         ))
     }
 
-    /// Reads `anomalies_insight` of signals.
+    /// Gets the anomalies of an insight.
     ///
-    /// `GET /api/projects/{project_id}/signals/anomalies/insight/`. Key scope: `insight:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/anomalies/insight/`. Key scope: `insight:read`. Preview.
     #[inline]
     pub fn anomalies_insight(
         &self,
@@ -56,11 +50,9 @@ impl Signals {
         .query("insight_id", insight_id.into())
     }
 
-    /// Reads `anomalies_search` of signals.
+    /// Searches anomalies of insights.
     ///
-    /// `GET /api/projects/{project_id}/signals/anomalies/search/`. Key scope: `insight:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/anomalies/search/`. Key scope: `insight:read`. Preview.
     #[inline]
     pub fn anomalies_search(&self) -> Request<Untyped, SignalsAnomaliesSearch> {
         Request::new(self.at.call(
@@ -70,7 +62,7 @@ impl Signals {
         ))
     }
 
-    /// Reads `config` of signals.
+    /// Gets the configuration of signals.
     ///
     /// `GET /api/projects/{project_id}/signals/config/`. Key scope: `task:read`.
     #[inline]
@@ -78,7 +70,7 @@ impl Signals {
         Request::new(self.at.call("signals.config", Method::GET, "/config/"))
     }
 
-    /// Runs PostHog's action `create_config` on signals.
+    /// Changes the configuration of signals.
     ///
     /// `POST /api/projects/{project_id}/signals/config/`. Key scope: `task:write`.
     #[inline]
@@ -90,7 +82,7 @@ impl Signals {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_scout` on signals.
+    /// Creates a scout.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     #[inline]
@@ -102,7 +94,7 @@ impl Signals {
         .with::<()>(body)
     }
 
-    /// Reads `scout_metadata_current` of signals.
+    /// Gets what scouts are made of.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/metadata/current/`. Key scope: `signal_scout:read`.
     #[inline]
@@ -114,7 +106,7 @@ impl Signals {
         ))
     }
 
-    /// Reads `scout_project_profile_current` of signals.
+    /// Gets what scouts know of the project.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/project_profile/current/`. Key scope: `signal_scout:read`.
     #[inline]
@@ -128,7 +120,7 @@ impl Signals {
         ))
     }
 
-    /// Runs PostHog's action `create_scout_scratchpad` on signals.
+    /// Writes a note that scouts keep between runs.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scratchpad_internal:write`.
     #[inline]
@@ -141,7 +133,7 @@ impl Signals {
         .with::<()>(body)
     }
 
-    /// Reads `scout_scratchpad` of signals.
+    /// Lists the notes that scouts keep between runs.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scout:read`.
     #[inline]
@@ -153,9 +145,10 @@ impl Signals {
         ))
     }
 
-    /// Runs PostHog's action `scout_scratchpad_forget` on signals.
+    /// Deletes a note that scouts keep between runs.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/scratchpad/forget/`. Key scope: `signal_scratchpad_internal:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/scratchpad/forget/`. Key scope:
+    /// `signal_scratchpad_internal:write`.
     #[inline]
     pub fn scout_scratchpad_forget(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -200,25 +193,25 @@ impl Signals {
 }
 
 params! {
-    /// Query parameters of `activity_summary_versions` of [`Signals`].
+    /// Query parameters of [`activity_summary_versions`](Signals::activity_summary_versions).
     pub enum SignalsActivitySummaryVersions {
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `5`.
         limit "limit": integer,
-        /// `version`.
+        /// Which version; without it the latest.
         version "version": integer,
     }
 }
 
 params! {
-    /// Query parameters of `anomalies_insight` of [`Signals`].
+    /// Query parameters of [`anomalies_insight`](Signals::anomalies_insight).
     pub enum SignalsAnomaliesInsight {
-        /// `date_from`.
+        /// Only what is from this time on. Default: `-30d`.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `include_buckets`.
+        /// `include_buckets`. Default: `true`.
         include_buckets "include_buckets": boolean,
-        /// `include_warmup`.
+        /// `include_warmup`. Default: `false`.
         include_warmup "include_warmup": boolean,
         /// `series_key`.
         series_key "series_key": text,
@@ -226,57 +219,57 @@ params! {
 }
 
 params! {
-    /// Query parameters of `anomalies_search` of [`Signals`].
+    /// Query parameters of [`anomalies_search`](Signals::anomalies_search).
     pub enum SignalsAnomaliesSearch {
         /// `dashboard_id`.
         dashboard_id "dashboard_id": integer,
-        /// `date_from`.
+        /// Only what is from this time on. Default: `-7d`.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `group_by`.
+        /// `group_by`. Default: `series`.
         group_by "group_by": one(values::FlagGroupBy),
-        /// `insight_id`.
+        /// Only of the insight of this id.
         insight_id "insight_id": integer,
-        /// `interval`.
+        /// The length of one step of the series.
         interval "interval": one(values::SignalInterval),
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `25`.
         limit "limit": integer,
-        /// `only_flagged`.
+        /// `only_flagged`. Default: `true`.
         only_flagged "only_flagged": boolean,
     }
 }
 
 params! {
-    /// Query parameters of `scout_project_profile_current` of [`Signals`].
+    /// Query parameters of [`scout_project_profile_current`](Signals::scout_project_profile_current).
     pub enum SignalsScoutProjectProfileCurrent {
-        /// `force_refresh`.
+        /// Whether to calculate anew in place of answering from a cache. Default: `false`.
         force_refresh "force_refresh": boolean,
         /// `run_id`.
         run_id "run_id": text,
-        /// `summary_only`.
+        /// `summary_only`. Default: `false`.
         summary_only "summary_only": boolean,
     }
 }
 
 params! {
-    /// Query parameters of `scout_scratchpad` of [`Signals`].
+    /// Query parameters of [`scout_scratchpad`](Signals::scout_scratchpad).
     pub enum SignalsScoutScratchpad {
         /// `content_max_chars`.
         content_max_chars "content_max_chars": integer,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `include_expired`.
+        /// Whether to return expired ones, too. Default: `false`.
         include_expired "include_expired": boolean,
         /// `key`.
         key "key": text,
-        /// `keys_only`.
+        /// Whether to return the keys without the values.
         keys_only "keys_only": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `skill_name`.
+        /// Only of the skill of this name.
         skill_name "skill_name": text,
         /// `text`.
         text "text": text,
@@ -323,7 +316,7 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `bulk_state` on reports.
+    /// Changes the state of several reports at once.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/bulk-state/`. Key scope: `task:write`.
     #[inline]
@@ -335,7 +328,7 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Reads `ranking_outcomes` of reports.
+    /// Gets the ranking outcomes of reports.
     ///
     /// `GET /api/projects/{project_id}/signals/reports/ranking_outcomes/`. Key scope: `task:read`.
     #[inline]
@@ -347,7 +340,7 @@ impl SignalsReports {
         ))
     }
 
-    /// Runs PostHog's action `claim` on a report.
+    /// Makes the key's user responsible for a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/claim/`. Key scope: `task:write`.
     #[inline]
@@ -360,9 +353,10 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `feedback` on a report.
+    /// Says whether a report was useful.
     ///
-    /// `POST /api/projects/{project_id}/signals/reports/{id}/feedback/`. Key scope: `llm_skill:write` and `signal_scout:write` and `task:read`.
+    /// `POST /api/projects/{project_id}/signals/reports/{id}/feedback/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write` and `task:read`.
     #[inline]
     pub fn feedback(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -373,7 +367,7 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `merge` on a report.
+    /// Merges other reports into a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/merge/`. Key scope: `task:write`.
     #[inline]
@@ -386,7 +380,7 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `reviewers` on a report.
+    /// Sets the reviewers of a report.
     ///
     /// `PUT /api/projects/{project_id}/signals/reports/{id}/reviewers/`. Key scope: `task:write`.
     #[inline]
@@ -399,7 +393,7 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `reviewers_me` on a report.
+    /// Makes the key's user a reviewer of a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/reviewers/me/`. Key scope: `task:write`.
     #[inline]
@@ -412,7 +406,7 @@ impl SignalsReports {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `state` on a report.
+    /// Changes the state of a report.
     ///
     /// `POST /api/projects/{project_id}/signals/reports/{id}/state/`. Key scope: `task:write`.
     #[inline]
@@ -451,7 +445,7 @@ impl SignalsReports {
 }
 
 params! {
-    /// Query parameters of `list` of [`SignalsReports`].
+    /// Query parameters of [`list`](SignalsReports::list).
     pub enum SignalsReportsList {
         /// `actionability`.
         actionability "actionability": text,
@@ -459,27 +453,27 @@ params! {
         already_addressed "already_addressed": boolean,
         /// `assignee`.
         assignee "assignee": one(values::ReportAssignee),
-        /// `channel_id`.
+        /// Only of this channel.
         channel_id "channel_id": text,
-        /// `count_only`.
+        /// Whether to return only how many there are. Default: `false`.
         count_only "count_only": boolean,
-        /// `created_after`.
+        /// Only what was created after this time.
         created_after "created_after": time,
-        /// `exclude`, sent as a JSON list.
+        /// `exclude`.
         exclude "exclude": texts,
         /// `has_implementation_pr`.
         has_implementation_pr "has_implementation_pr": boolean,
         /// `include_all_statuses`.
         include_all_statuses "include_all_statuses": boolean,
-        /// `include_source_metadata`.
+        /// `include_source_metadata`. Default: `true`.
         include_source_metadata "include_source_metadata": boolean,
-        /// `include_unlisted`.
+        /// `include_unlisted`. Default: `false`.
         include_unlisted "include_unlisted": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
         /// `priority`.
         priority "priority": text,
@@ -493,15 +487,15 @@ params! {
         scout "scout": text,
         /// `scout_prefix`.
         scout_prefix "scout_prefix": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `sort`.
         sort "sort": text,
-        /// `source_id`.
+        /// The id of the source.
         source_id "source_id": text,
         /// `source_product`.
         source_product "source_product": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
         /// `suggested_reviewers`.
         suggested_reviewers "suggested_reviewers": text,
@@ -529,9 +523,7 @@ pub struct SignalsReportsActions {
 impl SignalsReportsActions {
     /// Lists actions.
     ///
-    /// `GET /api/projects/{project_id}/signals/reports/{id}/actions/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/reports/{id}/actions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -540,11 +532,9 @@ impl SignalsReportsActions {
         )
     }
 
-    /// Runs PostHog's action `run` on actions.
+    /// Runs an action that a report suggests.
     ///
-    /// `POST /api/projects/{project_id}/signals/reports/{id}/actions/run/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/reports/{id}/actions/run/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn run(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -653,11 +643,10 @@ impl SignalsReportsChecks {
         )
     }
 
-    /// Replaces a check whole.
+    /// Replaces all fields of a check.
     ///
-    /// `POST /api/projects/{project_id}/signals/reports/{report_id}/checks/{id}/replace/`. Key scope: `query:read` and `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/reports/{report_id}/checks/{id}/replace/`. Key scope: `query:read`
+    /// and `task:write`. Preview.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -678,9 +667,7 @@ pub struct SignalsReviewerExclusions {
 impl SignalsReviewerExclusions {
     /// Lists reviewer exclusions.
     ///
-    /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -691,9 +678,7 @@ impl SignalsReviewerExclusions {
 
     /// Creates a reviewer exclusion.
     ///
-    /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -705,9 +690,7 @@ impl SignalsReviewerExclusions {
 
     /// Gets a reviewer exclusion.
     ///
-    /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -719,9 +702,7 @@ impl SignalsReviewerExclusions {
 
     /// Changes the given fields of a reviewer exclusion.
     ///
-    /// `PATCH /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -735,9 +716,7 @@ impl SignalsReviewerExclusions {
     /// Revokes a reviewer exclusion.
     ///
     /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/{id}/revoke/`. Key scope: `task:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn revoke(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -813,7 +792,8 @@ impl SignalsScoutConfigs {
 
     /// Creates a config.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/configs/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -848,11 +828,10 @@ impl SignalsScoutConfigs {
         ))
     }
 
-    /// Runs PostHog's action `sync` on configs.
+    /// Takes over the configurations of scouts from their skills.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/sync/`. Key scope: `signal_scout:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/signals/scout/configs/sync/`. Key scope: `signal_scout:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn sync(&self) -> Request<Untyped, SignalsScoutConfigsSync> {
         Request::new(
@@ -861,9 +840,10 @@ impl SignalsScoutConfigs {
         )
     }
 
-    /// Runs PostHog's action `precheck_test` on a config.
+    /// Tests the check that runs before a scout.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/precheck_test/`. Key scope: `query:read` and `signal_scout:read`.
+    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/precheck_test/`. Key scope: `query:read` and
+    /// `signal_scout:read`.
     #[inline]
     pub fn precheck_test(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -887,11 +867,10 @@ impl SignalsScoutConfigs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `trial` on a config.
+    /// Starts a trial run of a scout.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write`. Preview.
     #[inline]
     pub fn trial(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -902,11 +881,10 @@ impl SignalsScoutConfigs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `trial_comparison` on a config.
+    /// Starts a trial that compares versions of a scout.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison/`. Key scope:
+    /// `llm_skill:write` and `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_comparison(
         &self,
@@ -921,11 +899,10 @@ impl SignalsScoutConfigs {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `trial_comparison_archive` on a config.
+    /// Archives a comparison of a scout.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_archive/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_archive/`. Key scope:
+    /// `llm_skill:write` and `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_comparison_archive(
         &self,
@@ -940,11 +917,10 @@ impl SignalsScoutConfigs {
         .with::<()>(body)
     }
 
-    /// Reads `trial_comparison_history` of a config.
+    /// Gets the trial comparison history of a config.
     ///
-    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_history/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_history/`. Key scope:
+    /// `llm_skill:write` and `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_comparison_history(
         &self,
@@ -957,11 +933,10 @@ impl SignalsScoutConfigs {
         ))
     }
 
-    /// Reads `trial_comparison_result` of a config.
+    /// Gets the trial comparison result of a config.
     ///
-    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_result/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_result/`. Key scope:
+    /// `llm_skill:write` and `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_comparison_result(
         &self,
@@ -976,11 +951,10 @@ impl SignalsScoutConfigs {
         .query("comparison_id", comparison_id)
     }
 
-    /// Runs PostHog's action `trial_comparison_resume` on a config.
+    /// Goes on with a comparison of a scout.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_resume/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/trial_comparison_resume/`. Key scope:
+    /// `llm_skill:write` and `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_comparison_resume(
         &self,
@@ -995,11 +969,10 @@ impl SignalsScoutConfigs {
         .with::<()>(body)
     }
 
-    /// Reads `trial_result` of a config.
+    /// Gets the trial result of a config.
     ///
-    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_result/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_result/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_result(&self, id: impl Display, launch_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -1010,11 +983,10 @@ impl SignalsScoutConfigs {
         .query("launch_id", launch_id)
     }
 
-    /// Reads `trial_setup` of a config.
+    /// Gets the trial setup of a config.
     ///
-    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_setup/`. Key scope: `llm_skill:write` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/scout/configs/{id}/trial_setup/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_setup(&self, id: impl Display) -> Request<Untyped, SignalsScoutConfigsTrialSetup> {
         Request::new(self.at.id("id", &id).call(
@@ -1026,17 +998,17 @@ impl SignalsScoutConfigs {
 }
 
 params! {
-    /// Query parameters of `list` of [`SignalsScoutConfigs`].
+    /// Query parameters of [`list`](SignalsScoutConfigs::list).
     pub enum SignalsScoutConfigsList {
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
 
 params! {
-    /// Query parameters of `sync` of [`SignalsScoutConfigs`].
+    /// Query parameters of [`sync`](SignalsScoutConfigs::sync).
     pub enum SignalsScoutConfigsSync {
         /// `surface`.
         surface "surface": one(values::ScoutSurface),
@@ -1044,19 +1016,19 @@ params! {
 }
 
 params! {
-    /// Query parameters of `trial_comparison_history` of [`SignalsScoutConfigs`].
+    /// Query parameters of [`trial_comparison_history`](SignalsScoutConfigs::trial_comparison_history).
     pub enum SignalsScoutConfigsTrialComparisonHistory {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `include_archived`.
+        /// Whether to return archived ones, too. Default: `false`.
         include_archived "include_archived": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `30`.
         limit "limit": integer,
     }
 }
 
 params! {
-    /// Query parameters of `trial_setup` of [`SignalsScoutConfigs`].
+    /// Query parameters of [`trial_setup`](SignalsScoutConfigs::trial_setup).
     pub enum SignalsScoutConfigsTrialSetup {
         /// `context_id`.
         context_id "context_id": text,
@@ -1080,9 +1052,9 @@ impl SignalsScoutMembers {
 }
 
 params! {
-    /// Query parameters of `list` of [`SignalsScoutMembers`].
+    /// Query parameters of [`list`](SignalsScoutMembers::list).
     pub enum SignalsScoutMembersList {
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `team`.
         team "team": text,
@@ -1106,7 +1078,8 @@ impl SignalsScoutNotes {
 
     /// Creates a note.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/notes/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/notes/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -1118,7 +1091,8 @@ impl SignalsScoutNotes {
 
     /// Deletes a note.
     ///
-    /// `DELETE /api/projects/{project_id}/signals/scout/notes/{id}/`. Key scope: `llm_skill:write` and `signal_scout:write`.
+    /// `DELETE /api/projects/{project_id}/signals/scout/notes/{id}/`. Key scope: `llm_skill:write` and
+    /// `signal_scout:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -1130,21 +1104,21 @@ impl SignalsScoutNotes {
 }
 
 params! {
-    /// Query parameters of `list` of [`SignalsScoutNotes`].
+    /// Query parameters of [`list`](SignalsScoutNotes::list).
     pub enum SignalsScoutNotesList {
         /// `content_max_chars`.
         content_max_chars "content_max_chars": integer,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `include_expired`.
+        /// Whether to return expired ones, too. Default: `false`.
         include_expired "include_expired": boolean,
-        /// `include_general`.
+        /// `include_general`. Default: `true`.
         include_general "include_general": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `skill_name`.
+        /// Only of the skill of this name.
         skill_name "skill_name": text,
         /// `text`.
         text "text": text,
@@ -1160,9 +1134,7 @@ pub struct SignalsScoutRubrics {
 impl SignalsScoutRubrics {
     /// Gets a rubric.
     ///
-    /// `GET /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -1172,11 +1144,9 @@ impl SignalsScoutRubrics {
         )
     }
 
-    /// Replaces a rubric whole.
+    /// Replaces all fields of a rubric.
     ///
-    /// `PUT /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PUT /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:write`. Preview.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -1187,11 +1157,10 @@ impl SignalsScoutRubrics {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `generate` on a rubric.
+    /// Writes a rubric, by AI.
     ///
     /// `POST /api/projects/{project_id}/signals/scout/rubrics/{id}/generate/`. Key scope: `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn generate(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -1230,7 +1199,7 @@ impl SignalsScoutRuns {
         )
     }
 
-    /// Reads `emissions_recent` of runs.
+    /// Lists what scouts found of late.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/emissions/recent/`. Key scope: `signal_scout:read`.
     #[inline]
@@ -1242,9 +1211,10 @@ impl SignalsScoutRuns {
         ))
     }
 
-    /// Runs PostHog's action `check_result` on a run.
+    /// Records the result of a check in a run.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/check-result/`. Key scope: `signal_scout_internal:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/check-result/`. Key scope:
+    /// `signal_scout_internal:write`.
     #[inline]
     pub fn check_result(
         &self,
@@ -1259,9 +1229,10 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `edit_report` on a run.
+    /// Changes a report in a run.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/edit-report/`. Key scope: `signal_scout_report:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/edit-report/`. Key scope:
+    /// `signal_scout_report:write`.
     #[inline]
     pub fn edit_report(&self, run_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("run_id", &run_id).call(
@@ -1272,7 +1243,7 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Reads `emissions` of a run.
+    /// Lists what a run found.
     ///
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/`. Key scope: `signal_scout:read`.
     #[inline]
@@ -1284,9 +1255,10 @@ impl SignalsScoutRuns {
         ))
     }
 
-    /// Reads `emissions_reports` of a run.
+    /// Lists the reports that came of what a run found.
     ///
-    /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/reports/`. Key scope: `signal_scout:read` and `task:read`.
+    /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/reports/`. Key scope:
+    /// `signal_scout:read` and `task:read`.
     #[inline]
     pub fn emissions_reports(&self, run_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("run_id", &run_id).call(
@@ -1296,9 +1268,10 @@ impl SignalsScoutRuns {
         ))
     }
 
-    /// Runs PostHog's action `emit_report` on a run.
+    /// Creates a report in a run.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-report/`. Key scope: `signal_scout_report:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-report/`. Key scope:
+    /// `signal_scout_report:write`.
     #[inline]
     pub fn emit_report(&self, run_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("run_id", &run_id).call(
@@ -1309,9 +1282,10 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `emit_signal` on a run.
+    /// Creates a signal in a run.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-signal/`. Key scope: `signal_scout_internal:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/emit-signal/`. Key scope:
+    /// `signal_scout_internal:write`.
     #[inline]
     pub fn emit_signal(&self, run_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("run_id", &run_id).call(
@@ -1322,9 +1296,10 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `lighthouse_audit` on a run.
+    /// Runs Lighthouse on a page.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/lighthouse-audit/`. Key scope: `signal_scout_internal:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/lighthouse-audit/`. Key scope:
+    /// `signal_scout_internal:write`.
     #[inline]
     pub fn lighthouse_audit(
         &self,
@@ -1339,9 +1314,10 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `record_output` on a run.
+    /// Records the output of a run.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/record-output/`. Key scope: `signal_scout_internal:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/record-output/`. Key scope:
+    /// `signal_scout_internal:write`.
     #[inline]
     pub fn record_output(
         &self,
@@ -1356,9 +1332,10 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `report_check_cancel` on a run.
+    /// Cancels a later check of a report.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-cancel/`. Key scope: `signal_scout_report:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-cancel/`. Key scope:
+    /// `signal_scout_report:write`.
     #[inline]
     pub fn report_check_cancel(
         &self,
@@ -1373,9 +1350,10 @@ impl SignalsScoutRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `report_check_create` on a run.
+    /// Schedules a later check of a report.
     ///
-    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-create/`. Key scope: `signal_scout_report:write`.
+    /// `POST /api/projects/{project_id}/signals/scout/runs/{run_id}/report-check-create/`. Key scope:
+    /// `signal_scout_report:write`.
     #[inline]
     pub fn report_check_create(
         &self,
@@ -1400,17 +1378,17 @@ impl SignalsScoutRuns {
 }
 
 params! {
-    /// Query parameters of `list` of [`SignalsScoutRuns`].
+    /// Query parameters of [`list`](SignalsScoutRuns::list).
     pub enum SignalsScoutRunsList {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `emitted`.
         emitted "emitted": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `skill_name`.
+        /// Only of the skill of this name.
         skill_name "skill_name": text,
         /// `skill_version`.
         skill_version "skill_version": integer,
@@ -1420,15 +1398,15 @@ params! {
 }
 
 params! {
-    /// Query parameters of `emissions_recent` of [`SignalsScoutRuns`].
+    /// Query parameters of [`emissions_recent`](SignalsScoutRuns::emissions_recent).
     pub enum SignalsScoutRunsEmissionsRecent {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `skill_name`.
+        /// Only of the skill of this name.
         skill_name "skill_name": text,
     }
 }
@@ -1508,7 +1486,7 @@ impl SignalsSourceConfigs {
         .with::<()>(body)
     }
 
-    /// Replaces a source config whole.
+    /// Replaces all fields of a source config.
     ///
     /// `PUT /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:write`.
     #[inline]

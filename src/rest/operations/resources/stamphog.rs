@@ -52,9 +52,7 @@ pub struct StamphogDigestRuns {
 impl StamphogDigestRuns {
     /// Lists digest runs.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/digest_runs/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/digest_runs/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, StamphogDigestRunsList> {
         Request::new(self.at.call("stamphog.digest_runs.list", Method::GET, "/"))
@@ -62,11 +60,11 @@ impl StamphogDigestRuns {
 }
 
 params! {
-    /// Query parameters of `list` of [`StamphogDigestRuns`].
+    /// Query parameters of [`list`](StamphogDigestRuns::list).
     pub enum StamphogDigestRunsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `slack_channel_id`.
         slack_channel_id "slack_channel_id": text,
@@ -82,9 +80,7 @@ pub struct StamphogPullRequests {
 impl StamphogPullRequests {
     /// Lists pull requests.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/pull_requests/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/pull_requests/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, StamphogPullRequestsList> {
         Request::new(
@@ -95,9 +91,7 @@ impl StamphogPullRequests {
 
     /// Gets a pull request.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/pull_requests/{id}/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/pull_requests/{id}/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -109,15 +103,15 @@ impl StamphogPullRequests {
 }
 
 params! {
-    /// Query parameters of `list` of [`StamphogPullRequests`].
+    /// Query parameters of [`list`](StamphogPullRequests::list).
     pub enum StamphogPullRequestsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `merged`.
         merged "merged": boolean,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `pr_number`.
+        /// The number of the pull request.
         pr_number "pr_number": integer,
     }
 }
@@ -131,9 +125,7 @@ pub struct StamphogRepoConfigs {
 impl StamphogRepoConfigs {
     /// Lists repo configs.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/repo_configs/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/repo_configs/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("stamphog.repo_configs.list", Method::GET, "/"))
@@ -141,9 +133,7 @@ impl StamphogRepoConfigs {
 
     /// Gets a repo config.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -155,9 +145,7 @@ impl StamphogRepoConfigs {
 
     /// Deletes a repo config.
     ///
-    /// `DELETE /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -177,9 +165,7 @@ pub struct StamphogReviewRuns {
 impl StamphogReviewRuns {
     /// Lists review runs.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, StamphogReviewRunsList> {
         Request::new(self.at.call("stamphog.review_runs.list", Method::GET, "/"))
@@ -187,9 +173,7 @@ impl StamphogReviewRuns {
 
     /// Creates a review run.
     ///
-    /// `POST /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -201,9 +185,7 @@ impl StamphogReviewRuns {
 
     /// Gets a review run.
     ///
-    /// `GET /api/projects/{project_id}/stamphog/review_runs/{id}/`. Key scope: `stamphog:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/stamphog/review_runs/{id}/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -215,17 +197,17 @@ impl StamphogReviewRuns {
 }
 
 params! {
-    /// Query parameters of `list` of [`StamphogReviewRuns`].
+    /// Query parameters of [`list`](StamphogReviewRuns::list).
     pub enum StamphogReviewRunsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `pr_number`.
+        /// The number of the pull request.
         pr_number "pr_number": integer,
-        /// `repository`.
+        /// The repository, as `owner/name`.
         repository "repository": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
         /// `trigger`.
         trigger "trigger": one(values::ReviewRunTrigger),

@@ -10,31 +10,25 @@ pub struct StreamlitApps {
 }
 
 impl StreamlitApps {
-    /// Lists streamlit apps.
+    /// Lists Streamlit apps.
     ///
-    /// `GET /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("streamlit_apps.list", Method::GET, "/"))
     }
 
-    /// Creates a streamlit app.
+    /// Creates a Streamlit app.
     ///
-    /// `POST /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("streamlit_apps.create", Method::POST, "/")).with::<()>(body)
     }
 
-    /// Gets a streamlit app.
+    /// Gets a Streamlit app.
     ///
-    /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:read`. Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -44,11 +38,9 @@ impl StreamlitApps {
         )
     }
 
-    /// Changes the given fields of a streamlit app.
+    /// Changes the given fields of a Streamlit app.
     ///
-    /// `PATCH /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`. Preview.
     #[inline]
     pub fn update(&self, short_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -59,11 +51,9 @@ impl StreamlitApps {
         .with::<()>(body)
     }
 
-    /// Deletes a streamlit app.
+    /// Deletes a Streamlit app.
     ///
-    /// `DELETE /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `DELETE /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`. Preview.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -73,11 +63,10 @@ impl StreamlitApps {
         ))
     }
 
-    /// Runs PostHog's action `create_version_from_source` on a streamlit app.
+    /// Adds a version to an app, from source code.
     ///
-    /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/create_version_from_source/`. Key scope: `query:read` and `streamlit_app:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/create_version_from_source/`. Key scope:
+    /// `query:read` and `streamlit_app:write`. Preview.
     #[inline]
     pub fn create_version_from_source(
         &self,
@@ -92,11 +81,10 @@ impl StreamlitApps {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `edit_source` on a streamlit app.
+    /// Edits the source code of an app.
     ///
-    /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/edit_source/`. Key scope: `query:read` and `streamlit_app:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/edit_source/`. Key scope: `query:read` and
+    /// `streamlit_app:write`. Preview.
     #[inline]
     pub fn edit_source(
         &self,
@@ -111,11 +99,10 @@ impl StreamlitApps {
         .with::<()>(body)
     }
 
-    /// Reads `source` of a streamlit app.
+    /// Gets the source of a Streamlit app.
     ///
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/source/`. Key scope: `streamlit_app:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn source(&self, short_id: impl Display) -> Request<Untyped, StreamlitAppsSource> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -125,12 +112,10 @@ impl StreamlitApps {
         ))
     }
 
-    /// Starts a streamlit app.
+    /// Starts a Streamlit app.
     ///
-    /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/start/`. Key scope: `query:read` and `streamlit_app:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/start/`. Key scope: `query:read` and
+    /// `streamlit_app:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn start(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -140,11 +125,10 @@ impl StreamlitApps {
         ))
     }
 
-    /// Reads `status` of a streamlit app.
+    /// Gets the status of a Streamlit app.
     ///
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/status/`. Key scope: `streamlit_app:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn status(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -154,12 +138,10 @@ impl StreamlitApps {
         ))
     }
 
-    /// Stops a streamlit app.
+    /// Stops a Streamlit app.
     ///
     /// `POST /api/projects/{project_id}/streamlit_apps/{short_id}/stop/`. Key scope: `streamlit_app:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn stop(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -169,11 +151,10 @@ impl StreamlitApps {
         ))
     }
 
-    /// Reads `versions` of a streamlit app.
+    /// Gets the versions of a Streamlit app.
     ///
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/versions/`. Key scope: `streamlit_app:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn versions(&self, short_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("short_id", &short_id).call(
@@ -185,7 +166,7 @@ impl StreamlitApps {
 }
 
 params! {
-    /// Query parameters of `source` of [`StreamlitApps`].
+    /// Query parameters of [`source`](StreamlitApps::source).
     pub enum StreamlitAppsSource {
         /// `paths`.
         paths "paths": text,

@@ -54,11 +54,9 @@ impl Subscriptions {
         .with::<()>(body)
     }
 
-    /// Replaces a subscription whole.
+    /// Replaces all fields of a subscription.
     ///
-    /// `PUT /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/subscriptions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -73,7 +71,7 @@ impl Subscriptions {
         .with::<()>(body)
     }
 
-    /// Deletes a subscription, in the way that PostHog does: it is kept, marked.
+    /// Deletes a subscription: PostHog keeps it, marked as deleted.
     ///
     /// `PATCH /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:write`.
     #[inline]
@@ -86,12 +84,9 @@ impl Subscriptions {
         .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
-    /// Asks to delete a subscription for good.
+    /// Asks to delete a subscription for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
-    /// PostHog has been seen to refuse it (405).
+    /// `DELETE /api/{scope}/{project_id}/subscriptions/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -101,12 +96,10 @@ impl Subscriptions {
         )
     }
 
-    /// Runs PostHog's action `test_delivery` on a subscription.
+    /// Delivers a subscription once, now.
     ///
-    /// `POST /api/projects/{project_id}/subscriptions/{id}/test-delivery/`. Key scope: `subscription:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/subscriptions/{id}/test-delivery/`. Key scope: `subscription:write`. Sent
+    /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn test_delivery(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -137,27 +130,27 @@ impl Subscriptions {
 }
 
 params! {
-    /// Query parameters of `list` of [`Subscriptions`].
+    /// Query parameters of [`list`](Subscriptions::list).
     pub enum SubscriptionsList {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
         /// `dashboard`.
         dashboard "dashboard": integer,
         /// `dashboard_tiles`.
         dashboard_tiles "dashboard_tiles": integer,
-        /// `insight`.
+        /// Only insights of this kind.
         insight "insight": integer,
         /// `insights`.
         insights "insights": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
         /// `resource_type`.
         resource_type "resource_type": one(values::ResourceType),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
         /// `target_type`.
         target_type "target_type": one(values::SubscriptionTarget),
@@ -173,9 +166,8 @@ pub struct SubscriptionsDeliveries {
 impl SubscriptionsDeliveries {
     /// Lists deliveries.
     ///
-    /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/`. Key scope: `subscription:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/`. Key scope:
+    /// `subscription:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, SubscriptionsDeliveriesList> {
         Request::new(self.at.under("projects").call(
@@ -187,9 +179,8 @@ impl SubscriptionsDeliveries {
 
     /// Gets a delivery.
     ///
-    /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/{id}/`. Key scope: `subscription:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/{id}/`. Key scope:
+    /// `subscription:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -201,11 +192,11 @@ impl SubscriptionsDeliveries {
 }
 
 params! {
-    /// Query parameters of `list` of [`SubscriptionsDeliveries`].
+    /// Query parameters of [`list`](SubscriptionsDeliveries::list).
     pub enum SubscriptionsDeliveriesList {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::DeliveryStatus),
     }
 }
@@ -219,10 +210,8 @@ pub struct SubscriptionsSummaries {
 impl SubscriptionsSummaries {
     /// Lists summaries.
     ///
-    /// `GET /api/projects/{project_id}/subscriptions/summaries/`. Key scope: `subscription:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/subscriptions/summaries/`. Key scope: `subscription:read`. Preview. Sent
+    /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, SubscriptionsSummariesList> {
         Request::new(self.at.under("projects").call(
@@ -234,13 +223,13 @@ impl SubscriptionsSummaries {
 }
 
 params! {
-    /// Query parameters of `list` of [`SubscriptionsSummaries`].
+    /// Query parameters of [`list`](SubscriptionsSummaries::list).
     pub enum SubscriptionsSummariesList {
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
         /// `dashboard`.
         dashboard "dashboard": integer,
-        /// `insight`.
+        /// Only insights of this kind.
         insight "insight": integer,
     }
 }

@@ -47,11 +47,9 @@ impl Surveys {
         .with::<()>(body)
     }
 
-    /// Replaces a survey whole.
+    /// Replaces all fields of a survey.
     ///
-    /// `PUT /api/projects/{project_id}/surveys/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/surveys/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Survey> {
         Request::new(
@@ -62,7 +60,7 @@ impl Surveys {
         .with::<()>(body)
     }
 
-    /// Deletes a survey, in the way that PostHog does: it is kept, marked.
+    /// Archives a survey, which is how PostHog deletes it.
     ///
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
     #[inline]
@@ -75,11 +73,9 @@ impl Surveys {
         .raw_body("application/json", r#"{"archived":true}"#)
     }
 
-    /// Lists what was done to all surveys.
+    /// Lists who changed what in all surveys, and when.
     ///
-    /// `GET /api/projects/{project_id}/surveys/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/surveys/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -88,11 +84,9 @@ impl Surveys {
         )
     }
 
-    /// Reads `responses_count` of surveys.
+    /// Counts the responses of each survey.
     ///
-    /// `GET /api/projects/{project_id}/surveys/responses_count/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/surveys/responses_count/`. Seen in 2025 only.
     #[inline]
     pub fn responses_count(&self) -> Request<Untyped> {
         Request::new(
@@ -101,7 +95,7 @@ impl Surveys {
         )
     }
 
-    /// Reads `all_stats` of surveys.
+    /// Gets the response statistics of all surveys together.
     ///
     /// `GET /api/projects/{project_id}/surveys/stats/`. Key scope: `survey:read`.
     #[inline]
@@ -122,11 +116,9 @@ impl Surveys {
         .raw_body("application/json", r#"{"archived":true}"#)
     }
 
-    /// Asks to delete a survey for good.
+    /// Asks to delete a survey for good; `delete` is what PostHog supports.
     ///
-    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -136,11 +128,9 @@ impl Surveys {
         )
     }
 
-    /// Lists what was done to a survey.
+    /// Lists who changed what in a survey, and when.
     ///
-    /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(
@@ -150,12 +140,10 @@ impl Surveys {
         )
     }
 
-    /// Runs PostHog's action `duplicate_to_projects` on a survey.
+    /// Copies a survey to several projects, to all or to none.
     ///
-    /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn duplicate_to_projects(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -167,9 +155,8 @@ impl Surveys {
 
     /// Launches a survey.
     ///
-    /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn launch(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -179,7 +166,7 @@ impl Surveys {
         )
     }
 
-    /// Reads `stats` of a survey.
+    /// Gets the response statistics of a survey.
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/stats/`. Key scope: `survey:read`.
     #[inline]
@@ -193,9 +180,8 @@ impl Surveys {
 
     /// Stops a survey.
     ///
-    /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn stop(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -205,7 +191,7 @@ impl Surveys {
         )
     }
 
-    /// Runs PostHog's action `summarize_responses` on a survey.
+    /// Summarizes the responses of a survey, by AI.
     ///
     /// `POST /api/projects/{project_id}/surveys/{id}/summarize_responses/`. Key scope: `survey:read`.
     #[inline]
@@ -232,23 +218,23 @@ impl Surveys {
 }
 
 params! {
-    /// Query parameters of `list` of [`Surveys`].
+    /// Query parameters of [`list`](Surveys::list).
     pub enum SurveysList {
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out.
         archived "archived": boolean,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
-        /// `ids`, sent as a JSON list.
+        /// The ids.
         ids "ids": texts,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
         /// `linked_flag_id`.
         linked_flag_id "linked_flag_id": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::SurveyStatus),
         /// `type`.
         type_ "type": one(values::SurveyType),
@@ -256,21 +242,21 @@ params! {
 }
 
 params! {
-    /// Query parameters of `all_stats` of [`Surveys`].
+    /// Query parameters of [`all_stats`](Surveys::all_stats).
     pub enum SurveysAllStats {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
     }
 }
 
 params! {
-    /// Query parameters of `stats` of [`Surveys`].
+    /// Query parameters of [`stats`](Surveys::stats).
     pub enum SurveysStats {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `include_per_question_stats`.
         include_per_question_stats "include_per_question_stats": boolean,
@@ -278,7 +264,7 @@ params! {
 }
 
 params! {
-    /// Query parameters of `summarize_responses` of [`Surveys`].
+    /// Query parameters of [`summarize_responses`](Surveys::summarize_responses).
     pub enum SurveysSummarizeResponses {
         /// `question_id`.
         question_id "question_id": text,
@@ -304,13 +290,13 @@ impl SurveysResponses {
 }
 
 params! {
-    /// Query parameters of `list` of [`SurveysResponses`].
+    /// Query parameters of [`list`](SurveysResponses::list).
     pub enum SurveysResponsesList {
-        /// `exclude_archived`.
+        /// `exclude_archived`. Default: `false`.
         exclude_archived "exclude_archived": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
         /// `question_id`.
         question_id "question_id": text,
@@ -318,9 +304,9 @@ params! {
         score_gte "score_gte": number,
         /// `score_lte`.
         score_lte "score_lte": number,
-        /// `since`.
+        /// Only what is from this time on.
         since "since": time,
-        /// `until`.
+        /// Only what is up to this time.
         until "until": time,
     }
 }

@@ -11,19 +11,15 @@ pub struct Taggers {
 impl Taggers {
     /// Lists taggers.
     ///
-    /// `GET /api/projects/{project_id}/taggers/`. Key scope: `tagger:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/taggers/`. Key scope: `tagger:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, TaggersList> {
         Request::new(self.at.call("taggers.list", Method::GET, "/"))
     }
 
-    /// Runs PostHog's action `test_hog` on taggers.
+    /// Runs Hog code of a tagger on recent data, without saving it.
     ///
-    /// `POST /api/projects/{project_id}/taggers/test_hog/`. Key scope: `tagger:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/taggers/test_hog/`. Key scope: `tagger:read`. Preview.
     #[inline]
     pub fn test_hog(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("taggers.test_hog", Method::POST, "/test_hog/")).with::<()>(body)
@@ -31,19 +27,19 @@ impl Taggers {
 }
 
 params! {
-    /// Query parameters of `list` of [`Taggers`].
+    /// Query parameters of [`list`](Taggers::list).
     pub enum TaggersList {
-        /// `enabled`.
+        /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": boolean,
-        /// `id__in`, sent as a JSON list.
+        /// Only those of these ids.
         id_in "id__in": texts,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`, sent as a JSON list.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": texts,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

@@ -38,11 +38,9 @@ impl TaskChannels {
         )
     }
 
-    /// Reads `instructions` of a task channel.
+    /// Gets the instructions of a task channel.
     ///
-    /// `GET /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn instructions(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -52,11 +50,9 @@ impl TaskChannels {
         ))
     }
 
-    /// Runs PostHog's action `replace_instructions` on a task channel.
+    /// Replaces the instructions of a channel.
     ///
-    /// `PUT /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PUT /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn replace_instructions(
         &self,

@@ -13,9 +13,7 @@ pub struct Tasks {
 impl Tasks {
     /// Lists tasks.
     ///
-    /// `GET /api/projects/{project_id}/tasks/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Task>, TasksList> {
         Request::new(self.at.call("tasks.list", Method::GET, "/"))
@@ -23,9 +21,7 @@ impl Tasks {
 
     /// Creates a task.
     ///
-    /// `POST /api/projects/{project_id}/tasks/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tasks/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Task> {
         Request::new(self.at.call("tasks.create", Method::POST, "/")).with::<()>(body)
@@ -33,9 +29,7 @@ impl Tasks {
 
     /// Gets a task.
     ///
-    /// `GET /api/projects/{project_id}/tasks/{id}/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/{id}/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Task> {
         Request::new(self.at.id("id", &id).call("tasks.get", Method::GET, "/"))
@@ -43,9 +37,7 @@ impl Tasks {
 
     /// Changes the given fields of a task.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Task> {
         Request::new(
@@ -56,11 +48,9 @@ impl Tasks {
         .with::<()>(body)
     }
 
-    /// Replaces a task whole.
+    /// Replaces all fields of a task.
     ///
-    /// `PUT /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/tasks/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Task> {
         Request::new(
@@ -73,9 +63,7 @@ impl Tasks {
 
     /// Deletes a task.
     ///
-    /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -85,11 +73,9 @@ impl Tasks {
         )
     }
 
-    /// Runs PostHog's action `create_me_config` on tasks.
+    /// Changes the configuration of the key's user.
     ///
-    /// `POST /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create_me_config(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -99,21 +85,17 @@ impl Tasks {
         .with::<()>(body)
     }
 
-    /// Reads `me_config` of tasks.
+    /// Gets the configuration of the key's user.
     ///
-    /// `GET /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn me_config(&self) -> Request<Untyped> {
         Request::new(self.at.call("tasks.me_config", Method::GET, "/@me/config/"))
     }
 
-    /// Runs PostHog's action `me_config_agent_instructions` on tasks.
+    /// Changes the instructions that the key's user gives to agents.
     ///
-    /// `POST /api/projects/{project_id}/tasks/@me/config/agent_instructions/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tasks/@me/config/agent_instructions/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn me_config_agent_instructions(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -124,22 +106,18 @@ impl Tasks {
         .with::<()>(body)
     }
 
-    /// Reads `models` of tasks.
+    /// Lists the models that can run tasks.
     ///
-    /// `GET /api/projects/{project_id}/tasks/models/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/models/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn models(&self) -> Request<Untyped> {
         Request::new(self.at.call("tasks.models", Method::GET, "/models/"))
     }
 
-    /// Runs a task.
+    /// Starts a run of a task, in its current stage.
     ///
-    /// `POST /api/projects/{project_id}/tasks/{id}/run/`. Key scope: `task:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tasks/{id}/run/`. Key scope: `task:write`. Preview. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn run(&self, id: impl Display) -> Request<models::Task> {
         Request::new(
@@ -149,11 +127,9 @@ impl Tasks {
         )
     }
 
-    /// Runs PostHog's action `update_position` on a task.
+    /// Moves a task within its stage.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/tasks/{id}/update_position/`. Seen in 2025 only.
     #[inline]
     pub fn update_position(
         &self,
@@ -168,7 +144,7 @@ impl Tasks {
         .with::<()>(body)
     }
 
-    /// Reads `artifacts` of a task.
+    /// Gets the artifacts of a task.
     ///
     /// `GET /api/projects/{project_id}/tasks/{task_id}/artifacts/`. Key scope: `task:read`.
     #[inline]
@@ -206,13 +182,13 @@ impl Tasks {
 }
 
 params! {
-    /// Query parameters of `list` of [`Tasks`].
+    /// Query parameters of [`list`](Tasks::list).
     pub enum TasksList {
-        /// `all_team_tasks`.
+        /// `all_team_tasks`. Default: `false`.
         all_team_tasks "all_team_tasks": boolean,
-        /// `archived`.
+        /// Whether archived ones are listed: `false` leaves them out.
         archived "archived": one(values::TaskArchived),
-        /// `basic`.
+        /// Whether to leave out what takes long to read, such as results. Default: `false`.
         basic "basic": boolean,
         /// `channel`.
         channel "channel": text,
@@ -222,7 +198,7 @@ params! {
         client_provenance "client_provenance": one(values::ClientProvenance),
         /// `commented_by`.
         commented_by "commented_by": integer,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": integer,
         /// `exclude_origin_product`.
         exclude_origin_product "exclude_origin_product": one(values::ExcludeOriginProduct),
@@ -230,31 +206,31 @@ params! {
         hog_flow_id "hog_flow_id": text,
         /// `internal`.
         internal "internal": one(values::TaskArchived),
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
         /// `mentions`.
         mentions "mentions": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `ordering`.
+        /// What to sort by; with `-` in front the other way round.
         ordering "ordering": one(values::TaskOrdering),
         /// `organization`.
         organization "organization": text,
         /// `origin_product`.
         origin_product "origin_product": text,
-        /// `pinned`.
+        /// Whether to return pinned ones only.
         pinned "pinned": boolean,
         /// `pr_state`.
         pr_state "pr_state": one(values::PullRequestState),
-        /// `repository`.
+        /// The repository, as `owner/name`.
         repository "repository": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `sources`, sent as a JSON list.
+        /// `sources`.
         sources "sources": some(values::TaskSource),
         /// `stage`.
         stage "stage": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::TaskStatus),
     }
 }
@@ -288,15 +264,15 @@ impl TasksComments {
 }
 
 params! {
-    /// Query parameters of `list` of [`TasksComments`].
+    /// Query parameters of [`list`](TasksComments::list).
     pub enum TasksCommentsList {
         /// `artifact_id`.
         artifact_id "artifact_id": text,
-        /// `cursor`.
+        /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `include_resolved`.
+        /// Whether to return resolved ones, too.
         include_resolved "include_resolved": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
     }
 }
@@ -318,15 +294,13 @@ impl TasksConfig {
 
     /// Creates a config.
     ///
-    /// `POST /api/projects/{project_id}/tasks/config/`. Key scope: `task:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tasks/config/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("tasks.config.create", Method::POST, "/")).with::<()>(body)
     }
 
-    /// Runs PostHog's action `agent_instructions` on config.
+    /// Changes the instructions that the project gives to agents.
     ///
     /// `POST /api/projects/{project_id}/tasks/config/agent_instructions/`. Key scope: `task:write`.
     #[inline]
@@ -349,9 +323,7 @@ pub struct TasksRuns {
 impl TasksRuns {
     /// Lists runs.
     ///
-    /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::TaskRun>, LimitOffset> {
         Request::new(self.at.call("tasks.runs.list", Method::GET, "/"))
@@ -359,9 +331,7 @@ impl TasksRuns {
 
     /// Creates a run.
     ///
-    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::TaskRun> {
         Request::new(self.at.call("tasks.runs.create", Method::POST, "/")).with::<()>(body)
@@ -369,9 +339,7 @@ impl TasksRuns {
 
     /// Gets a run.
     ///
-    /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::TaskRun> {
         Request::new(
@@ -383,9 +351,7 @@ impl TasksRuns {
 
     /// Changes the given fields of a run.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::TaskRun> {
         Request::new(
@@ -396,11 +362,9 @@ impl TasksRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `append_log` on a run.
+    /// Appends entries to the log of a run.
     ///
-    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/{id}/append_log/`. Seen in 2025 only.
     #[inline]
     pub fn append_log(
         &self,
@@ -415,11 +379,9 @@ impl TasksRuns {
         .with::<()>(body)
     }
 
-    /// Reads `session_logs` of a run.
+    /// Gets the session logs of a run.
     ///
-    /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/session_logs/`. Key scope: `task:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/session_logs/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn session_logs(&self, id: impl Display) -> Request<Vec<Untyped>, TasksRunsSessionLogs> {
         Request::new(self.at.id("id", &id).call(
@@ -429,11 +391,9 @@ impl TasksRuns {
         ))
     }
 
-    /// Runs PostHog's action `set_output` on a run.
+    /// Sets the output of a run, such as a pull request.
     ///
-    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/set_output/`. Seen in 2025 only.
     #[inline]
     pub fn set_output(
         &self,
@@ -450,17 +410,17 @@ impl TasksRuns {
 }
 
 params! {
-    /// Query parameters of `session_logs` of [`TasksRuns`].
+    /// Query parameters of [`session_logs`](TasksRuns::session_logs).
     pub enum TasksRunsSessionLogs {
-        /// `after`.
+        /// Only what is later than this time.
         after "after": time,
         /// `event_types`.
         event_types "event_types": text,
         /// `exclude_types`.
         exclude_types "exclude_types": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `1000`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
     }
 }

@@ -9,11 +9,9 @@ pub struct Tracing {
 }
 
 impl Tracing {
-    /// Runs PostHog's action `spans_aggregate` on tracing.
+    /// Calculates figures of spans.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/aggregate/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/aggregate/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_aggregate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -23,11 +21,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `spans_attribute_breakdown` on tracing.
+    /// Counts spans by the values of an attribute.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/attribute-breakdown/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/attribute-breakdown/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_attribute_breakdown(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -38,11 +34,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Reads `spans_attributes` of tracing.
+    /// Lists the attributes that spans have.
     ///
-    /// `GET /api/projects/{project_id}/tracing/spans/attributes/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tracing/spans/attributes/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_attributes(&self) -> Request<Page<Untyped>, TracingSpansAttributes> {
         Request::new(self.at.call(
@@ -52,11 +46,9 @@ impl Tracing {
         ))
     }
 
-    /// Runs PostHog's action `spans_count` on tracing.
+    /// Counts spans.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/count/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/count/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_count(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -66,11 +58,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `spans_duration_histogram` on tracing.
+    /// Counts spans by duration.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/duration-histogram/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/duration-histogram/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_duration_histogram(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -81,11 +71,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `spans_latency_heatmap` on tracing.
+    /// Counts spans by time and duration.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/latency-heatmap/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/latency-heatmap/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_latency_heatmap(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -96,11 +84,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `spans_query` on tracing.
+    /// Searches spans.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/query/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/query/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_query(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -110,11 +96,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Reads `spans_service_names` of tracing.
+    /// Lists the services that spans come from.
     ///
-    /// `GET /api/projects/{project_id}/tracing/spans/service-names/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tracing/spans/service-names/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_service_names(&self) -> Request<Untyped, TracingSpansServiceNames> {
         Request::new(self.at.call(
@@ -124,11 +108,9 @@ impl Tracing {
         ))
     }
 
-    /// Runs PostHog's action `spans_service_health` on tracing.
+    /// Gets error rates and durations by service.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/service_health/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/service_health/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_service_health(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -139,11 +121,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `spans_sparkline` on tracing.
+    /// Counts spans over time.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/sparkline/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/sparkline/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_sparkline(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -153,11 +133,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `spans_tree` on tracing.
+    /// Gets the spans of traces as a tree.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/tree/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/tree/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_tree(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -167,11 +145,9 @@ impl Tracing {
         .with::<()>(body)
     }
 
-    /// Reads `spans_values` of tracing.
+    /// Lists values that an attribute of spans has.
     ///
-    /// `GET /api/projects/{project_id}/tracing/spans/values/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/tracing/spans/values/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_values(&self, key: impl Display) -> Request<Page<Untyped>, TracingSpansValues> {
         Request::new(
@@ -191,57 +167,57 @@ impl Tracing {
 }
 
 params! {
-    /// Query parameters of `spans_attributes` of [`Tracing`].
+    /// Query parameters of [`spans_attributes`](Tracing::spans_attributes).
     pub enum TracingSpansAttributes {
         /// `attribute_type`.
         attribute_type "attribute_type": one(values::TracingAttributeType),
-        /// `dateRange`.
+        /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `search_values`.
+        /// `search_values`. Default: `false`.
         search_values "search_values": boolean,
     }
 }
 
 params! {
-    /// Query parameters of `spans_service_names` of [`Tracing`].
+    /// Query parameters of [`spans_service_names`](Tracing::spans_service_names).
     pub enum TracingSpansServiceNames {
-        /// `dateRange`.
+        /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
 
 params! {
-    /// Query parameters of `spans_values` of [`Tracing`].
+    /// Query parameters of [`spans_values`](Tracing::spans_values).
     pub enum TracingSpansValues {
         /// `attribute_type`.
         attribute_type "attribute_type": one(values::SpanAttributeType),
-        /// `dateRange`.
+        /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `value`.
+        /// Only values that contain this text.
         value "value": text,
     }
 }
@@ -271,9 +247,7 @@ pub struct TracingSpansTrace {
 impl TracingSpansTrace {
     /// Creates a trace.
     ///
-    /// `POST /api/projects/{project_id}/tracing/spans/trace/{trace_id}/`. Key scope: `tracing:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/tracing/spans/trace/{trace_id}/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn create(&self, trace_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("trace_id", &trace_id).call(

@@ -30,7 +30,7 @@ impl UploadedMedia {
         Request::new(self.at.call("uploaded_media.create", Method::POST, "/")).form(form)
     }
 
-    /// Runs PostHog's action `start_upload` on uploaded media.
+    /// Gets an address to upload a file to.
     ///
     /// `POST /api/projects/{project_id}/uploaded_media/start_upload/`. Key scope: `uploaded_media:write`.
     #[inline]
@@ -43,11 +43,10 @@ impl UploadedMedia {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `complete_upload` on an uploaded media.
+    /// Marks the upload of a file as complete.
     ///
     /// `POST /api/projects/{project_id}/uploaded_media/{id}/complete_upload/`. Key scope: `uploaded_media:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn complete_upload(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// User interviews: `/api/environments/{project_id}/user_interviews/`.
+/// User interviews: `/api/environments/{project_id}/user_interviews/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct UserInterviews {
     pub(crate) at: At,
@@ -12,10 +12,7 @@ pub struct UserInterviews {
 impl UserInterviews {
     /// Lists user interviews.
     ///
-    /// `GET /api/environments/{project_id}/user_interviews/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/user_interviews/`. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
         Request::new(
@@ -27,10 +24,8 @@ impl UserInterviews {
 
     /// Creates a user interview.
     ///
-    /// `POST /api/environments/{project_id}/user_interviews/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/environments/{project_id}/user_interviews/`. Sent under `/api/environments/` from a project,
+    /// too.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").call(
@@ -43,10 +38,8 @@ impl UserInterviews {
 
     /// Gets a user interview.
     ///
-    /// `GET /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/user_interviews/{id}/`. Sent under `/api/environments/` from a project,
+    /// too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -58,10 +51,8 @@ impl UserInterviews {
 
     /// Changes the given fields of a user interview.
     ///
-    /// `PATCH /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/environments/{project_id}/user_interviews/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -72,12 +63,10 @@ impl UserInterviews {
         .form(form)
     }
 
-    /// Replaces a user interview whole.
+    /// Replaces all fields of a user interview.
     ///
-    /// `PUT /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/environments/{project_id}/user_interviews/{id}/`. Sent under `/api/environments/` from a project,
+    /// too.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
         Request::new(self.at.under("environments").id("id", &id).call(
@@ -90,10 +79,8 @@ impl UserInterviews {
 
     /// Deletes a user interview.
     ///
-    /// `DELETE /api/environments/{project_id}/user_interviews/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/environments/{project_id}/user_interviews/{id}/`. Sent under `/api/environments/` from a
+    /// project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(

@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Users: `/api/users/`.
+/// Users: `/api/users/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct Users {
     pub(crate) at: At,
@@ -11,19 +11,15 @@ pub struct Users {
 impl Users {
     /// Lists users.
     ///
-    /// `GET /api/users/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/users/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::User>, UsersList> {
         Request::new(self.at.call("users.list", Method::GET, "/"))
     }
 
-    /// Runs PostHog's action `cancel_email_change_request` on users.
+    /// Cancels a change of the email address.
     ///
-    /// `PATCH /api/users/cancel_email_change_request/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/users/cancel_email_change_request/`.
     #[inline]
     pub fn cancel_email_change_request(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -34,11 +30,9 @@ impl Users {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `request_email_verification` on users.
+    /// Sends an email to verify the address.
     ///
-    /// `POST /api/users/request_email_verification/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/request_email_verification/`.
     #[inline]
     pub fn request_email_verification(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -49,11 +43,9 @@ impl Users {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `verify_email` on users.
+    /// Verifies an email address by the token of the email.
     ///
-    /// `POST /api/users/verify_email/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/users/verify_email/`.
     #[inline]
     pub fn verify_email(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -65,15 +57,15 @@ impl Users {
 }
 
 params! {
-    /// Query parameters of `list` of [`Users`].
+    /// Query parameters of [`list`](Users::list).
     pub enum UsersList {
-        /// `email`.
+        /// Only the person of exactly this email address.
         email "email": text,
         /// `is_staff`.
         is_staff "is_staff": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }

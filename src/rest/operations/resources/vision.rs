@@ -11,7 +11,7 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Reads `quota` of vision.
+    /// Gets how much of the quota is left.
     ///
     /// `GET /api/projects/{project_id}/vision/quota/`. Key scope: `replay_scanner:read`.
     #[inline]
@@ -19,7 +19,7 @@ impl Vision {
         Request::new(self.at.call("vision.quota", Method::GET, "/quota/"))
     }
 
-    /// Reads `quota_spend_series` of vision.
+    /// Gets what was spent of the quota over time.
     ///
     /// `GET /api/projects/{project_id}/vision/quota/spend_series/`. Key scope: `replay_scanner:read`.
     #[inline]
@@ -81,7 +81,8 @@ impl VisionAlerts {
 
     /// Creates an alert.
     ///
-    /// `POST /api/projects/{project_id}/vision/alerts/`. Key scope: `session_recording:read` and `vision_alert:write`.
+    /// `POST /api/projects/{project_id}/vision/alerts/`. Key scope: `session_recording:read` and
+    /// `vision_alert:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("vision.alerts.create", Method::POST, "/")).with::<()>(body)
@@ -101,7 +102,8 @@ impl VisionAlerts {
 
     /// Changes the given fields of an alert.
     ///
-    /// `PATCH /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `session_recording:read` and `vision_alert:write`.
+    /// `PATCH /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `session_recording:read` and
+    /// `vision_alert:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -124,9 +126,10 @@ impl VisionAlerts {
         )
     }
 
-    /// Runs PostHog's action `destinations` on an alert.
+    /// Adds a destination to an alert.
     ///
-    /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/`. Key scope: `session_recording:read` and `vision_alert:write`.
+    /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/`. Key scope: `session_recording:read` and
+    /// `vision_alert:write`.
     #[inline]
     pub fn destinations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -137,7 +140,7 @@ impl VisionAlerts {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `destinations_delete` on an alert.
+    /// Removes a destination of an alert.
     ///
     /// `POST /api/projects/{project_id}/vision/alerts/{id}/destinations/delete/`. Key scope: `vision_alert:write`.
     #[inline]
@@ -154,11 +157,10 @@ impl VisionAlerts {
         .with::<()>(body)
     }
 
-    /// Resets an alert.
+    /// Takes an alert back to its first state.
     ///
-    /// `POST /api/projects/{project_id}/vision/alerts/{id}/reset/`. Key scope: `vision_alert:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/vision/alerts/{id}/reset/`. Key scope: `vision_alert:write`. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -178,11 +180,11 @@ impl VisionAlerts {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisionAlerts`].
+    /// Query parameters of [`list`](VisionAlerts::list).
     pub enum VisionAlertsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `scanner_id`.
         scanner_id "scanner_id": text,
@@ -206,13 +208,13 @@ impl VisionAlertsEvents {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisionAlertsEvents`].
+    /// Query parameters of [`list`](VisionAlertsEvents::list).
     pub enum VisionAlertsEventsList {
         /// `kind`.
         kind "kind": one(values::AlertEventKind),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
@@ -226,7 +228,8 @@ pub struct VisionObservations {
 impl VisionObservations {
     /// Lists observations.
     ///
-    /// `GET /api/projects/{project_id}/vision/observations/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/observations/`. Key scope: `replay_scanner:read` and
+    /// `session_recording:read`.
     #[inline]
     pub fn list(&self, session_id: impl Display) -> Request<Page<Untyped>, VisionObservationsList> {
         Request::new(self.at.call("vision.observations.list", Method::GET, "/"))
@@ -235,7 +238,8 @@ impl VisionObservations {
 
     /// Gets an observation.
     ///
-    /// `GET /api/projects/{project_id}/vision/observations/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/observations/{id}/`. Key scope: `replay_scanner:read` and
+    /// `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped, ObservationFilter> {
         Request::new(
@@ -245,11 +249,10 @@ impl VisionObservations {
         )
     }
 
-    /// Reads `search` of observations.
+    /// Searches observations by their meaning or text.
     ///
-    /// `GET /api/projects/{project_id}/vision/observations/search/`. Key scope: `replay_scanner:read` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/vision/observations/search/`. Key scope: `replay_scanner:read` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn search(&self, q: impl Display) -> Request<Untyped, VisionObservationsSearch> {
         Request::new(
@@ -259,11 +262,10 @@ impl VisionObservations {
         .query("q", q)
     }
 
-    /// Runs PostHog's action `create_task` on an observation.
+    /// Creates a task from an observation.
     ///
-    /// `POST /api/projects/{project_id}/vision/observations/{id}/create_task/`. Key scope: `replay_scanner:write` and `session_recording:read` and `task:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/vision/observations/{id}/create_task/`. Key scope: `replay_scanner:write`
+    /// and `session_recording:read` and `task:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn create_task(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -273,9 +275,10 @@ impl VisionObservations {
         ))
     }
 
-    /// Runs PostHog's action `delete_label` on an observation.
+    /// Removes the label of an observation.
     ///
-    /// `DELETE /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    /// `DELETE /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`.
     #[inline]
     pub fn delete_label(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -285,9 +288,10 @@ impl VisionObservations {
         ))
     }
 
-    /// Runs PostHog's action `label` on an observation.
+    /// Labels an observation.
     ///
-    /// `POST /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    /// `POST /api/projects/{project_id}/vision/observations/{id}/label/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`.
     #[inline]
     pub fn label(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -300,10 +304,8 @@ impl VisionObservations {
 
     /// Retries an observation.
     ///
-    /// `POST /api/projects/{project_id}/vision/observations/{id}/retry/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/observations/{id}/retry/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn retry(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -323,33 +325,33 @@ impl VisionObservations {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisionObservations`].
+    /// Query parameters of [`list`](VisionObservations::list).
     pub enum VisionObservationsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
     }
 }
 
 params! {
-    /// Query parameters of `search` of [`VisionObservations`].
+    /// Query parameters of [`search`](VisionObservations::search).
     pub enum VisionObservationsSearch {
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `20`.
         limit "limit": integer,
-        /// `max_score`.
+        /// Only scores up to this one.
         max_score "max_score": number,
-        /// `min_score`.
+        /// Only scores from this one on.
         min_score "min_score": number,
         /// `scanner_id`.
         scanner_id "scanner_id": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
         /// `verdict`.
         verdict "verdict": text,
@@ -365,7 +367,8 @@ pub struct VisionObservationsSignalReports {
 impl VisionObservationsSignalReports {
     /// Lists signal reports.
     ///
-    /// `GET /api/projects/{project_id}/vision/observations/{id}/signal_reports/`. Key scope: `replay_scanner:read` and `session_recording:read` and `task:read`.
+    /// `GET /api/projects/{project_id}/vision/observations/{id}/signal_reports/`. Key scope: `replay_scanner:read`
+    /// and `session_recording:read` and `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -384,9 +387,8 @@ pub struct VisionRequests {
 impl VisionRequests {
     /// Creates a request.
     ///
-    /// `POST /api/projects/{project_id}/vision/requests/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/requests/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("vision.requests.create", Method::POST, "/")).with::<()>(body)
@@ -394,7 +396,8 @@ impl VisionRequests {
 
     /// Gets a request.
     ///
-    /// `GET /api/projects/{project_id}/vision/requests/{id}/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/requests/{id}/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -422,9 +425,8 @@ impl VisionScanners {
 
     /// Creates a scanner.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call("vision.scanners.create", Method::POST, "/")).with::<()>(body)
@@ -444,9 +446,8 @@ impl VisionScanners {
 
     /// Changes the given fields of a scanner.
     ///
-    /// `PATCH /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -469,11 +470,10 @@ impl VisionScanners {
         )
     }
 
-    /// Runs PostHog's action `draft` on scanners.
+    /// Drafts a scanner from words, by AI.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/draft/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/draft/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn draft(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -483,9 +483,10 @@ impl VisionScanners {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `estimate` on scanners.
+    /// Estimates what a scanner would observe.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/estimate/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `POST /api/projects/{project_id}/vision/scanners/estimate/`. Key scope: `replay_scanner:read` and
+    /// `session_recording:read`.
     #[inline]
     pub fn estimate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -495,11 +496,10 @@ impl VisionScanners {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `inline_scan` on scanners.
+    /// Scans recordings once, without saving a scanner.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/inline_scan/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/inline_scan/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn inline_scan(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -509,7 +509,7 @@ impl VisionScanners {
         .with::<()>(body)
     }
 
-    /// Reads `stats` of scanners.
+    /// Counts what scanners observed.
     ///
     /// `GET /api/projects/{project_id}/vision/scanners/stats/`. Key scope: `replay_scanner:read`.
     #[inline]
@@ -520,9 +520,10 @@ impl VisionScanners {
         )
     }
 
-    /// Reads `watch_feed` of scanners.
+    /// Lists the recordings that are worth watching.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/watch_feed/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/watch_feed/`. Key scope: `replay_scanner:read` and
+    /// `session_recording:read`.
     #[inline]
     pub fn watch_feed(&self) -> Request<Page<Untyped>, VisionScannersWatchFeed> {
         Request::new(
@@ -531,9 +532,10 @@ impl VisionScanners {
         )
     }
 
-    /// Runs PostHog's action `affected_cohort` on a scanner.
+    /// Creates a cohort of the persons in observations.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{id}/affected_cohort/`. Key scope: `cohort:write` and `replay_scanner:read` and `session_recording:read`.
+    /// `POST /api/projects/{project_id}/vision/scanners/{id}/affected_cohort/`. Key scope: `cohort:write` and
+    /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn affected_cohort(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -544,11 +546,10 @@ impl VisionScanners {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `bulk_observe` on a scanner.
+    /// Scans several recordings.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{id}/bulk_observe/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{id}/bulk_observe/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn bulk_observe(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -559,12 +560,11 @@ impl VisionScanners {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `create_dashboard` on a scanner.
+    /// Creates a dashboard of a scanner.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{id}/create_dashboard/`. Key scope: `dashboard:write` and `insight:write` and `replay_scanner:read` and `session_recording:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{id}/create_dashboard/`. Key scope: `dashboard:write` and
+    /// `insight:write` and `replay_scanner:read` and `session_recording:read`. Preview. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn create_dashboard(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -576,10 +576,8 @@ impl VisionScanners {
 
     /// Duplicates a scanner.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{id}/duplicate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{id}/duplicate/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn duplicate(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -589,9 +587,10 @@ impl VisionScanners {
         ))
     }
 
-    /// Reads `impact` of a scanner.
+    /// Gets the impact of a scanner.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{id}/impact/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{id}/impact/`. Key scope: `replay_scanner:read` and
+    /// `session_recording:read`.
     #[inline]
     pub fn impact(&self, id: impl Display) -> Request<Untyped, VisionScannersImpact> {
         Request::new(
@@ -601,11 +600,10 @@ impl VisionScanners {
         )
     }
 
-    /// Runs PostHog's action `observe` on a scanner.
+    /// Scans a recording.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{id}/observe/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{id}/observe/`. Key scope: `replay_scanner:write` and
+    /// `session_recording:read`. Preview.
     #[inline]
     pub fn observe(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -616,9 +614,10 @@ impl VisionScanners {
         .with::<()>(body)
     }
 
-    /// Reads `self_driving_stats` of a scanner.
+    /// Gets the self driving stats of a scanner.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{id}/self_driving_stats/`. Key scope: `replay_scanner:read` and `task:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{id}/self_driving_stats/`. Key scope: `replay_scanner:read`
+    /// and `task:read`.
     #[inline]
     pub fn self_driving_stats(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -628,11 +627,10 @@ impl VisionScanners {
         ))
     }
 
-    /// Runs PostHog's action `scouts` on a scanner.
+    /// Creates a scout from a scanner.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/scouts/`. Key scope: `llm_skill:write` and `replay_scanner:write` and `session_recording:read` and `signal_scout:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/scouts/`. Key scope: `llm_skill:write` and
+    /// `replay_scanner:write` and `session_recording:read` and `signal_scout:write`. Preview.
     #[inline]
     pub fn scouts(&self, scanner_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("scanner_id", &scanner_id).call(
@@ -677,69 +675,69 @@ impl VisionScanners {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisionScanners`].
+    /// Query parameters of [`list`](VisionScanners::list).
     pub enum VisionScannersList {
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
         /// `emits_signals`.
         emits_signals "emits_signals": boolean,
-        /// `enabled`.
+        /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": text,
         /// `experiment_id`.
         experiment_id "experiment_id": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `scanner_type`.
         scanner_type "scanner_type": text,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
 
 params! {
-    /// Query parameters of `watch_feed` of [`VisionScanners`].
+    /// Query parameters of [`watch_feed`](VisionScanners::watch_feed).
     pub enum VisionScannersWatchFeed {
         /// `as_of`.
         as_of "as_of": time,
-        /// `created_by`.
+        /// Only what this user created.
         created_by "created_by": text,
-        /// `date_from`.
+        /// Only what is from this time on. Default: `-7d`.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `20`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip. Default: `0`.
         offset "offset": integer,
         /// `scanner_ids`.
         scanner_ids "scanner_ids": text,
         /// `scanner_type`.
         scanner_type "scanner_type": one(values::ScannerType),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
     }
 }
 
 params! {
-    /// Query parameters of `impact` of [`VisionScanners`].
+    /// Query parameters of [`impact`](VisionScanners::impact).
     pub enum VisionScannersImpact {
-        /// `max_score`.
+        /// Only scores up to this one.
         max_score "max_score": number,
-        /// `min_score`.
+        /// Only scores from this one on.
         min_score "min_score": number,
         /// `tag`.
         tag "tag": text,
         /// `verdict`.
         verdict "verdict": text,
-        /// `window_days`.
+        /// How many days to look back. Default: `30`.
         window_days "window_days": integer,
     }
 }
@@ -753,7 +751,8 @@ pub struct VisionScannersBackfills {
 impl VisionScannersBackfills {
     /// Lists backfills.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/`. Key scope: `replay_scanner:read`
+    /// and `session_recording:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -764,9 +763,8 @@ impl VisionScannersBackfills {
 
     /// Creates a backfill.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/`. Key scope:
+    /// `replay_scanner:write` and `session_recording:read`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -778,7 +776,8 @@ impl VisionScannersBackfills {
 
     /// Gets a backfill.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/`. Key scope:
+    /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -788,9 +787,10 @@ impl VisionScannersBackfills {
         )
     }
 
-    /// Runs PostHog's action `estimate` on backfills.
+    /// Estimates what a backfill would observe.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/estimate/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/estimate/`. Key scope:
+    /// `replay_scanner:write` and `session_recording:read`.
     #[inline]
     pub fn estimate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -803,7 +803,8 @@ impl VisionScannersBackfills {
 
     /// Cancels a backfill.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/cancel/`. Key scope: `replay_scanner:write` and `session_recording:read`.
+    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/cancel/`. Key scope:
+    /// `replay_scanner:write` and `session_recording:read`.
     #[inline]
     pub fn cancel(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -816,9 +817,8 @@ impl VisionScannersBackfills {
 
     /// Resumes a backfill.
     ///
-    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/resume/`. Key scope: `replay_scanner:write` and `session_recording:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/vision/scanners/{scanner_id}/backfills/{id}/resume/`. Key scope:
+    /// `replay_scanner:write` and `session_recording:read`. Preview.
     #[inline]
     pub fn resume(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -839,7 +839,8 @@ pub struct VisionScannersObservations {
 impl VisionScannersObservations {
     /// Lists observations.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/`. Key scope:
+    /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisionScannersObservationsList> {
         Request::new(
@@ -850,7 +851,8 @@ impl VisionScannersObservations {
 
     /// Gets an observation.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/{id}/`. Key scope:
+    /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped, ObservationFilter> {
         Request::new(self.at.id("id", &id).call(
@@ -860,9 +862,10 @@ impl VisionScannersObservations {
         ))
     }
 
-    /// Reads `stats` of observations.
+    /// Counts observations.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/stats/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/observations/stats/`. Key scope:
+    /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn stats(&self) -> Request<Untyped, VisionScannersObservationsStats> {
         Request::new(
@@ -873,33 +876,33 @@ impl VisionScannersObservations {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisionScannersObservations`].
+    /// Query parameters of [`list`](VisionScannersObservations::list).
     pub enum VisionScannersObservationsList {
         /// `backfill_id`.
         backfill_id "backfill_id": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `labeled`.
         labeled "labeled": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `max_score`.
+        /// Only scores up to this one.
         max_score "max_score": number,
-        /// `min_score`.
+        /// Only scores from this one on.
         min_score "min_score": number,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `order_by`.
+        /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
         /// `recording_subject`.
         recording_subject "recording_subject": text,
-        /// `session_id`.
+        /// Only of this session.
         session_id "session_id": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
         /// `triggered_by`.
         triggered_by "triggered_by": text,
@@ -913,29 +916,29 @@ params! {
 }
 
 params! {
-    /// Query parameters of `stats` of [`VisionScannersObservations`].
+    /// Query parameters of [`stats`](VisionScannersObservations::stats).
     pub enum VisionScannersObservationsStats {
         /// `backfill_id`.
         backfill_id "backfill_id": text,
-        /// `date_from`.
+        /// Only what is from this time on.
         date_from "date_from": time,
-        /// `date_to`.
+        /// Only what is up to this time.
         date_to "date_to": time,
         /// `labeled`.
         labeled "labeled": text,
-        /// `max_score`.
+        /// Only scores up to this one.
         max_score "max_score": number,
-        /// `min_score`.
+        /// Only scores from this one on.
         min_score "min_score": number,
         /// `recent_days`.
         recent_days "recent_days": integer,
         /// `recording_subject`.
         recording_subject "recording_subject": text,
-        /// `session_id`.
+        /// Only of this session.
         session_id "session_id": text,
-        /// `status`.
+        /// Only those of this status.
         status "status": text,
-        /// `tags`.
+        /// Only what has one of these tags.
         tags "tags": text,
         /// `triggered_by`.
         triggered_by "triggered_by": text,
@@ -957,7 +960,8 @@ pub struct VisionScannersScoutReports {
 impl VisionScannersScoutReports {
     /// Lists scout reports.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/scout_reports/`. Key scope: `replay_scanner:read` and `session_recording:read` and `task:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/scout_reports/`. Key scope:
+    /// `replay_scanner:read` and `session_recording:read` and `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -968,7 +972,8 @@ impl VisionScannersScoutReports {
 
     /// Gets a scout report.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/scout_reports/{id}/`. Key scope: `replay_scanner:read` and `session_recording:read` and `task:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/scout_reports/{id}/`. Key scope:
+    /// `replay_scanner:read` and `session_recording:read` and `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -988,7 +993,8 @@ pub struct VisionScannersVariants {
 impl VisionScannersVariants {
     /// Lists variants.
     ///
-    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/variants/`. Key scope: `replay_scanner:read` and `session_recording:read`.
+    /// `GET /api/projects/{project_id}/vision/scanners/{scanner_id}/variants/`. Key scope: `replay_scanner:read`
+    /// and `session_recording:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(

@@ -36,9 +36,7 @@ pub struct VisualReviewRepos {
 impl VisualReviewRepos {
     /// Lists repos.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/repos/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/repos/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(self.at.call("visual_review.repos.list", Method::GET, "/"))
@@ -46,9 +44,7 @@ impl VisualReviewRepos {
 
     /// Gets a repo.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -60,9 +56,7 @@ impl VisualReviewRepos {
 
     /// Changes the given fields of a repo.
     ///
-    /// `PATCH /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -73,11 +67,10 @@ impl VisualReviewRepos {
         .with::<()>(body)
     }
 
-    /// Reads `flakiness` of a repo.
+    /// Gets the flakiness of a repo.
     ///
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/flakiness/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn flakiness(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -87,11 +80,10 @@ impl VisualReviewRepos {
         ))
     }
 
-    /// Reads `toleration_pileups` of a repo.
+    /// Gets the toleration pileups of a repo.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/repos/{id}/toleration-pileups/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/repos/{id}/toleration-pileups/`. Key scope:
+    /// `visual_review:read`. Preview.
     #[inline]
     pub fn toleration_pileups(
         &self,
@@ -122,19 +114,19 @@ impl VisualReviewRepos {
 }
 
 params! {
-    /// Query parameters of `toleration_pileups` of [`VisualReviewRepos`].
+    /// Query parameters of [`toleration_pileups`](VisualReviewRepos::toleration_pileups).
     pub enum VisualReviewReposTolerationPileups {
-        /// `include_quarantined`.
+        /// `include_quarantined`. Default: `true`.
         include_quarantined "include_quarantined": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
         /// `min_automatic_tolerations`.
         min_automatic_tolerations "min_automatic_tolerations": integer,
-        /// `min_tolerations`.
+        /// `min_tolerations`. Default: `3`.
         min_tolerations "min_tolerations": integer,
         /// `run_type`.
         run_type "run_type": text,
-        /// `window_days`.
+        /// How many days to look back. Default: `30`.
         window_days "window_days": integer,
     }
 }
@@ -149,8 +141,7 @@ impl VisualReviewReposQuarantine {
     /// Lists quarantine.
     ///
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/quarantine/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewReposQuarantineList> {
         Request::new(
@@ -161,9 +152,8 @@ impl VisualReviewReposQuarantine {
 
     /// Creates a quarantine.
     ///
-    /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/`. Key scope:
+    /// `visual_review:write`. Preview.
     #[inline]
     pub fn create(&self, run_type: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("run_type", &run_type).call(
@@ -174,11 +164,10 @@ impl VisualReviewReposQuarantine {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `expire` on a quarantine.
+    /// Ends the quarantine of a snapshot.
     ///
-    /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/expire/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/visual_review/repos/{id}/quarantine/{run_type}/expire/`. Key scope:
+    /// `visual_review:write`. Preview.
     #[inline]
     pub fn expire(&self, run_type: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("run_type", &run_type).call(
@@ -191,13 +180,13 @@ impl VisualReviewReposQuarantine {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisualReviewReposQuarantine`].
+    /// Query parameters of [`list`](VisualReviewReposQuarantine::list).
     pub enum VisualReviewReposQuarantineList {
         /// `identifier`.
         identifier "identifier": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `run_type`.
         run_type "run_type": text,
@@ -214,8 +203,7 @@ impl VisualReviewReposRuns {
     /// Lists runs.
     ///
     /// `GET /api/projects/{project_id}/visual_review/repos/{repo_id}/runs/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewReposRunsList> {
         Request::new(
@@ -224,11 +212,10 @@ impl VisualReviewReposRuns {
         )
     }
 
-    /// Reads `counts` of runs.
+    /// Counts the runs of a repository by state.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/repos/{repo_id}/runs/counts/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/repos/{repo_id}/runs/counts/`. Key scope:
+    /// `visual_review:read`. Preview.
     #[inline]
     pub fn counts(&self) -> Request<Untyped> {
         Request::new(
@@ -239,15 +226,15 @@ impl VisualReviewReposRuns {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisualReviewReposRuns`].
+    /// Query parameters of [`list`](VisualReviewReposRuns::list).
     pub enum VisualReviewReposRunsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `review_state`.
         review_state "review_state": one(values::ReviewState),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
@@ -261,9 +248,7 @@ pub struct VisualReviewRuns {
 impl VisualReviewRuns {
     /// Lists runs.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/runs/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/runs/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewRunsList> {
         Request::new(self.at.call("visual_review.runs.list", Method::GET, "/"))
@@ -271,9 +256,7 @@ impl VisualReviewRuns {
 
     /// Gets a run.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -283,11 +266,9 @@ impl VisualReviewRuns {
         )
     }
 
-    /// Reads `counts` of runs.
+    /// Counts runs by state.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/runs/counts/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/runs/counts/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn counts(&self) -> Request<Untyped> {
         Request::new(
@@ -299,8 +280,7 @@ impl VisualReviewRuns {
     /// Approves a run.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/approve/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn approve(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -311,11 +291,10 @@ impl VisualReviewRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `finalize` on a run.
+    /// Ends a run after all snapshots were given.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/finalize/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn finalize(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -326,11 +305,10 @@ impl VisualReviewRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `lift_on_merge` on a run.
+    /// Lifts quarantines when the pull request is merged.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/lift_on_merge/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn lift_on_merge(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -341,12 +319,10 @@ impl VisualReviewRuns {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `recompute` on a run.
+    /// Compares the snapshots of a run again.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/recompute/`. Key scope: `visual_review:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn recompute(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -356,11 +332,10 @@ impl VisualReviewRuns {
         ))
     }
 
-    /// Runs PostHog's action `tolerate` on a run.
+    /// Tolerates a difference of a snapshot.
     ///
     /// `POST /api/projects/{project_id}/visual_review/runs/{id}/tolerate/`. Key scope: `visual_review:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn tolerate(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -405,21 +380,21 @@ impl VisualReviewRuns {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisualReviewRuns`].
+    /// Query parameters of [`list`](VisualReviewRuns::list).
     pub enum VisualReviewRunsList {
-        /// `branch`.
+        /// Only of this branch.
         branch "branch": text,
         /// `commit_sha`.
         commit_sha "commit_sha": text,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `pr_number`.
+        /// The number of the pull request.
         pr_number "pr_number": integer,
         /// `review_state`.
         review_state "review_state": one(values::ReviewState),
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }
@@ -433,9 +408,8 @@ pub struct VisualReviewRunsQuarantineLifts {
 impl VisualReviewRunsQuarantineLifts {
     /// Lists quarantine lifts.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/`. Key scope:
+    /// `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
         Request::new(
@@ -446,10 +420,8 @@ impl VisualReviewRunsQuarantineLifts {
 
     /// Cancels a quarantine lift.
     ///
-    /// `POST /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/{request_id}/cancel/`. Key scope: `visual_review:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/visual_review/runs/{id}/quarantine_lifts/{request_id}/cancel/`. Key scope:
+    /// `visual_review:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, request_id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("request_id", &request_id).call(
@@ -469,9 +441,8 @@ pub struct VisualReviewRunsSnapshotHistory {
 impl VisualReviewRunsSnapshotHistory {
     /// Lists snapshot history.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/snapshot-history/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/snapshot-history/`. Key scope:
+    /// `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self, identifier: impl Display) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(
@@ -492,8 +463,7 @@ impl VisualReviewRunsSnapshots {
     /// Lists snapshots.
     ///
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/snapshots/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewRunsSnapshotsList> {
         Request::new(
@@ -504,17 +474,17 @@ impl VisualReviewRunsSnapshots {
 }
 
 params! {
-    /// Query parameters of `list` of [`VisualReviewRunsSnapshots`].
+    /// Query parameters of [`list`](VisualReviewRunsSnapshots::list).
     pub enum VisualReviewRunsSnapshotsList {
-        /// `exclude_unchanged`.
+        /// `exclude_unchanged`. Default: `false`.
         exclude_unchanged "exclude_unchanged": boolean,
-        /// `include_quarantined`.
+        /// `include_quarantined`. Default: `false`.
         include_quarantined "include_quarantined": boolean,
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `quarantined_only`.
+        /// `quarantined_only`. Default: `false`.
         quarantined_only "quarantined_only": boolean,
         /// `snapshot_id`.
         snapshot_id "snapshot_id": text,
@@ -530,9 +500,8 @@ pub struct VisualReviewRunsToleratedHashes {
 impl VisualReviewRunsToleratedHashes {
     /// Lists tolerated hashes.
     ///
-    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/tolerated-hashes/`. Key scope: `visual_review:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/visual_review/runs/{id}/tolerated-hashes/`. Key scope:
+    /// `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self, identifier: impl Display) -> Request<Page<Untyped>, LimitOffset> {
         Request::new(

@@ -47,11 +47,11 @@ impl WarehouseColumnAnnotations {
 }
 
 params! {
-    /// Query parameters of `list` of [`WarehouseColumnAnnotations`].
+    /// Query parameters of [`list`](WarehouseColumnAnnotations::list).
     pub enum WarehouseColumnAnnotationsList {
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
         /// `table_id`.
         table_id "table_id": text,

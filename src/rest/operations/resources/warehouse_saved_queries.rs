@@ -61,11 +61,9 @@ impl WarehouseSavedQueries {
         .with::<()>(body)
     }
 
-    /// Replaces a warehouse saved query whole.
+    /// Replaces all fields of a warehouse saved query.
     ///
-    /// `PUT /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -92,11 +90,10 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Runs PostHog's action `check_incremental` on warehouse saved queries.
+    /// Checks whether a query can be materialized incrementally.
     ///
-    /// `POST /api/projects/{project_id}/warehouse_saved_queries/check_incremental/`. Key scope: `warehouse_view:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/warehouse_saved_queries/check_incremental/`. Key scope:
+    /// `warehouse_view:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn check_incremental(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
@@ -107,11 +104,9 @@ impl WarehouseSavedQueries {
         .with::<()>(body)
     }
 
-    /// Lists what was done to a warehouse saved query.
+    /// Lists who changed what in a warehouse saved query, and when.
     ///
-    /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
         Request::new(self.at.id("id", &id).call(
@@ -121,12 +116,10 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Runs PostHog's action `ancestors` on a warehouse saved query.
+    /// Lists what a saved query reads from, its direct parents by default.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn ancestors(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -136,12 +129,10 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Cancels a warehouse saved query.
+    /// Cancels the refresh of a saved query.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -151,12 +142,10 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Runs PostHog's action `descendants` on a warehouse saved query.
+    /// Lists what reads from a saved query, its direct children by default.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn descendants(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -166,11 +155,10 @@ impl WarehouseSavedQueries {
         ))
     }
 
-    /// Runs PostHog's action `materialize` on a warehouse saved query.
+    /// Starts to store the results of a saved query.
     ///
-    /// `POST /api/projects/{project_id}/warehouse_saved_queries/{id}/materialize/`. Key scope: `warehouse_view:write`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `POST /api/projects/{project_id}/warehouse_saved_queries/{id}/materialize/`. Key scope:
+    /// `warehouse_view:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn materialize(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -181,9 +169,10 @@ impl WarehouseSavedQueries {
         .with::<()>(body)
     }
 
-    /// Runs PostHog's action `revert_materialization` on a warehouse saved query.
+    /// Turns a materialized query back into a view.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/revert_materialization/`. Key scope: `warehouse_view:write`.
+    /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/revert_materialization/`. Key scope:
+    /// `warehouse_view:write`.
     #[inline]
     pub fn revert_materialization(
         &self,
@@ -198,7 +187,7 @@ impl WarehouseSavedQueries {
         .with::<()>(body)
     }
 
-    /// Runs a warehouse saved query.
+    /// Starts to refresh the stored results of a saved query.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
     #[inline]
@@ -211,11 +200,10 @@ impl WarehouseSavedQueries {
         .with::<()>(body)
     }
 
-    /// Reads `run_history` of a warehouse saved query.
+    /// Gets the run history of a warehouse saved query.
     ///
-    /// `GET /api/projects/{project_id}/warehouse_saved_queries/{id}/run_history/`. Key scope: `warehouse_view:read`.
-    ///
-    /// Sent under `/api/projects/` from an environment, too.
+    /// `GET /api/projects/{project_id}/warehouse_saved_queries/{id}/run_history/`. Key scope:
+    /// `warehouse_view:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn run_history(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
@@ -227,13 +215,13 @@ impl WarehouseSavedQueries {
 }
 
 params! {
-    /// Query parameters of `list` of [`WarehouseSavedQueries`].
+    /// Query parameters of [`list`](WarehouseSavedQueries::list).
     pub enum WarehouseSavedQueriesList {
-        /// `include_columns`.
+        /// Whether to return columns, too; `false` makes the answer smaller. Default: `true`.
         include_columns "include_columns": boolean,
-        /// `page`.
+        /// Which page, from 1 on.
         page "page": integer,
-        /// `search`.
+        /// Only what contains this text.
         search "search": text,
     }
 }

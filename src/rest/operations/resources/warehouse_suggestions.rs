@@ -11,9 +11,7 @@ pub struct WarehouseSuggestions {
 impl WarehouseSuggestions {
     /// Lists warehouse suggestions.
     ///
-    /// `GET /api/projects/{project_id}/warehouse_suggestions/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/warehouse_suggestions/`. Key scope: `warehouse_view:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, WarehouseSuggestionsList> {
         Request::new(self.at.call("warehouse_suggestions.list", Method::GET, "/"))
@@ -21,9 +19,7 @@ impl WarehouseSuggestions {
 
     /// Gets a warehouse suggestion.
     ///
-    /// `GET /api/projects/{project_id}/warehouse_suggestions/{id}/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/warehouse_suggestions/{id}/`. Key scope: `warehouse_view:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -33,11 +29,9 @@ impl WarehouseSuggestions {
         )
     }
 
-    /// Reads `status` of warehouse suggestions.
+    /// Gets whether suggestions are being made.
     ///
-    /// `GET /api/projects/{project_id}/warehouse_suggestions/status/`. Key scope: `warehouse_view:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/warehouse_suggestions/status/`. Key scope: `warehouse_view:read`. Preview.
     #[inline]
     pub fn status(&self) -> Request<Untyped> {
         Request::new(
@@ -46,11 +40,10 @@ impl WarehouseSuggestions {
         )
     }
 
-    /// Runs PostHog's action `accept` on a warehouse suggestion.
+    /// Accepts a suggestion.
     ///
-    /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/accept/`. Key scope: `data_catalog_approval:write` and `warehouse_objects:write` and `warehouse_view:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/accept/`. Key scope:
+    /// `data_catalog_approval:write` and `warehouse_objects:write` and `warehouse_view:write`. Preview.
     #[inline]
     pub fn accept(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -64,8 +57,7 @@ impl WarehouseSuggestions {
     /// Assigns a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/assign/`. Key scope: `warehouse_view:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn assign(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -79,8 +71,7 @@ impl WarehouseSuggestions {
     /// Dismisses a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/dismiss/`. Key scope: `warehouse_view:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview.
     #[inline]
     pub fn dismiss(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -94,9 +85,7 @@ impl WarehouseSuggestions {
     /// Resumes a warehouse suggestion.
     ///
     /// `POST /api/projects/{project_id}/warehouse_suggestions/{id}/resume/`. Key scope: `warehouse_view:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn resume(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -108,17 +97,17 @@ impl WarehouseSuggestions {
 }
 
 params! {
-    /// Query parameters of `list` of [`WarehouseSuggestions`].
+    /// Query parameters of [`list`](WarehouseSuggestions::list).
     pub enum WarehouseSuggestionsList {
         /// `assignee_id`.
         assignee_id "assignee_id": integer,
         /// `kind`.
         kind "kind": one(values::WarehouseSuggestionKind),
-        /// `limit`.
+        /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
-        /// `status`.
+        /// Only those of this status.
         status "status": one(values::WarehouseSuggestionStatus),
         /// `subject_id`.
         subject_id "subject_id": text,

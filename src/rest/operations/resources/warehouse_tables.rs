@@ -12,7 +12,7 @@ pub struct WarehouseTables {
 impl WarehouseTables {
     /// Lists warehouse tables.
     ///
-    /// `GET /api/{scope}/{project_id}/warehouse_tables/`. Key scope: PostHog states none.
+    /// `GET /api/{scope}/{project_id}/warehouse_tables/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WarehouseTable>, SearchWithColumns> {
         Request::new(self.at.call("warehouse_tables.list", Method::GET, "/"))
@@ -28,9 +28,7 @@ impl WarehouseTables {
 
     /// Gets a warehouse table.
     ///
-    /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WarehouseTable> {
         Request::new(
@@ -42,9 +40,7 @@ impl WarehouseTables {
 
     /// Changes the given fields of a warehouse table.
     ///
-    /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/{scope}/{project_id}/warehouse_tables/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(
         &self,
@@ -59,11 +55,9 @@ impl WarehouseTables {
         .with::<()>(body)
     }
 
-    /// Replaces a warehouse table whole.
+    /// Replaces all fields of a warehouse table.
     ///
-    /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/{scope}/{project_id}/warehouse_tables/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(
         &self,
@@ -80,9 +74,7 @@ impl WarehouseTables {
 
     /// Deletes a warehouse table.
     ///
-    /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
@@ -92,11 +84,9 @@ impl WarehouseTables {
         )
     }
 
-    /// Runs PostHog's action `file` on warehouse tables.
+    /// Creates a table from a file.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Seen in 2025 only.
     #[inline]
     pub fn file(&self, form: Form) -> Request<Untyped> {
         Request::new(
@@ -106,11 +96,10 @@ impl WarehouseTables {
         .form(form)
     }
 
-    /// Runs PostHog's action `refresh_schema` on a warehouse table.
+    /// Reads the columns of a table from its files again.
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/refresh_schema/`. Key scope: `warehouse_table:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
+    /// May have a [`body`](Request::body).
     #[inline]
     pub fn refresh_schema(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
@@ -120,12 +109,10 @@ impl WarehouseTables {
         ))
     }
 
-    /// Runs PostHog's action `update_schema` on a warehouse table.
+    /// Changes the types of columns of a table.
     ///
-    /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Key scope: PostHog states none.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Seen in 2025 only. May have a
+    /// [`body`](Request::body).
     #[inline]
     pub fn update_schema(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

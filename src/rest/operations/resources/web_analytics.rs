@@ -9,11 +9,9 @@ pub struct WebAnalytics {
 }
 
 impl WebAnalytics {
-    /// Reads `breakdown` of web analytics.
+    /// Gets figures of web analytics by a property.
     ///
-    /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/web_analytics/breakdown/`. Seen in 2025 only.
     #[inline]
     pub fn breakdown(
         &self,
@@ -30,11 +28,9 @@ impl WebAnalytics {
         .query_time("date_to", date_to.into())
     }
 
-    /// Reads `overview` of web analytics.
+    /// Gets visitors, views, sessions, bounce rate and session duration.
     ///
-    /// `GET /api/projects/{project_id}/web_analytics/overview/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/web_analytics/overview/`. Seen in 2025 only.
     #[inline]
     pub fn overview(
         &self,
@@ -49,7 +45,7 @@ impl WebAnalytics {
         .query_time("date_to", date_to.into())
     }
 
-    /// Reads `weekly_digest` of web analytics.
+    /// Gets the weekly digest of web analytics.
     ///
     /// `GET /api/projects/{project_id}/web_analytics/weekly_digest/`. Key scope: `web_analytics:read`.
     #[inline]
@@ -63,37 +59,37 @@ impl WebAnalytics {
 }
 
 params! {
-    /// Query parameters of `breakdown` of [`WebAnalytics`].
+    /// Query parameters of [`breakdown`](WebAnalytics::breakdown).
     pub enum WebAnalyticsBreakdown {
-        /// `apply_path_cleaning`.
+        /// Whether to apply the project's path cleaning rules. Default: `true`.
         apply_path_cleaning "apply_path_cleaning": boolean,
-        /// `filter_test_accounts`.
+        /// Whether to leave out the project's internal and test users. Default: `true`.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `host`.
+        /// Only of this host, for example `example.com`.
         host "host": text,
-        /// `limit`.
+        /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `offset`.
+        /// How many to skip.
         offset "offset": integer,
     }
 }
 
 params! {
-    /// Query parameters of `overview` of [`WebAnalytics`].
+    /// Query parameters of [`overview`](WebAnalytics::overview).
     pub enum WebAnalyticsOverview {
-        /// `filter_test_accounts`.
+        /// Whether to leave out the project's internal and test users. Default: `true`.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `host`.
+        /// Only of this host, for example `example.com`.
         host "host": text,
     }
 }
 
 params! {
-    /// Query parameters of `weekly_digest` of [`WebAnalytics`].
+    /// Query parameters of [`weekly_digest`](WebAnalytics::weekly_digest).
     pub enum WebAnalyticsWeeklyDigest {
-        /// `compare`.
+        /// Whether to compare with the period before. Default: `true`.
         compare "compare": boolean,
-        /// `days`.
+        /// How many days to look back. Default: `7`.
         days "days": integer,
     }
 }

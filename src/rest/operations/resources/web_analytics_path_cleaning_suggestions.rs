@@ -9,12 +9,10 @@ pub struct WebAnalyticsPathCleaningSuggestions {
 }
 
 impl WebAnalyticsPathCleaningSuggestions {
-    /// Runs PostHog's action `generate` on web analytics path cleaning suggestions.
+    /// Looks for path cleaning rules.
     ///
-    /// `POST /api/projects/{project_id}/web_analytics_path_cleaning_suggestions/generate/`. Key scope: `web_analytics:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/web_analytics_path_cleaning_suggestions/generate/`. Key scope:
+    /// `web_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn generate(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -24,12 +22,10 @@ impl WebAnalyticsPathCleaningSuggestions {
         ))
     }
 
-    /// Runs PostHog's action `apply` on a web analytics path cleaning suggestion.
+    /// Adds a suggested path cleaning rule.
     ///
-    /// `POST /api/projects/{project_id}/web_analytics_path_cleaning_suggestions/{id}/apply/`. Key scope: `web_analytics:write`.
-    ///
-    /// May have a body: give it with [`body`](Request::body).
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `POST /api/projects/{project_id}/web_analytics_path_cleaning_suggestions/{id}/apply/`. Key scope:
+    /// `web_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn apply(&self, id: impl Display) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(

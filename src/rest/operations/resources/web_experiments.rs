@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::shared::LimitOffset;
 
-/// Web experiments: `/api/projects/{project_id}/web_experiments/`.
+/// Web experiments: `/api/projects/{project_id}/web_experiments/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct WebExperiments {
     pub(crate) at: At,
@@ -12,9 +12,7 @@ pub struct WebExperiments {
 impl WebExperiments {
     /// Lists web experiments.
     ///
-    /// `GET /api/projects/{project_id}/web_experiments/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/web_experiments/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WebExperiment>, LimitOffset> {
         Request::new(self.at.call("web_experiments.list", Method::GET, "/"))
@@ -22,9 +20,7 @@ impl WebExperiments {
 
     /// Creates a web experiment.
     ///
-    /// `POST /api/projects/{project_id}/web_experiments/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `POST /api/projects/{project_id}/web_experiments/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::WebExperiment> {
         Request::new(self.at.call("web_experiments.create", Method::POST, "/")).with::<()>(body)
@@ -32,9 +28,7 @@ impl WebExperiments {
 
     /// Gets a web experiment.
     ///
-    /// `GET /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/projects/{project_id}/web_experiments/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WebExperiment> {
         Request::new(
@@ -46,9 +40,7 @@ impl WebExperiments {
 
     /// Changes the given fields of a web experiment.
     ///
-    /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PATCH /api/projects/{project_id}/web_experiments/{id}/`.
     #[inline]
     pub fn update(
         &self,
@@ -63,11 +55,9 @@ impl WebExperiments {
         .with::<()>(body)
     }
 
-    /// Replaces a web experiment whole.
+    /// Replaces all fields of a web experiment.
     ///
-    /// `PUT /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `PUT /api/projects/{project_id}/web_experiments/{id}/`.
     #[inline]
     pub fn replace(
         &self,
@@ -84,9 +74,7 @@ impl WebExperiments {
 
     /// Deletes a web experiment.
     ///
-    /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`. Key scope: PostHog states none.
-    ///
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(

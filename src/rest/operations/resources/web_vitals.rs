@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Web vitals: `/api/environments/{project_id}/web_vitals/`.
+/// Web vitals: `/api/environments/{project_id}/web_vitals/`. Seen in 2025 only.
 #[derive(Debug, Clone)]
 pub struct WebVitals {
     pub(crate) at: At,
@@ -11,10 +11,7 @@ pub struct WebVitals {
 impl WebVitals {
     /// Gets web vitals.
     ///
-    /// `GET /api/environments/{project_id}/web_vitals/`. Key scope: PostHog states none.
-    ///
-    /// Sent under `/api/environments/` from a project, too: it was seen only there.
-    /// Listed by PostHog in October 2025; what was seen since does not name it, which does not show that it is gone.
+    /// `GET /api/environments/{project_id}/web_vitals/`. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, pathname: impl Display) -> Request<Untyped> {
         Request::new(

@@ -9,9 +9,10 @@ pub struct WorkflowDataSuggestions {
 }
 
 impl WorkflowDataSuggestions {
-    /// Runs PostHog's action `build` on workflow data suggestions.
+    /// Builds what a suggestion proposes.
     ///
-    /// `POST /api/projects/{project_id}/workflow_data_suggestions/build/`. Key scope: `hog_flow:write` and `query:read`.
+    /// `POST /api/projects/{project_id}/workflow_data_suggestions/build/`. Key scope: `hog_flow:write` and
+    /// `query:read`.
     #[inline]
     pub fn build(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(
@@ -21,9 +22,10 @@ impl WorkflowDataSuggestions {
         .with::<()>(body)
     }
 
-    /// Reads `current` of workflow data suggestions.
+    /// Gets the current suggestions.
     ///
-    /// `GET /api/projects/{project_id}/workflow_data_suggestions/current/`. Key scope: `hog_flow:read` and `query:read`.
+    /// `GET /api/projects/{project_id}/workflow_data_suggestions/current/`. Key scope: `hog_flow:read` and
+    /// `query:read`.
     #[inline]
     pub fn current(&self) -> Request<Untyped> {
         Request::new(self.at.call(
@@ -33,9 +35,10 @@ impl WorkflowDataSuggestions {
         ))
     }
 
-    /// Runs PostHog's action `generate` on workflow data suggestions.
+    /// Looks for suggestions.
     ///
-    /// `POST /api/projects/{project_id}/workflow_data_suggestions/generate/`. Key scope: `hog_flow:write` and `query:read`.
+    /// `POST /api/projects/{project_id}/workflow_data_suggestions/generate/`. Key scope: `hog_flow:write` and
+    /// `query:read`.
     #[inline]
     pub fn generate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(

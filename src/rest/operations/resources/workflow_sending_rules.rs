@@ -9,11 +9,9 @@ pub struct WorkflowSendingRules {
 }
 
 impl WorkflowSendingRules {
-    /// Reads `current` of workflow sending rules.
+    /// Gets the current sending rules.
     ///
-    /// `GET /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:read`. Preview.
     #[inline]
     pub fn current(&self) -> Request<Untyped> {
         Request::new(
@@ -22,11 +20,9 @@ impl WorkflowSendingRules {
         )
     }
 
-    /// Runs PostHog's action `update_current` on workflow sending rules.
+    /// Changes the current sending rules.
     ///
-    /// `PATCH /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:write`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `PATCH /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:write`. Preview.
     #[inline]
     pub fn update_current(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
         Request::new(self.at.call(

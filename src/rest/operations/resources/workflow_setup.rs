@@ -9,11 +9,9 @@ pub struct WorkflowSetup {
 }
 
 impl WorkflowSetup {
-    /// Reads `status` of workflow setup.
+    /// Gets what of the setup of workflows is done.
     ///
-    /// `GET /api/projects/{project_id}/workflow_setup/status/`. Key scope: `hog_flow:read`.
-    ///
-    /// A preview: behind a feature flag of PostHog's, a plan or AI consent.
+    /// `GET /api/projects/{project_id}/workflow_setup/status/`. Key scope: `hog_flow:read`. Preview.
     #[inline]
     pub fn status(&self) -> Request<Untyped> {
         Request::new(
