@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .time_limit(Duration::from_secs(60))
         .in_background()
         .progress(|status| {
-            let part = status.progress.and_then(|progress| progress.fraction());
+            let part = status.progress.as_ref().and_then(|p| p.fraction());
             println!("  {:.0} %", part.unwrap_or_default() * 100.0);
         })
         .await?;

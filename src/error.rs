@@ -100,6 +100,33 @@ pub enum PostHogError {
         /// Whether PostHog confirmed the cancellation.
         cancelled: bool,
     },
+    /// The rows of a query were asked for while PostHog still runs it: the query was sent with a refresh mode that does
+    /// not wait. Ask again later, or run the query `in_background()`, which waits.
+    #[error(
+        "{operation}: the query {query_id} is still running after {waited:?}; ask again later, or wait for it with \
+         `in_background()`"
+    )]
+    #[non_exhaustive]
+    QueryRunning {
+        /// What was being done, such as `query`.
+        operation: &'static str,
+        /// The query's id.
+        query_id: String,
+        /// How long PostHog's answer took.
+        waited: Duration,
+    },
+    /// A query has more rows than PostHog returned.
+    #[error(
+        "{operation}: PostHog returned the first {rows} rows and has more; write a LIMIT into the query, or take these with \
+         `first_rows()`"
+    )]
+    #[non_exhaustive]
+    MoreRows {
+        /// What was being done, such as `query`.
+        operation: &'static str,
+        /// How many rows PostHog returned.
+        rows: usize,
+    },
     /// The background actor could not be started, or its thread could not be had.
     #[error("cannot start the capture backend: {source}")]
     #[non_exhaustive]
@@ -118,13 +145,13 @@ impl PostHogError {
         }
     }
 
-    /// Whether the same call may succeed later: transient transport errors, 408, 429, 5xx and an
-    /// open circuit breaker.
+    /// Whether the same call may succeed later: transient transport errors, 408, 429, 5xx, an open circuit breaker,
+    /// and a query that is still running.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::ApiError(e) => is_retryable_status(e.status),
             Self::RequestError(e) => e.kind.is_transient(),
-            Self::CircuitOpen { .. } => true,
+            Self::CircuitOpen { .. } | Self::QueryRunning { .. } => true,
             _ => false,
         }
     }

@@ -1,24 +1,81 @@
 //! Reading answers as JSON, and saying what is wrong with those that do not fit.
 
-use super::Http;
+use super::{Http, numbers};
+use crate::diagnostics::log;
 use crate::error::PostHogError;
 use crate::redact::{self, describe, excerpt};
 use serde::de::{DeserializeOwned, Error as _};
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// Deeper than JSON is read: what is wrong there has no place to be told.
 const DEEPEST: usize = 128;
 
+/// Some proxies put it before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+thread_local! {
+    static READING: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// While it lives, values that are read on this thread can tell which operation they answer.
+struct Reading(Option<&'static str>);
+
+impl Reading {
+    fn begin(operation: &'static str) -> Self {
+        Self(READING.replace(Some(operation)))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        READING.set(self.0);
+    }
+}
+
+/// The operation whose answer is being read on this thread.
+pub(crate) fn operation_being_read() -> Option<&'static str> {
+    READING.get()
+}
+
+/// The answer without the numbers that JSON does not have, if they are what cannot be read.
+#[cold]
+fn without_nan(operation: &'static str, json: &[u8], error: &serde_json::Error) -> Option<Vec<u8>> {
+    if !error.is_syntax() {
+        return None;
+    }
+    let (json, count) = numbers::without_nan(json)?;
+    log!(
+        target: "tracing_posthog::http",
+        warn,
+        operation,
+        count,
+        "the answer holds NaN or Infinity, which JSON does not have; they are read as null",
+    );
+    Some(json)
+}
+
 impl Http {
-    /// Reads an answer as JSON; an empty one is `null`.
+    /// Reads an answer as JSON. An empty one is `null`, and so are `NaN`, `Infinity` and `-Infinity`.
     pub(crate) fn read_json<A: DeserializeOwned>(
         &self,
         operation: &'static str,
         body: &[u8],
     ) -> Result<A, PostHogError> {
-        let text = body.trim_ascii();
+        let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        let text = text.trim_ascii();
         let value: &[u8] = if text.is_empty() { b"null" } else { text };
-        serde_json::from_slice(value).map_err(|e| self.misfit(operation, text, e))
+        let _reading = Reading::begin(operation);
+        let error = match serde_json::from_slice(value) {
+            Ok(read) => return Ok(read),
+            Err(error) => error,
+        };
+        match without_nan(operation, value, &error) {
+            Some(json) => {
+                serde_json::from_slice(&json).map_err(|e| self.misfit(operation, &json, e))
+            }
+            None => Err(self.misfit(operation, text, error)),
+        }
     }
 
     /// Says where an answer is not what it should be, in few words and without keys.
@@ -36,10 +93,9 @@ impl Http {
                 format!("the answer is {what}; check the host")
             }
             Some(_) => {
-                let at = offset(text, &source);
-                let place = match path(&text[..at], &source) {
-                    path if path.is_empty() => path,
-                    path => format!(" at {}", excerpt(&self.clean(&path), 200)),
+                let place = match place(text, &source) {
+                    place if place.is_empty() => place,
+                    place => format!(" at {}", excerpt(&self.clean(&place), 200)),
                 };
                 let problem = match source.is_data() {
                     true => "is not of the type asked for",
@@ -48,19 +104,48 @@ impl Http {
                 format!("the answer {problem}{place}: {}", redact::problem(&source))
             }
         };
-        // The library quotes the value that it did not like.
-        let source = serde_json::Error::custom(format!(
-            "{} at line {} column {}",
-            redact::problem(&source),
-            source.line(),
-            source.column()
-        ));
         PostHogError::SerializationError {
             operation,
             what,
-            source,
+            source: shown_source(&source),
         }
     }
+}
+
+/// The error of an answer that was JSON, and is not a `T`. It shows no value.
+pub(crate) fn misfit_of<T>(
+    operation: &'static str,
+    json: &[u8],
+    source: &serde_json::Error,
+) -> PostHogError {
+    let place = match place(json, source) {
+        place if place.is_empty() => place,
+        place => format!(" at {}", excerpt(&redact::without_keys(&place), 200)),
+    };
+    PostHogError::SerializationError {
+        operation,
+        what: format!(
+            "the answer cannot be read as {}{place}: {}",
+            std::any::type_name::<T>(),
+            redact::problem(source)
+        ),
+        source: shown_source(source),
+    }
+}
+
+/// The library quotes the value that it did not like.
+fn shown_source(source: &serde_json::Error) -> serde_json::Error {
+    serde_json::Error::custom(format!(
+        "{} at line {} column {}",
+        redact::problem(source),
+        source.line(),
+        source.column()
+    ))
+}
+
+/// Where in the text the error is, such as `results[2].name`.
+fn place(text: &[u8], error: &serde_json::Error) -> String {
+    path(&text[..offset(text, error)], error)
 }
 
 /// How many bytes were read before the error.
@@ -187,7 +272,7 @@ mod tests {
 
     fn place<T: DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
         let error = serde_json::from_str::<T>(text).unwrap_err();
-        path(&text.as_bytes()[..offset(text.as_bytes(), &error)], &error)
+        super::place(text.as_bytes(), &error)
     }
 
     #[test]

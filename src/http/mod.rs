@@ -14,7 +14,7 @@
 //! - [`stream`]: a body that is read as it comes.
 //! - [`redirect`]: which redirects are followed, and how others are described.
 //! - `tls`: the program's own crypto provider (feature `rustls-no-provider`). `no_tls`: whether there is any TLS.
-//! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors.
+//! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors. [`numbers`]: what JSON has no numbers for.
 //!
 //! `capture_batch` also sends by `send_once`: it schedules its attempts itself, with the same policy and breaker as the
 //! actor. So does the poller of flag definitions, which backs off by itself and knows no breaker. This module knows nothing
@@ -23,7 +23,7 @@
 //! Invariants: nothing is sent but by [`attempt`]; every socket belongs to [`io`]; text of a response is cleaned
 //! ([`Http::clean`]) before it may be shown; a body is read up to a limit, unless the caller reads it as a stream.
 
-mod answer;
+pub(crate) mod answer;
 mod attempt;
 pub(crate) mod breaker;
 mod call;
@@ -37,6 +37,7 @@ pub(crate) mod io;
     feature = "native-tls"
 )))]
 mod no_tls;
+pub(crate) mod numbers;
 mod redirect;
 pub(crate) mod request;
 mod response;

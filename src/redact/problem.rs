@@ -47,7 +47,12 @@ fn is_of_model(said: &str) -> bool {
 }
 
 /// What names a field of a type of the program, or is said by this crate.
-const OWN_PROBLEMS: [&str; 3] = ["missing field `", "column \"", "it has "];
+const OWN_PROBLEMS: [&str; 4] = [
+    "missing field `",
+    "duplicate field `",
+    "column \"",
+    "it has ",
+];
 
 const SERDE_KINDS: [&str; 10] = [
     "string",

@@ -269,13 +269,24 @@ impl<A, P> Request<A, P> {
         self.call.send_for_chunks().await
     }
 
-    /// Sends it, and gives the answer's body as text; bytes that are not UTF-8 become U+FFFD.
+    /// Sends the request and returns the answer's body as text, as it came.
     ///
     /// # Errors
-    /// As [`send_for_bytes`](Self::send_for_bytes).
+    /// Any of [`PostHogError`]; [`SerializationError`](PostHogError::SerializationError) if the body is not UTF-8, such as
+    /// CSV in another encoding. [`send_for_bytes`](Self::send_for_bytes) reads that.
     pub async fn send_for_text(self) -> Result<String, PostHogError> {
+        let operation = self.call.operation;
         let bytes = self.call.send_raw().await?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        String::from_utf8(bytes.into()).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            PostHogError::SerializationError {
+                operation,
+                what: format!(
+                    "the answer is not UTF-8 from byte {at} on; read it with `send_for_bytes`"
+                ),
+                source: serde::de::Error::custom("the text is not UTF-8"),
+            }
+        })
     }
 }
 
@@ -407,6 +418,16 @@ impl ApiCall {
         let client = self.client.clone();
         let body = self.send_raw().await?;
         client.inner.http.read_json(operation, &body)
+    }
+
+    /// The same; numbers that a [`Value`] would round arrive as text.
+    #[cfg(feature = "rest")]
+    pub(crate) async fn send_exactly<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
+        let operation = self.operation;
+        let client = self.client.clone();
+        let body = self.send_raw().await?;
+        let json = crate::http::numbers::exact(&body);
+        client.inner.http.read_json(operation, &json)
     }
 
     pub(crate) async fn send_raw(self) -> Result<Bytes, PostHogError> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error as _;
-use tracing_posthog::rest::Request;
+use tracing_posthog::rest::{Page, Request};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{Method, PostHogClient, PostHogError, RetryPolicy};
 
@@ -222,6 +222,67 @@ async fn answers_that_are_not_json() {
         "{error}"
     );
     assert!(error.to_string().contains("the answer is empty"), "{error}");
+}
+
+#[tokio::test]
+async fn numbers_that_json_does_not_have_cost_no_other_value() {
+    let (server, client) = start();
+    let text = r#"{"results": [NaN, 1.5, -Infinity, "NaN"], "next": null, "ratio": Infinity}"#;
+    server.answer_next(Answer::status(200).body(text));
+    let answer = get(&client).send().await.unwrap();
+    let want = json!({"results": [null, 1.5, null, "NaN"], "next": null, "ratio": null});
+    assert_eq!(answer, want);
+    server.answer_next(Answer::status(200).body(text));
+    let page = get(&client).send_as::<Page<Value>>().await.unwrap();
+    assert_eq!(page.results.len(), 4);
+
+    // What is to be a number is missed, and other faults of the text are faults.
+    server.answer_next(Answer::status(200).body(r#"{"ratio": NaN}"#));
+    let error = get(&client).send_as::<Ratio>().await.unwrap_err();
+    assert!(
+        error.to_string().contains("at ratio: invalid type: null"),
+        "{error}"
+    );
+    server.answer_next(Answer::status(200).body("[NaN, oops]"));
+    let error = get(&client).send().await.unwrap_err();
+    assert!(
+        error.to_string().contains("cannot be read as JSON"),
+        "{error}"
+    );
+}
+
+#[derive(Deserialize, Debug)]
+#[allow(dead_code)]
+struct Ratio {
+    ratio: f64,
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_the_answer() {
+    let (server, client) = start();
+    server.answer_next_times(2, Answer::status(200).body("\u{feff} {\"a\": 1}"));
+    assert_eq!(get(&client).send().await.unwrap(), json!({"a": 1}));
+    // As text it is what came.
+    let text = get(&client).send_for_text().await.unwrap();
+    assert_eq!(text, "\u{feff} {\"a\": 1}");
+    server.answer_next(Answer::status(200).body("\u{feff}"));
+    assert_eq!(get(&client).send().await.unwrap(), Value::Null);
+}
+
+#[tokio::test]
+async fn an_untyped_answer_knows_what_it_answers() {
+    let (server, client) = start();
+    server.answer_next(Answer::status(200).json(json!({"id": "ada", "filters": {"groups": []}})));
+    let answer = client.project(1).feature_flags().my_flags().await.unwrap();
+    let error = answer.into::<Flag>().unwrap_err();
+    let said = format!("{error} {error:?}");
+    for part in [
+        "feature_flags.my_flags: ",
+        "Flag at id: invalid type: string, expected u64",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("ada"), "{said}");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn counts() -> Value {
         "columns": ["event", "total"],
         "types": [["event", "String"], ["total", "UInt64"]],
         "results": [["signup", 3], ["login", 40]],
-        "hasMore": true,
+        "hasMore": false,
         "limit": 2,
         "offset": 0,
     })
@@ -114,7 +114,7 @@ async fn rows_of_several_types() {
     assert_eq!((structs[1].total, structs[1].event.as_str()), (40, "login"));
 
     let whole = counting(&client).run().await.unwrap();
-    assert!(whole.has_more);
+    assert!(!whole.has_more);
     assert_eq!(whole.columns, ["event", "total"]);
     assert_eq!(whole.types, ["String", "UInt64"]);
 
@@ -129,6 +129,268 @@ async fn rows_of_several_types() {
     assert_eq!(counting(&client).one::<u64>().await.unwrap(), 17);
     let error = counting(&client).one::<(String, u64)>().await.unwrap_err();
     assert!(error.to_string().contains("2 rows"), "{error}");
+}
+
+#[tokio::test]
+async fn rows_that_are_not_all_are_an_error_unless_asked_for() {
+    let (server, client) = start();
+    let mut cut = counts();
+    cut["hasMore"] = json!(true);
+    server.answer_with(move |_| Some(answer(cut.clone())));
+    let events = || counting(&client);
+    type Row = (String, u64);
+    let all = events().rows::<Row>().await;
+    let one = events().one::<Row>().await.map(|row| vec![row]);
+    let in_background = events().in_background().rows::<Row>().await;
+    let node = json!({"kind": "EventsQuery", "select": ["event"], "limit": 2});
+    let node = || client.project(1).query_node(&node);
+    for error in [all, one, in_background, node().rows().await] {
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error, PostHogError::MoreRows { rows: 2, .. }),
+            "{error}"
+        );
+        let said = error.to_string();
+        assert!(
+            said.contains("LIMIT") && said.contains("first_rows"),
+            "{said}"
+        );
+    }
+    let first = [("signup".to_owned(), 3), ("login".to_owned(), 40)];
+    assert_eq!(events().first_rows::<Row>().await.unwrap(), first);
+    assert_eq!(node().first_rows::<Row>().await.unwrap(), first);
+    let background = events().in_background().first_rows::<Row>().await;
+    assert_eq!(background.unwrap(), first);
+    assert!(events().run().await.unwrap().has_more);
+}
+
+/// Rows as PostHog's text says them, over a real socket.
+async fn rows<T: serde::de::DeserializeOwned>(
+    columns: Value,
+    results: &str,
+) -> Result<Vec<T>, String> {
+    let (server, client) = start();
+    let text = format!(r#"{{"columns": {columns}, "results": {results}}}"#);
+    server.answer_next(Answer::status(200).body(text.clone()));
+    let rows = client.project(1).hogql("SELECT 1").rows().await;
+
+    // In the background, the answer is part of a status.
+    let text = format!(
+        r#"{{"query_status": {{"id": "a", "complete": true, "error": false, "results": {text}}}}}"#
+    );
+    server.answer_next(Answer::status(202).json(running("a")));
+    server.answer_next(Answer::status(200).body(text));
+    let query = client.project(1).hogql("SELECT 1").in_background();
+    let in_background = query.poll(SOON, SOON).rows::<T>().await;
+    assert_eq!(rows.is_ok(), in_background.is_ok());
+    rows.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn numbers_arrive_as_they_were_sent() {
+    let n = || json!(["n"]);
+    let max = u128::MAX;
+    assert_eq!(rows(n(), &format!("[[{max}]]")).await, Ok(vec![max]));
+    assert_eq!(rows(n(), &format!("[[\"{max}\"]]")).await, Ok(vec![max]));
+    let min = i128::MIN;
+    assert_eq!(rows(n(), &format!("[[{min}]]")).await, Ok(vec![min]));
+    let huge = "1".repeat(77); // UInt256
+    assert_eq!(
+        rows(n(), &format!("[[{huge}]]")).await,
+        Ok(vec![huge.clone()])
+    );
+    assert_eq!(
+        rows(n(), "[[18446744073709551615]]").await,
+        Ok(vec![u64::MAX])
+    );
+    assert_eq!(
+        rows(n(), "[[-9223372036854775808]]").await,
+        Ok(vec![i64::MIN])
+    );
+    let price = "12345678901234.123456789";
+    assert_eq!(
+        rows(n(), &format!("[[{price}]]")).await,
+        Ok(vec![price.to_owned()])
+    );
+    let nested = r#"[[[18446744073709551616, 1]], [["2"]], ["[18446744073709551616]"]]"#;
+    let big = 18_446_744_073_709_551_616_u128;
+    assert_eq!(
+        rows(n(), nested).await,
+        Ok(vec![(vec![big, 1],), (vec![2],), (vec![big],)])
+    );
+    assert_eq!(rows(n(), "[[2.5]]").await, Ok(vec![2.5f32]));
+    assert_eq!(
+        rows(n(), "[[9007199254740992], [\"0.1\"], [1e300]]").await,
+        Ok(vec![9_007_199_254_740_992.0, 0.1, 1e300])
+    );
+    let sum = rows::<f64>(n(), "[[NaN], [Infinity], [-Infinity]]")
+        .await
+        .unwrap();
+    assert!(sum[0].is_nan());
+    assert_eq!(sum[1..], [f64::INFINITY, f64::NEG_INFINITY]);
+
+    // What its type does not hold is an error, and so is a null without an `Option`.
+    for error in [
+        rows::<u64>(n(), "[[18446744073709551616]]").await.map(drop),
+        rows::<i64>(n(), "[[18446744073709551615]]").await.map(drop),
+        rows::<u64>(n(), "[[-1]]").await.map(drop),
+        rows::<u64>(n(), "[[1.5]]").await.map(drop),
+        rows::<u64>(n(), "[[\"1.5\"]]").await.map(drop),
+        rows::<u64>(n(), "[[1e19]]").await.map(drop),
+        rows::<i64>(n(), "[[NaN]]").await.map(drop),
+        rows::<f64>(n(), "[[9007199254740993]]").await.map(drop),
+        rows::<f64>(n(), "[[\"9007199254740993\"]]").await.map(drop),
+        rows::<f64>(n(), &format!("[[{huge}]]")).await.map(drop),
+        rows::<f32>(n(), "[[16777217]]").await.map(drop),
+        rows::<u64>(n(), "[[null]]").await.map(drop),
+        rows::<String>(n(), "[[null]]").await.map(drop),
+        rows::<(Vec<u8>,)>(n(), "[[[1, null]]]").await.map(drop),
+    ] {
+        let error = error.unwrap_err();
+        assert!(error.contains("row 1, column \"n\": "), "{error}");
+    }
+    // A string is no token of JSON.
+    assert_eq!(
+        rows(n(), r#"[["NaN, -Infinity \" 18446744073709551616"]]"#).await,
+        Ok(vec!["NaN, -Infinity \" 18446744073709551616".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn columns_of_one_name_are_not_merged() {
+    use std::collections::HashMap;
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Twice {
+        a: u8,
+    }
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Other {
+        b: u8,
+    }
+    let columns = || json!(["a", "b", "a"]);
+    let text = "[[1, 2, 3]]";
+    for error in [
+        rows::<HashMap<String, u8>>(columns(), text).await.map(drop),
+        rows::<Value>(columns(), text).await.map(drop),
+        rows::<Twice>(columns(), text).await.map(drop),
+    ] {
+        let error = error.unwrap_err();
+        assert!(error.contains('a') && error.contains("row 1"), "{error}");
+    }
+    let error = rows::<Value>(columns(), text).await.unwrap_err();
+    assert!(error.contains("two columns with the name \"a\""), "{error}");
+    assert_eq!(rows(columns(), text).await, Ok(vec![(1, 2, 3)]));
+    assert_eq!(rows(columns(), text).await, Ok(vec![vec![1, 2, 3]]));
+    assert_eq!(rows(columns(), text).await, Ok(vec![Other { b: 2 }]));
+
+    // As many fields as columns, or none would miss the others.
+    for error in [
+        rows::<(u8, u8)>(columns(), text).await.map(drop),
+        rows::<[u8; 2]>(columns(), text).await.map(drop),
+        rows::<(u8, u8, u8, u8)>(columns(), text).await.map(drop),
+        rows::<u8>(columns(), text).await.map(drop),
+        rows::<HashMap<String, u8>>(json!(["a"]), text)
+            .await
+            .map(drop),
+        rows::<Other>(json!(["b", "c"]), text).await.map(drop),
+        rows::<FirstOf>(columns(), text).await.map(drop),
+    ] {
+        let error = error.unwrap_err();
+        assert!(error.contains("row 1, it has 3 values"), "{error}");
+    }
+}
+
+/// Takes the first of a list and leaves the others.
+#[derive(Debug)]
+struct FirstOf;
+
+impl<'de> Deserialize<'de> for FirstOf {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct First;
+        impl<'de> serde::de::Visitor<'de> for First {
+            type Value = FirstOf;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<FirstOf, A::Error> {
+                list.next_element::<u8>().map(|_| FirstOf)
+            }
+        }
+        from.deserialize_seq(First)
+    }
+}
+
+#[tokio::test]
+async fn dates_times_and_nulls() {
+    use std::time::SystemTime;
+    use tracing_posthog::rest::Time;
+    let at = |text: &str| Time::parse(text).unwrap().to_system_time().unwrap();
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Row<T, D> {
+        day: D,
+        at: T,
+        exact: T,
+        gone: Option<T>,
+    }
+    let columns = || json!(["day", "at", "exact", "gone"]);
+    let text = r#"[
+        ["2031-04-05", "2031-04-05T06:07:08Z", "2031-04-05T06:07:08.123456+02:00", null],
+        ["1969-12-31", "2031-04-05 06:07:08Z", "2031-04-05T06:07:08.123456789Z", "2031-04-05T00:00:00Z"]]"#;
+
+    let kept: Vec<Row<Time, Time>> = rows(columns(), text).await.unwrap();
+    assert_eq!(kept[0].day.as_str(), "2031-04-05");
+    assert_eq!(kept[0].exact.as_str(), "2031-04-05T06:07:08.123456+02:00");
+    assert_eq!(kept[0].gone, None);
+    let gone = kept[1].gone.as_ref().unwrap();
+    assert_eq!(gone.to_system_time(), Some(at("2031-04-05T00:00:00Z")));
+
+    let system: Vec<Row<SystemTime, String>> = rows(columns(), text).await.unwrap();
+    assert_eq!(system[0].at, at("2031-04-05T06:07:08Z"));
+    assert_eq!(system[0].exact, at("2031-04-05T04:07:08.123456Z"));
+    assert_eq!((system[0].gone, system[1].gone.is_some()), (None, true));
+
+    let jiff: Vec<Row<jiff::Timestamp, jiff::civil::Date>> = rows(columns(), text).await.unwrap();
+    assert_eq!(jiff[0].day, jiff::civil::date(2031, 4, 5));
+    assert_eq!(jiff[0].exact.to_string(), "2031-04-05T04:07:08.123456Z");
+    assert_eq!(jiff[1].exact.subsec_nanosecond(), 123_456_789);
+    assert_eq!(jiff[0].gone, None);
+
+    let chrono: Vec<Row<chrono::DateTime<chrono::Utc>, chrono::NaiveDate>> =
+        rows(columns(), text).await.unwrap();
+    assert_eq!(chrono[0].day.to_string(), "2031-04-05");
+    assert_eq!(SystemTime::from(chrono[0].exact), system[0].exact);
+    assert_eq!(chrono[0].gone, None);
+
+    // One column, and times within arrays; a day and a time without an offset are read as UTC.
+    let n = || json!(["n"]);
+    let midnight = at("2031-04-05T00:00:00Z");
+    assert_eq!(
+        rows(n(), r#"[["2031-04-05"], ["2031-04-05 00:00:00"]]"#).await,
+        Ok(vec![midnight, midnight])
+    );
+    assert_eq!(
+        rows(n(), r#"[[["2031-04-05", null]]]"#).await,
+        Ok(vec![(vec![Some(midnight), None],)])
+    );
+    for (cell, says) in [
+        ("null", "null"),
+        ("1", "integer"),
+        ("\"soon\"", "expected a time"),
+        ("\"-7d\"", "expected a time"),
+        ("\"1969-12-31\"", "after 1970"),
+    ] {
+        let error = rows::<SystemTime>(n(), &format!("[[{cell}]]")).await;
+        let error = error.unwrap_err();
+        assert!(error.contains("column \"n\": invalid"), "{error}");
+        assert!(error.contains(says), "{error}");
+        assert!(!error.contains("soon"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -181,7 +443,7 @@ async fn in_the_background_until_it_is_done() {
     let rows: Vec<(String, u64)> = counting(&client)
         .in_background()
         .progress(move |status| {
-            let fraction = status.progress.and_then(|progress| progress.fraction());
+            let fraction = status.progress.as_ref().and_then(|p| p.fraction());
             shown.lock().unwrap().push((status.complete, fraction));
         })
         .poll(SOON, SOON)
@@ -226,11 +488,31 @@ async fn a_fresh_result_needs_no_waiting() {
     }
     // Asked not to wait, the answer says that it is not there yet.
     server.answer_next(Answer::status(202).json(running("abc")));
-    let error = counting(&client)
-        .refresh(HogQlRefresh::Async)
-        .rows::<Value>()
-        .await;
-    assert!(error.unwrap_err().to_string().contains("still running"));
+    let query = counting(&client).refresh(HogQlRefresh::Async);
+    let id = query.id().to_owned();
+    let before = Instant::now();
+    let error = query.rows::<Value>().await.unwrap_err();
+    let PostHogError::QueryRunning {
+        query_id, waited, ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(*query_id, id);
+    assert!(*waited > Duration::ZERO && *waited <= before.elapsed());
+    assert!(error.is_retryable());
+    let said = error.to_string();
+    for part in ["still running", &id, "in_background()"] {
+        assert!(said.contains(part), "{said}");
+    }
+    // Read by other means, it is still known which query it is.
+    let answer: tracing_posthog::rest::HogQlAnswer =
+        serde_json::from_value(running("abc")).unwrap();
+    let error = answer.rows::<Value>().unwrap_err();
+    assert!(
+        matches!(&error, PostHogError::QueryRunning { query_id, .. } if query_id == "abc"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -304,13 +304,18 @@ async fn text_that_is_none() {
         "{error}"
     );
     server.answer_next(Answer::status(200).body(bad));
+    let error = get(&client).send_for_text().await.unwrap_err();
     assert!(
-        get(&client)
-            .send_for_text()
-            .await
-            .unwrap()
-            .contains('\u{fffd}')
+        matches!(error, PostHogError::SerializationError { .. }),
+        "{error}"
     );
+    let said = error.to_string();
+    assert!(
+        said.contains("not UTF-8 from byte 12 on") && said.contains("send_for_bytes"),
+        "{said}"
+    );
+    server.answer_next(Answer::status(200).body(bad));
+    assert_eq!(get(&client).send_for_bytes().await.unwrap(), bad);
     server.answer_next(Answer::status(400).body(bad));
     let error = get(&client).send().await.unwrap_err();
     assert_eq!(error.api_error().unwrap().detail, "\u{fffd}\u{fffd}");

@@ -1,43 +1,51 @@
-//! What PostHog answers to a query.
+//! [`HogQlAnswer`]: what PostHog answers to a query.
 
 use super::OPERATION;
 use super::handle::Handle;
 use super::rows::Row;
+use super::status::HogQlStatus;
 use crate::error::PostHogError;
-use crate::redact::{self, describe, excerpt, without_keys};
-use crate::rest::failed_query::NO_REASON;
+use crate::redact::{self, excerpt, without_keys};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// The answer to a query.
 ///
 /// Reading it never fails for what PostHog adds, leaves out or writes otherwise: such fields are in
 /// [`extra`](Self::extra).
+///
+/// JSON and [`Value`] cannot hold every number that ClickHouse has. In [`results`](Self::results), an integer beyond 64
+/// bits, a decimal of more than 17 digits, and `NaN`, `Infinity` and `-Infinity` are therefore strings;
+/// [`rows`](Self::rows) reads them as the numbers they are.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HogQlAnswer {
-    /// The names of the columns. Empty where the kind of query has none.
+    /// The names of the columns. Empty if the kind of query has none.
     pub columns: Vec<String>,
     /// ClickHouse's types of the columns, such as `UInt64`.
     pub types: Vec<String>,
-    /// The rows, or whatever this kind of query results in. Null while it is still running.
+    /// The rows, or whatever this kind of query results in. Null while the query is still running.
     pub results: Value,
-    /// Whether there are more rows than were asked for, or than PostHog gives without a `LIMIT`.
+    /// Whether there are more rows than these. PostHog says so if the HogQL has no `LIMIT`, and if a node asks for fewer
+    /// rows than there are.
     pub has_more: bool,
-    /// The most rows that PostHog would give.
+    /// The most rows that PostHog would return.
     pub limit: Option<u64>,
     /// How many rows were skipped.
     pub offset: Option<u64>,
     /// The HogQL that was run, limits included.
     pub hogql: Option<String>,
-    /// Whether it comes from PostHog's cache.
+    /// Whether the answer comes from PostHog's cache.
     pub is_cached: bool,
-    /// When it was computed.
+    /// When the answer was computed.
     pub last_refresh: Option<String>,
     /// The state of a query that runs in the background.
     pub query_status: Option<HogQlStatus>,
-    /// Everything else, such as `timings` and `clickhouse`.
+    /// All other fields, such as `timings` and `clickhouse`.
     pub extra: Map<String, Value>,
+    /// The id that may be shown, and how long the answer took, of a query that is still running.
+    pub(super) unfinished: Option<(String, Duration)>,
 }
 
 impl HogQlAnswer {
@@ -48,39 +56,89 @@ impl HogQlAnswer {
     /// and, if a list, map or struct is asked for, JSON as text, which is how a column `properties` comes. The same goes
     /// for values within arrays and tuples.
     ///
+    /// # Dates and times
+    ///
+    /// The columns `Date`, `DateTime` and `DateTime64` read as [`rest::Time`](crate::rest::Time), as [`SystemTime`](std::time::SystemTime)
+    /// (what names no offset counts as UTC, and nothing before 1970), as text, and as the types of `jiff` and `chrono`
+    /// with their feature `serde`. `NULL` needs an `Option`.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// use serde::Deserialize;
+    /// use std::time::SystemTime;
+    /// use tracing_posthog::rest::{HogQlAnswer, Time};
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Usage {
+    ///     event: String,
+    ///     first_day: Time,              // Date
+    ///     last_seen: SystemTime,        // DateTime64
+    ///     churned: Option<SystemTime>,  // Nullable(DateTime)
+    /// }
+    ///
+    /// # let answer: HogQlAnswer = serde_json::from_value(json!({
+    /// #     "columns": ["event", "first_day", "last_seen", "churned"],
+    /// #     "results": [["signup", "2031-04-05", "2031-04-05T06:07:08.123456Z", null]],
+    /// # })).unwrap();
+    /// // answer = project.hogql("SELECT event, toDate(min(timestamp)) AS first_day, …").run().await?
+    /// let rows: Vec<Usage> = answer.rows()?;
+    /// assert_eq!(rows[0].first_day.as_str(), "2031-04-05");
+    /// assert!(rows[0].last_seen > SystemTime::UNIX_EPOCH);
+    /// assert_eq!(rows[0].churned, None);
+    /// # Ok::<(), tracing_posthog::PostHogError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`PostHogError::MoreRows`] if there are more rows than PostHog returned; [`first_rows`](Self::first_rows) takes
+    ///   these.
+    /// - [`PostHogError::SerializationError`] if a row does not fit, with the number of the row and the name of the
+    ///   column. Nothing is rounded, cut off or left out: a tuple has as many fields as there are columns, a map needs
+    ///   columns of different names, an integer fits its type (also a float, which holds it exactly). Only a struct
+    ///   ignores columns that it does not name.
+    /// - [`PostHogError::QueryRunning`] if the query is still running.
+    pub fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
+        match (&self.results, self.has_more) {
+            (Value::Array(rows), true) => Err(PostHogError::MoreRows {
+                operation: OPERATION,
+                rows: rows.len(),
+            }),
+            _ => self.first_rows(),
+        }
+    }
+
+    /// Reads each row that PostHog returned, as [`rows`](Self::rows) does, even if there are more.
+    /// [`has_more`](Self::has_more) says whether there are.
+    ///
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
-    /// let answer = client.project(12345).hogql("SELECT DISTINCT event FROM events").run().await?;
+    /// let query = client.project(12345).hogql("SELECT DISTINCT event FROM events");
+    /// let answer = query.run().await?;
     /// if answer.has_more {
     ///     println!("these are not all");
     /// }
-    /// let names: Vec<String> = answer.rows()?;
+    /// let names: Vec<String> = answer.first_rows()?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// [`PostHogError::SerializationError`] where a row does not fit or there are none to read;
-    /// [`PostHogError::Config`] where the query is still running.
-    pub fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
-        let columns = self.columns;
+    /// As [`rows`](Self::rows), but for [`PostHogError::MoreRows`].
+    pub fn first_rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
+        let columns = &self.columns;
         let rows = match self.results {
             Value::Array(rows) => rows,
-            Value::Null if self.query_status.is_some_and(|status| !status.complete) => {
-                return Err(PostHogError::config(
-                    "refresh",
-                    "the query is still running; wait for it with `in_background`",
-                ));
+            Value::Null if self.query_status.as_ref().is_some_and(|s| !s.complete) => {
+                return Err(still_running(self.unfinished, self.query_status));
             }
             other => {
-                let what = describe(other.to_string().as_bytes()).unwrap_or_default();
+                let what = kind(&other);
                 return Err(misfit(format!("the results are not rows, but {what}")));
             }
         };
         rows.into_iter()
             .enumerate()
             .map(|(n, row)| {
-                T::deserialize(Row::new(&columns, row)).map_err(|source| {
+                T::deserialize(Row::new(columns, row)).map_err(|source| {
                     let said = redact::problem(&source);
                     let mut what = format!("row {}, {}", n + 1, excerpt(&said, 300));
                     if !said.starts_with("column ") && !columns.is_empty() {
@@ -100,7 +158,7 @@ impl HogQlAnswer {
     /// Reads the only row.
     ///
     /// # Errors
-    /// As [`rows`](Self::rows), and where there are no rows or several.
+    /// As [`rows`](Self::rows). Also if there are no rows, or several.
     pub fn one<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
         let mut rows = self.rows()?;
         match (rows.pop(), rows.len()) {
@@ -113,13 +171,13 @@ impl HogQlAnswer {
         }
     }
 
-    /// An error where the answer tells of one.
+    /// An error if the answer tells of one.
     pub(super) fn checked(self, handle: &Handle) -> Result<Self, PostHogError> {
         let status = self.query_status.as_ref();
         let failed = status.filter(|status| status.error);
         let message = match (self.extra.get("error"), failed) {
             (Some(Value::String(message)), _) if !message.is_empty() => message.clone(),
-            (_, Some(status)) => status.words(),
+            (_, Some(status)) => status.reason(),
             _ => return Ok(self),
         };
         Err(PostHogError::QueryFailed {
@@ -129,7 +187,16 @@ impl HogQlAnswer {
         })
     }
 
-    fn from_map(mut map: Map<String, Value>) -> Self {
+    /// Notes which query it was and how long PostHog took, if the query is still running.
+    pub(super) fn after(mut self, handle: &Handle, waited: Duration) -> Self {
+        let status = self.query_status.as_ref();
+        if status.is_some_and(|status| !status.complete) {
+            self.unfinished = Some((handle.shown_id(), waited));
+        }
+        self
+    }
+
+    pub(super) fn from_map(mut map: Map<String, Value>) -> Self {
         Self {
             columns: list(&mut map, "columns", text_of),
             types: list(&mut map, "types", |kind| match kind {
@@ -146,9 +213,14 @@ impl HogQlAnswer {
             last_refresh: text(&mut map, "last_refresh"),
             query_status: match map.remove("query_status") {
                 Some(Value::Object(status)) => Some(HogQlStatus::from_map(status)),
-                _ => None,
+                Some(Value::Null) | None => None,
+                Some(other) => {
+                    map.insert("query_status".into(), other);
+                    None
+                }
             },
             extra: map,
+            unfinished: None,
         }
     }
 }
@@ -159,115 +231,30 @@ impl<'de> Deserialize<'de> for HogQlAnswer {
     }
 }
 
-/// How a query in the background is doing, as [`HogQlBackground::progress`](super::HogQlBackground::progress) and
-/// [`HogQlRunning::status`](super::HogQlRunning::status) tell it. The plain operations answer
-/// [`models::QueryStatus`](crate::rest::models::QueryStatus).
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct HogQlStatus {
-    /// The query's id.
-    pub id: Option<String>,
-    /// Whether it has ended, well or not.
-    pub complete: bool,
-    /// Whether it failed.
-    pub error: bool,
-    /// What went wrong, in PostHog's words.
-    pub error_message: Option<String>,
-    /// When it was asked for.
-    pub start_time: Option<String>,
-    /// When a worker took it up.
-    pub pickup_time: Option<String>,
-    /// When it ended.
-    pub end_time: Option<String>,
-    /// How far it has come, where PostHog knows.
-    pub progress: Option<HogQlProgress>,
-    /// The whole answer, once it is complete.
-    pub results: Value,
-    /// Everything else.
-    pub extra: Map<String, Value>,
-}
-
-impl HogQlStatus {
-    pub(super) fn from_map(mut map: Map<String, Value>) -> Self {
-        Self {
-            id: text(&mut map, "id"),
-            complete: flag(&mut map, "complete"),
-            error: flag(&mut map, "error"),
-            error_message: text(&mut map, "error_message"),
-            start_time: text(&mut map, "start_time"),
-            pickup_time: text(&mut map, "pickup_time"),
-            end_time: text(&mut map, "end_time"),
-            progress: match map.remove("query_progress") {
-                Some(Value::Object(progress)) => Some(HogQlProgress::from_map(&progress)),
-                _ => None,
-            },
-            results: map.remove("results").unwrap_or_default(),
-            extra: map,
-        }
-    }
-
-    fn words(&self) -> String {
-        self.error_message
-            .as_deref()
-            .unwrap_or(NO_REASON)
-            .to_owned()
-    }
-
-    /// The answer of a query that is complete.
-    pub(super) fn into_answer(mut self) -> HogQlAnswer {
-        let results = std::mem::take(&mut self.results);
-        let mut answer = match results {
-            // The whole answer, or, as other versions have it, the rows alone.
-            Value::Object(map) if map.contains_key("results") => HogQlAnswer::from_map(map),
-            results => HogQlAnswer {
-                results,
-                ..HogQlAnswer::default()
-            },
-        };
-        answer.query_status = Some(self);
-        answer
+fn still_running(
+    unfinished: Option<(String, Duration)>,
+    status: Option<HogQlStatus>,
+) -> PostHogError {
+    let (query_id, waited) = unfinished.unwrap_or_else(|| {
+        // An answer that was read by other means.
+        let id = status.and_then(|status| status.id).unwrap_or_default();
+        (excerpt(&without_keys(&id), 100), Duration::ZERO)
+    });
+    PostHogError::QueryRunning {
+        operation: OPERATION,
+        query_id,
+        waited,
     }
 }
 
-impl<'de> Deserialize<'de> for HogQlStatus {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Self::from_map)
-    }
-}
-
-/// How far a query has come, in ClickHouse's numbers: part of [`HogQlStatus`], as
-/// [`models::QueryProgress`](crate::rest::models::QueryProgress) is of the model.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
-pub struct HogQlProgress {
-    /// Rows read so far.
-    pub rows_read: u64,
-    /// Bytes read so far.
-    pub bytes_read: u64,
-    /// How many rows there probably are to read.
-    pub estimated_rows_total: u64,
-    /// How long it has been running, as PostHog counts it.
-    pub time_elapsed: f64,
-    /// Processor time used, as PostHog counts it.
-    pub active_cpu_time: f64,
-}
-
-impl HogQlProgress {
-    /// From 0 to 1; `None` where the total is not known.
-    pub fn fraction(&self) -> Option<f64> {
-        (self.estimated_rows_total > 0)
-            .then(|| (self.rows_read as f64 / self.estimated_rows_total as f64).min(1.0))
-    }
-
-    fn from_map(map: &Map<String, Value>) -> Self {
-        let number = |name: &str| map.get(name).and_then(Value::as_f64).unwrap_or_default();
-        Self {
-            rows_read: number("rows_read") as u64,
-            bytes_read: number("bytes_read") as u64,
-            estimated_rows_total: number("estimated_rows_total") as u64,
-            time_elapsed: number("time_elapsed"),
-            active_cpu_time: number("active_cpu_time"),
-        }
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object; read it with `run`",
     }
 }
 
@@ -353,7 +340,13 @@ mod tests {
         assert_eq!(answer.last_refresh.as_deref(), Some("now"));
         assert_eq!(answer.extra["hogql"], 5);
         assert_eq!(answer.extra["timings"][0]["t"], 1.5);
-        assert_eq!(answer.one::<(String, u8)>().unwrap(), ("a".into(), 1));
+        let error = answer.clone().one::<(String, u8)>().unwrap_err();
+        assert!(
+            matches!(error, PostHogError::MoreRows { rows: 1, .. }),
+            "{error}"
+        );
+        let rows: Vec<(String, u8)> = answer.first_rows().unwrap();
+        assert_eq!(rows, [("a".into(), 1)]);
 
         let bare: HogQlAnswer = serde_json::from_value(json!({})).unwrap();
         assert_eq!(bare, HogQlAnswer::default());
@@ -372,17 +365,5 @@ mod tests {
         assert!(none.contains("no rows"), "{none}");
         let two = answer(json!([[4], [5]])).one::<u8>().unwrap_err();
         assert!(two.to_string().contains("2 rows"), "{two}");
-    }
-
-    #[test]
-    fn progress_is_a_fraction_where_the_total_is_known() {
-        let read = |total: u64| HogQlProgress {
-            rows_read: 50,
-            estimated_rows_total: total,
-            ..HogQlProgress::default()
-        };
-        assert_eq!(read(200).fraction(), Some(0.25));
-        assert_eq!(read(10).fraction(), Some(1.0));
-        assert_eq!(read(0).fraction(), None);
     }
 }

@@ -1,9 +1,10 @@
 //! Queries that PostHog runs in the background.
 
-use super::answer::{HogQlAnswer, HogQlStatus};
+use super::answer::HogQlAnswer;
 use super::draft::Draft;
 use super::handle::Handle;
 use super::refresh::HogQlRefresh;
+use super::status::HogQlStatus;
 use crate::error::PostHogError;
 use crate::http::FOREVER;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -97,6 +98,23 @@ impl HogQlBackground {
         self.run().await?.rows()
     }
 
+    /// Runs it to its end, and reads each row that PostHog returned, even if there are more; see
+    /// [`HogQlAnswer::first_rows`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run) and [`HogQlAnswer::first_rows`].
+    pub async fn first_rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
+        self.run().await?.first_rows()
+    }
+
+    /// Runs it to its end, and reads its only row; see [`HogQlAnswer::one`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run) and [`HogQlAnswer::one`].
+    pub async fn one<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
+        self.run().await?.one()
+    }
+
     /// Starts it, and gives a handle on it.
     ///
     /// ```no_run
@@ -131,7 +149,8 @@ impl HogQlBackground {
             longest: self.longest,
             progress: self.progress.map(Mutex::new),
         };
-        let started: Result<HogQlAnswer, _> = handle.within(limit, handle.post(&body)).await;
+        let started: Result<HogQlAnswer, _> =
+            handle.within(limit, handle.post_exactly(&body)).await;
         let mut answer = match started {
             Ok(answer) => answer,
             Err(error) => {
@@ -209,7 +228,7 @@ impl HogQlRunning {
         if self.progress.is_some() {
             call.set("show_progress".into(), "true".into());
         }
-        Ok(call.send::<Wrapped>().await?.query_status)
+        Ok(call.send_exactly::<Wrapped>().await?.query_status)
     }
 
     /// Waits for its end. Dropping the future loses nothing: waiting can begin again, also after an

@@ -1,10 +1,17 @@
 //! One value of a row, as serde reads it.
 
+use crate::http::numbers;
 use crate::redact;
+use crate::rest::time::Time;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde_json::{Error, Value};
+use std::time::SystemTime;
 
+/// The struct that serde reads a [`SystemTime`] as.
+pub(super) const SYSTEM_TIME: &str = "SystemTime";
+
+/// The error of a value, with the name of its column.
 pub(super) fn in_column(name: Option<&str>, error: Error) -> Error {
     match name {
         Some(name) => {
@@ -53,6 +60,59 @@ impl Cell {
         }
     }
 
+    /// A text of a time, as serde writes a [`SystemTime`].
+    fn system_time<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let Value::String(text) = &self.value else {
+            return self.nested(visitor);
+        };
+        let time = Time::parse(text)
+            .ok()
+            .and_then(|time| time.to_system_time());
+        let Some(time) = time else {
+            return Err(Error::custom(
+                "invalid value: string, expected a time such as 2031-04-05T06:07:08Z",
+            ));
+        };
+        let Ok(since) = time.duration_since(SystemTime::UNIX_EPOCH) else {
+            return Err(Error::custom(
+                "invalid value: string, expected a time after 1970; read earlier ones as `rest::Time`",
+            ));
+        };
+        let fields = [
+            ("secs_since_epoch", since.as_secs()),
+            ("nanos_since_epoch", u64::from(since.subsec_nanos())),
+        ];
+        visitor.visit_map(MapDeserializer::<_, Error>::new(fields.into_iter()))
+    }
+
+    fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value.as_str().map(str::parse) {
+            Some(Ok(n)) => visitor.visit_f64(n),
+            _ => self.value.deserialize_f64(visitor),
+        }
+    }
+
+    /// An error for an integer that the float type does not hold exactly.
+    fn check_float(&self, holds: impl Fn(i128) -> bool) -> Result<(), Error> {
+        let integer = match &self.value {
+            Value::Number(number) => number
+                .as_u64()
+                .map(i128::from)
+                .or_else(|| number.as_i64().map(i128::from)),
+            Value::String(text) => match text.parse::<i128>() {
+                Ok(integer) => Some(integer),
+                // Digits beyond 128 bits.
+                Err(_) if is_integer(text) => return Err(inexact()),
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        match integer.is_none_or(holds) {
+            true => Ok(()),
+            false => Err(inexact()),
+        }
+    }
+
     fn integer(&self) -> Option<i128> {
         match &self.value {
             Value::String(text) => text.parse().ok(),
@@ -65,11 +125,22 @@ impl Cell {
     }
 }
 
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn inexact() -> Error {
+    Error::custom(
+        "invalid value: integer, expected one that the float type holds exactly; read it as an integer or as text",
+    )
+}
+
 /// The list or object that a text is, such as that of a column `properties`.
 fn unpacked(value: Value) -> Value {
     match &value {
         Value::String(text) if text.starts_with(['[', '{']) => {
-            serde_json::from_str(text).unwrap_or(value)
+            serde_json::from_slice(&numbers::exact(text.as_bytes())).unwrap_or(value)
         }
         _ => value,
     }
@@ -120,7 +191,18 @@ impl<'de> Deserializer<'de> for Cell {
 
     integers! {
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match (self.integer(), self.value.as_str().map(str::parse)) {
+            (Some(n), _) => match u64::try_from(n) {
+                Ok(n) => visitor.visit_u64(n),
+                Err(_) => visitor.visit_i128(n),
+            },
+            (None, Some(Ok(n))) => visitor.visit_u128(n),
+            _ => self.value.deserialize_u128(visitor),
+        }
     }
 
     forward! {
@@ -135,7 +217,18 @@ impl<'de> Deserializer<'de> for Cell {
         deserialize_seq() deserialize_map()
         deserialize_tuple(_len: usize)
         deserialize_tuple_struct(_name: &'static str, _len: usize)
-        deserialize_struct(_name: &'static str, _fields: &'static [&'static str])
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match name {
+            SYSTEM_TIME => self.system_time(visitor),
+            _ => self.nested(visitor),
+        }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -151,14 +244,13 @@ impl<'de> Deserializer<'de> for Cell {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_f64(visitor)
+        self.check_float(|n| n as f32 as i128 == n)?;
+        self.float(visitor)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value.as_str().map(str::parse) {
-            Some(Ok(n)) => visitor.visit_f64(n),
-            _ => self.value.deserialize_f64(visitor),
-        }
+        self.check_float(|n| n as f64 as i128 == n)?;
+        self.float(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -20,12 +20,12 @@ pub struct HogQlCheck {
     pub diagnostics: Vec<HogQlNotice>,
     /// The tables it reads.
     pub tables: Vec<String>,
-    /// Everything else.
+    /// All other fields.
     pub extra: Map<String, Value>,
 }
 
 /// A remark on a place of a query.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HogQlNotice {
     /// PostHog's words.
@@ -36,6 +36,8 @@ pub struct HogQlNotice {
     pub end: Option<u64>,
     /// What PostHog would write there instead.
     pub fix: Option<String>,
+    /// All other fields.
+    pub extra: Map<String, Value>,
 }
 
 impl HogQlNotice {
@@ -46,6 +48,7 @@ impl HogQlNotice {
                 start: number(&mut map, "start"),
                 end: number(&mut map, "end"),
                 fix: text(&mut map, "fix"),
+                extra: map,
             },
             other => Self {
                 message: text_of(other),
@@ -59,8 +62,10 @@ impl<'de> Deserialize<'de> for HogQlCheck {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = Map::deserialize(deserializer)?;
         // Asked as a query, the answer may be wrapped like one.
-        if let Some(Value::Object(inner)) = map.remove("results") {
-            map = inner;
+        if let Some(Value::Object(inner)) = map.get_mut("results") {
+            let inner = std::mem::take(inner);
+            map.remove("results");
+            map.extend(inner);
         }
         let errors = list(&mut map, "errors", HogQlNotice::read);
         Ok(Self {
@@ -135,7 +140,19 @@ mod tests {
         );
         assert_eq!(check.errors[1].message, "odd");
         assert_eq!(check.tables, ["events"]);
+        assert_eq!(Value::Object(check.extra), json!({"query": "x"}));
         let check: HogQlCheck = serde_json::from_value(json!({"errors": []})).unwrap();
         assert!(check.is_valid);
+
+        // Wrapped, nothing of either is lost.
+        let check: HogQlCheck = serde_json::from_value(json!({
+            "timings": [], "results": {"isValid": true, "notices": [1],
+                                       "warnings": [{"message": 5, "start": -1, "code": "c"}]},
+        }))
+        .unwrap();
+        let left = json!({"timings": [], "notices": [1]});
+        assert_eq!(Value::Object(check.extra), left);
+        let left = json!({"message": 5, "start": -1, "code": "c"});
+        assert_eq!(Value::Object(check.warnings[0].extra.clone()), left);
     }
 }

@@ -2,6 +2,7 @@
 //! [`NodeQuery`](super::NodeQuery) are its two public faces.
 
 use super::OPERATION;
+use super::answer::HogQlAnswer;
 use super::handle::Handle;
 use super::refresh::HogQlRefresh;
 use crate::error::PostHogError;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) struct Draft {
     pub(super) handle: Handle,
@@ -88,6 +89,15 @@ impl Draft {
             }
             Err(source) => self.node = Err(Bad::Unwritable(source)),
         }
+    }
+
+    pub(super) async fn run(self) -> Result<HogQlAnswer, PostHogError> {
+        let start = Instant::now();
+        let (limit, refresh) = (self.limit, self.refresh);
+        let (handle, body) = self.into_body(refresh)?;
+        let answer = handle.within(limit, handle.post_exactly(&body)).await;
+        let answer: HogQlAnswer = answer?;
+        Ok(answer.checked(&handle)?.after(&handle, start.elapsed()))
     }
 
     pub(super) async fn run_as<T: DeserializeOwned>(self) -> Result<T, PostHogError> {
@@ -167,12 +177,13 @@ macro_rules! common_methods {
             /// # Errors
             /// Any of [`PostHogError`].
             pub async fn run(self) -> Result<HogQlAnswer, PostHogError> {
-                let handle = self.draft.handle.clone();
-                let answer: HogQlAnswer = self.draft.run_as().await?;
-                answer.checked(&handle)
+                self.draft.run().await
             }
 
             /// Runs the query and reads the whole answer as a type of your own.
+            ///
+            /// A [`Value`](serde_json::Value) within it keeps an integer beyond 64 bits as a rounded float, and `NaN` and
+            /// `Infinity` as null. [`run`](Self::run) keeps them as they are.
             ///
             /// # Errors
             /// As [`run`](Self::run).
@@ -180,7 +191,7 @@ macro_rules! common_methods {
                 self.draft.run_as().await
             }
 
-            /// Runs the query and reads each row, as [`HogQlAnswer::rows`] does.
+            /// Runs the query and reads each row, as [`HogQlAnswer::rows`] does: all rows, or an error.
             ///
             /// # Errors
             /// As [`run`](Self::run) and [`HogQlAnswer::rows`].
@@ -197,6 +208,15 @@ macro_rules! common_methods {
             /// ```
             pub async fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
                 self.run().await?.rows()
+            }
+
+            /// Runs the query and reads each row that PostHog returned, as [`HogQlAnswer::first_rows`] does, even if
+            /// there are more.
+            ///
+            /// # Errors
+            /// As [`run`](Self::run) and [`HogQlAnswer::first_rows`].
+            pub async fn first_rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
+                self.run().await?.first_rows()
             }
 
             /// Runs the query and reads its only row.

@@ -5,6 +5,7 @@ use crate::error::PostHogError;
 use crate::http::io::Io;
 use crate::redact::excerpt;
 use crate::rest::path::At;
+use crate::rest::request::ApiCall;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -25,9 +26,21 @@ impl Handle {
         &self,
         body: &Map<String, Value>,
     ) -> Result<T, PostHogError> {
+        self.posted(body).send().await
+    }
+
+    /// The same; numbers that a `Value` would round arrive as text.
+    pub(super) async fn post_exactly<T: DeserializeOwned>(
+        &self,
+        body: &Map<String, Value>,
+    ) -> Result<T, PostHogError> {
+        self.posted(body).send_exactly().await
+    }
+
+    fn posted(&self, body: &Map<String, Value>) -> ApiCall {
         let mut call = self.at.call(OPERATION, Method::POST, "/");
         call.put_json(serde_json::to_vec(body));
-        call.send().await
+        call
     }
 
     pub(super) async fn cancel(&self) -> Result<(), PostHogError> {

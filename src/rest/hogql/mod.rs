@@ -10,7 +10,7 @@
 //! - [`query`]: the two kinds of queries as callers build them. [`draft`]: what they share.
 //! - [`handle`]: a query at PostHog, to send, cancel or give up. [`background`]: queries that PostHog runs in the
 //!   background. [`check`]: what PostHog thinks of a query that it does not run.
-//! - [`answer`]: the answer, its status and progress. [`rows`] and [`cell`]: rows as types of the caller's.
+//! - [`answer`]: the answer. [`status`]: how a query is doing. [`rows`] and [`cell`]: rows as types of the caller's.
 //!
 //! Invariants:
 //! - Values never get into the text of a query.
@@ -26,12 +26,14 @@ mod handle;
 mod query;
 mod refresh;
 mod rows;
+mod status;
 
-pub use answer::{HogQlAnswer, HogQlProgress, HogQlStatus};
+pub use answer::HogQlAnswer;
 pub use background::{HogQlBackground, HogQlRunning};
 pub use check::{HogQlCheck, HogQlNotice};
 pub use query::{HogQlQuery, NodeQuery};
 pub use refresh::HogQlRefresh;
+pub use status::{HogQlProgress, HogQlStatus};
 
 /// What queries are called in errors.
 const OPERATION: &str = "query";
