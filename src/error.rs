@@ -164,13 +164,25 @@ impl PostHogError {
         }
     }
 
-    /// How long the last answer asked to be left alone, up to the longest delay of the policy; zero where it
-    /// did not.
-    pub(crate) fn retry_after(&self) -> Duration {
+    /// For how long PostHog's last answer asked to be left alone (`Retry-After`), counted from that answer. `None` if it
+    /// did not ask.
+    ///
+    /// Between attempts the client waits as long as PostHog asks, but no longer than
+    /// [`RetryPolicy::max_delay`](crate::RetryPolicy::max_delay). If PostHog asks for more, the later attempts come too
+    /// early and are probably refused too. A program that can wait reads the whole time here.
+    ///
+    /// ```
+    /// # use tracing_posthog::PostHogError;
+    /// use std::time::{Duration, Instant};
+    /// fn next_run(error: &PostHogError) -> Instant {
+    ///     Instant::now() + error.retry_after().unwrap_or(Duration::from_secs(60))
+    /// }
+    /// ```
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::ApiError(e) => e.retry_after,
             Self::RequestError(e) => e.retry_after,
-            _ => Duration::ZERO,
+            _ => None,
         }
     }
 
@@ -179,7 +191,8 @@ impl PostHogError {
         self.status() == Some(404)
     }
 
-    /// The answer was 429, still after all attempts.
+    /// The answer was 429, still after all attempts. [`retry_after`](Self::retry_after) says how long PostHog asks to
+    /// wait.
     pub fn is_rate_limited(&self) -> bool {
         self.status() == Some(429)
     }
@@ -241,7 +254,7 @@ pub struct RequestError {
     /// How often the request was sent.
     pub attempts: u32,
     /// See [`PostHogError::retry_after`].
-    pub(crate) retry_after: Duration,
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 

@@ -40,8 +40,9 @@ pub struct ApiError {
     pub body: String,
     /// How often the request was sent.
     pub attempts: u32,
-    /// See [`PostHogError::retry_after`](crate::PostHogError::retry_after).
-    pub(crate) retry_after: Duration,
+    /// For how long the answer asked to be left alone, by a `Retry-After` in seconds or as a date. The client waits no
+    /// longer than [`max_delay`](crate::RetryPolicy::max_delay) between attempts; this is the whole time.
+    pub retry_after: Option<Duration>,
 }
 
 /// One of several complaints in an [`ApiError`].
@@ -157,6 +158,7 @@ impl fmt::Debug for ApiError {
             .field("list", &self.list)
             .field("body", &bytes(self.body.len()))
             .field("attempts", &self.attempts)
+            .field("retry_after", &self.retry_after)
             .finish_non_exhaustive()
     }
 }
@@ -208,7 +210,7 @@ mod tests {
             list: account.list,
             body: String::new(),
             attempts: 1,
-            retry_after: Duration::ZERO,
+            retry_after: None,
         }
     }
 

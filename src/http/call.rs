@@ -97,7 +97,7 @@ impl Http {
                 decision = Decision::Stop;
             }
             let Decision::RetryIn(wait) = decision else {
-                error.set_end(attempt, outcome.retry_after().min(retry.max_delay));
+                error.set_end(attempt, outcome.retry_after());
                 settle(permit, &error);
                 log!(target: "tracing_posthog::http", debug, %error, attempt, "request failed");
                 return Err(error);
@@ -161,7 +161,7 @@ fn settle(permit: Permit, error: &PostHogError) {
 
 impl PostHogError {
     /// How the call ended: after how many attempts, and with which `Retry-After`.
-    pub(crate) fn set_end(&mut self, attempts: u32, retry_after: Duration) {
+    pub(crate) fn set_end(&mut self, attempts: u32, retry_after: Option<Duration>) {
         match self {
             Self::ApiError(e) => (e.attempts, e.retry_after) = (attempts, retry_after),
             Self::RequestError(e) => (e.attempts, e.retry_after) = (attempts, retry_after),

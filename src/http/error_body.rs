@@ -5,7 +5,6 @@ use crate::error::{ApiError, ErrorBody, PostHogError, Refusals};
 use crate::redact::excerpt;
 #[cfg(feature = "flags")]
 use reqwest::Method;
-use std::time::Duration;
 
 impl Http {
     /// The error of a response that is no success.
@@ -57,7 +56,7 @@ impl Http {
             list: body.list,
             body: excerpt(&text, 2_000),
             attempts: response.attempts,
-            retry_after: Duration::ZERO,
+            retry_after: response.retry_after(),
         }))
     }
 }

@@ -128,7 +128,7 @@ impl Endpoint {
             path: http.clean(&self.path),
             kind,
             attempts,
-            retry_after: Duration::ZERO,
+            retry_after: None,
             source: source.map(|source| http.redactor.error(source)),
         }))
     }

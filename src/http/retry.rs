@@ -13,9 +13,13 @@ use std::time::{Duration, SystemTime};
 ///
 /// Retried are 5xx, 429, 408 and transient transport errors. Before retry *n* the wait is
 /// `first_delay · 2ⁿ⁻¹`, lengthened by a random share of itself so that many clients do not return
-/// in step, and never above `max_delay`: the longest waits spread over its upper half. A `Retry-After` of the
-/// answer (seconds or an HTTP date) is a minimum, up to `max_delay`; that of the last attempt too, for events
-/// which are kept to be tried again, unless a flush or shutdown asks for them earlier.
+/// in step, and never above `max_delay`: the longest waits spread over its upper half.
+///
+/// A `Retry-After` of the answer (seconds or an HTTP date) is a minimum, up to `max_delay`. If PostHog asks for more,
+/// the next attempt comes after `max_delay` and may be refused again; once the attempts are used up,
+/// [`PostHogError::retry_after`](crate::PostHogError::retry_after) says how long PostHog asked for. Events that are kept
+/// to be tried again also wait for the `Retry-After` of their last attempt, up to `max_delay`, unless a flush or
+/// shutdown asks for them earlier.
 ///
 /// ```
 /// # use tracing_posthog::RetryPolicy;
@@ -138,7 +142,8 @@ impl RetryPolicy {
         if !transient || !safe || attempt >= self.attempts {
             return Decision::Stop;
         }
-        Decision::RetryIn(self.lengthened(delay, outcome.retry_after()))
+        let floor = outcome.retry_after().unwrap_or_default();
+        Decision::RetryIn(self.lengthened(delay, floor))
     }
 
     /// The wait after attempt number `attempt` (from 1), which may be repeated. `None`: it was the last.
@@ -201,11 +206,11 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// How long the answer asks to be left alone.
-    pub(crate) fn retry_after(&self) -> Duration {
+    /// For how long the answer asks to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => retry_after.unwrap_or_default(),
-            Self::Transport(_) | Self::Final => Duration::ZERO,
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Transport(_) | Self::Final => None,
         }
     }
 

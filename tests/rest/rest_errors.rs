@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error as _;
+use std::time::{Duration, SystemTime};
 use tracing_posthog::rest::{Page, Request};
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{Method, PostHogClient, PostHogError, RetryPolicy};
@@ -369,3 +370,46 @@ async fn an_answer_nested_without_end_costs_little() {
 
 #[derive(Debug, Deserialize)]
 struct Unit;
+
+#[tokio::test]
+async fn how_long_posthog_asks_to_wait_is_in_the_error() {
+    let server = PostHogServer::start().unwrap();
+    let retry = RetryPolicy::default()
+        .attempts(2)
+        .first_delay(Duration::from_millis(1))
+        .max_delay(Duration::from_millis(5));
+    let client = PostHogClient::builder()
+        .personal_api_key("phx_test")
+        .host(server.url())
+        .retry(retry)
+        .build()
+        .unwrap();
+    let hour = Some(Duration::from_secs(3600));
+    server.answer_next_times(2, Answer::status(429).header("retry-after", "3600"));
+    let error = get(&client).send().await.unwrap_err();
+    // Both attempts were made: an hour is longer than the client waits.
+    assert_eq!(server.request_count(), 2);
+    assert!(error.is_rate_limited());
+    assert_eq!(error.retry_after(), hour);
+    let api = error.api_error().unwrap();
+    assert_eq!((api.retry_after, api.attempts), (hour, 2));
+
+    // That of the last answer counts, also of one that is not retried, and also a date.
+    server.answer_next(Answer::status(503).header("retry-after", "3600"));
+    server.answer_next(Answer::status(503));
+    let error = get(&client).send().await.unwrap_err();
+    assert_eq!(error.retry_after(), None);
+    server.answer_next(Answer::status(403).header("retry-after", "3600"));
+    let error = get(&client).send().await.unwrap_err();
+    assert_eq!(error.retry_after(), hour);
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+    server.answer_next_times(2, Answer::status(429).header("retry-after", date));
+    let asked = get(&client).send().await.unwrap_err().retry_after();
+    assert!(
+        asked <= hour && asked > Some(Duration::from_secs(3000)),
+        "{asked:?}"
+    );
+    server.answer_next_times(2, Answer::close());
+    let error = get(&client).send().await.unwrap_err();
+    assert_eq!(error.retry_after(), None);
+}

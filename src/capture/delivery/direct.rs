@@ -158,7 +158,7 @@ async fn deliver(
                 match after_failure(&http.retry, attempts, retry_after) {
                     Next::RetryIn(wait) => drop(http.io.sleep(wait).await),
                     Next::Exhausted => {
-                        error.set_end(attempts, retry_after.unwrap_or_default());
+                        error.set_end(attempts, retry_after);
                         lose(summary, batch.len(), error);
                         return Vec::new();
                     }

@@ -117,10 +117,7 @@ impl Actor {
         let attempts = batches.iter().map(|b| b.delivery.attempts).max();
         let attempts = attempts.unwrap_or_default();
         let next = after_failure(policy, attempts, retry_after);
-        error.set_end(
-            attempts,
-            retry_after.unwrap_or_default().min(policy.max_delay),
-        );
+        error.set_end(attempts, retry_after);
         match next {
             Next::RetryIn(wait) => {
                 match is_timeout(&error) {
@@ -180,7 +177,8 @@ impl Actor {
         );
         batch.delivery.start_over(Some(Instant::now()));
         self.backlog.retries.keep(batch);
-        self.backlog.backoff.lengthen(error.retry_after());
+        let retry_after = self.retry_after(error);
+        self.backlog.backoff.lengthen(retry_after);
     }
 
     /// Spools the batch; returns it if the disk refuses it.
@@ -191,7 +189,7 @@ impl Actor {
         }
         self.disk
             .defer(file.filter(|_| residence != Residence::Memory));
-        self.gave_up(error.retry_after());
+        self.gave_up(self.retry_after(error));
         if self.warnings.spooling.begin() {
             log!(warn, %error, "events cannot be delivered; they are on disk, and tried again later");
         }
@@ -204,6 +202,12 @@ impl Actor {
             self.account.report(events, Disposition::Spooled, cause);
         }
         None
+    }
+
+    /// How long to leave PostHog alone after that error.
+    fn retry_after(&self, error: &PostHogError) -> Duration {
+        let asked = error.retry_after().unwrap_or_default();
+        asked.min(self.http.retry.max_delay)
     }
 
     /// A batch failed in all its attempts and is on disk.
