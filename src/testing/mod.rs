@@ -40,15 +40,14 @@
 //!
 //! # Calls of the REST API
 //!
-//! Give the client the address of a server that answers as you say. A [`PostHogServer`] does, by
-//! [`answer_with`](PostHogServer::answer_with), and plays faults:
+//! A [`PostHogServer`] answers calls by their [routes](PostHogServer::on), records them, and plays faults:
 //!
 //! ```
 //! # #[cfg(feature = "rest")] {
 //! use serde_json::json;
 //! use std::time::Duration;
 //! use tracing_posthog::testing::{Answer, PostHogServer};
-//! use tracing_posthog::{PostHogClient, PostHogError, RetryPolicy};
+//! use tracing_posthog::{Method, PostHogClient, PostHogError, RetryPolicy};
 //!
 //! /// The code under test.
 //! async fn is_active(posthog: &PostHogClient, flag: &str) -> Result<bool, PostHogError> {
@@ -60,12 +59,11 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = PostHogServer::start()?;
 //! server.answer_next(Answer::status(503)); // retried by the client
-//! server.answer_with(|request| match (request.method.as_str(), request.path.as_str()) {
-//!     ("GET", "/api/projects/7/feature_flags/3/") => {
-//!         Some(Answer::status(200).json(json!({"id": 3, "key": "beta-ui", "active": true})))
-//!     }
-//!     _ => None, // 404
-//! });
+//! server.on(
+//!     Method::GET,
+//!     "/api/projects/{project}/feature_flags/3/",
+//!     json!({"id": 3, "key": "beta-ui", "active": true}),
+//! );
 //! let client = PostHogClient::builder()
 //!     .personal_api_key("phx_test")
 //!     .host(server.url())
@@ -75,7 +73,8 @@
 //! assert!(is_active(&client, "3").await?);
 //! let request = &server.requests()[1];
 //! assert_eq!(request.header("authorization"), Some("Bearer phx_test"));
-//! assert!(is_active(&client, "4").await.unwrap_err().is_not_found());
+//! assert_eq!(request.path_param("project"), Some("7"));
+//! assert!(is_active(&client, "4").await.unwrap_err().is_not_found()); // its text names the routes there are
 //! # Ok(())
 //! # }
 //! # main().unwrap();
@@ -110,7 +109,7 @@
 //
 //   PostHogServer:  client ──HTTP──► server/wire ──► server/connection ──► rules ──► verdict ──► answer on the wire
 //                                                          │   ▲                        │
-//                                                  script, function (answer)            └──► server/memory (recorded)
+//                                         script, function (answer), routes             └──► server/memory (recorded)
 //
 // - `captured`: stands in for the actor. Whoever flushes, shuts down or looks settles what was captured. Its scopes say
 //   whose events land there; one test at a time may have those of all threads.
@@ -118,13 +117,14 @@
 //   the threads share.
 // - `rules`: what PostHog accepts and refuses, by capture v0 and, in `rules/v1`, v1. Written from PostHog's behaviour,
 //   not from this crate's encoder. `rules/tree` finds keys that come twice.
-// - `answer`: answers and faults that a test asks for. `recorded`: what is remembered.
+// - `answer`: answers and faults that a test asks for. `routes`: which of them a method and path get. `recorded`: what is
+//   remembered.
 // - `exceptions`: `$exception` events, parsed. `grouping`: what PostHog makes issues of.
 // - `flags`: feature flags as a test wants them, made into definitions of PostHog; `rules/flags` answers with them.
 //
 // Invariants: a request and its events are recorded in one step, before any of the answer is sent; a scripted answer
-// comes before the function's, and that before PostHog's own; nothing here needs an async runtime; stopping the server
-// ends every delay and stall. This module is above all others: no other module knows it.
+// comes before the function's, that before a route's, and that before PostHog's own; nothing here needs an async
+// runtime; stopping the server ends every delay and stall. This module is above all others: no other module knows it.
 
 mod answer;
 mod captured;
@@ -135,6 +135,7 @@ mod flags;
 #[cfg(feature = "errors")]
 mod grouping;
 mod recorded;
+mod routes;
 mod rules;
 mod server;
 
@@ -148,4 +149,5 @@ pub use flags::Flags;
 #[cfg(feature = "errors")]
 pub use grouping::{Grouping, GroupingInput};
 pub use recorded::{RecordedEvent, RecordedRequest, Recording};
+pub use routes::Answers;
 pub use server::PostHogServer;

@@ -29,7 +29,7 @@ pub struct RecordedRequest {
     pub method: String,
     /// The path as sent, without the query: `/batch/`.
     pub path: String,
-    /// What stood behind the `?`, as sent.
+    /// What stood behind the `?`, as sent. [`param`](Self::param) has it decoded.
     pub query: Option<String>,
     /// Header names in lower case, with their values, in the order they came.
     pub headers: Vec<(String, String)>,
@@ -49,6 +49,17 @@ pub struct RecordedRequest {
     /// The text of that answer: where the status is no 2xx, why PostHog
     /// refused the request.
     pub answer: String,
+    /// The template of the route that fits.
+    pub(super) route: Option<String>,
+    /// Its placeholders, decoded.
+    pub(super) path_params: Vec<(String, String)>,
+    /// The query, decoded.
+    pub(super) params: Vec<(String, String)>,
+}
+
+fn value_of<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = pairs.iter().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.as_str())
 }
 
 /// Longer answers are no sentences any more.
@@ -62,6 +73,32 @@ impl RecordedRequest {
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The query parameter of that name, decoded: `Some("10")` for `?limit=10`. The first, where it comes several times.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        value_of(&self.params, name)
+    }
+
+    /// All query parameters, decoded, in the order they came.
+    pub fn params(&self) -> impl Iterator<Item = (&str, &str)> {
+        let params = self.params.iter();
+        params.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What stood in the path in place of `{name}`, decoded. `None` where no [route](super::PostHogServer::on) with that
+    /// placeholder fits the request.
+    #[must_use]
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        value_of(&self.path_params, name)
+    }
+
+    /// The path of the [route](super::PostHogServer::on) that fits the request, as it was given:
+    /// `/api/projects/{id}/feature_flags/`. `None` where no route fits.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
     }
 
     /// What was refused, and why, in one line; `None` where it was not.

@@ -4,6 +4,7 @@ mod connection;
 #[cfg(feature = "flags")]
 mod flags;
 mod memory;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -61,9 +62,10 @@ use memory::Shared;
 /// # Which answer a request gets
 ///
 /// The oldest answer of [`answer_next`](Self::answer_next), if one is left;
-/// else that of [`answer_with`](Self::answer_with), if it gives one; else what
-/// PostHog would say. A request and its events are recorded in one step,
-/// before any of the answer is sent.
+/// else that of [`answer_with`](Self::answer_with), if it gives one; else that
+/// of the [route](Self::on) that fits, if there is one; else what PostHog would
+/// say. A request and its events are recorded in one step, before any of the
+/// answer is sent.
 ///
 /// # What it keeps
 ///
@@ -78,7 +80,7 @@ use memory::Shared;
 /// `/i/v0/e/`, and v1's `/i/v1/analytics/events`, each also behind a prefix and
 /// with or without the last slash), `/_readiness`, `/_liveness` and, with the
 /// feature `flags`, `/flags/` and `/flags/definitions`: others are 404 unless
-/// [`answer_with`](Self::answer_with) gives them an answer. It stores no
+/// [`on`](Self::on) or [`answer_with`](Self::answer_with) gives them an answer. It stores no
 /// people and groups: flags are evaluated by what the request says, and a
 /// property that it does not say matches no condition. Of the body encodings it knows gzip; by v1 also deflate, and `br` and `zstd` where this
 /// crate's features of those names are on.
@@ -269,7 +271,8 @@ impl PostHogServer {
     }
 
     /// Asks `f` about each request that has no answer waiting. `None` means
-    /// what PostHog would say. Replaces the function given before.
+    /// the answer of the [route](Self::on) that fits, or what PostHog would say.
+    /// Replaces the function given before.
     ///
     /// `f` is asked before the request is recorded, on the thread of its
     /// connection; other connections do not wait for it.
@@ -320,7 +323,7 @@ impl PostHogServer {
     }
 
     /// Forgets requests, refusals, events, repeated keys and their counts. Waiting
-    /// answers and the count of connections stay.
+    /// answers, routes and the count of connections stay.
     pub fn clear(&self) {
         let mut state = self.shared.lock();
         state.requests.clear();
@@ -349,6 +352,8 @@ impl fmt::Debug for PostHogServer {
             .field("requests_let_go", &state.requests.let_go)
             .field("events", &state.event_count)
             .field("events_let_go", &state.events.let_go)
+            .field("routes", &state.routes.len())
+            .field("ignored_routes", &state.routes.mistakes())
             .field("last_refusal", &state.last_refusal)
             .finish_non_exhaustive()
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::super::answer::{Answer, Kind, OK_BODY, Reply};
 use super::super::recorded::RecordedRequest;
+use super::super::routes::query_pairs;
 use super::super::rules::{self, Verdict};
 use super::memory::Shared;
 use super::wire::{Broken, Head, Wire};
@@ -69,7 +70,8 @@ impl Connection {
         let keep_alive = head.keep_alive;
         let (mut request, unreadable) = self.request(head, raw, raw_body_len, received_at);
 
-        let answer = self.shared.choose_answer(&request);
+        let route = self.shared.route(&mut request);
+        let answer = self.shared.choose_answer(&request, route.as_deref());
         let (reply, events, duplicate_keys) = if answer.keeps_events() {
             let Verdict {
                 reply,
@@ -147,7 +149,12 @@ impl Connection {
                 duplicate_keys: 0,
             };
         }
-        rules::judge(request, unreadable, answer.verdicts())
+        let mut verdict = rules::judge(request, unreadable, answer.verdicts());
+        if verdict.reply.status == 404 && request.route.is_none() {
+            let state = self.shared.lock();
+            verdict.reply = state.routes.no_route(&request.method, &request.path);
+        }
+        verdict
     }
 
     fn request(
@@ -166,6 +173,9 @@ impl Connection {
         let request = RecordedRequest {
             method: head.method,
             path: head.path,
+            route: None,
+            path_params: Vec::new(),
+            params: head.query.as_deref().map(query_pairs).unwrap_or_default(),
             query: head.query,
             headers: head.headers,
             body,

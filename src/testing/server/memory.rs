@@ -9,6 +9,7 @@ use super::super::answer::{Answer, Kind};
 #[cfg(feature = "flags")]
 use super::super::flags::Served;
 use super::super::recorded::{RecordedEvent, RecordedRequest, Recording};
+use super::super::routes::{Route, Routes};
 
 pub(super) type Answerer = dyn Fn(&RecordedRequest) -> Option<Answer> + Send + Sync;
 
@@ -103,6 +104,7 @@ pub(super) struct State {
     pub(super) last_refusal: Option<String>,
     pub(super) script: VecDeque<Answer>,
     pub(super) answerer: Option<Arc<Answerer>>,
+    pub(super) routes: Routes,
     #[cfg(feature = "flags")]
     pub(super) flags: Arc<Served>,
 }
@@ -126,6 +128,7 @@ impl Default for State {
             last_refusal: None,
             script: VecDeque::new(),
             answerer: None,
+            routes: Routes::default(),
             #[cfg(feature = "flags")]
             flags: Arc::default(),
         }
@@ -165,7 +168,16 @@ impl Shared {
         }
     }
 
-    pub(super) fn choose_answer(&self, request: &RecordedRequest) -> Answer {
+    /// Finds the route of a request, and writes down which one it is.
+    pub(super) fn route(&self, request: &mut RecordedRequest) -> Option<Arc<Route>> {
+        let matched = self.lock().routes.find(&request.method, &request.path)?;
+        request.route = Some(matched.template);
+        request.path_params = matched.params;
+        Some(matched.route)
+    }
+
+    /// The answer to a request that was given its route.
+    pub(super) fn choose_answer(&self, request: &RecordedRequest, route: Option<&Route>) -> Answer {
         let answerer = {
             let mut state = self.lock();
             if let Some(answer) = state.script.pop_front() {
@@ -175,6 +187,7 @@ impl Shared {
         };
         answerer
             .and_then(|f| f(request))
+            .or_else(|| route.and_then(|route| route.answer(request)))
             .unwrap_or_else(Answer::accept)
     }
 

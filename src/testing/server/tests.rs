@@ -1,5 +1,6 @@
 #[cfg(feature = "flags")]
 mod flags;
+mod routes;
 mod v1;
 
 use std::io::{ErrorKind, Read, Write};
