@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::sync::Mutex;
 use tracing_posthog::PostHogClient;
-use tracing_posthog::rest::bodies::{FeatureFlagChange, NewFeatureFlag};
+use tracing_posthog::rest::bodies::{FeatureFlagChange, FlagFilters, NewFeatureFlag};
 use tracing_posthog::rest::models::FeatureFlag;
 use tracing_posthog::testing::{Answer, PostHogServer, RecordedRequest};
 
@@ -27,13 +27,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let new = NewFeatureFlag::new("beta-ui")
         .name("The new interface")
-        .rollout_percentage(5.0);
+        .rollout_percentage(5);
     let flag = flags.create(&new).await?;
     let id = flag.id.ok_or("a flag has an id")?;
     show("created", &flag);
 
-    for percentage in [25.0, 100.0] {
-        let change = FeatureFlagChange::new().rollout_percentage(percentage);
+    // PostHog replaces filters whole: those that the flag has are edited.
+    let filters = FlagFilters::from(flag.filters.unwrap_or_default());
+    for percentage in [25, 100] {
+        let filters = filters.clone().rollout_percentage(percentage);
+        let change = FeatureFlagChange::new().filters(filters);
         show("rolled out", &flags.update(id, &change).await?);
     }
 

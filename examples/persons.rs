@@ -41,8 +41,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // by `persons.delete(uuid)`.
     local.answer_next(Answer::status(202));
     let all_of_theirs = PersonDeletion::of_ids(&uuids)
-        .delete_events()
-        .delete_recordings();
+        .delete_events(true)
+        .delete_recordings(true);
     persons.bulk_delete(&all_of_theirs).await?;
     println!("deleted {uuids:?}, their events and recordings");
 

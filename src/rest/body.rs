@@ -15,6 +15,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 use std::fmt;
 
+pub(crate) mod macros;
+#[cfg(test)]
+pub(crate) mod sample;
+
 /// Any value as the body of an operation, in place of its own type.
 ///
 /// For fields and shapes that this crate does not know. Operations that have no type for their body take nothing else.
@@ -175,7 +179,7 @@ impl Fields {
         self.set_or(field, to_json(field, value));
     }
 
-    pub(crate) fn part(&mut self, field: &'static str, value: impl Part) {
+    pub(crate) fn part<P: Part>(&mut self, field: &'static str, value: P) {
         self.set_or(field, value.into_json());
     }
 
@@ -234,6 +238,16 @@ impl Fields {
         }
     }
 
+    /// Takes the value of a field out, to put it back edited.
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
+        self.object.remove(field)
+    }
+
+    /// Records what is wrong with a body. The first problem counts.
+    pub(crate) fn fail(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+    }
+
     pub(crate) fn content(&self) -> Content {
         match &self.problem {
             Some(problem) => Content::Bad(problem.clone()),
@@ -249,7 +263,7 @@ impl Fields {
     }
 }
 
-fn finite(field: &'static str, value: Option<Number>) -> Result<Value, Problem> {
+pub(crate) fn finite(field: &'static str, value: Option<Number>) -> Result<Value, Problem> {
     value.map(Value::Number).ok_or_else(|| Problem {
         setting: field,
         problem: "NaN and infinities cannot be sent; give a finite number".into(),
@@ -273,215 +287,3 @@ pub(crate) fn to_json(field: &'static str, value: &impl Serialize) -> Result<Val
         problem: format!("the value cannot be written as JSON: {error}"),
     })
 }
-
-/// Makes the types of bodies, and of the objects in them.
-///
-/// ```text
-/// body! {
-///     /// What it is.
-///     pub struct NewThing {
-///         new(name: text)                 // what PostHog requires, as arguments of `new`
-///         /// What the field is.
-///         description: text,
-///         /// What the field is.
-///         limit / clear_limit: integer,   // with a method that sends `null`
-///         kind as "type": part(Kind),     // under another name in JSON
-///     }
-/// }
-/// ```
-///
-/// Kinds: `text`, `integer`, `number`, `boolean`, `time`, `json` (anything that is `Serialize`), `part(T)` (another
-/// body, or an enum), and lists of these: `texts`, `integers`, `numbers`, `times`, `jsons`, `parts(T)`; `entries`: an
-/// object of any values.
-macro_rules! body {
-    ($(
-        $(#[$doc:meta])*
-        pub struct $name:ident {
-            $( $(#[$new_doc:meta])* new($( $required:ident $(as $required_wire:literal)? : $required_kind:ident $(($required_of:ty))? ),* $(,)?) )?
-            $( $(#[$field_doc:meta])* $field:ident $(as $wire:literal)? $(/ $clear:ident)? : $kind:ident $(($of:ty))?, )*
-        }
-    )*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq)]
-        #[must_use = "a body does nothing until it is sent"]
-        pub struct $name {
-            fields: $crate::rest::body::Fields,
-        }
-
-        impl $name {
-            $(
-                $(#[$new_doc])*
-                #[inline]
-                pub fn new($( $required: body_type!($required_kind $(($required_of))?) ),*) -> Self {
-                    #[allow(unused_mut)]
-                    let mut fields = $crate::rest::body::Fields::default();
-                    $( body_set!(fields, wire!($required $($required_wire)?), $required, $required_kind); )*
-                    Self { fields }
-                }
-            )?
-
-            $(
-                $(#[$field_doc])*
-                #[inline]
-                pub fn $field(mut self, $field: body_type!($kind $(($of))?)) -> Self {
-                    body_set!(self.fields, wire!($field $($wire)?), $field, $kind);
-                    self
-                }
-
-                $(
-                    #[doc = concat!("Sends `null` as `", wire!($field $($wire)?), "`, which clears the field.")]
-                    #[inline]
-                    pub fn $clear(mut self) -> Self {
-                        self.fields.null(wire!($field $($wire)?));
-                        self
-                    }
-                )?
-            )*
-
-            /// Sets any field, also to `null`: for fields that this type does not name.
-            #[inline]
-            pub fn set(mut self, field: impl AsRef<str>, value: impl Into<serde_json::Value>) -> Self {
-                self.fields.set(field.as_ref(), value.into());
-                self
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            /// Shows which fields are set, not their values.
-            #[inline]
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&self.fields).finish()
-            }
-        }
-
-        impl serde::Serialize for $name {
-            #[inline]
-            fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-                self.fields.serialize(into)
-            }
-        }
-
-        impl $crate::rest::body::Part for $name {
-            #[inline]
-            fn into_json(self) -> Result<serde_json::Value, $crate::rest::request::Problem> {
-                self.fields.into_json()
-            }
-        }
-
-        impl $crate::rest::body::Sealed for $name {}
-        impl $crate::rest::body::Sealed for &$name {}
-
-        impl $crate::rest::body::IntoBody<$name> for $name {
-            #[inline]
-            fn into_body(self) -> $crate::rest::body::BodyContent {
-                $crate::rest::body::BodyContent(self.fields.content())
-            }
-        }
-
-        impl $crate::rest::body::IntoBody<$name> for &$name {
-            #[inline]
-            fn into_body(self) -> $crate::rest::body::BodyContent {
-                $crate::rest::body::BodyContent(self.fields.content())
-            }
-        }
-    )*};
-}
-
-/// What a kind of field takes.
-macro_rules! body_type {
-    (text) => { impl Into<String> };
-    (integer) => { impl Into<serde_json::Number> };
-    (number) => { impl $crate::rest::body::IntoNumber };
-    (boolean) => { bool };
-    (time) => { impl Into<$crate::rest::Time> };
-    (json) => { impl serde::Serialize };
-    (part($of:ty)) => { $of };
-    (texts) => { impl IntoIterator<Item = impl Into<String>> };
-    (integers) => { impl IntoIterator<Item = impl Into<serde_json::Number>> };
-    (numbers) => { impl IntoIterator<Item = impl $crate::rest::body::IntoNumber> };
-    (times) => { impl IntoIterator<Item = impl Into<$crate::rest::Time>> };
-    (jsons) => { impl IntoIterator<Item = impl serde::Serialize> };
-    (parts($of:ty)) => { impl IntoIterator<Item = $of> };
-    (entries) => { impl IntoIterator<Item = (impl Into<String>, impl serde::Serialize)> };
-}
-
-/// How it is kept.
-macro_rules! body_set {
-    ($fields:expr, $wire:expr, $value:ident, text) => {
-        $fields.text($wire, $value.into())
-    };
-    ($fields:expr, $wire:expr, $value:ident, integer) => {
-        $fields.number($wire, Some($value.into()))
-    };
-    ($fields:expr, $wire:expr, $value:ident, number) => {
-        $fields.number($wire, $crate::rest::body::IntoNumber::into_number($value))
-    };
-    ($fields:expr, $wire:expr, $value:ident, boolean) => {
-        $fields.set($wire, serde_json::Value::Bool($value))
-    };
-    ($fields:expr, $wire:expr, $value:ident, time) => {
-        $fields.time($wire, $value.into())
-    };
-    ($fields:expr, $wire:expr, $value:ident, json) => {
-        $fields.json($wire, &$value)
-    };
-    ($fields:expr, $wire:expr, $value:ident, part) => {
-        $fields.part($wire, $value)
-    };
-    ($fields:expr, $wire:expr, $value:ident, texts) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| Ok(serde_json::Value::String(item.into()))),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, integers) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| Ok(serde_json::Value::Number(item.into()))),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, numbers) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| $crate::rest::body::number($wire, item)),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, times) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| $crate::rest::body::time($wire, item.into())),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, jsons) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| $crate::rest::body::to_json($wire, &item)),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, parts) => {
-        $fields.list(
-            $wire,
-            $value.into_iter().map($crate::rest::body::Part::into_json),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, entries) => {
-        $fields.entries(
-            $wire,
-            $value
-                .into_iter()
-                .map(|(name, item)| (name.into(), $crate::rest::body::to_json($wire, &item))),
-        )
-    };
-}
-
-pub(crate) use {body, body_set, body_type};

@@ -2,7 +2,7 @@
 
 use crate::emit::{Emit, NOTE};
 use crate::facts::Facts;
-use crate::{answers, table, tree};
+use crate::{answers, bodies, table, tree};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -16,7 +16,8 @@ pub const RESOURCES: &str = "src/rest/operations/resources";
 pub fn run(home: &Path, check: bool) -> Result<String, String> {
     let path = home.join("api/operations.txt");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let table = table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let mut table = table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let bodies = read_bodies(home, &mut table)?;
     let tree = tree::grow(&table).map_err(|e| format!("api/operations.txt: {e}"))?;
     let facts = Facts::load(home)?;
     let emit = Emit {
@@ -31,6 +32,12 @@ pub fn run(home: &Path, check: bool) -> Result<String, String> {
     }
     let mut old = existing(home, RESOURCES);
     old.extend(existing(home, answers::GENERATED));
+    let mut typed = String::new();
+    if let Some((bodies, seen)) = &bodies {
+        wanted.extend(body_files(bodies, seen, &tree)?);
+        old.extend(existing(home, bodies::FOLDER));
+        typed = format!(", {}", bodies.count(&table));
+    }
     let mut differing = Vec::new();
     for (name, text) in &wanted {
         if fs::read_to_string(home.join(name)).ok().as_ref() != Some(text) {
@@ -48,7 +55,7 @@ pub fn run(home: &Path, check: bool) -> Result<String, String> {
     }
     let rows = || table.resources.iter().flat_map(|r| &r.rows);
     let summary = format!(
-        "{} operations and {} aliases in {} resources, {} files",
+        "{} operations and {} aliases in {} resources, {} files{typed}",
         rows().filter(|r| !r.alias).count(),
         rows().filter(|r| r.alias).count(),
         table.resources.len(),
@@ -101,6 +108,44 @@ pub fn files(emit: &Emit<'_>) -> Result<BTreeMap<PathBuf, String>, String> {
         .into_iter()
         .map(|(name, code)| {
             let text = format(&(NOTE.to_owned() + &code)).map_err(|e| format!("{name}: {e}"))?;
+            Ok((PathBuf::from(name), text))
+        })
+        .collect()
+}
+
+/// The table of bodies and what was seen of PostHog, where there is a table. Operations learn which type they take.
+fn read_bodies(
+    home: &Path,
+    table: &mut table::Table,
+) -> Result<Option<(bodies::Bodies, bodies::Seen)>, String> {
+    if !home.join("api/bodies.txt").exists() {
+        return Ok(None);
+    }
+    let read = |name: &str| fs::read_to_string(home.join(name)).map_err(|e| format!("{name}: {e}"));
+    let of = |e| format!("api/bodies.txt: {e}");
+    let bodies = bodies::read(&read("api/bodies.txt")?).map_err(of)?;
+    bodies.assign(table).map_err(of)?;
+    let seen = bodies::Seen::read(&read("api/schemas.json")?, &read("api/operations.json")?)?;
+    Ok(Some((bodies, seen)))
+}
+
+/// The files of the types of bodies, formatted, by their paths.
+fn body_files(
+    bodies: &bodies::Bodies,
+    seen: &bodies::Seen,
+    tree: &tree::Tree<'_>,
+) -> Result<BTreeMap<PathBuf, String>, String> {
+    let links = tree.links();
+    let writer = bodies::Writer {
+        bodies,
+        seen,
+        links: &links,
+    };
+    let files = writer.files().map_err(|e| format!("api/bodies.txt: {e}"))?;
+    files
+        .into_iter()
+        .map(|(name, code)| {
+            let text = format(&code).map_err(|e| format!("{name}: {e}"))?;
             Ok((PathBuf::from(name), text))
         })
         .collect()

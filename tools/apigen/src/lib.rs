@@ -3,10 +3,12 @@
 //! ```text
 //!  api/operations.txt ──[table]──► rows ──[tree]──► where each resource hangs ──[emit], [lists]──► code ──[files]──► src/
 //!                                                    [names]: names of Rust, words for the docs
+//!  api/bodies.txt, api/schemas.json ──[bodies]──► bodies ──[files]──► src/rest/bodies/generated/
 //!  api/answers.txt, api/schemas.json ──[answers]──► models ──[files]──► src/rest/models/generated/
 //! ```
 
 pub mod answers;
+pub mod bodies;
 pub mod data;
 pub mod docs;
 pub mod emit;

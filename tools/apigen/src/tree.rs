@@ -105,6 +105,23 @@ pub fn template(resource: &Resource, row: &Row) -> String {
     path + &row.tail
 }
 
+impl Tree<'_> {
+    /// The paths of the methods of resources in `rest`, by method and path of the operation.
+    pub fn links(&self) -> BTreeMap<(String, String), String> {
+        let mut links = BTreeMap::new();
+        for node in &self.nodes {
+            let Some(resource) = node.resource else {
+                continue;
+            };
+            for row in resource.rows.iter().filter(|row| !row.alias) {
+                let link = format!("resources::{}::{}", node.name, row.name);
+                links.insert((row.method.clone(), template(resource, row)), link);
+            }
+        }
+        links
+    }
+}
+
 pub fn grow(table: &Table) -> Result<Tree<'_>, String> {
     let mut tree = Tree {
         nodes: Vec::new(),

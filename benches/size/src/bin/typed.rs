@@ -5,7 +5,7 @@ use tracing_posthog::{PostHogClient, PostHogError};
 
 async fn three() -> Result<(), PostHogError> {
     let project = PostHogClient::from_env()?.project(1);
-    let flag = NewFeatureFlag::new("beta-ui").active();
+    let flag = NewFeatureFlag::new("beta-ui").active(true);
     let flag = project.feature_flags().create(&flag).await?;
     println!("{:?}", flag.id);
     let people = project.persons().list().search("ada@").await?;

@@ -45,14 +45,14 @@ impl Actions {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ActionChange>,
     ) -> Request<models::Action, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("actions.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ActionChange>(body)
     }
 
     /// Replaces all fields of an action.
@@ -62,14 +62,14 @@ impl Actions {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewAction>,
     ) -> Request<models::Action, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("actions.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewAction>(body)
     }
 
     /// Deletes an action: PostHog keeps it, marked as deleted.

@@ -49,14 +49,14 @@ impl Annotations {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::AnnotationChange>,
     ) -> Request<models::Annotation> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("annotations.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::AnnotationChange>(body)
     }
 
     /// Replaces all fields of an annotation.
@@ -66,14 +66,14 @@ impl Annotations {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewAnnotation>,
     ) -> Request<models::Annotation> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("annotations.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewAnnotation>(body)
     }
 
     /// Deletes an annotation: PostHog keeps it, marked as deleted.

@@ -39,26 +39,34 @@ impl Cohorts {
     ///
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Cohort> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::CohortChange>,
+    ) -> Request<models::Cohort> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("cohorts.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::CohortChange>(body)
     }
 
     /// Replaces all fields of a cohort.
     ///
     /// `PUT /api/projects/{project_id}/cohorts/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Cohort> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewCohort>,
+    ) -> Request<models::Cohort> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("cohorts.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewCohort>(body)
     }
 
     /// Deletes a cohort: PostHog keeps it, marked as deleted.
@@ -116,14 +124,14 @@ impl Cohorts {
     pub fn add_persons_to_static_cohort(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::CohortAddition>,
     ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.add_persons_to_static_cohort",
             Method::PATCH,
             "/add_persons_to_static_cohort/",
         ))
-        .with::<()>(body)
+        .with::<bodies::CohortAddition>(body)
     }
 
     /// Lists the past calculations of a cohort.
@@ -170,14 +178,14 @@ impl Cohorts {
     pub fn remove_person_from_static_cohort(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::CohortRemoval>,
     ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.remove_person_from_static_cohort",
             Method::PATCH,
             "/remove_person_from_static_cohort/",
         ))
-        .with::<()>(body)
+        .with::<bodies::CohortRemoval>(body)
     }
 }
 

@@ -21,8 +21,9 @@ impl Comments {
     ///
     /// `POST /api/projects/{project_id}/comments/`. Key scope: `comment:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Comment> {
-        Request::new(self.at.call("comments.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewComment>) -> Request<models::Comment> {
+        Request::new(self.at.call("comments.create", Method::POST, "/"))
+            .with::<bodies::NewComment>(body)
     }
 
     /// Gets a comment.

@@ -50,14 +50,14 @@ impl Dashboards {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::DashboardChange>,
     ) -> Request<models::Dashboard, FormatIncludeDashboards> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("dashboards.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::DashboardChange>(body)
     }
 
     /// Replaces all fields of a dashboard.
@@ -67,14 +67,14 @@ impl Dashboards {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewDashboard>,
     ) -> Request<models::Dashboard, InTextFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("dashboards.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewDashboard>(body)
     }
 
     /// Deletes a dashboard: PostHog keeps it, marked as deleted.
@@ -95,13 +95,16 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/bulk_delete/`. Key scope: `dashboard:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn bulk_delete(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn bulk_delete(
+        &self,
+        body: impl IntoBody<bodies::DashboardBulkDeletion>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
             "dashboards.bulk_delete",
             Method::POST,
             "/bulk_delete/",
         ))
-        .with::<()>(body)
+        .with::<bodies::DashboardBulkDeletion>(body)
     }
 
     /// Creates a dashboard from a template that is given as JSON.
@@ -147,26 +150,35 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/copy_tile/`. Key scope: `dashboard:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn copy_tile(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn copy_tile(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::TileCopy>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.copy_tile",
             Method::POST,
             "/copy_tile/",
         ))
-        .with::<()>(body)
+        .with::<bodies::TileCopy>(body)
     }
 
     /// Adds a text tile to a dashboard.
     ///
     /// `POST /api/projects/{project_id}/dashboards/{id}/create_text_tile/`. Key scope: `dashboard:write`. Sent
-    /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
+    /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn create_text_tile(&self, id: impl Display) -> Request<Untyped> {
+    pub fn create_text_tile(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewTextTile>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.create_text_tile",
             Method::POST,
             "/create_text_tile/",
         ))
+        .with::<bodies::NewTextTile>(body)
     }
 
     /// Removes a tile from a dashboard.
@@ -174,13 +186,17 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/delete_tile/`. Key scope: `dashboard:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn delete_tile(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn delete_tile(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::TileDeletion>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.delete_tile",
             Method::POST,
             "/delete_tile/",
         ))
-        .with::<()>(body)
+        .with::<bodies::TileDeletion>(body)
     }
 
     /// Moves a tile to another dashboard.
@@ -190,14 +206,14 @@ impl Dashboards {
     pub fn move_tile(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::TileMove>,
     ) -> Request<Untyped, InTextFormat> {
         Request::new(self.at.id("id", &id).call(
             "dashboards.move_tile",
             Method::PATCH,
             "/move_tile/",
         ))
-        .with::<()>(body)
+        .with::<bodies::TileMove>(body)
     }
 
     /// Puts the tiles of a dashboard in the given order.
@@ -205,13 +221,17 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/reorder_tiles/`. Key scope: `dashboard:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn reorder_tiles(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reorder_tiles(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::TileOrder>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.reorder_tiles",
             Method::POST,
             "/reorder_tiles/",
         ))
-        .with::<()>(body)
+        .with::<bodies::TileOrder>(body)
     }
 
     /// Runs all insights of a dashboard, and gets their results.
@@ -265,14 +285,14 @@ impl Dashboards {
     pub fn update_text_tile(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::TextTileChange>,
     ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.update_text_tile",
             Method::POST,
             "/update_text_tile/",
         ))
-        .with::<()>(body)
+        .with::<bodies::TextTileChange>(body)
     }
 
     /// Adds several widgets to a dashboard.
@@ -280,13 +300,17 @@ impl Dashboards {
     /// `POST /api/projects/{project_id}/dashboards/{id}/widgets/batch/`. Key scope: `dashboard:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn widgets_batch(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn widgets_batch(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::WidgetBatch>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.widgets_batch",
             Method::POST,
             "/widgets/batch/",
         ))
-        .with::<()>(body)
+        .with::<bodies::WidgetBatch>(body)
     }
 
     /// Changes several widgets of a dashboard.
@@ -297,14 +321,14 @@ impl Dashboards {
     pub fn widgets_batch_update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::WidgetBatchChange>,
     ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.widgets_batch_update",
             Method::PATCH,
             "/widgets/batch_update/",
         ))
-        .with::<()>(body)
+        .with::<bodies::WidgetBatchChange>(body)
     }
 
     /// Collaborators.
@@ -417,12 +441,15 @@ impl DashboardsCollaborators {
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DashboardCollaborator> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewDashboardCollaborator>,
+    ) -> Request<models::DashboardCollaborator> {
         Request::new(
             self.at
                 .call("dashboards.collaborators.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewDashboardCollaborator>(body)
     }
 
     /// Deletes a collaborator.
@@ -485,12 +512,15 @@ impl DashboardsSharingPasswords {
     ///
     /// `POST /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SharingConfiguration> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSharingPassword>,
+    ) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
                 .call("dashboards.sharing.passwords.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSharingPassword>(body)
     }
 
     /// Deletes a password.

@@ -52,14 +52,14 @@ impl EarlyAccessFeature {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::EarlyAccessFeatureChange>,
     ) -> Request<models::EarlyAccessFeature> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("early_access_feature.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EarlyAccessFeatureChange>(body)
     }
 
     /// Replaces all fields of an early access feature.

@@ -22,12 +22,15 @@ impl ExperimentHoldouts {
     ///
     /// `POST /api/projects/{project_id}/experiment_holdouts/`. Key scope: `experiment_holdout:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExperimentHoldout> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewExperimentHoldout>,
+    ) -> Request<models::ExperimentHoldout> {
         Request::new(
             self.at
                 .call("experiment_holdouts.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewExperimentHoldout>(body)
     }
 
     /// Gets an experiment holdout.
@@ -49,14 +52,14 @@ impl ExperimentHoldouts {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ExperimentHoldoutChange>,
     ) -> Request<models::ExperimentHoldout> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("experiment_holdouts.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ExperimentHoldoutChange>(body)
     }
 
     /// Replaces all fields of an experiment holdout.
@@ -66,14 +69,14 @@ impl ExperimentHoldouts {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewExperimentHoldout>,
     ) -> Request<models::ExperimentHoldout> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("experiment_holdouts.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewExperimentHoldout>(body)
     }
 
     /// Deletes an experiment holdout.

@@ -24,12 +24,15 @@ impl ExperimentSavedMetrics {
     ///
     /// `POST /api/projects/{project_id}/experiment_saved_metrics/`. Key scope: `experiment_saved_metric:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExperimentSavedMetric> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSavedMetric>,
+    ) -> Request<models::ExperimentSavedMetric> {
         Request::new(
             self.at
                 .call("experiment_saved_metrics.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSavedMetric>(body)
     }
 
     /// Gets a saved metric of experiments.
@@ -52,14 +55,14 @@ impl ExperimentSavedMetrics {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SavedMetricChange>,
     ) -> Request<models::ExperimentSavedMetric> {
         Request::new(self.at.id("id", &id).call(
             "experiment_saved_metrics.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SavedMetricChange>(body)
     }
 
     /// Replaces all fields of a saved metric of experiments.
@@ -69,14 +72,14 @@ impl ExperimentSavedMetrics {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewSavedMetric>,
     ) -> Request<models::ExperimentSavedMetric> {
         Request::new(self.at.id("id", &id).call(
             "experiment_saved_metrics.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewSavedMetric>(body)
     }
 
     /// Deletes a saved metric of experiments.

@@ -49,14 +49,14 @@ impl Experiments {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ExperimentChange>,
     ) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("experiments.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ExperimentChange>(body)
     }
 
     /// Replaces all fields of an experiment.
@@ -66,14 +66,14 @@ impl Experiments {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewExperiment>,
     ) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("experiments.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewExperiment>(body)
     }
 
     /// Deletes an experiment: PostHog keeps it, marked as deleted.
@@ -93,26 +93,32 @@ impl Experiments {
     ///
     /// `POST /api/projects/{project_id}/experiments/bulk_update_tags/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn bulk_update_tags(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn bulk_update_tags(
+        &self,
+        body: impl IntoBody<bodies::ExperimentBulkTags>,
+    ) -> Request<Untyped> {
         Request::new(self.at.call(
             "experiments.bulk_update_tags",
             Method::POST,
             "/bulk_update_tags/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExperimentBulkTags>(body)
     }
 
     /// Estimates how long an experiment has to run, and how many persons it needs.
     ///
     /// `POST /api/projects/{project_id}/experiments/calculate_running_time/`. Key scope: `experiment:read`.
     #[inline]
-    pub fn calculate_running_time(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn calculate_running_time(
+        &self,
+        body: impl IntoBody<bodies::RunningTimeQuestion>,
+    ) -> Request<Untyped> {
         Request::new(self.at.call(
             "experiments.calculate_running_time",
             Method::POST,
             "/calculate_running_time/",
         ))
-        .with::<()>(body)
+        .with::<bodies::RunningTimeQuestion>(body)
     }
 
     /// Creates an experiment from a description in words, by AI.
@@ -214,26 +220,34 @@ impl Experiments {
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/archive/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn archive(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn archive(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ExperimentArchiving>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("experiments.archive", Method::POST, "/archive/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ExperimentArchiving>(body)
     }
 
     /// Copies an experiment to another project.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/copy_to_project/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn copy_to_project(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn copy_to_project(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ExperimentCopy>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "experiments.copy_to_project",
             Method::POST,
             "/copy_to_project/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExperimentCopy>(body)
     }
 
     /// Creates a cohort of the persons that an experiment was shown to.
@@ -253,26 +267,34 @@ impl Experiments {
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/duplicate/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn duplicate(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn duplicate(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ExperimentDuplicate>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "experiments.duplicate",
             Method::POST,
             "/duplicate/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExperimentDuplicate>(body)
     }
 
     /// Ends an experiment; its flag stays as it is.
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/end/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn end(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn end(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ExperimentEnd>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("experiments.end", Method::POST, "/end/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ExperimentEnd>(body)
     }
 
     /// Gets the task that removes the flag of an ended experiment from code.
@@ -395,13 +417,17 @@ impl Experiments {
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/ship_variant/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn ship_variant(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn ship_variant(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ShippedVariant>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "experiments.ship_variant",
             Method::POST,
             "/ship_variant/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ShippedVariant>(body)
     }
 
     /// Gets the results of a metric by day.

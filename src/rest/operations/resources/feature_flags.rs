@@ -67,14 +67,14 @@ impl FeatureFlags {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewFeatureFlag>,
     ) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("feature_flags.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewFeatureFlag>(body)
     }
 
     /// Deletes a feature flag: PostHog keeps it, marked as deleted.
@@ -105,37 +105,37 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn bulk_delete(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn bulk_delete(&self, body: impl IntoBody<bodies::FlagBulkDeletion>) -> Request<Untyped> {
         Request::new(
             self.at
                 .call("feature_flags.bulk_delete", Method::POST, "/bulk_delete/"),
         )
-        .with::<()>(body)
+        .with::<bodies::FlagBulkDeletion>(body)
     }
 
     /// Gets the keys of flags by their ids.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_keys/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn bulk_keys(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn bulk_keys(&self, body: impl IntoBody<bodies::FlagBulkKeys>) -> Request<Untyped> {
         Request::new(
             self.at
                 .call("feature_flags.bulk_keys", Method::POST, "/bulk_keys/"),
         )
-        .with::<()>(body)
+        .with::<bodies::FlagBulkKeys>(body)
     }
 
     /// Changes the tags of several feature flags at once.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn bulk_update_tags(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn bulk_update_tags(&self, body: impl IntoBody<bodies::FlagBulkTags>) -> Request<Untyped> {
         Request::new(self.at.call(
             "feature_flags.bulk_update_tags",
             Method::POST,
             "/bulk_update_tags/",
         ))
-        .with::<()>(body)
+        .with::<bodies::FlagBulkTags>(body)
     }
 
     /// Gets the value of each flag for a person, with the reason.
@@ -181,13 +181,16 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/user_blast_radius/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn user_blast_radius(&self, body: Raw<impl Serialize>) -> Request<models::BlastRadius> {
+    pub fn user_blast_radius(
+        &self,
+        body: impl IntoBody<bodies::FlagBlastRadius>,
+    ) -> Request<models::BlastRadius> {
         Request::new(self.at.call(
             "feature_flags.user_blast_radius",
             Method::POST,
             "/user_blast_radius/",
         ))
-        .with::<()>(body)
+        .with::<bodies::FlagBlastRadius>(body)
     }
 
     /// Asks to delete a feature flag for good; `delete` is what PostHog supports.
@@ -257,26 +260,34 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/disable/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn disable(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn disable(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::FlagVersion>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("feature_flags.disable", Method::POST, "/disable/"),
         )
-        .with::<()>(body)
+        .with::<bodies::FlagVersion>(body)
     }
 
     /// Enables a feature flag.
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enable/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn enable(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn enable(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::FlagVersion>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("feature_flags.enable", Method::POST, "/enable/"),
         )
-        .with::<()>(body)
+        .with::<bodies::FlagVersion>(body)
     }
 
     /// Adds insights to the usage dashboard of a flag.
@@ -325,14 +336,14 @@ impl FeatureFlags {
     pub fn roll_out_to_everyone(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::FlagFullRollout>,
     ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.roll_out_to_everyone",
             Method::POST,
             "/roll_out_to_everyone/",
         ))
-        .with::<()>(body)
+        .with::<bodies::FlagFullRollout>(body)
     }
 
     /// Changes the rollout percentage of one condition of a flag.
@@ -343,14 +354,14 @@ impl FeatureFlags {
     pub fn set_release_condition_rollout(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::FlagConditionRollout>,
     ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.set_release_condition_rollout",
             Method::POST,
             "/set_release_condition_rollout/",
         ))
-        .with::<()>(body)
+        .with::<bodies::FlagConditionRollout>(body)
     }
 
     /// Gets whether a flag is active, stale or deleted.
@@ -369,13 +380,17 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/{id}/test_evaluation/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn test_evaluation(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn test_evaluation(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::FlagTest>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.test_evaluation",
             Method::POST,
             "/test_evaluation/",
         ))
-        .with::<()>(body)
+        .with::<bodies::FlagTest>(body)
     }
 
     /// Unarchives a feature flag.

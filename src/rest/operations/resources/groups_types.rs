@@ -60,13 +60,16 @@ impl GroupsTypes {
     ///
     /// `PATCH /api/projects/{project_id}/groups_types/update_metadata/`. Seen in 2025 only.
     #[inline]
-    pub fn update_metadata(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update_metadata(
+        &self,
+        body: impl IntoBody<bodies::GroupTypeMetadata>,
+    ) -> Request<Untyped> {
         Request::new(self.at.call(
             "groups_types.update_metadata",
             Method::PATCH,
             "/update_metadata/",
         ))
-        .with::<()>(body)
+        .with::<bodies::GroupTypeMetadata>(body)
     }
 
     /// Metrics.
@@ -101,12 +104,15 @@ impl GroupsTypesMetrics {
     /// `POST /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope:
     /// `usage_metric:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::GroupUsageMetric> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewGroupMetric>,
+    ) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .call("groups_types.metrics.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewGroupMetric>(body)
     }
 
     /// Gets a metric.
@@ -130,14 +136,14 @@ impl GroupsTypesMetrics {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::GroupMetricChange>,
     ) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("groups_types.metrics.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::GroupMetricChange>(body)
     }
 
     /// Replaces all fields of a metric.
@@ -147,14 +153,14 @@ impl GroupsTypesMetrics {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewGroupMetric>,
     ) -> Request<models::GroupUsageMetric> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("groups_types.metrics.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewGroupMetric>(body)
     }
 
     /// Deletes a metric.

@@ -13,21 +13,26 @@ impl InsightVariables {
     ///
     /// `POST /api/projects/{project_id}/insight_variables/`. Key scope: `insight_variable:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("insight_variables.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewInsightVariable>) -> Request<Untyped> {
+        Request::new(self.at.call("insight_variables.create", Method::POST, "/"))
+            .with::<bodies::NewInsightVariable>(body)
     }
 
     /// Changes the given fields of an insight variable.
     ///
     /// `PATCH /api/projects/{project_id}/insight_variables/{id}/`. Key scope: `insight_variable:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::InsightVariableChange>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("insight_variables.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::InsightVariableChange>(body)
     }
 
     /// Deletes an insight variable.

@@ -46,14 +46,14 @@ impl Insights {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::InsightChange>,
     ) -> Request<models::Insight, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("insights.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::InsightChange>(body)
     }
 
     /// Replaces all fields of an insight.
@@ -63,14 +63,14 @@ impl Insights {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewInsight>,
     ) -> Request<models::Insight, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("insights.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewInsight>(body)
     }
 
     /// Deletes an insight: PostHog keeps it, marked as deleted.
@@ -144,10 +144,14 @@ impl Insights {
 
     /// Records that insights were viewed.
     ///
-    /// `POST /api/{scope}/{project_id}/insights/viewed/`. Seen in 2025 only. May have a [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/insights/viewed/`. Seen in 2025 only.
     #[inline]
-    pub fn viewed(&self) -> Request<Untyped, InTableFormat> {
+    pub fn viewed(
+        &self,
+        body: impl IntoBody<bodies::InsightsViewed>,
+    ) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
+            .with::<bodies::InsightsViewed>(body)
     }
 
     /// Asks to delete an insight for good; `delete` is what PostHog supports.
@@ -338,12 +342,15 @@ impl InsightsSharingPasswords {
     ///
     /// `POST /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SharingConfiguration> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSharingPassword>,
+    ) -> Request<models::SharingConfiguration> {
         Request::new(
             self.at
                 .call("insights.sharing.passwords.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSharingPassword>(body)
     }
 
     /// Deletes a password.

@@ -13,13 +13,13 @@ impl OrganizationFeatureFlags {
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn copy_flags(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn copy_flags(&self, body: impl IntoBody<bodies::FlagCopy>) -> Request<Untyped> {
         Request::new(self.at.call(
             "organization.feature_flags.copy_flags",
             Method::POST,
             "/copy_flags/",
         ))
-        .with::<()>(body)
+        .with::<bodies::FlagCopy>(body)
     }
 
     /// Lists what copying flags would need to copy as well.

@@ -33,14 +33,14 @@ impl Persons {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PersonProperties>,
     ) -> Request<models::Person, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("persons.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::PersonProperties>(body)
     }
 
     /// Sets the given properties of a person; others stay.
@@ -50,14 +50,14 @@ impl Persons {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PersonProperties>,
     ) -> Request<models::Person, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("persons.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::PersonProperties>(body)
     }
 
     /// Deletes a person.
@@ -164,15 +164,18 @@ impl Persons {
 
     /// Lets the distinct id of a deleted person be used again.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Seen in 2025 only. May have a
-    /// [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/persons/reset_person_distinct_id/`. Seen in 2025 only.
     #[inline]
-    pub fn reset_person_distinct_id(&self) -> Request<Untyped, InTableFormat> {
+    pub fn reset_person_distinct_id(
+        &self,
+        body: impl IntoBody<bodies::PersonReset>,
+    ) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.call(
             "persons.reset_person_distinct_id",
             Method::POST,
             "/reset_person_distinct_id/",
         ))
+        .with::<bodies::PersonReset>(body)
     }
 
     /// Lists the persons behind a stickiness insight.
@@ -238,7 +241,7 @@ impl Persons {
         &self,
         id: impl Display,
         unset: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PersonPropertyRemoval>,
     ) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_property",
@@ -246,7 +249,7 @@ impl Persons {
             "/delete_property/",
         ))
         .query("$unset", unset)
-        .with::<()>(body)
+        .with::<bodies::PersonPropertyRemoval>(body)
     }
 
     /// Queues the deletion of all recordings of a person.
@@ -276,15 +279,19 @@ impl Persons {
 
     /// Splits a person.
     ///
-    /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Seen in 2025 only. May have a
-    /// [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/persons/{id}/split/`. Seen in 2025 only.
     #[inline]
-    pub fn split(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
+    pub fn split(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::PersonSplit>,
+    ) -> Request<Untyped, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("persons.split", Method::POST, "/split/"),
         )
+        .with::<bodies::PersonSplit>(body)
     }
 
     /// Sets a property of a person.
@@ -296,7 +303,7 @@ impl Persons {
         id: impl Display,
         key: impl Display,
         value: impl Serialize,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PersonProperty>,
     ) -> Request<Untyped, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.update_property",
@@ -305,7 +312,7 @@ impl Persons {
         ))
         .query("key", key)
         .query_json("value", &value)
-        .with::<()>(body)
+        .with::<bodies::PersonProperty>(body)
     }
 }
 

@@ -21,8 +21,9 @@ impl ScheduledChanges {
     ///
     /// `POST /api/projects/{project_id}/scheduled_changes/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("scheduled_changes.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewScheduledChange>) -> Request<Untyped> {
+        Request::new(self.at.call("scheduled_changes.create", Method::POST, "/"))
+            .with::<bodies::NewScheduledChange>(body)
     }
 
     /// Gets a scheduled change.
@@ -41,13 +42,17 @@ impl ScheduledChanges {
     ///
     /// `PATCH /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ScheduledChangeChange>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("scheduled_changes.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ScheduledChangeChange>(body)
     }
 
     /// Deletes a scheduled change.

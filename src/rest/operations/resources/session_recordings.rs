@@ -150,13 +150,16 @@ impl SessionRecordingsSharingPasswords {
     ///
     /// `POST /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SharingConfiguration> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSharingPassword>,
+    ) -> Request<models::SharingConfiguration> {
         Request::new(self.at.call(
             "session_recordings.sharing.passwords.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewSharingPassword>(body)
     }
 
     /// Deletes a password.

@@ -38,26 +38,34 @@ impl Surveys {
     ///
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Survey> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::SurveyChange>,
+    ) -> Request<models::Survey> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("surveys.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::SurveyChange>(body)
     }
 
     /// Replaces all fields of a survey.
     ///
     /// `PUT /api/projects/{project_id}/surveys/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Survey> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewSurvey>,
+    ) -> Request<models::Survey> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("surveys.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSurvey>(body)
     }
 
     /// Archives a survey, which is how PostHog deletes it.
@@ -198,14 +206,14 @@ impl Surveys {
     pub fn summarize_responses(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SurveySummary>,
     ) -> Request<Untyped, SurveysSummarizeResponses> {
         Request::new(self.at.id("id", &id).call(
             "surveys.summarize_responses",
             Method::POST,
             "/summarize_responses/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SurveySummary>(body)
     }
 
     /// Responses.

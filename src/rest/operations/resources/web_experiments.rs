@@ -22,8 +22,12 @@ impl WebExperiments {
     ///
     /// `POST /api/projects/{project_id}/web_experiments/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::WebExperiment> {
-        Request::new(self.at.call("web_experiments.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewWebExperiment>,
+    ) -> Request<models::WebExperiment> {
+        Request::new(self.at.call("web_experiments.create", Method::POST, "/"))
+            .with::<bodies::NewWebExperiment>(body)
     }
 
     /// Gets a web experiment.
@@ -45,14 +49,14 @@ impl WebExperiments {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::WebExperimentChange>,
     ) -> Request<models::WebExperiment> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("web_experiments.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::WebExperimentChange>(body)
     }
 
     /// Replaces all fields of a web experiment.
@@ -62,14 +66,14 @@ impl WebExperiments {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewWebExperiment>,
     ) -> Request<models::WebExperiment> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("web_experiments.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewWebExperiment>(body)
     }
 
     /// Deletes a web experiment.

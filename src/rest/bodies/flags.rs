@@ -1,0 +1,439 @@
+//! What is by hand of feature flags: their filters, and the short forms of a new flag.
+//!
+//! By hand, because payloads are JSON text inside JSON, because PostHog ignores filters without release conditions, and
+//! because filters that are sent replace all that the flag has: [`FlagFilters`] always has conditions, keeps what was read
+//! in whole, and nothing sets filters twice.
+
+use super::models;
+use super::prelude::*;
+use super::{NewFeatureFlag, PropertyFilter};
+use crate::rest::request::Problem;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Release conditions, variants and payloads of a feature flag: who gets what.
+///
+/// Everyone gets the flag until a [`condition`](Self::condition) is added. PostHog replaces filters whole: to change those
+/// of a flag, start with what you have read, `FlagFilters::from(flag.filters.unwrap_or_default())`. Fields that this crate
+/// does not know stay too.
+///
+/// ```
+/// use serde_json::json;
+/// use tracing_posthog::rest::bodies::{FlagCondition, FlagFilters, FlagVariant, PropertyFilter, PropertyOperator};
+///
+/// let filters = FlagFilters::new()
+///     .condition(
+///         FlagCondition::new()
+///             .property(PropertyFilter::new("plan", PropertyOperator::Exact, "pro"))
+///             .rollout_percentage(25),
+///     )
+///     .variant(FlagVariant::new("control", 50))
+///     .variant(FlagVariant::new("test", 50))
+///     .payload("test", json!({"pages": 1}));
+/// ```
+#[derive(Clone, PartialEq)]
+#[must_use = "filters do nothing until they are sent"]
+pub struct FlagFilters {
+    fields: Fields,
+    /// The only condition is that of [`new`](Self::new), which the first other one replaces.
+    is_for_everyone: bool,
+}
+
+impl FlagFilters {
+    /// Everyone, until a [`condition`](Self::condition) is added.
+    pub fn new() -> Self {
+        let mut fields = Fields::default();
+        fields.set(
+            "groups",
+            json!([{"properties": [], "rollout_percentage": 100}]),
+        );
+        Self {
+            fields,
+            is_for_everyone: true,
+        }
+    }
+
+    /// Adds a release condition. Someone gets the flag if one of the conditions fits.
+    pub fn condition(mut self, condition: FlagCondition) -> Self {
+        if self.is_for_everyone {
+            self.fields.set("groups", json!([]));
+            self.is_for_everyone = false;
+        }
+        self.fields.push("groups", condition);
+        self
+    }
+
+    /// Replaces all release conditions. Without any, nobody gets the flag.
+    pub fn conditions(mut self, conditions: impl IntoIterator<Item = FlagCondition>) -> Self {
+        let conditions = conditions.into_iter().map(Part::into_json);
+        self.fields.list("groups", conditions);
+        self.is_for_everyone = false;
+        self
+    }
+
+    /// The percentage (0 to 100) in all release conditions.
+    pub fn rollout_percentage(mut self, percentage: impl IntoNumber) -> Self {
+        match finite("rollout_percentage", percentage.into_number()) {
+            Ok(percentage) => {
+                let mut groups = self.fields.take("groups").unwrap_or_default();
+                for group in groups.as_array_mut().into_iter().flatten() {
+                    if let Value::Object(group) = group {
+                        group.insert("rollout_percentage".to_owned(), percentage.clone());
+                    }
+                }
+                self.fields.set("groups", groups);
+            }
+            Err(problem) => self.fields.fail(problem),
+        }
+        self
+    }
+
+    /// Adds a variant, or replaces that of the same key. The percentages of all variants add up to 100.
+    pub fn variant(mut self, variant: FlagVariant) -> Self {
+        let variant = match variant.into_json() {
+            Ok(variant) => variant,
+            Err(problem) => {
+                self.fields.fail(problem);
+                return self;
+            }
+        };
+        let mut all = match self.fields.take("multivariate") {
+            Some(Value::Object(all)) => all,
+            _ => models::Object::new(),
+        };
+        match all.get_mut("variants").and_then(Value::as_array_mut) {
+            Some(variants) => match variants.iter_mut().find(|v| v["key"] == variant["key"]) {
+                Some(old) => *old = variant,
+                None => variants.push(variant),
+            },
+            None => {
+                all.insert("variants".to_owned(), Value::Array(vec![variant]));
+            }
+        }
+        self.fields.set("multivariate", Value::Object(all));
+        self
+    }
+
+    /// Takes all variants away: the flag is on or off.
+    pub fn clear_variants(mut self) -> Self {
+        self.fields.null("multivariate");
+        self
+    }
+
+    /// The payload of a variant, or of a flag without variants under the key `true`: any value. PostHog keeps payloads as
+    /// JSON text, which this makes.
+    pub fn payload(mut self, variant: impl Into<String>, value: impl Serialize) -> Self {
+        match to_json("payloads", &value) {
+            Ok(value) => {
+                self.fields
+                    .entry("payloads", variant.into(), &value.to_string());
+            }
+            Err(problem) => self.fields.fail(problem),
+        }
+        self
+    }
+
+    /// The number of the group type (0 to 4) whose groups the flag is decided by, in place of persons.
+    pub fn group_type_index(mut self, index: impl Into<serde_json::Number>) -> Self {
+        self.fields
+            .number("aggregation_group_type_index", Some(index.into()));
+        self
+    }
+
+    /// The flag is decided by persons.
+    pub fn clear_group_type_index(mut self) -> Self {
+        self.fields.null("aggregation_group_type_index");
+        self
+    }
+
+    /// Whether a condition that fits, but does not roll out, ends the search.
+    pub fn early_exit(mut self, is_on: bool) -> Self {
+        self.fields.set("early_exit", is_on.into());
+        self
+    }
+
+    /// Whether people may opt in to it as an early access feature.
+    pub fn feature_enrollment(mut self, is_on: bool) -> Self {
+        self.fields.set("feature_enrollment", is_on.into());
+        self
+    }
+
+    /// Sets any field, also to `null`: for fields that this type does not name.
+    pub fn set(mut self, field: impl AsRef<str>, value: impl Into<Value>) -> Self {
+        self.is_for_everyone &= field.as_ref() != "groups";
+        self.fields.set(field.as_ref(), value.into());
+        self
+    }
+
+    /// Those that were put into a body.
+    fn of(value: Option<Value>) -> Self {
+        let Some(Value::Object(mut object)) = value else {
+            return Self::new();
+        };
+        // Models write no empty lists. A condition without properties has an empty one.
+        let groups = object.get_mut("groups").and_then(Value::as_array_mut);
+        for group in groups
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+        {
+            group.entry("properties").or_insert_with(|| json!([]));
+        }
+        let mut fields = Fields::default();
+        fields.set("groups", json!([]));
+        for (name, value) in object {
+            fields.set(&name, value);
+        }
+        Self {
+            fields,
+            is_for_everyone: false,
+        }
+    }
+}
+
+impl Default for FlagFilters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The filters of a flag that was read, with all that they have: a flag without release conditions stays one.
+impl From<models::FeatureFlagFilters> for FlagFilters {
+    fn from(model: models::FeatureFlagFilters) -> Self {
+        Self::of(Some(whole(Value::from(model))))
+    }
+}
+
+/// Models keep percentages as floats. PostHog compares `25` and `25.0` as text in places.
+fn whole(mut value: Value) -> Value {
+    match &mut value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| number.is_f64());
+            if let Some(number) = float.and_then(IntoNumber::into_number) {
+                value = Value::Number(number);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = whole(item.take())),
+        Value::Object(object) => object
+            .values_mut()
+            .for_each(|item| *item = whole(item.take())),
+        _ => {}
+    }
+    value
+}
+
+impl fmt::Debug for FlagFilters {
+    /// Shows which fields are set, not their values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FlagFilters").field(&self.fields).finish()
+    }
+}
+
+impl Serialize for FlagFilters {
+    fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        self.fields.serialize(into)
+    }
+}
+
+impl Part for FlagFilters {
+    fn into_json(self) -> Result<Value, Problem> {
+        self.fields.into_json()
+    }
+}
+
+body! {
+    /// A release condition of a feature flag: these properties, that percentage.
+    pub struct FlagCondition {
+        -> /// Everyone, until properties or a percentage are set.
+        new(; "properties" = Vec::<Value>::new())
+        /// Conditions on properties. All must hold.
+        properties: parts(PropertyFilter),
+        /// The percentage (0 to 100) of those whom the properties fit. Everyone, where it is not set.
+        rollout_percentage: number,
+        /// The variant that they get, in place of one by percentage.
+        variant / clear_variant: text,
+        /// The number of the group type (0 to 4) that this condition is decided by.
+        group_type_index as "aggregation_group_type_index" / clear_group_type_index: integer,
+    }
+
+    /// A variant of a feature flag.
+    pub struct FlagVariant {
+        -> /// A variant of that key, for that percentage (0 to 100) of those who get the flag.
+        new(key: text, rollout_percentage: number)
+        /// The name that people see.
+        name: text,
+    }
+}
+
+impl FlagCondition {
+    /// Adds a condition on a property. All must hold.
+    pub fn property(mut self, property: PropertyFilter) -> Self {
+        self.fields.push("properties", property);
+        self
+    }
+}
+
+/// A condition that was read, with all that it has.
+impl From<models::FlagCondition> for FlagCondition {
+    fn from(model: models::FlagCondition) -> Self {
+        let mut condition = Self::new();
+        if let Value::Object(object) = whole(Value::from(model)) {
+            for (name, value) in object {
+                condition.fields.set(&name, value);
+            }
+        }
+        condition
+    }
+}
+
+impl NewFeatureFlag {
+    /// Release conditions, variants and payloads.
+    ///
+    /// Comes before [`rollout_percentage`](Self::rollout_percentage) and [`variant`](Self::variant), which edit it. After
+    /// them it would lose what they set: that request fails with [`PostHogError::Config`](crate::PostHogError).
+    pub fn filters(mut self, filters: FlagFilters) -> Self {
+        if let Some(old) = self.fields.take("filters") {
+            self.fields.set("filters", old);
+            self.fields.fail(Problem {
+                setting: "filters",
+                problem: "they are set already; call `filters` once, before `rollout_percentage` and `variant`".into(),
+            });
+        } else {
+            self.fields.part("filters", filters);
+        }
+        self
+    }
+
+    /// The percentage (0 to 100) in all release conditions: of everyone, where there are no other conditions.
+    pub fn rollout_percentage(self, percentage: impl IntoNumber) -> Self {
+        self.edit(|filters| filters.rollout_percentage(percentage))
+    }
+
+    /// Adds a variant for that percentage (0 to 100) of those who get the flag. The percentages of all variants add up to
+    /// 100.
+    pub fn variant(self, key: impl Into<String>, percentage: impl IntoNumber) -> Self {
+        self.edit(|filters| filters.variant(FlagVariant::new(key, percentage)))
+    }
+
+    fn edit(mut self, change: impl FnOnce(FlagFilters) -> FlagFilters) -> Self {
+        let filters = change(FlagFilters::of(self.fields.take("filters")));
+        self.fields.part("filters", filters);
+        self
+    }
+}
+
+#[cfg(test)]
+impl crate::rest::body::sample::Sample for FlagFilters {
+    fn samples() -> Vec<Self> {
+        let full = Self::new()
+            .condition(FlagCondition::new())
+            .variant(FlagVariant::new("control", 50).name("Control"))
+            .variant(FlagVariant::new("test", 50.0))
+            .payload("test", json!({"pages": 1}))
+            .group_type_index(0)
+            .early_exit(true)
+            .feature_enrollment(true);
+        vec![
+            Self::new(),
+            full,
+            Self::new().clear_variants().clear_group_type_index(),
+            Self::new()
+                .conditions(FlagCondition::samples())
+                .rollout_percentage(25),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::bodies::PropertyOperator;
+
+    fn json(of: impl Serialize) -> Value {
+        serde_json::to_value(of).unwrap()
+    }
+
+    #[test]
+    fn filters_that_were_read_keep_all_they_have() {
+        let read = json!({
+            "groups": [{"properties": [{"key": "a", "value": 1, "new": true}], "rollout_percentage": 10, "later": 1}],
+            "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]},
+            "payloads": {"a": "1"},
+            "unknown": {"a": [null]},
+        });
+        let model: models::FeatureFlagFilters = serde_json::from_value(read.clone()).unwrap();
+        let mut wanted = read;
+        assert_eq!(json(FlagFilters::from(model.clone())), wanted);
+        wanted["groups"][0]["rollout_percentage"] = json!(50);
+        wanted["payloads"]["b"] = json!("{\"x\":1}");
+        let variants = wanted["multivariate"]["variants"].as_array_mut().unwrap();
+        variants.push(json!({"key": "b", "rollout_percentage": 0.5}));
+        let edited = FlagFilters::from(model)
+            .rollout_percentage(50)
+            .variant(FlagVariant::new("b", 0.5))
+            .payload("b", json!({"x": 1}));
+        assert_eq!(json(edited), wanted);
+    }
+
+    #[test]
+    fn filters_without_conditions_say_so() {
+        // PostHog takes filters without `groups` for no change.
+        let none = FlagFilters::from(models::FeatureFlagFilters::default());
+        assert_eq!(json(&none), json!({"groups": []}));
+        let one = none.condition(FlagCondition::new().rollout_percentage(5));
+        assert_eq!(
+            json(one)["groups"],
+            json!([{"properties": [], "rollout_percentage": 5}])
+        );
+        assert_eq!(
+            json(FlagFilters::new())["groups"][0]["rollout_percentage"],
+            100
+        );
+        assert_eq!(
+            json(FlagFilters::new().conditions([])),
+            json!({"groups": []})
+        );
+    }
+
+    #[test]
+    fn a_variant_of_the_same_key_is_replaced() {
+        let filters = FlagFilters::new()
+            .variant(FlagVariant::new("a", 100))
+            .variant(FlagVariant::new("a", 50))
+            .variant(FlagVariant::new("b", 50));
+        assert_eq!(
+            json(filters)["multivariate"]["variants"],
+            json!([{"key": "a", "rollout_percentage": 50}, {"key": "b", "rollout_percentage": 50}])
+        );
+    }
+
+    #[test]
+    fn short_forms_edit_filters_and_filters_never_replace_them() {
+        let condition = FlagCondition::new().property(PropertyFilter::new(
+            "plan",
+            PropertyOperator::Exact,
+            "pro",
+        ));
+        let filters = FlagFilters::new().condition(condition).payload("a", 1);
+        let flag = NewFeatureFlag::new("x")
+            .filters(filters.clone())
+            .variant("a", 100);
+        let flag = json(flag.rollout_percentage(5));
+        assert_eq!(flag["filters"]["groups"][0]["rollout_percentage"], 5);
+        assert_eq!(flag["filters"]["groups"][0]["properties"][0]["key"], "plan");
+        assert_eq!(flag["filters"]["payloads"]["a"], "1");
+        assert_eq!(flag["filters"]["multivariate"]["variants"][0]["key"], "a");
+
+        let twice = NewFeatureFlag::new("x").variant("a", 100).filters(filters);
+        let error = serde_json::to_value(twice).unwrap_err().to_string();
+        assert!(error.contains("filters: they are set already"), "{error}");
+    }
+
+    #[test]
+    fn a_percentage_that_is_no_number_is_an_error() {
+        let flag = NewFeatureFlag::new("x").rollout_percentage(f64::NAN);
+        let error = serde_json::to_value(flag).unwrap_err().to_string();
+        assert!(error.starts_with("rollout_percentage: NaN"), "{error}");
+    }
+}

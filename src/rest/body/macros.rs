@@ -1,0 +1,448 @@
+//! The macros that make the types of [`bodies`](crate::rest::bodies): `body!` for objects, `one_of!` for texts of a list.
+//!
+//! Everything that they make is inline, so that code is made for the bodies that a program uses, and no others. In tests
+//! each type also makes samples of itself (`sample`), which are compared with the schemas.
+
+/// Makes the types of bodies, and of the objects in them.
+///
+/// ```text
+/// body! {
+///     /// What it is.
+///     pub struct NewThing {
+///         -> /// What the constructor makes.
+///         new(name: text; "kind" = "Thing")   // what PostHog requires, as arguments; and what is always the same
+///         /// What the field is.
+///         description: text,
+///         /// What the field is.
+///         limit / clear_limit: integer,       // with a method that sends `null`
+///         kind as "type": part(Kind),         // under another name in JSON
+///     }
+/// }
+/// ```
+///
+/// Kinds: `text`, `integer`, `number`, `boolean`, `time`, `json` (anything that is `Serialize`), `part(T)` (another
+/// body, or an enum), and lists of these: `texts`, `integers`, `numbers`, `times`, `jsons`, `parts(T)`; `entries`: an
+/// object of any values, `parts_by_name(T)`: one of parts.
+///
+/// A type without `new` has a constructor by hand, and for the tests a function `minimal_samples`.
+macro_rules! body {
+    ($($all:tt)*) => {
+        object! { $($all)* }
+        #[cfg(test)]
+        body_samples! { $($all)* }
+    };
+}
+
+/// The same without samples, for types whose fields do not all go together.
+macro_rules! object {
+    ($(
+        $(#[$doc:meta])*
+        pub struct $name:ident {
+            $(
+                -> $(#[$new_doc:meta])*
+                new(
+                    $( $required:ident $(as $required_wire:literal)? : $required_kind:ident $(($required_of:ty))? ),*
+                    $(; $( $preset:literal = $preset_value:expr ),+ )?
+                )
+            )?
+            $( $(#[$field_doc:meta])* $field:ident $(as $wire:literal)? $(/ $clear:ident)? : $kind:ident $(($of:ty))?, )*
+        }
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq)]
+        #[must_use = "a body does nothing until it is sent"]
+        pub struct $name {
+            pub(in crate::rest) fields: $crate::rest::body::Fields,
+        }
+
+        $(
+            impl $name {
+                $(#[$new_doc])*
+                #[inline]
+                pub fn new($( $required: body_type!($required_kind $(($required_of))?) ),*) -> Self {
+                    #[allow(unused_mut)]
+                    let mut fields = $crate::rest::body::Fields::default();
+                    $($( fields.set($preset, serde_json::Value::from($preset_value)); )+)?
+                    $( body_set!(fields, body_wire!($required $($required_wire)?), $required, $required_kind $(($required_of))?); )*
+                    Self { fields }
+                }
+            }
+
+            body_default!($name, $($required)*);
+        )?
+
+        impl $name {
+            $(
+                $(#[$field_doc])*
+                #[inline]
+                pub fn $field(mut self, $field: body_type!($kind $(($of))?)) -> Self {
+                    body_set!(self.fields, body_wire!($field $($wire)?), $field, $kind $(($of))?);
+                    self
+                }
+
+                body_clear!([body_wire!($field $($wire)?)] $($clear)?);
+            )*
+
+            /// Sets any field, also to `null`: for fields that this type does not name.
+            #[inline]
+            pub fn set(mut self, field: impl AsRef<str>, value: impl Into<serde_json::Value>) -> Self {
+                self.fields.set(field.as_ref(), value.into());
+                self
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            /// Shows which fields are set, not their values.
+            #[inline]
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.fields).finish()
+            }
+        }
+
+        impl serde::Serialize for $name {
+            #[inline]
+            fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+                self.fields.serialize(into)
+            }
+        }
+
+        impl $crate::rest::body::Part for $name {
+            #[inline]
+            fn into_json(self) -> Result<serde_json::Value, $crate::rest::request::Problem> {
+                self.fields.into_json()
+            }
+        }
+
+        impl $crate::rest::body::Sealed for $name {}
+        impl $crate::rest::body::Sealed for &$name {}
+
+        impl $crate::rest::body::IntoBody<$name> for $name {
+            #[inline]
+            fn into_body(self) -> $crate::rest::body::BodyContent {
+                $crate::rest::body::BodyContent(self.fields.content())
+            }
+        }
+
+        impl $crate::rest::body::IntoBody<$name> for &$name {
+            #[inline]
+            fn into_body(self) -> $crate::rest::body::BodyContent {
+                $crate::rest::body::BodyContent(self.fields.content())
+            }
+        }
+    )*};
+}
+
+/// What the constructor makes, everything set, everything cleared, and each value of each part.
+#[cfg(test)]
+macro_rules! body_samples {
+    ($(
+        $(#[$doc:meta])*
+        pub struct $name:ident {
+            $(
+                -> $(#[$new_doc:meta])*
+                new(
+                    $( $required:ident $(as $required_wire:literal)? : $required_kind:ident $(($required_of:ty))? ),*
+                    $(; $( $preset:literal = $preset_value:expr ),+ )?
+                )
+            )?
+            $( $(#[$field_doc:meta])* $field:ident $(as $wire:literal)? $(/ $clear:ident)? : $kind:ident $(($of:ty))?, )*
+        }
+    )*) => {$(
+        $(
+            impl $name {
+                fn minimal_samples() -> Vec<Self> {
+                    let counts = [1_usize, $( sample_count!($required_kind $(($required_of))?) ),*];
+                    (0..counts.into_iter().max().unwrap_or(1))
+                        .map(|_at| Self::new($( sample!(_at, $required_kind $(($required_of))?) ),*))
+                        .collect()
+                }
+            }
+        )?
+
+        impl $name {
+            fn full_sample() -> Self {
+                Self::minimal_samples().swap_remove(0) $( .$field(sample!(0, $kind $(($of))?)) )*
+            }
+        }
+
+        impl $crate::rest::body::sample::Sample for $name {
+            fn parts() -> Vec<Self> {
+                vec![Self::full_sample()]
+            }
+
+            fn samples() -> Vec<Self> {
+                let mut all = Self::minimal_samples();
+                let _minimal = all[0].clone();
+                all.push(Self::full_sample());
+                all.push(_minimal.clone() $($( .$clear() )?)*);
+                $(
+                    for _at in 1..sample_count!($kind $(($of))?) {
+                        all.push(_minimal.clone().$field(sample!(_at, $kind $(($of))?)));
+                    }
+                )*
+                all
+            }
+        }
+    )*};
+}
+
+/// The method that clears a field.
+macro_rules! body_clear {
+    ([$wire:expr]) => {};
+    ([$wire:expr] $clear:ident) => {
+        #[doc = concat!("Sends `null` as `", $wire, "`, which clears the field.")]
+        #[inline]
+        pub fn $clear(mut self) -> Self {
+            self.fields.null($wire);
+            self
+        }
+    };
+}
+
+/// A type whose constructor takes nothing has a default.
+macro_rules! body_default {
+    ($name:ident,) => {
+        impl Default for $name {
+            #[inline]
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    };
+    ($name:ident, $($required:ident)+) => {};
+}
+
+/// The name of a field in JSON.
+macro_rules! body_wire {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $wire:literal) => {
+        $wire
+    };
+}
+
+/// What a kind of field takes.
+macro_rules! body_type {
+    (text) => { impl Into<String> };
+    (integer) => { impl Into<serde_json::Number> };
+    (number) => { impl $crate::rest::body::IntoNumber };
+    (boolean) => { bool };
+    (time) => { impl Into<$crate::rest::Time> };
+    (json) => { impl serde::Serialize };
+    (part($of:ty)) => { impl Into<$of> };
+    (texts) => { impl IntoIterator<Item = impl Into<String>> };
+    (integers) => { impl IntoIterator<Item = impl Into<serde_json::Number>> };
+    (numbers) => { impl IntoIterator<Item = impl $crate::rest::body::IntoNumber> };
+    (times) => { impl IntoIterator<Item = impl Into<$crate::rest::Time>> };
+    (jsons) => { impl IntoIterator<Item = impl serde::Serialize> };
+    (parts($of:ty)) => { impl IntoIterator<Item = $of> };
+    (entries) => { impl IntoIterator<Item = (impl Into<String>, impl serde::Serialize)> };
+    (parts_by_name($of:ty)) => { impl IntoIterator<Item = (impl Into<String>, $of)> };
+}
+
+/// How it is kept.
+macro_rules! body_set {
+    ($fields:expr, $wire:expr, $value:ident, text) => {
+        $fields.text($wire, $value.into())
+    };
+    ($fields:expr, $wire:expr, $value:ident, integer) => {
+        $fields.number($wire, Some($value.into()))
+    };
+    ($fields:expr, $wire:expr, $value:ident, number) => {
+        $fields.number($wire, $crate::rest::body::IntoNumber::into_number($value))
+    };
+    ($fields:expr, $wire:expr, $value:ident, boolean) => {
+        $fields.set($wire, serde_json::Value::Bool($value))
+    };
+    ($fields:expr, $wire:expr, $value:ident, time) => {
+        $fields.time($wire, $value.into())
+    };
+    ($fields:expr, $wire:expr, $value:ident, json) => {
+        $fields.json($wire, &$value)
+    };
+    ($fields:expr, $wire:expr, $value:ident, part($of:ty)) => {
+        $fields.part::<$of>($wire, $value.into())
+    };
+    ($fields:expr, $wire:expr, $value:ident, texts) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| Ok(serde_json::Value::String(item.into()))),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, integers) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| Ok(serde_json::Value::Number(item.into()))),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, numbers) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| $crate::rest::body::number($wire, item)),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, times) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| $crate::rest::body::time($wire, item.into())),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, jsons) => {
+        $fields.list(
+            $wire,
+            $value
+                .into_iter()
+                .map(|item| $crate::rest::body::to_json($wire, &item)),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, parts($of:ty)) => {
+        $fields.list(
+            $wire,
+            $value.into_iter().map($crate::rest::body::Part::into_json),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, entries) => {
+        $fields.entries(
+            $wire,
+            $value
+                .into_iter()
+                .map(|(name, item)| (name.into(), $crate::rest::body::to_json($wire, &item))),
+        )
+    };
+    ($fields:expr, $wire:expr, $value:ident, parts_by_name($of:ty)) => {
+        $fields.entries(
+            $wire,
+            $value
+                .into_iter()
+                .map(|(name, item)| (name.into(), $crate::rest::body::Part::into_json(item))),
+        )
+    };
+}
+
+/// Makes a type for the texts that a field takes.
+macro_rules! one_of {
+    ($(
+        $(#[$doc:meta])*
+        pub enum $name:ident {
+            $( $(#[$value_doc:meta])* $value:ident = $wire:literal, )*
+        }
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name {
+            $(
+                $(#[$value_doc])*
+                #[doc = concat!("`", $wire, "`.")]
+                $value,
+            )*
+            /// A value that this version does not know.
+            Other(String),
+        }
+
+        impl $name {
+            /// The value as PostHog writes it.
+            #[inline]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $( Self::$value => $wire, )*
+                    Self::Other(text) => text,
+                }
+            }
+        }
+
+        impl $crate::rest::body::Part for $name {
+            #[inline]
+            fn into_json(self) -> Result<serde_json::Value, $crate::rest::request::Problem> {
+                Ok(serde_json::Value::from(self.as_str()))
+            }
+        }
+
+        #[cfg(test)]
+        impl $crate::rest::body::sample::Sample for $name {
+            fn samples() -> Vec<Self> {
+                vec![$( Self::$value, )*]
+            }
+        }
+    )*};
+}
+
+/// A value of a field in tests. Types with several samples have one for each number.
+#[cfg(test)]
+macro_rules! sample {
+    ($at:expr, text) => {
+        $crate::rest::body::sample::TEXT
+    };
+    ($at:expr, integer) => {
+        3_u8
+    };
+    ($at:expr, number) => {
+        3_u8
+    };
+    ($at:expr, boolean) => {
+        true
+    };
+    ($at:expr, time) => {
+        std::time::SystemTime::UNIX_EPOCH
+    };
+    ($at:expr, json) => {
+        $crate::rest::body::sample::ANY
+    };
+    ($at:expr, part($of:ty)) => {
+        $crate::rest::body::sample::at::<$of>($at)
+    };
+    ($at:expr, texts) => {
+        [$crate::rest::body::sample::TEXT]
+    };
+    ($at:expr, integers) => {
+        [3_u8]
+    };
+    ($at:expr, numbers) => {
+        [3_u8]
+    };
+    ($at:expr, times) => {
+        [std::time::SystemTime::UNIX_EPOCH]
+    };
+    ($at:expr, jsons) => {
+        [$crate::rest::body::sample::ANY]
+    };
+    ($at:expr, parts($of:ty)) => {
+        [$crate::rest::body::sample::at::<$of>($at)]
+    };
+    ($at:expr, entries) => {
+        [("name", $crate::rest::body::sample::TEXT)]
+    };
+    ($at:expr, parts_by_name($of:ty)) => {
+        [("name", $crate::rest::body::sample::at::<$of>($at))]
+    };
+}
+
+/// How many samples a kind has.
+#[cfg(test)]
+macro_rules! sample_count {
+    (part($of:ty)) => {
+        $crate::rest::body::sample::count::<$of>()
+    };
+    (parts($of:ty)) => {
+        $crate::rest::body::sample::count::<$of>()
+    };
+    (parts_by_name($of:ty)) => {
+        $crate::rest::body::sample::count::<$of>()
+    };
+    ($kind:ident) => {
+        1
+    };
+}
+
+pub(crate) use {body, body_clear, body_default, body_set, body_type, body_wire, object, one_of};
+#[cfg(test)]
+pub(crate) use {body_samples, sample, sample_count};
