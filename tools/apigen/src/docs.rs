@@ -94,10 +94,10 @@ impl Emit<'_> {
             let values: Vec<String> = values.iter().map(|v| format!("`{}`", plain(v))).collect();
             said.push(format!("One of {}.", values.join(", ")));
         }
-        if let Some(default) = agreed("default").map(plain) {
-            if !["", "[]", "{}", "null"].contains(&default.as_str()) {
-                said.push(format!("Default: `{default}`."));
-            }
+        if let Some(default) = agreed("default").map(plain)
+            && !["", "[]", "{}", "null"].contains(&default.as_str())
+        {
+            said.push(format!("Default: `{default}`."));
         }
         comment(code, "        ", &said.join(" "));
     }

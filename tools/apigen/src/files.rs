@@ -2,7 +2,7 @@
 
 use crate::emit::{Emit, NOTE};
 use crate::facts::Facts;
-use crate::{answers, bodies, table, tree};
+use crate::{answers, bodies, check, table, tree};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 pub const RESOURCES: &str = "src/rest/operations/resources";
 
 /// Writes, or only compares, the files of the crate at `home`.
-pub fn run(home: &Path, check: bool) -> Result<String, String> {
+pub fn run(home: &Path, only_check: bool) -> Result<String, String> {
     let path = home.join("api/operations.txt");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut table = table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))?;
@@ -42,36 +42,38 @@ pub fn run(home: &Path, check: bool) -> Result<String, String> {
     for (name, text) in &wanted {
         if fs::read_to_string(home.join(name)).ok().as_ref() != Some(text) {
             differing.push(name.clone());
-            if !check {
+            if !only_check {
                 write(&home.join(name), text)?;
             }
         }
     }
     for name in old.iter().filter(|n| !wanted.contains_key(*n)) {
         differing.push(name.clone());
-        if !check {
+        if !only_check {
             fs::remove_file(home.join(name)).map_err(|e| format!("{}: {e}", name.display()))?;
         }
     }
-    let rows = || table.resources.iter().flat_map(|r| &r.rows);
+    let mut problems = check::seen(&emit);
+    problems.extend(check::types(home, &table));
+    let rows = || check::rows(&table);
     let summary = format!(
-        "{} operations and {} aliases in {} resources, {} files{typed}",
-        rows().filter(|r| !r.alias).count(),
-        rows().filter(|r| r.alias).count(),
+        "{} operations ({} of {} that were seen) and {} aliases in {} resources, {} files{typed}",
+        rows().filter(|(_, r)| !r.alias).count(),
+        emit.seen_rows(),
+        facts.seen.len(),
+        rows().filter(|(_, r)| r.alias).count(),
         table.resources.len(),
         wanted.len(),
     );
-    match (check, differing.is_empty()) {
-        (true, false) => Err(format!(
-            "these files differ from api/operations.txt; run it without --check:\n{}",
-            differing
-                .iter()
-                .map(|d| format!("  {}", d.display()))
-                .collect::<Vec<_>>()
-                .join("\n")
-        )),
+    if only_check && !differing.is_empty() {
+        let differing = differing.iter().map(|d| d.display().to_string());
+        problems.push("these files differ from api/; run it without --check:".into());
+        problems.extend(differing);
+    }
+    match (only_check, problems.is_empty()) {
+        (_, false) => Err(problems.join("\n  ")),
         (true, true) => Ok(format!("{summary}: all as the table says")),
-        (false, _) => Ok(format!("{summary}, {} written", differing.len())),
+        (false, true) => Ok(format!("{summary}, {} written", differing.len())),
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod answers;
 pub mod bodies;
+pub mod check;
 pub mod data;
 pub mod docs;
 pub mod emit;

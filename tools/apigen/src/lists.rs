@@ -31,6 +31,31 @@ impl Emit<'_> {
         found
     }
 
+    /// How many of the operations that were seen have a line.
+    pub fn seen_rows(&self) -> usize {
+        crate::check::rows(self.table)
+            .filter(|(resource, row)| {
+                let key = (row.method.clone(), template(resource, row));
+                !row.alias && self.facts.seen.contains_key(&key)
+            })
+            .count()
+    }
+
+    /// Each row with the name of its operation: `dashboards.collaborators.list`.
+    pub fn named_rows(&self) -> Vec<(String, &Row)> {
+        let mut rows = Vec::new();
+        for (root, way, resource) in self.resources() {
+            let of = dotted(root, self.place(&way));
+            rows.extend(
+                resource
+                    .rows
+                    .iter()
+                    .map(|row| (format!("{of}.{}", row.name), row)),
+            );
+        }
+        rows
+    }
+
     fn place(&self, way: &[usize]) -> &[String] {
         way.last().map_or(&[], |n| &self.tree.nodes[*n].place)
     }
@@ -59,11 +84,12 @@ impl Emit<'_> {
                 let marks: Vec<&str> = row
                     .marks
                     .iter()
-                    .map(|m| match m.as_str() {
-                        "preview" => "Mark::Preview",
-                        "2025-10" => "Mark::SeenIn2025Only",
-                        "deprecated" => "Mark::Deprecated",
-                        _ => "Mark::Refused",
+                    .filter_map(|m| match m.as_str() {
+                        "preview" => Some("Mark::Preview"),
+                        "2025-10" => Some("Mark::SeenIn2025Only"),
+                        "deprecated" => Some("Mark::Deprecated"),
+                        "refused" => Some("Mark::Refused"),
+                        _ => None,
                     })
                     .collect();
                 let _ = writeln!(

@@ -91,7 +91,7 @@ pub enum Kind {
 }
 
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
-const MARKS: [&str; 4] = ["preview", "2025-10", "deprecated", "refused"];
+const MARKS: [&str; 5] = ["preview", "2025-10", "deprecated", "refused", "unlisted"];
 
 pub fn read(text: &str) -> Result<Table, String> {
     let mut table = Table {
