@@ -9,6 +9,7 @@
 
 pub mod answers;
 pub mod bodies;
+pub mod calls;
 pub mod check;
 pub mod data;
 pub mod docs;

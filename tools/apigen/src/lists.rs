@@ -1,17 +1,16 @@
-//! Writes the list of all operations, and the calls that the test makes.
+//! Writes the list of all operations.
 
 use crate::emit::Emit;
-use crate::names::setter;
-use crate::table::{Body, Kind, Param, Prefix, Resource, Row};
-use crate::tree::{Root, SCOPE, Step, dotted, id, is_id, row_prefix, template};
+use crate::table::{Resource, Row};
+use crate::tree::{Root, dotted, template};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-type Found<'t> = (Root, Vec<usize>, &'t Resource);
+pub type Found<'t> = (Root, Vec<usize>, &'t Resource);
 
 impl Emit<'_> {
     /// Each resource with its root and the way down to it.
-    fn resources(&self) -> Vec<Found<'_>> {
+    pub fn resources(&self) -> Vec<Found<'_>> {
         let mut found = Vec::new();
         for (root, (own, tops)) in &self.tree.roots {
             if let Some(own) = own {
@@ -56,7 +55,7 @@ impl Emit<'_> {
         rows
     }
 
-    fn place(&self, way: &[usize]) -> &[String] {
+    pub fn place(&self, way: &[usize]) -> &[String] {
         way.last().map_or(&[], |n| &self.tree.nodes[*n].place)
     }
 
@@ -117,158 +116,4 @@ impl Emit<'_> {
         code.push_str("];\n");
         Ok(code)
     }
-
-    /// tests/generated/calls.rs: every method called once under each prefix, with every parameter.
-    pub fn calls(&self) -> String {
-        let mut code = String::from(
-            "use super::{Call, call, form};\nuse serde_json::json;\nuse tracing_posthog::rest::values;\n\n\
-             #[rustfmt::skip]\npub const CALLS: &[Call] = &[\n",
-        );
-        for (root, way, resource) in self.resources() {
-            let two = way
-                .first()
-                .is_some_and(|n| self.tree.nodes[*n].environments);
-            let handles: &[&str] = match root {
-                Root::Project if two => &["projects", "environments"],
-                Root::Project => &["projects"],
-                Root::Organization | Root::User | Root::Client => &[""],
-            };
-            for (row, handle) in resource
-                .rows
-                .iter()
-                .flat_map(|row| handles.iter().map(move |h| (row, *h)))
-            {
-                let start = match (root, handle) {
-                    (Root::Project, "environments") => "c.environment(\"project_id/b c\")",
-                    (Root::Project, _) if way.is_empty() => "c.project(\"id/b c\")",
-                    (Root::Project, _) => "c.project(\"project_id/b c\")",
-                    (Root::Organization, _) if way.is_empty() => "c.organization(\"id/b c\")",
-                    (Root::Organization, _) => "c.organization(\"organization_id/b c\")",
-                    (Root::User, _) => "c.user(\"uuid/b c\")",
-                    (Root::Client, _) => "c",
-                };
-                let scope = match row_prefix(resource, row) {
-                    Some(Prefix::Both) => handle,
-                    _ => "",
-                };
-                self.one_call(&mut code, &way, resource, row, start, scope, root);
-            }
-        }
-        code.push_str("];\n");
-        code
-    }
-
-    #[expect(clippy::too_many_arguments)]
-    fn one_call(
-        &self,
-        code: &mut String,
-        way: &[usize],
-        resource: &Resource,
-        row: &Row,
-        start: &str,
-        scope: &str,
-        root: Root,
-    ) {
-        let mut make = start.to_owned();
-        // The parameters' names as the resource's path has them, which its parents may name otherwise.
-        let mut ids = resource
-            .path
-            .split('/')
-            .filter(|s| is_id(s) && *s != SCOPE)
-            .map(id);
-        if start != "c" {
-            ids.next();
-        }
-        for node in way.iter().map(|n| &self.tree.nodes[*n]) {
-            let count = node
-                .steps
-                .iter()
-                .filter(|s| matches!(s, Step::Id(_)))
-                .count();
-            let ids: Vec<String> = ids.by_ref().take(count).map(sample).collect();
-            let _ = write!(make, ".{}({})", node.accessor, ids.join(", "));
-        }
-        let mut arguments: Vec<String> = row
-            .tail
-            .split('/')
-            .filter(|s| is_id(s))
-            .map(|s| sample(id(s)))
-            .collect();
-        let mut query = Vec::new();
-        for param in &row.required {
-            arguments.push(self.example(param, &mut query));
-        }
-        match row.body {
-            Body::Json => arguments.push("&json!({\"a\": 1})".into()),
-            Body::Multipart => arguments.push("form()".into()),
-            Body::None | Body::Optional | Body::Fixed(_) => {}
-        }
-        let _ = write!(make, ".{}({})", row.name, arguments.join(", "));
-        for param in self.table.params_of(row) {
-            let value = self.example(param, &mut query);
-            let _ = write!(make, ".{}({value})", setter(&param.wire));
-        }
-        let body = match &row.body {
-            Body::Json => "{\"a\":1}",
-            Body::Multipart => "form",
-            Body::Fixed(json) => json,
-            Body::None | Body::Optional => "",
-        };
-        let operation = match row.alias {
-            true => String::new(),
-            false => format!("{}.{}", dotted(root, self.place(way)), row.name),
-        };
-        let _ = writeln!(
-            code,
-            "    call({operation:?}, {:?}, {:?}, {scope:?}, &{query:?}, {body:?}, |c| {make}.untyped()),",
-            row.method,
-            template(resource, row),
-        );
-    }
-
-    /// An argument, and what the query must hold for it.
-    fn example(&self, param: &Param, query: &mut Vec<(String, String)>) -> String {
-        let (code, wire) = self.value(&param.kind);
-        match &param.kind {
-            Kind::List(item, repeated) => {
-                let (code, wire) = self.value(item);
-                if *repeated {
-                    query.push((param.wire.clone(), wire.clone()));
-                    query.push((param.wire.clone(), wire));
-                } else if **item == Kind::Int {
-                    query.push((param.wire.clone(), format!("[{wire},{wire}]")));
-                } else {
-                    query.push((param.wire.clone(), format!("[{wire:?},{wire:?}]")));
-                }
-                format!("[{code}, {code}]")
-            }
-            _ => {
-                query.push((param.wire.clone(), wire));
-                code
-            }
-        }
-    }
-
-    fn value(&self, kind: &Kind) -> (String, String) {
-        match kind {
-            Kind::Str | Kind::Time => ("\"x &=é/+\"".into(), "x &=é/+".into()),
-            Kind::Int => ("-7".into(), "-7".into()),
-            Kind::Float => ("0.5".into(), "0.5".into()),
-            Kind::Bool => ("true".into(), "true".into()),
-            Kind::Json => ("json!({\"a\": [1]})".into(), "{\"a\":[1]}".into()),
-            Kind::Enum(name) => {
-                let list = self.table.enums.iter().find(|e| e.name == *name);
-                let first = list.and_then(|e| e.values.first());
-                first.map_or_else(
-                    || (format!("values::{name}::Other(\"x\".into())"), "x".into()),
-                    |(variant, value)| (format!("values::{name}::{variant}"), value.clone()),
-                )
-            }
-            Kind::List(..) => (String::new(), String::new()),
-        }
-    }
-}
-
-fn sample(name: &str) -> String {
-    format!("\"{name}/b c\"")
 }

@@ -1,0 +1,1 @@
+//! Calls every operation of the REST API: see `tests/every_operation.rs`.
