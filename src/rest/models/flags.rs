@@ -219,6 +219,12 @@ model! {
         affected: Option<i64>,
         /// All people (or groups), in newer PostHog.
         total: Option<i64>,
+        /// How many a batch trigger may have.
+        limit: Option<i64>,
+        /// What counts once: `email`; missing: a person.
+        dedupe_key: Option<String>,
+        /// Shows that this audience was looked at, to run a batch for it.
+        confirm_token: Option<String>,
     }
 
     /// A feature that people may opt in to before all get it.
