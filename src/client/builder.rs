@@ -370,6 +370,7 @@ impl PostHogClientBuilder {
         let values = self.headers.iter().map(|(_, value)| value.as_str());
         let redactor = Redactor::new(keys.all().map(Secret::reveal), values);
         let http = Arc::new(Http {
+            bare_client: Default::default(),
             client_panicked: Default::default(),
             foreign_client: self.http.is_some(),
             client: Mutex::new(self.http),

@@ -5,6 +5,7 @@ use super::redirect::Redirect;
 use super::request::{Auth, Body, Destination, MAX_REFUSAL, Request, ResponseMode};
 use super::response::Response;
 use super::span::GuardedSpan;
+use super::storage::{self, By};
 use super::stream::BodyStream;
 use super::{Http, USER_AGENT_VALUE};
 use crate::error::{PostHogError, RequestErrorKind};
@@ -34,17 +35,27 @@ pub(crate) enum Visibility {
 pub(super) struct Failed {
     pub(super) kind: RequestErrorKind,
     pub(super) source: Option<Source>,
+    pub(super) by: By,
 }
 
 impl Failed {
     fn new(kind: RequestErrorKind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            source: None,
+            by: By::PostHog,
+        }
+    }
+
+    pub(super) fn by(self, by: By) -> Self {
+        Self { by, ..self }
     }
 
     pub(super) fn panicked() -> Self {
         Self {
             kind: RequestErrorKind::Panicked,
             source: Some(Box::new(TaskError::Panicked)),
+            by: By::PostHog,
         }
     }
 
@@ -52,6 +63,7 @@ impl Failed {
         Self {
             kind: RequestErrorKind::Setup,
             source: Some(source.into()),
+            by: By::PostHog,
         }
     }
 }
@@ -61,6 +73,7 @@ impl From<reqwest::Error> for Failed {
         Self {
             kind: kind_of(&error),
             source: Some(Box::new(error.without_url())),
+            by: By::PostHog,
         }
     }
 }
@@ -139,6 +152,11 @@ impl Http {
         let built = built?;
         let sent_to = built.url().clone();
         let mut answer = client.execute(built).await?;
+        let mut by = storage::who_answered(request, &sent_to, &answer);
+        if let Some(address) = storage::address(request, &sent_to, &answer) {
+            answer = self.fetch_file(address).await?;
+            by = By::Storage;
+        }
         let status = answer.status();
         // Not `Span::current()`: where nobody wants this span, that is one of the caller's.
         span.record("status", status.as_u16());
@@ -149,6 +167,7 @@ impl Http {
             body: Bytes::new(),
             stream: None,
             redirect,
+            by,
             attempts: attempt,
         };
         if !status.is_success() {
@@ -168,7 +187,8 @@ impl Http {
             }
             ResponseMode::Whole { limit } => {
                 let mut body = BytesMut::new();
-                if !read(&mut answer, &mut body, limit).await? {
+                let complete = read(&mut answer, &mut body, limit).await;
+                if !complete.map_err(|failed| failed.by(by))? {
                     return Err(Failed::new(RequestErrorKind::AnswerTooLarge));
                 }
                 response.body = body.freeze();
@@ -198,6 +218,7 @@ impl Http {
             .map_err(|error| Failed {
                 kind: RequestErrorKind::ClientSetup,
                 source: Some(error),
+                by: By::PostHog,
             })?
             .request(request.endpoint.method.clone(), url)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
@@ -249,6 +270,7 @@ async fn read(
         // Whatever stops a response half-way, the next attempt may get it whole.
         kind: kind_of_body(&e),
         source: Some(Box::new(e.without_url())),
+        by: By::PostHog,
     })? {
         if body.len() + chunk.len() > limit {
             body.extend_from_slice(&chunk[..limit - body.len()]);

@@ -7,6 +7,7 @@ use super::request::{Body, Endpoint, Request};
 use super::response::Response;
 use super::retry::{Decision, Outcome};
 use super::span::GuardedSpan;
+use super::storage::By;
 use crate::diagnostics::log;
 use crate::error::{PostHogError, RequestErrorKind};
 use futures_util::FutureExt;
@@ -20,6 +21,7 @@ use tracing::instrument::WithSubscriber;
 struct Failure {
     outcome: Outcome,
     error: PostHogError,
+    by: By,
 }
 
 impl Http {
@@ -76,7 +78,11 @@ impl Http {
                 panicked = true;
                 Err(Failed::panicked())
             });
-            let Failure { outcome, mut error } = match self.verdict(&request, sent, attempt) {
+            let Failure {
+                outcome,
+                mut error,
+                by,
+            } = match self.verdict(&request, sent, attempt) {
                 Ok(response) => {
                     permit.success();
                     return Ok(response);
@@ -98,11 +104,12 @@ impl Http {
             }
             let Decision::RetryIn(wait) = decision else {
                 error.set_end(attempt, outcome.retry_after());
-                settle(permit, &error);
+                settle(permit, &error, by);
                 log!(target: "tracing_posthog::http", debug, %error, attempt, "request failed");
                 return Err(error);
             };
-            if matches!(outcome, Outcome::Transport(RequestErrorKind::Timeout)) {
+            if by == By::PostHog && matches!(outcome, Outcome::Transport(RequestErrorKind::Timeout))
+            {
                 breaker.count_timeout();
             }
             log!(target: "tracing_posthog::http", debug, %error, attempt, ?wait, "will retry");
@@ -124,21 +131,25 @@ impl Http {
         let response = match sent {
             Ok(response) if response.status.is_success() => return Ok(response),
             Ok(response) => response,
-            Err(Failed { kind, source }) => {
+            Err(Failed { kind, source, by }) => {
                 let counts_as = request.retry(self).rule.kind(kind, source.as_deref());
                 return Err(Failure {
                     outcome: Outcome::Transport(counts_as),
                     error: endpoint.failed(self, kind, source, attempt),
+                    by,
                 });
             }
         };
+        let by = response.by;
         let is_final = request
             .final_error
+            .filter(|_| by == By::PostHog)
             .and_then(|read| read(self, endpoint, response.status, &response.body));
         Err(match is_final {
             Some(error) => Failure {
                 outcome: Outcome::Final,
                 error,
+                by,
             },
             None => Failure {
                 outcome: Outcome::Status {
@@ -146,14 +157,16 @@ impl Http {
                     retry_after: response.retry_after(),
                 },
                 error: self.refused(endpoint, &response),
+                by,
             },
         })
     }
 }
 
-/// A response that is final for the caller still shows a PostHog that is alive.
-fn settle(permit: Permit, error: &PostHogError) {
-    match error.is_retryable() {
+/// A response that is final for the caller still shows a PostHog that is alive, and so does a redirect to a storage that
+/// is not.
+fn settle(permit: Permit, error: &PostHogError, by: By) {
+    match error.is_retryable() && by == By::PostHog {
         true => permit.failure(),
         false => permit.success(),
     }

@@ -1,5 +1,6 @@
 //! Refusals as errors: what may be shown of a response that says no.
 
+use super::storage::By;
 use super::{Destination, Endpoint, Http, Redirect, Response};
 use crate::error::{ApiError, ErrorBody, PostHogError, Refusals};
 use crate::redact::excerpt;
@@ -19,7 +20,12 @@ impl Http {
             #[cfg(feature = "flags")]
             Destination::Flags => Refusals::Api,
         };
-        let mut body = ErrorBody::read(&response.body, from, &self.redactor);
+        let said: &[u8] = match response.by {
+            By::PostHog => &response.body,
+            // It may repeat the signed address.
+            By::Storage => b"",
+        };
+        let mut body = ErrorBody::read(said, from, &self.redactor);
         if let (402, Some(uri)) = (status, &body.uri) {
             // Where the limit can be raised.
             body.detail = excerpt(&format!("{}; see {uri}", body.detail), 500);
@@ -40,9 +46,13 @@ impl Http {
                 }
                 excerpt(&detail, 500)
             }
+            None if response.by == By::Storage => {
+                "not PostHog's answer, but that of the storage to which it redirects for the file"
+                    .to_owned()
+            }
             None => body.detail,
         };
-        let text = self.redactor.body(&response.body);
+        let text = self.redactor.body(said);
         PostHogError::ApiError(Box::new(ApiError {
             operation: endpoint.operation,
             method: endpoint.method.to_string(),

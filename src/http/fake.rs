@@ -72,6 +72,7 @@ impl FakeNetwork {
                 body: body.into(),
                 stream: None,
                 redirect: None,
+                by: crate::http::storage::By::PostHog,
                 attempts: attempt,
             })
         })

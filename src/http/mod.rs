@@ -12,7 +12,8 @@
 //! - [`breaker`]: one circuit breaker per destination.
 //! - [`io`]: the runtime that drives every socket of a client.
 //! - [`stream`]: a body that is read as it comes.
-//! - [`redirect`]: which redirects are followed, and how others are described.
+//! - [`redirect`]: which redirects are followed, and how others are described. [`storage`]: files that PostHog keeps in
+//!   object storage and redirects to.
 //! - `tls`: the program's own crypto provider (feature `rustls-no-provider`). `no_tls`: whether there is any TLS.
 //! - [`answer`], [`error_body`]: responses as JSON, and refusals as errors. [`numbers`]: what JSON has no numbers for.
 //!
@@ -43,6 +44,7 @@ pub(crate) mod request;
 mod response;
 pub(crate) mod retry;
 mod span;
+mod storage;
 mod stream;
 // With the feature `rustls` reqwest has a provider.
 #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
@@ -52,7 +54,7 @@ pub(crate) use attempt::{Visibility, kind_of_body};
 pub(crate) use redirect::Redirect;
 #[cfg(feature = "flags")]
 pub(crate) use request::Tries;
-pub(crate) use request::{Auth, Body, Destination, Endpoint, Request, ResponseMode};
+pub(crate) use request::{Auth, Body, Destination, Endpoint, Redirects, Request, ResponseMode};
 pub(crate) use response::Response;
 pub(crate) use stream::{BodyStream, StreamError};
 
@@ -82,6 +84,8 @@ pub(crate) struct Http {
     /// Built by the first request unless the caller gave one: loading TLS roots takes tens of milliseconds, which
     /// nobody's `main` should wait for.
     pub(crate) client: Mutex<Option<reqwest::Client>>,
+    /// Asks the storage of files, where the client above is the caller's: that one may add headers of its own.
+    pub(crate) bare_client: Mutex<Option<reqwest::Client>>,
     /// Whether a request panicked since it was built.
     pub(crate) client_panicked: AtomicBool,
     /// Whether the caller gave it: it follows redirects by a rule of its own.
@@ -179,14 +183,35 @@ impl Http {
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
+        let client = self.new_client()?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// A client that adds nothing to a request.
+    fn bare_client(&self) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+        if !self.foreign_client {
+            return self.client();
+        }
+        let mut slot = self
+            .bare_client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*slot {
+            return Ok(client.clone());
+        }
+        let client = self.new_client()?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    fn new_client(&self) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
         let client = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)
             .redirect(reqwest::redirect::Policy::custom(redirect::policy))
             .tcp_nodelay(true);
         #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
         let client = tls::configure(client)?;
-        let client = client.build()?;
-        *slot = Some(client.clone());
-        Ok(client)
+        Ok(client.build()?)
     }
 }

@@ -64,6 +64,15 @@ pub(crate) enum ResponseMode {
     Stream,
 }
 
+/// Which redirects of a request are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redirects {
+    /// Those that keep host and method.
+    SamePlace,
+    /// Of a `GET` also one to the storage of a file, which gets nothing of ours: no key, no header, no cookie.
+    ToStorage,
+}
+
 /// What a request is called, in errors and spans, and where it goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
@@ -90,6 +99,7 @@ pub(crate) struct Request {
     /// How it is tried, where not as the client's settings say.
     pub(crate) tries: Option<Tries>,
     pub(crate) mode: ResponseMode,
+    pub(crate) redirects: Redirects,
     pub(crate) final_error: Option<FinalError>,
     /// How many events it carries, for the attempt's span.
     pub(crate) events: Option<usize>,

@@ -1,6 +1,7 @@
 //! What comes back.
 
 use super::redirect::Redirect;
+use super::storage::By;
 use super::stream::BodyStream;
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -18,6 +19,8 @@ pub(crate) struct Response {
     pub(crate) stream: Option<BodyStream>,
     /// Where a redirect leads that was not followed, or that a foreign client did follow.
     pub(crate) redirect: Option<Redirect>,
+    /// Who answered.
+    pub(crate) by: By,
     /// How many attempts were made, this one included.
     pub(crate) attempts: u32,
 }

@@ -7,7 +7,7 @@ use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::http::request::{MAX_RESPONSE, content_type};
 use crate::http::{
-    Auth, Body, Destination, Endpoint, Request as HttpRequest, Response, ResponseMode,
+    Auth, Body, Destination, Endpoint, Redirects, Request as HttpRequest, Response, ResponseMode,
 };
 use crate::redact::REDACTED;
 use crate::suppress::SuppressGuard;
@@ -65,6 +65,7 @@ pub(crate) struct ApiCall {
     path: Result<String, Problem>,
     query: Vec<(String, String)>,
     body: Content,
+    redirects: Redirects,
 }
 
 /// What is wrong with a request before it is sent; kept so that making one needs no `?`.
@@ -163,6 +164,7 @@ impl PostHogClient {
             },
             query: Vec::new(),
             body: Content::None,
+            redirects: Redirects::SamePlace,
         })
     }
 
@@ -181,6 +183,7 @@ impl PostHogClient {
             path,
             query: Vec::new(),
             body: Content::None,
+            redirects: Redirects::SamePlace,
         }
     }
 }
@@ -232,6 +235,30 @@ impl<A, P> Request<A, P> {
     /// twice: such a request is tried once, whatever the retry policy says.
     pub fn raw_body(mut self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
         self.call.put_raw(content_type, body.into());
+        self
+    }
+
+    /// Says that the answer is a file, which PostHog may keep in object storage: it then answers a redirect to an address
+    /// that is signed for a short time. Methods for files, such as the content of an export, do this themselves.
+    ///
+    /// A `GET` follows one such redirect, to any host. The storage gets the address as it stands, and no key, header or
+    /// cookie of this client. The address is of `https`, or of `http` if PostHog's own is, and shows in no error. Read the
+    /// file with [`send_for_bytes`](Self::send_for_bytes), [`send_for_stream`](Self::send_for_stream) or
+    /// [`send_for_text`](Self::send_for_text).
+    ///
+    /// ```no_run
+    /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
+    /// use tracing_posthog::Method;
+    /// let image = client
+    ///     .request(Method::GET, "/api/projects/12345/exports/7/content/")
+    ///     .file()
+    ///     .send_for_bytes()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn file(mut self) -> Self {
+        self.call.redirects = Redirects::ToStorage;
         self
     }
 
@@ -494,6 +521,7 @@ impl ApiCall {
             headers,
             body,
             mode,
+            redirects: self.redirects,
             tries: None,
             final_error: Some(failed_query),
             events: None,

@@ -42,5 +42,6 @@ mod runtimes;
 mod soak;
 mod spool_directory;
 mod start_line;
+mod storage_addresses;
 mod unconcerned_code_is_untouched;
 mod wakers;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod rest_errors;
+mod rest_files;
 #[cfg(feature = "rate-limit")]
 mod rest_limits;
 mod rest_models;

@@ -10,7 +10,8 @@ use crate::flags::core::Core;
 use crate::flags::settings::FlagMode;
 use crate::http::retry::RetryPolicy;
 use crate::http::{
-    Auth, Body, Destination, Endpoint, Http, Request, Response, ResponseMode, Tries, Visibility,
+    Auth, Body, Destination, Endpoint, Http, Redirects, Request, Response, ResponseMode, Tries,
+    Visibility,
 };
 use bytes::Bytes;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
@@ -133,6 +134,7 @@ impl Loader {
             mode: ResponseMode::Whole {
                 limit: MAX_DEFINITIONS,
             },
+            redirects: Redirects::SamePlace,
             final_error: None,
             events: None,
         }

@@ -8,7 +8,7 @@ use crate::flags::context::{EvaluationContext, Group};
 use crate::flags::settings::FlagSettings;
 use crate::http::request::content_type;
 use crate::http::retry::RetryPolicy;
-use crate::http::{Auth, Body, Destination, Endpoint, Request, ResponseMode, Tries};
+use crate::http::{Auth, Body, Destination, Endpoint, Redirects, Request, ResponseMode, Tries};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -118,6 +118,7 @@ pub(super) fn request(
             attempt_timeout: settings.request_timeout,
         }),
         mode: ResponseMode::Whole { limit: MAX_ANSWER },
+        redirects: Redirects::SamePlace,
         final_error: None,
         events: None,
     })

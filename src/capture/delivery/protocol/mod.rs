@@ -19,7 +19,7 @@ use super::batch::Batch;
 use super::outcome::Outcome;
 use crate::config::Secret;
 use crate::error::PostHogError;
-use crate::http::{Auth, Body, Endpoint, Http, Request, Response, ResponseMode};
+use crate::http::{Auth, Body, Endpoint, Http, Redirects, Request, Response, ResponseMode};
 use crate::words::words;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -178,6 +178,7 @@ impl Envelope {
                     limit: self.response_bytes,
                 },
                 tries: None,
+                redirects: Redirects::SamePlace,
                 final_error: None,
                 events: Some(self.events),
             },
