@@ -46,6 +46,9 @@ impl Emit<'_> {
                 _ => {}
             }
         }
+        if row.is_file {
+            facts.push("Follows a redirect to object storage: see [`Request::file`].".into());
+        }
         match of.prefix {
             Some(Prefix::Projects) => {
                 facts.push("Sent under `/api/projects/` from an environment, too.".into());

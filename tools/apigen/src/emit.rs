@@ -204,6 +204,9 @@ impl Emit<'_> {
             }
             Body::None | Body::Optional => {}
         }
+        if row.is_file {
+            then.push_str(".file()");
+        }
         let answer = answer(row);
         let params = self.table.params_of(row);
         let request = match (&row.set, params.is_empty()) {

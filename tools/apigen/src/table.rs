@@ -36,6 +36,8 @@ pub struct Row {
     /// A struct of this crate that makes such bodies.
     pub body_type: Option<String>,
     pub answer: Option<String>,
+    /// Whether the answer is a file, which PostHog may keep in object storage and redirect to.
+    pub is_file: bool,
     pub scopes: Vec<String>,
     pub prefix: Option<Prefix>,
     pub marks: Vec<String>,
@@ -202,6 +204,7 @@ impl Table {
             body: Body::None,
             body_type: None,
             answer: None,
+            is_file: false,
             scopes: Vec::new(),
             prefix: None,
             marks: Vec::new(),
@@ -221,12 +224,16 @@ impl Table {
                     Some(answer) => row.answer = Some((*answer).to_owned()),
                     None => return Err("an answer is missing after `->`".into()),
                 },
+                "file" => row.is_file = true,
                 "projects" => row.prefix = Some(Prefix::Projects),
                 "environments" => row.prefix = Some(Prefix::Environments),
                 "both" => row.prefix = Some(Prefix::Both),
                 mark if MARKS.contains(&mark) => row.marks.push(mark.to_owned()),
                 other => self.token(&mut row, other)?,
             }
+        }
+        if row.is_file && row.method != "GET" {
+            return Err("only a `GET` answers a file".into());
         }
         if row.set.is_some() && !row.optional.is_empty() {
             return Err("a shared `?Name` stands beside no optional parameters".into());
