@@ -80,6 +80,15 @@ async fn a_file_in_a_storage_is_read_there_without_anything_of_ours() {
 }
 
 #[tokio::test]
+async fn the_content_of_an_export_is_a_file() {
+    let (posthog, storage, client) = start(302);
+    let content = client.project(1).exports().content(7);
+    assert_eq!(content.send_for_text().await.unwrap(), "a,b\n");
+    assert_eq!(posthog.requests()[0].path, PATH);
+    storage.requests().iter().for_each(check);
+}
+
+#[tokio::test]
 async fn a_client_of_the_callers_own_adds_nothing_either() {
     let (posthog, storage, _) = start(302);
     let headers = reqwest::header::HeaderMap::from_iter([(
