@@ -101,7 +101,7 @@ impl fmt::Debug for Form {
     }
 }
 
-impl<A, Q> Request<A, Q> {
+impl<A, P> Request<A, P> {
     /// The body, as a multipart form. Methods that need one take it; this replaces it.
     pub fn form(self, form: Form) -> Self {
         let kind = match form.malformed {

@@ -1,17 +1,30 @@
 //! Lists: one page, every page, every item.
+//!
+//! ```text
+//!  Request<Page<T>> ──► Pages: one request after the other ──► Items: one item after the other
+//!                          │ [walk]: where the next page is, and that there is an end
+//! ```
+//!
+//! Invariants:
+//! - Of a `next` address only the parameters are used: no request leaves the list's own host and path.
+//! - A list is read to its end, or there is an error: one that goes on elsewhere, in a circle or at no address.
+//! - Dropping a future loses no page.
 
 mod walk;
 
 use super::request::{ApiCall, Request};
 use crate::error::PostHogError;
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use walk::{Query, Walk};
+use walk::{Parameters, Walk};
 
 /// One page of a list.
 ///
@@ -92,6 +105,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
                 let mut results = None;
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "results" {
+                        if results.is_some() {
+                            return Err(serde::de::Error::duplicate_field("results"));
+                        }
                         results = Some(map.next_value::<Option<Vec<T>>>()?.unwrap_or_default());
                         continue;
                     }
@@ -115,6 +131,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
     }
 }
 
+/// Whether the text of a page has the field `next`, even if there is none.
+fn says_next(body: &[u8]) -> bool {
+    let fields: Result<HashMap<String, IgnoredAny>, _> = serde_json::from_slice(body);
+    fields.is_ok_and(|fields| fields.contains_key("next"))
+}
+
 fn address(url: &str) -> Option<String> {
     (!url.is_empty()).then(|| url.to_owned())
 }
@@ -136,7 +158,7 @@ const ITEMS: usize = 1_000_000;
 pub struct Pages<T> {
     call: ApiCall,
     walk: Walk,
-    upcoming: Option<Result<Query, PostHogError>>,
+    upcoming: Option<Result<Parameters, PostHogError>>,
     items: PhantomData<fn() -> T>,
 }
 
@@ -152,7 +174,10 @@ impl<T: DeserializeOwned> Pages<T> {
     fn new(call: ApiCall) -> Self {
         let query = call.query().to_vec();
         Self {
-            walk: Walk::from(&query),
+            walk: match call.has_body() {
+                false => Walk::from(&query),
+                true => Walk::by_body(&query),
+            },
             upcoming: Some(Ok(query)),
             call,
             items: PhantomData,
@@ -196,6 +221,10 @@ impl<T: DeserializeOwned> Pages<T> {
         if let Some(Ok(query)) = &self.upcoming {
             let path = self.call.path().unwrap_or_default();
             let next = self.walk.after(&page, query, path, is_ours);
+            let next = match next {
+                Ok(None) => self.walk.end(&page, || says_next(&body)).map(|()| None),
+                next => next,
+            };
             self.upcoming = next.transpose().map(|next| {
                 next.map_err(|problem| PostHogError::Paging {
                     operation,
@@ -263,8 +292,9 @@ impl<T> fmt::Debug for Items<T> {
 /// A `next` address never takes a request elsewhere: it must be one of the same list on the configured
 /// host (or an [`alias`](crate::PostHogClientBuilder::alias) of it), and only its query is used. A list
 /// that leads in a circle, gives one page twice in a row, 100 empty pages in a row, or more than 100,000
-/// pages, ends with [`PostHogError::Paging`].
-impl<T: DeserializeOwned, Q> Request<Page<T>, Q> {
+/// pages, ends with [`PostHogError::Paging`]. So does one that counts more items than it gave and says nothing about
+/// where the others are.
+impl<T: DeserializeOwned, P> Request<Page<T>, P> {
     /// Every page, one at a time.
     ///
     /// ```no_run

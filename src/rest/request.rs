@@ -415,6 +415,11 @@ impl ApiCall {
     }
 
     #[cfg(feature = "rest")]
+    pub(crate) fn has_body(&self) -> bool {
+        !matches!(self.body, Content::None)
+    }
+
+    #[cfg(feature = "rest")]
     /// The same call for another page: with that query, or, of a list that is asked for by a JSON body,
     /// with what is new in the query as fields of the body.
     pub(crate) fn for_page(&self, query: &[(String, String)]) -> Self {

@@ -383,3 +383,101 @@ async fn a_list_asked_for_by_a_body_goes_on_in_the_body() {
         assert_eq!(request.json().unwrap()["status"], "active");
     }
 }
+
+#[tokio::test]
+async fn a_list_that_goes_on_nobody_knows_where_is_an_error() {
+    let server = PostHogServer::start().unwrap();
+    let client = client(&server);
+    // It counts more than it gives, and has no word about a next page.
+    let cut = || answer(json!({"count": 5, "results": [1, 2]}));
+    server.answer_next_times(4, cut());
+    let error = list(&client).all().await.unwrap_err();
+    assert!(matches!(error, PostHogError::Paging { .. }), "{error}");
+    for part in ["counts 5 items", "the first 2", "limit"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    // Who wants no more than there are gets them, and a page is a page.
+    assert_eq!(list(&client).first(2).await.unwrap(), [1, 2]);
+    assert_eq!(list(&client).await.unwrap().results, [1, 2]);
+    let mut items = list(&client).stream();
+    assert_eq!(items.next().await.unwrap().unwrap(), 1);
+    assert_eq!(items.next().await.unwrap().unwrap(), 2);
+    assert!(items.next().await.unwrap().is_err());
+    assert!(items.next().await.is_none());
+
+    // These are at their end: PostHog says so, or all came, or it is not known how many came before.
+    for end in [
+        json!({"count": 5, "results": [1, 2], "next": null}),
+        json!({"count": 5, "results": [1, 2], "has_more": false}),
+        json!({"count": 2, "results": [1, 2]}),
+        json!({"count": 1, "results": [1, 2]}),
+    ] {
+        server.answer_next(answer(end));
+        assert_eq!(list(&client).all().await.unwrap(), [1, 2]);
+    }
+    for (name, value) in [
+        ("offset", "3"),
+        ("page", "2"),
+        ("cursor", "a"),
+        ("after", "b"),
+    ] {
+        server.answer_next(cut());
+        let rest = list(&client).query(name, value).all().await;
+        assert_eq!(rest.unwrap(), [1, 2]);
+    }
+    server.answer_next(cut());
+    list(&client).query("offset", 2).all().await.unwrap_err();
+
+    // Later pages count those before.
+    server.answer_next(answer(
+        json!({"count": 4, "results": [1, 2], "next": "?offset=2"}),
+    ));
+    server.answer_next(answer(json!({"count": 4, "results": [3, 4]})));
+    assert_eq!(list(&client).all().await.unwrap(), [1, 2, 3, 4]);
+
+    // An address that is none.
+    for odd in [json!(7), json!({"url": "?offset=2"}), json!(true)] {
+        server.answer_next(answer(json!({"results": [1], "next": odd})));
+        let error = list(&client).all().await.unwrap_err();
+        assert!(matches!(error, PostHogError::Paging { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_page_is_dropped() {
+    let server = PostHogServer::start().unwrap();
+    let client = client(&server);
+    // Two lists of results: neither is the one.
+    server.answer_next(Answer::status(200).body(r#"{"results": [1], "results": [2]}"#));
+    let error = list(&client).await.unwrap_err();
+    assert!(
+        matches!(error, PostHogError::SerializationError { .. }),
+        "{error}"
+    );
+    // Items under another name.
+    for other in [json!({"data": [1]}), json!({"items": [1], "next": null})] {
+        server.answer_next(answer(other));
+        let error = list(&client).all().await.unwrap_err();
+        assert!(error.to_string().contains("`results`"), "{error}");
+    }
+    // A page of pages.
+    let nested = json!({"results": [{"results": [1], "count": 1}, [2, 3]], "next": null});
+    server.answer_next(answer(nested));
+    let pages: Vec<Page<u8>> = client
+        .request(Method::GET, PATH)
+        .answer_as::<Page<Page<u8>>>()
+        .all()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&*pages[0].results, &*pages[1].results),
+        (&[1][..], &[2, 3][..])
+    );
+    // An empty answer has no items, which is not the same as no answer.
+    server.answer_next(Answer::status(200).body(""));
+    list(&client).all().await.unwrap_err();
+    server.answer_next(answer(json!(null)));
+    list(&client).all().await.unwrap_err();
+    server.answer_next(answer(json!([])));
+    assert_eq!(list(&client).all().await.unwrap(), [0; 0]);
+}

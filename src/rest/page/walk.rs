@@ -1,4 +1,6 @@
-//! From one page of a list to the next: where it is, and that there is an end.
+//! From one page of a list to the next: where it is, and that the list ends.
+//!
+//! A list that goes on without saying where is an error, not an end: nothing of it is left out silently.
 
 use super::Page;
 use percent_encoding::percent_decode_str;
@@ -7,6 +9,10 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// Where a list may be asked to begin, other than by a number of items.
+const PLACES: [&str; 4] = ["after", "before", "cursor", "page"];
+/// What says whether there is a next page, in lists that give no address.
+const MORE: [&str; 4] = ["has_next", "hasNext", "has_more", "hasMore"];
 /// More empty pages than this, one after the other, are taken for a list without end.
 const EMPTY_PAGES: u32 = 100;
 /// More pages than this are taken for a list without end.
@@ -20,16 +26,33 @@ pub(super) struct Walk {
     empty: u32,
     /// The last page, as a hash.
     last: Option<u64>,
+    /// How many items of the list came or were skipped so far. `None`: the walk began at a place without a number.
+    passed: Option<u64>,
 }
 
-pub(super) type Query = Vec<(String, String)>;
+pub(super) type Parameters = Vec<(String, String)>;
 
 impl Walk {
-    pub(super) fn from(query: &Query) -> Self {
+    pub(super) fn from(query: &Parameters) -> Self {
         Self {
             seen: HashSet::from([fingerprint(&sorted(query))]),
             empty: 0,
             last: None,
+            passed: match query
+                .iter()
+                .any(|(name, _)| PLACES.contains(&name.as_str()))
+            {
+                true => None,
+                false => Some(number(query, "offset").unwrap_or(0)),
+            },
+        }
+    }
+
+    /// The same for a list that is asked for by a body, which may say where to begin.
+    pub(super) fn by_body(query: &Parameters) -> Self {
+        Self {
+            passed: None,
+            ..Self::from(query)
         }
     }
 
@@ -40,15 +63,39 @@ impl Walk {
         std::mem::replace(&mut self.last, this) == this
     }
 
+    /// A problem if a list that says nothing about a next page has more items than came.
+    pub(super) fn end<T>(
+        &self,
+        page: &Page<T>,
+        says_next: impl Fn() -> bool,
+    ) -> Result<(), String> {
+        let (Some(count), Some(passed)) = (page.count, self.passed) else {
+            return Ok(());
+        };
+        let says_more = MORE.iter().any(|name| page.extra.contains_key(*name));
+        match count > passed && !says_more && !says_next() {
+            true => Err(format!(
+                "PostHog counts {count} items, and does not say where those after the first {passed} are; ask for \
+                 larger pages with `limit`"
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// The query of the page after `page`, which answered `query` at `path`. Of a `next` address only
     /// the query is taken, so wherever it points, no request leaves the list's own place.
     pub(super) fn after<T>(
         &mut self,
         page: &Page<T>,
-        query: &Query,
+        query: &Parameters,
         path: &str,
         is_ours: impl Fn(&str) -> bool,
-    ) -> Result<Option<Query>, String> {
+    ) -> Result<Option<Parameters>, String> {
+        let items = page.results.len() as u64;
+        self.passed = self.passed.map(|passed| passed.saturating_add(items));
+        if page.extra.contains_key("next") {
+            return Err("its address is no text".to_owned());
+        }
         let next = match &page.next {
             Some(next) => with(query, query_of(next, path, is_ours)?),
             None => match unaddressed(page, query, path) {
@@ -78,12 +125,12 @@ impl Walk {
 }
 
 /// `query` with the parameters of `next` in place of its own of the same names.
-fn with(query: &Query, next: Query) -> Query {
+fn with(query: &Parameters, next: Parameters) -> Parameters {
     let kept = query
         .iter()
         .filter(|(name, _)| !next.iter().any(|(other, _)| other == name))
         .cloned();
-    let mut all: Query = kept.collect();
+    let mut all: Parameters = kept.collect();
     all.extend(next);
     all
 }
@@ -94,14 +141,14 @@ fn fingerprint(of: &(impl Hash + ?Sized)) -> u64 {
     hasher.finish()
 }
 
-fn sorted(query: &Query) -> Vec<&(String, String)> {
+fn sorted(query: &Parameters) -> Vec<&(String, String)> {
     let mut sorted: Vec<_> = query.iter().collect();
     sorted.sort();
     sorted
 }
 
 /// The query of a `next` address, which must be one of the same list on a host that is ours.
-fn query_of(next: &str, path: &str, is_ours: impl Fn(&str) -> bool) -> Result<Query, String> {
+fn query_of(next: &str, path: &str, is_ours: impl Fn(&str) -> bool) -> Result<Parameters, String> {
     // The host given here is only there for addresses that have none.
     let own = format!("http://own.invalid{path}");
     let url = Url::parse(&own)
@@ -134,7 +181,7 @@ fn plain(path: &str) -> Vec<String> {
 }
 
 /// The parameter that leads on where a list says that there is more, but gives no address.
-fn unaddressed<T>(page: &Page<T>, query: &Query, path: &str) -> Option<(String, String)> {
+fn unaddressed<T>(page: &Page<T>, query: &Parameters, path: &str) -> Option<(String, String)> {
     let said = |names: &[&str]| names.iter().find_map(|name| page.extra.get(*name));
     if let Some(Value::String(cursor)) = said(&["next_cursor", "nextCursor"])
         && !cursor.is_empty()
@@ -146,33 +193,28 @@ fn unaddressed<T>(page: &Page<T>, query: &Query, path: &str) -> Option<(String, 
         };
         return Some((name.to_owned(), cursor.clone()));
     }
-    if said(&["has_next", "hasNext", "has_more", "hasMore"]) != Some(&Value::Bool(true))
-        || page.results.is_empty()
-    {
+    if said(&MORE) != Some(&Value::Bool(true)) || page.results.is_empty() {
         return None;
     }
     if let Some(offset) = said(&["next_offset", "nextOffset"]).and_then(Value::as_u64) {
         return Some(("offset".to_owned(), offset.to_string()));
     }
-    let asked = |name: &str| {
-        query
-            .iter()
-            .find(|(other, _)| other == name)?
-            .1
-            .parse()
-            .ok()
-    };
-    Some(match asked("page") {
+    Some(match number(query, "page") {
         Some(number) => (
             "page".to_owned(),
             u64::saturating_add(number, 1).to_string(),
         ),
         None => {
-            let offset = asked("offset").unwrap_or(0);
+            let offset = number(query, "offset").unwrap_or(0);
             let next = offset.saturating_add(page.results.len() as u64);
             ("offset".to_owned(), next.to_string())
         }
     })
+}
+
+fn number(query: &Parameters, name: &str) -> Option<u64> {
+    let (_, value) = query.iter().find(|(other, _)| other == name)?;
+    value.parse().ok()
 }
 
 #[cfg(test)]
@@ -186,12 +228,12 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn query(text: &str) -> Query {
+    fn query(text: &str) -> Parameters {
         let url = Url::parse(&format!("http://x/?{text}")).unwrap();
         url.query_pairs().into_owned().collect()
     }
 
-    fn next_of(next: &str) -> Result<Query, String> {
+    fn next_of(next: &str) -> Result<Parameters, String> {
         query_of(next, PATH, |host| host == "eu.posthog.com")
     }
 
@@ -298,7 +340,7 @@ mod tests {
         let next = Walk::from(&start).after(&first, &start, recordings, |_| false);
         assert_eq!(next, Ok(Some(query("limit=1&after=b"))));
         let empty = page(json!({"results": [], "has_next": true}));
-        let start = Query::new();
+        let start = Parameters::new();
         assert_eq!(
             Walk::from(&start).after(&empty, &start, PATH, |_| false),
             Ok(None)
