@@ -1,4 +1,4 @@
-//! Any endpoint of PostHog by its path, over the same core as everything else: for what is newer than this
+//! Any endpoint of PostHog by its path, with the same retries and errors as all others: for what is newer than this
 //! crate. (Those below have methods too.)
 //!
 //! It talks to a local PostHog, started here:
@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout)]
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::error::Error;
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{Method, PostHogClient};
@@ -19,6 +19,8 @@ struct Note {
     content: String,
 }
 
+const NOTES: &str = "/api/projects/12345/annotations/";
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let local = PostHogServer::start()?;
@@ -27,44 +29,62 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .host(local.url())
         .build()?;
 
-    // Query parameters are encoded; the answer is JSON, unless you say more.
-    local.answer_next(Answer::status(200).json(json!({"email": "ada@example.com"})));
+    // Query parameters are encoded; the answer is JSON, unless you ask for a type.
+    local.on(
+        Method::GET,
+        "/api/users/@me/",
+        json!({"email": "ada@example.com"}),
+    );
     let me = client.request(Method::GET, "/api/users/@me/").await?;
-    println!("I am {}", me["email"]);
+    assert_eq!(me["email"], "ada@example.com");
 
-    // A body, and an answer of your own type. Overload is waited for and tried again.
-    local.answer_next(Answer::status(503));
-    local.answer_next(Answer::status(201).json(json!({"id": 7, "content": "v1.2 is out"})));
+    // A body, and an answer of your own type. The client waits and retries when PostHog is overloaded.
+    let note = json!({"id": 7, "content": "v1.2 is out"});
+    local.on(
+        Method::POST,
+        NOTES,
+        [Answer::status(503), Answer::status(201).json(note)],
+    );
     let note: Note = client
-        .request(Method::POST, "/api/projects/12345/annotations/")
+        .request(Method::POST, NOTES)
         .body(&json!({"content": "v1.2 is out", "scope": "project"}))
         .send_as()
         .await?;
     println!("annotation {}: {}", note.id, note.content);
+    assert_eq!(local.request_count(), 3);
 
-    // Not JSON.
-    local.answer_next(Answer::status(200).body("id,name\n1,Ada\n2,Grace\n"));
-    let csv = client
+    // An answer that is not JSON.
+    let csv = Answer::status(200).body("id,name\n1,Ada\n2,Grace\n");
+    local.on(Method::GET, "/api/projects/12345/persons/", csv);
+    let persons = client
         .request(Method::GET, "/api/projects/12345/persons/")
         .query("format", "csv")
         .send_for_text()
         .await?;
-    println!("{} lines of CSV", csv.lines().count());
+    assert_eq!(persons.lines().count(), 3);
 
-    // A refusal says what PostHog says; a missing scope is named.
-    local.answer_next(Answer::status(403).json(json!({
-        "type": "authentication_error", "code": "permission_denied", "attr": null,
-        "detail": "API key missing required scope 'feature_flag:read'",
-    })));
+    // An error has PostHog's words, and names a missing scope.
+    local.on(
+        Method::GET,
+        "/api/projects/12345/feature_flags/",
+        Answer::status(403).json(json!({
+            "type": "authentication_error", "code": "permission_denied", "attr": null,
+            "detail": "API key missing required scope 'feature_flag:read'",
+        })),
+    );
     let flags = client.request(Method::GET, "/api/projects/12345/feature_flags/");
-    if let Err(error) = flags.send().await {
+    if let Err(error) = flags.await {
         println!("{error}");
-        println!("give the key: {:?}", error.missing_scope());
+        assert_eq!(error.missing_scope(), Some("feature_flag:read"));
     }
 
-    // An answer that does not fit names the field.
-    local.answer_next(Answer::status(200).json(json!({"id": "seven", "content": ""})));
-    let note = client.request(Method::GET, "/api/projects/12345/annotations/7/");
+    // An answer that does not fit your type names the field.
+    local.on(
+        Method::GET,
+        format!("{NOTES}7/"),
+        json!({"id": "seven", "content": ""}),
+    );
+    let note = client.request(Method::GET, format!("{NOTES}7/"));
     if let Err(error) = note.send_as::<Note>().await {
         println!("{error}");
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 model! {
     /// Watches an insight and tells its users when the value crosses a threshold or looks odd.
     ///
-    /// Part of answers.
+    /// Answered by `list`, `create`, `get`, `update` and `replace` of `…/alerts/`.
     pub struct Alert {
         id: Option<String>,
         created_by: Option<UserBasic>,
@@ -84,7 +84,7 @@ model! {
 
     /// What an alert would have found.
     ///
-    /// Part of answers.
+    /// Answered by `simulate` of `…/alerts/`.
     pub struct AlertSimulation {
         /// Values of the insight, by time.
         data: Vec<Option<f64>>,

@@ -4,3 +4,23 @@
 
 mod alerts;
 pub use alerts::*;
+mod activity;
+pub use activity::*;
+mod flags;
+pub use flags::*;
+mod experiments;
+pub use experiments::*;
+mod dashboards;
+pub use dashboards::*;
+mod people;
+pub use people::*;
+mod pipelines;
+pub use pipelines::*;
+mod warehouse;
+pub use warehouse::*;
+mod error_tracking;
+pub use error_tracking::*;
+mod ai;
+pub use ai::*;
+mod accounts;
+pub use accounts::*;

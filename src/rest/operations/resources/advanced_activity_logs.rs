@@ -25,7 +25,7 @@ impl AdvancedActivityLogs {
     /// `GET /api/projects/{project_id}/advanced_activity_logs/available_filters/`. Key scope: `activity_log:read`.
     /// Preview.
     #[inline]
-    pub fn available_filters(&self) -> Request<Untyped> {
+    pub fn available_filters(&self) -> Request<models::ActivityLogFilters> {
         Request::new(self.at.call(
             "advanced_activity_logs.available_filters",
             Method::GET,

@@ -13,7 +13,7 @@ impl Alerts {
     ///
     /// `GET /api/{scope}/{project_id}/alerts/`. Key scope: `alert:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, AlertsList> {
+    pub fn list(&self) -> Request<Page<models::Alert>, AlertsList> {
         Request::new(self.at.call("alerts.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl Alerts {
     ///
     /// `POST /api/{scope}/{project_id}/alerts/`. Key scope: `alert:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Alert> {
         Request::new(self.at.call("alerts.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -29,7 +29,7 @@ impl Alerts {
     ///
     /// `GET /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped, AlertsGet> {
+    pub fn get(&self, id: impl Display) -> Request<models::Alert, AlertsGet> {
         Request::new(self.at.id("id", &id).call("alerts.get", Method::GET, "/"))
     }
 
@@ -37,7 +37,7 @@ impl Alerts {
     ///
     /// `PATCH /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Alert> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -50,7 +50,7 @@ impl Alerts {
     ///
     /// `PUT /api/{scope}/{project_id}/alerts/{id}/`.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Alert> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -63,7 +63,7 @@ impl Alerts {
     ///
     /// `DELETE /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -76,7 +76,7 @@ impl Alerts {
     /// `POST /api/projects/{project_id}/alerts/simulate/`. Key scope: `alert:read` and `insight:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<models::AlertSimulation> {
         Request::new(
             self.at
                 .under("projects")

@@ -14,7 +14,7 @@ impl ApprovalPolicies {
     ///
     /// `GET /api/projects/{project_id}/approval_policies/`. Key scope: `approvals:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ApprovalPolicy>, LimitOffset> {
         Request::new(self.at.call("approval_policies.list", Method::GET, "/"))
     }
 
@@ -22,7 +22,7 @@ impl ApprovalPolicies {
     ///
     /// `GET /api/projects/{project_id}/approval_policies/{id}/`. Key scope: `approvals:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ApprovalPolicy> {
         Request::new(
             self.at
                 .id("id", &id)

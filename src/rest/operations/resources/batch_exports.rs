@@ -112,7 +112,7 @@ impl BatchExports {
     /// [`body`](Request::body).
     #[deprecated = "PostHog calls this operation deprecated; use `backfills(id).create`"]
     #[inline]
-    pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
+    pub fn backfill(&self, id: impl Display) -> Request<models::StartedBackfill> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.backfill",
             Method::POST,
@@ -124,7 +124,7 @@ impl BatchExports {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Seen in 2025 only.
     #[inline]
-    pub fn logs(&self, id: impl Display) -> Request<Untyped> {
+    pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -137,7 +137,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/pause/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn pause(&self, id: impl Display) -> Request<Untyped> {
+    pub fn pause(&self, id: impl Display) -> Request<models::BatchExportPause> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -163,7 +163,7 @@ impl BatchExports {
     /// `POST /api/{scope}/{project_id}/batch_exports/{id}/unpause/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn unpause(&self, id: impl Display) -> Request<Untyped> {
+    pub fn unpause(&self, id: impl Display) -> Request<models::BatchExportPause> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -238,7 +238,7 @@ impl BatchExportsBackfills {
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/cancel/`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
+    pub fn cancel(&self, id: impl Display) -> Request<models::BatchExportCancellation> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.backfills.cancel",
             Method::POST,
@@ -278,7 +278,11 @@ impl BatchExportsRuns {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/cancel/`.
     #[inline]
-    pub fn cancel(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn cancel(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::BatchExportCancellation> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.runs.cancel",
             Method::POST,
@@ -291,7 +295,7 @@ impl BatchExportsRuns {
     ///
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`.
     #[inline]
-    pub fn logs(&self, id: impl Display) -> Request<Untyped> {
+    pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -303,7 +307,11 @@ impl BatchExportsRuns {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/retry/`.
     #[inline]
-    pub fn retry(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn retry(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::StartedBackfill> {
         Request::new(self.at.id("id", &id).call(
             "batch_exports.runs.retry",
             Method::POST,

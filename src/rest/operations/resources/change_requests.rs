@@ -13,7 +13,7 @@ impl ChangeRequests {
     ///
     /// `GET /api/projects/{project_id}/change_requests/`. Key scope: `approvals:read`. Preview.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, ChangeRequestsList> {
+    pub fn list(&self) -> Request<Page<models::ChangeRequest>, ChangeRequestsList> {
         Request::new(self.at.call("change_requests.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl ChangeRequests {
     ///
     /// `GET /api/projects/{project_id}/change_requests/{id}/`. Key scope: `approvals:read`. Preview.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ChangeRequest> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -33,7 +33,11 @@ impl ChangeRequests {
     ///
     /// `POST /api/projects/{project_id}/change_requests/{id}/approve/`. Key scope: `approvals:write`. Preview.
     #[inline]
-    pub fn approve(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn approve(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ChangeRequestDecision> {
         Request::new(self.at.id("id", &id).call(
             "change_requests.approve",
             Method::POST,
@@ -46,7 +50,11 @@ impl ChangeRequests {
     ///
     /// `POST /api/projects/{project_id}/change_requests/{id}/reject/`. Key scope: `approvals:write`. Preview.
     #[inline]
-    pub fn reject(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reject(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ChangeRequestDecision> {
         Request::new(
             self.at
                 .id("id", &id)

@@ -125,7 +125,7 @@ impl Cohorts {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::CohortAddition>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.add_persons_to_static_cohort",
             Method::PATCH,
@@ -150,7 +150,7 @@ impl Cohorts {
     ///
     /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Seen in 2025 only.
     #[inline]
-    pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<Untyped> {
+    pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<models::Cohort> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.duplicate_as_static_cohort",
             Method::GET,
@@ -179,7 +179,7 @@ impl Cohorts {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::CohortRemoval>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "cohorts.remove_person_from_static_cohort",
             Method::PATCH,

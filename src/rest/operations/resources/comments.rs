@@ -38,7 +38,7 @@ impl Comments {
     ///
     /// `GET /api/projects/{project_id}/comments/count/`. Key scope: `comment:read`.
     #[inline]
-    pub fn count(&self) -> Request<Untyped> {
+    pub fn count(&self) -> Request<models::CommentCount> {
         Request::new(self.at.call("comments.count", Method::GET, "/count/"))
     }
 
@@ -46,7 +46,7 @@ impl Comments {
     ///
     /// `GET /api/projects/{project_id}/comments/{id}/thread/`. Key scope: `comment:read`.
     #[inline]
-    pub fn thread(&self, id: impl Display) -> Request<Untyped> {
+    pub fn thread(&self, id: impl Display) -> Request<Page<models::Comment>> {
         Request::new(
             self.at
                 .id("id", &id)

@@ -112,7 +112,7 @@ impl Dashboards {
     /// `POST /api/{scope}/{project_id}/dashboards/create_from_template_json/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn create_from_template_json(&self) -> Request<Untyped, InTextFormat> {
+    pub fn create_from_template_json(&self) -> Request<models::Dashboard, InTextFormat> {
         Request::new(self.at.call(
             "dashboards.create_from_template_json",
             Method::POST,
@@ -154,7 +154,7 @@ impl Dashboards {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::TileCopy>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Dashboard> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.copy_tile",
             Method::POST,
@@ -207,7 +207,7 @@ impl Dashboards {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::TileMove>,
-    ) -> Request<Untyped, InTextFormat> {
+    ) -> Request<models::Dashboard, InTextFormat> {
         Request::new(self.at.id("id", &id).call(
             "dashboards.move_tile",
             Method::PATCH,
@@ -225,7 +225,7 @@ impl Dashboards {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::TileOrder>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Dashboard> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.reorder_tiles",
             Method::POST,
@@ -239,7 +239,10 @@ impl Dashboards {
     /// `GET /api/projects/{project_id}/dashboards/{id}/run_insights/`. Key scope: `query:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn run_insights(&self, id: impl Display) -> Request<Untyped, DashboardsRunInsights> {
+    pub fn run_insights(
+        &self,
+        id: impl Display,
+    ) -> Request<models::DashboardResults, DashboardsRunInsights> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "dashboards.run_insights",
             Method::GET,

@@ -87,7 +87,7 @@ impl DatasetItems {
         &self,
         dataset_item_id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
                 .under("projects")
@@ -106,7 +106,7 @@ impl DatasetItems {
         &self,
         dataset_item_id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
                 .under("projects")
@@ -125,7 +125,7 @@ impl DatasetItems {
         &self,
         dataset_item_id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
                 .under("projects")
@@ -193,7 +193,7 @@ impl DatasetItemsVersions {
     /// `GET /api/projects/{project_id}/dataset_items/{dataset_item_id}/versions/`. Key scope: `dataset:read`.
     /// Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::DatasetItemVersion>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "dataset_items.versions.list",
             Method::GET,

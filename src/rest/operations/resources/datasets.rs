@@ -65,7 +65,7 @@ impl Datasets {
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`. Preview. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<models::Dataset> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.delete",
             Method::POST,
@@ -91,7 +91,7 @@ impl Datasets {
     /// `POST /api/projects/{project_id}/datasets/{id}/archive/`. Key scope: `dataset:write`. Preview. Sent under
     /// `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn archive(&self, id: impl Display) -> Request<Untyped> {
+    pub fn archive(&self, id: impl Display) -> Request<models::Dataset> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.archive",
             Method::POST,
@@ -117,7 +117,7 @@ impl Datasets {
     /// `POST /api/projects/{project_id}/datasets/{id}/restore/`. Key scope: `dataset:write`. Preview. Sent under
     /// `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn restore(&self, id: impl Display) -> Request<Untyped> {
+    pub fn restore(&self, id: impl Display) -> Request<models::Dataset> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "datasets.restore",
             Method::POST,
@@ -168,7 +168,7 @@ impl DatasetsRevisions {
     /// `GET /api/projects/{project_id}/datasets/{id}/revisions/`. Key scope: `dataset:read`. Preview. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::DatasetRevision>, LimitOffset> {
         Request::new(
             self.at
                 .under("projects")

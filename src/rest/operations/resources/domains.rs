@@ -93,7 +93,7 @@ impl Domains {
     /// `POST /api/organizations/{organization_id}/domains/{id}/verify/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn verify(&self, id: impl Display) -> Request<Untyped> {
+    pub fn verify(&self, id: impl Display) -> Request<models::OrganizationDomain> {
         Request::new(self.at.id("id", &id).call(
             "organization.domains.verify",
             Method::POST,

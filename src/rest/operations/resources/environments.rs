@@ -98,7 +98,7 @@ impl Environments {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Team> {
         Request::new(self.at.id("id", &id).call(
             "environments.add_product_intent",
             Method::PATCH,
@@ -115,7 +115,7 @@ impl Environments {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Team> {
         Request::new(self.at.id("id", &id).call(
             "environments.complete_product_onboarding",
             Method::PATCH,
@@ -153,7 +153,7 @@ impl Environments {
     ///
     /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`.
     #[inline]
-    pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "environments.delete_default_evaluation_tags",
             Method::DELETE,
@@ -169,7 +169,7 @@ impl Environments {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Team> {
         Request::new(self.at.id("id", &id).call(
             "environments.delete_secret_token_backup",
             Method::PATCH,
@@ -194,7 +194,7 @@ impl Environments {
     ///
     /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`.
     #[inline]
-    pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Untyped> {
+    pub fn is_generating_demo_data(&self, id: impl Display) -> Request<models::DemoDataStatus> {
         Request::new(self.at.id("id", &id).call(
             "environments.is_generating_demo_data",
             Method::GET,
@@ -206,7 +206,11 @@ impl Environments {
     ///
     /// `PATCH /api/projects/{project_id}/environments/{id}/reset_token/`.
     #[inline]
-    pub fn reset_token(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reset_token(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::Team> {
         Request::new(self.at.id("id", &id).call(
             "environments.reset_token",
             Method::PATCH,
@@ -223,7 +227,7 @@ impl Environments {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Team> {
         Request::new(self.at.id("id", &id).call(
             "environments.rotate_secret_token",
             Method::PATCH,

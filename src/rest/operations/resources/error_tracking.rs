@@ -15,7 +15,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_github/`. Seen in 2025
     /// only. Sent under `/api/environments/` from a project, too.
     #[inline]
-    pub fn git_provider_file_links_resolve_github(&self) -> Request<Untyped> {
+    pub fn git_provider_file_links_resolve_github(&self) -> Request<models::SourceLink> {
         Request::new(self.at.under("environments").call(
             "error_tracking.git_provider_file_links_resolve_github",
             Method::GET,
@@ -28,7 +28,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/git-provider-file-links/resolve_gitlab/`. Sent under
     /// `/api/environments/` from a project, too.
     #[inline]
-    pub fn git_provider_file_links_resolve_gitlab(&self) -> Request<Untyped> {
+    pub fn git_provider_file_links_resolve_gitlab(&self) -> Request<models::SourceLink> {
         Request::new(self.at.under("environments").call(
             "error_tracking.git_provider_file_links_resolve_gitlab",
             Method::GET,
@@ -129,7 +129,7 @@ impl ErrorTracking {
     pub fn spike_detection_config_update_config(
         &self,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::ErrorTrackingSpikeConfig> {
         Request::new(self.at.under("environments").call(
             "error_tracking.spike_detection_config_update_config",
             Method::PATCH,
@@ -143,7 +143,7 @@ impl ErrorTracking {
     /// `GET /api/environments/{project_id}/error_tracking/spike_events/`. Sent under `/api/environments/` from a
     /// project, too.
     #[inline]
-    pub fn spike_events(&self) -> Request<Untyped> {
+    pub fn spike_events(&self) -> Request<Page<models::ErrorTrackingSpike>> {
         Request::new(self.at.under("environments").call(
             "error_tracking.spike_events",
             Method::GET,
@@ -337,7 +337,7 @@ impl ErrorTrackingAssignmentRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.under("environments").call(
             "error_tracking.assignment_rules.reorder",
             Method::PATCH,
@@ -359,7 +359,7 @@ impl ErrorTrackingBypassRules {
     /// `GET /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "error_tracking.bypass_rules.list",
             Method::GET,
@@ -372,7 +372,7 @@ impl ErrorTrackingBypassRules {
     /// `POST /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:write`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").call(
             "error_tracking.bypass_rules.create",
             Method::POST,
@@ -386,7 +386,11 @@ impl ErrorTrackingBypassRules {
     /// `PUT /api/projects/{project_id}/error_tracking/bypass_rules/{id}/`. Key scope: `error_tracking:write`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.bypass_rules.replace",
             Method::PUT,
@@ -447,7 +451,7 @@ impl ErrorTrackingExternalReferences {
     /// `DELETE /api/environments/{project_id}/error_tracking/external_references/{id}/`. Sent under
     /// `/api/environments/` from a project, too.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.external_references.delete",
             Method::DELETE,
@@ -599,7 +603,7 @@ impl ErrorTrackingGroupingRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.under("environments").call(
             "error_tracking.grouping_rules.reorder",
             Method::PATCH,
@@ -696,7 +700,7 @@ impl ErrorTrackingIssues {
     /// `DELETE /api/environments/{project_id}/error_tracking/issues/{id}/`. Sent under `/api/environments/` from a
     /// project, too.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.delete",
             Method::DELETE,
@@ -735,7 +739,7 @@ impl ErrorTrackingIssues {
     /// `GET /api/environments/{project_id}/error_tracking/issues/exists/`. Sent under `/api/environments/` from a
     /// project, too.
     #[inline]
-    pub fn exists(&self) -> Request<Untyped> {
+    pub fn exists(&self) -> Request<models::ErrorTrackingIssueExists> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.exists",
             Method::GET,
@@ -773,7 +777,7 @@ impl ErrorTrackingIssues {
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn assign(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn assign(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.assign",
             Method::PATCH,
@@ -787,7 +791,7 @@ impl ErrorTrackingIssues {
     /// `PUT /api/environments/{project_id}/error_tracking/issues/{id}/cohort/`. Sent under `/api/environments/`
     /// from a project, too.
     #[inline]
-    pub fn cohort(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn cohort(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Success> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.issues.cohort",
             Method::PUT,
@@ -800,7 +804,7 @@ impl ErrorTrackingIssues {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/merge/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn merge(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn merge(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.merge",
             Method::POST,
@@ -813,7 +817,11 @@ impl ErrorTrackingIssues {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/split/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn split(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn split(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ErrorTrackingIssueSplit> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.split",
             Method::POST,
@@ -834,7 +842,9 @@ impl ErrorTrackingRecommendations {
     ///
     /// `GET /api/{scope}/{project_id}/error_tracking/recommendations/`. Key scope: `error_tracking:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, ErrorTrackingRecommendationsList> {
+    pub fn list(
+        &self,
+    ) -> Request<Page<models::ErrorTrackingRecommendation>, ErrorTrackingRecommendationsList> {
         Request::new(
             self.at
                 .call("error_tracking.recommendations.list", Method::GET, "/"),
@@ -846,7 +856,7 @@ impl ErrorTrackingRecommendations {
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/dismiss/`. Sent under
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn dismiss(&self, id: impl Display) -> Request<Untyped> {
+    pub fn dismiss(&self, id: impl Display) -> Request<models::ErrorTrackingRecommendation> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.recommendations.dismiss",
             Method::POST,
@@ -859,7 +869,7 @@ impl ErrorTrackingRecommendations {
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/refresh/`. Sent under
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn refresh(&self, id: impl Display) -> Request<Untyped> {
+    pub fn refresh(&self, id: impl Display) -> Request<models::ErrorTrackingRecommendation> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.recommendations.refresh",
             Method::POST,
@@ -872,7 +882,7 @@ impl ErrorTrackingRecommendations {
     /// `POST /api/environments/{project_id}/error_tracking/recommendations/{id}/restore/`. Sent under
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn restore(&self, id: impl Display) -> Request<Untyped> {
+    pub fn restore(&self, id: impl Display) -> Request<models::ErrorTrackingRecommendation> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.recommendations.restore",
             Method::POST,
@@ -994,7 +1004,7 @@ impl ErrorTrackingReleases {
     /// `GET /api/environments/{project_id}/error_tracking/releases/hash/{hash_id}/`. Sent under
     /// `/api/environments/` from a project, too.
     #[inline]
-    pub fn get_by_hash(&self, hash_id: impl Display) -> Request<Untyped> {
+    pub fn get_by_hash(&self, hash_id: impl Display) -> Request<models::ErrorTrackingRelease> {
         Request::new(
             self.at
                 .under("environments")
@@ -1030,7 +1040,7 @@ impl ErrorTrackingSeverityRules {
     /// `POST /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:write`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").call(
             "error_tracking.severity_rules.create",
             Method::POST,
@@ -1044,7 +1054,11 @@ impl ErrorTrackingSeverityRules {
     /// `PUT /api/projects/{project_id}/error_tracking/severity_rules/{id}/`. Key scope: `error_tracking:write`.
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.severity_rules.replace",
             Method::PUT,
@@ -1150,7 +1164,7 @@ impl ErrorTrackingSuppressionRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.under("environments").call(
             "error_tracking.suppression_rules.reorder",
             Method::PATCH,
@@ -1252,7 +1266,7 @@ impl ErrorTrackingSymbolSets {
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Seen in 2025 only.
     /// Sent under `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn bulk_finish_upload(&self) -> Request<Untyped> {
+    pub fn bulk_finish_upload(&self) -> Request<models::Success> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_finish_upload",
             Method::POST,
@@ -1265,7 +1279,7 @@ impl ErrorTrackingSymbolSets {
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Seen in 2025 only.
     /// Sent under `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn bulk_start_upload(&self) -> Request<Untyped> {
+    pub fn bulk_start_upload(&self) -> Request<models::SymbolSetUploads> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_start_upload",
             Method::POST,
@@ -1278,7 +1292,7 @@ impl ErrorTrackingSymbolSets {
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/start_upload/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn start_upload(&self, form: Form) -> Request<Untyped> {
+    pub fn start_upload(&self, form: Form) -> Request<models::SymbolSetUpload> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.start_upload",
             Method::POST,
@@ -1292,7 +1306,7 @@ impl ErrorTrackingSymbolSets {
     /// `GET /api/projects/{project_id}/error_tracking/symbol_sets/{id}/download/`. Key scope:
     /// `error_tracking:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn download(&self, id: impl Display) -> Request<Untyped> {
+    pub fn download(&self, id: impl Display) -> Request<models::SymbolSetDownload> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.symbol_sets.download",
             Method::GET,
@@ -1305,7 +1319,11 @@ impl ErrorTrackingSymbolSets {
     /// `PUT /api/environments/{project_id}/error_tracking/symbol_sets/{id}/finish_upload/`. Seen in 2025 only.
     /// Sent under `/api/environments/` from a project, too.
     #[inline]
-    pub fn finish_upload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn finish_upload(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::Success> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.symbol_sets.finish_upload",
             Method::PUT,

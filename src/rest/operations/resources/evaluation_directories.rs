@@ -24,7 +24,7 @@ impl EvaluationDirectories {
     ///
     /// `POST /api/projects/{project_id}/evaluation_directories/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::EvaluationDirectory> {
         Request::new(
             self.at
                 .call("evaluation_directories.create", Method::POST, "/"),
@@ -36,7 +36,7 @@ impl EvaluationDirectories {
     ///
     /// `GET /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::EvaluationDirectory> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -48,7 +48,11 @@ impl EvaluationDirectories {
     ///
     /// `PATCH /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::EvaluationDirectory> {
         Request::new(self.at.id("id", &id).call(
             "evaluation_directories.update",
             Method::PATCH,
@@ -61,7 +65,7 @@ impl EvaluationDirectories {
     ///
     /// `DELETE /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "evaluation_directories.delete",
             Method::DELETE,

@@ -91,7 +91,7 @@ impl Evaluations {
     /// `POST /api/projects/{project_id}/evaluations/test_hog/`. Key scope: `evaluation:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn test_hog(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn test_hog(&self, body: Raw<impl Serialize>) -> Request<models::EvaluationTest> {
         Request::new(self.at.under("projects").call(
             "evaluations.test_hog",
             Method::POST,

@@ -96,7 +96,7 @@ impl Experiments {
     pub fn bulk_update_tags(
         &self,
         body: impl IntoBody<bodies::ExperimentBulkTags>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::BulkTagUpdate> {
         Request::new(self.at.call(
             "experiments.bulk_update_tags",
             Method::POST,
@@ -112,7 +112,7 @@ impl Experiments {
     pub fn calculate_running_time(
         &self,
         body: impl IntoBody<bodies::RunningTimeQuestion>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::ExperimentRunningTime> {
         Request::new(self.at.call(
             "experiments.calculate_running_time",
             Method::POST,
@@ -126,7 +126,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/create_from_prompt/`. Key scope: `experiment:write` and
     /// `llm_prompt:read`.
     #[inline]
-    pub fn create_from_prompt(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create_from_prompt(&self, body: Raw<impl Serialize>) -> Request<models::Experiment> {
         Request::new(self.at.call(
             "experiments.create_from_prompt",
             Method::POST,
@@ -139,7 +139,7 @@ impl Experiments {
     ///
     /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Seen in 2025 only.
     #[inline]
-    pub fn eligible_feature_flags(&self) -> Request<Untyped> {
+    pub fn eligible_feature_flags(&self) -> Request<Page<models::FeatureFlag>> {
         Request::new(self.at.call(
             "experiments.eligible_feature_flags",
             Method::GET,
@@ -151,7 +151,7 @@ impl Experiments {
     ///
     /// `GET /api/projects/{project_id}/experiments/prompt_templates/`. Key scope: `experiment:read`.
     #[inline]
-    pub fn prompt_templates(&self) -> Request<Untyped> {
+    pub fn prompt_templates(&self) -> Request<Vec<models::ExperimentPromptTemplate>> {
         Request::new(self.at.call(
             "experiments.prompt_templates",
             Method::GET,
@@ -188,7 +188,7 @@ impl Experiments {
     ///
     /// `GET /api/projects/{project_id}/experiments/stats/`. Key scope: `experiment:read`.
     #[inline]
-    pub fn stats(&self) -> Request<Untyped> {
+    pub fn stats(&self) -> Request<models::ExperimentStats> {
         Request::new(self.at.call("experiments.stats", Method::GET, "/stats/"))
     }
 
@@ -224,7 +224,7 @@ impl Experiments {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentArchiving>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -241,7 +241,7 @@ impl Experiments {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentCopy>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Experiment> {
         Request::new(self.at.id("id", &id).call(
             "experiments.copy_to_project",
             Method::POST,
@@ -255,7 +255,10 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/create_exposure_cohort_for_experiment/`. Seen in 2025
     /// only. May have a [`body`](Request::body).
     #[inline]
-    pub fn create_exposure_cohort_for_experiment(&self, id: impl Display) -> Request<Untyped> {
+    pub fn create_exposure_cohort_for_experiment(
+        &self,
+        id: impl Display,
+    ) -> Request<models::CreatedCohort> {
         Request::new(self.at.id("id", &id).call(
             "experiments.create_exposure_cohort_for_experiment",
             Method::POST,
@@ -271,7 +274,7 @@ impl Experiments {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentDuplicate>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Experiment> {
         Request::new(self.at.id("id", &id).call(
             "experiments.duplicate",
             Method::POST,
@@ -288,7 +291,7 @@ impl Experiments {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentEnd>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -301,7 +304,7 @@ impl Experiments {
     ///
     /// `GET /api/projects/{project_id}/experiments/{id}/flag_cleanup_task/`. Key scope: `experiment:read`.
     #[inline]
-    pub fn flag_cleanup_task(&self, id: impl Display) -> Request<Untyped> {
+    pub fn flag_cleanup_task(&self, id: impl Display) -> Request<models::ExperimentFlagCleanup> {
         Request::new(self.at.id("id", &id).call(
             "experiments.flag_cleanup_task",
             Method::GET,
@@ -314,7 +317,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/freeze_exposure/`. Key scope: `experiment:write`. May
     /// have a [`body`](Request::body).
     #[inline]
-    pub fn freeze_exposure(&self, id: impl Display) -> Request<Untyped> {
+    pub fn freeze_exposure(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(self.at.id("id", &id).call(
             "experiments.freeze_exposure",
             Method::POST,
@@ -327,7 +330,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/launch/`. Key scope: `experiment:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn launch(&self, id: impl Display) -> Request<Untyped> {
+    pub fn launch(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -340,7 +343,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/migrate/`. Key scope: `experiment:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn migrate(&self, id: impl Display) -> Request<Untyped> {
+    pub fn migrate(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -353,7 +356,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/pause/`. Key scope: `experiment:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn pause(&self, id: impl Display) -> Request<Untyped> {
+    pub fn pause(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -379,7 +382,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/reset/`. Key scope: `experiment:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn reset(&self, id: impl Display) -> Request<Untyped> {
+    pub fn reset(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -392,7 +395,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/resume/`. Key scope: `experiment:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn resume(&self, id: impl Display) -> Request<Untyped> {
+    pub fn resume(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -421,7 +424,7 @@ impl Experiments {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::ShippedVariant>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Experiment> {
         Request::new(self.at.id("id", &id).call(
             "experiments.ship_variant",
             Method::POST,
@@ -439,7 +442,7 @@ impl Experiments {
         id: impl Display,
         fingerprint: impl Display,
         metric_uuid: impl Display,
-    ) -> Request<Untyped> {
+    ) -> Request<models::ExperimentTimeseries> {
         Request::new(self.at.id("id", &id).call(
             "experiments.timeseries_results",
             Method::GET,
@@ -454,7 +457,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/unarchive/`. Key scope: `experiment:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn unarchive(&self, id: impl Display) -> Request<Untyped> {
+    pub fn unarchive(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(self.at.id("id", &id).call(
             "experiments.unarchive",
             Method::POST,
@@ -467,7 +470,7 @@ impl Experiments {
     /// `POST /api/projects/{project_id}/experiments/{id}/unfreeze_exposure/`. Key scope: `experiment:write`. May
     /// have a [`body`](Request::body).
     #[inline]
-    pub fn unfreeze_exposure(&self, id: impl Display) -> Request<Untyped> {
+    pub fn unfreeze_exposure(&self, id: impl Display) -> Request<models::Experiment> {
         Request::new(self.at.id("id", &id).call(
             "experiments.unfreeze_exposure",
             Method::POST,
@@ -525,7 +528,7 @@ impl ExperimentsMetricsRecalculation {
     ///
     /// `POST /api/projects/{project_id}/experiments/{id}/metrics_recalculation/`. Key scope: `experiment:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExperimentRecalculation> {
         Request::new(self.at.call(
             "experiments.metrics_recalculation.create",
             Method::POST,
@@ -539,7 +542,7 @@ impl ExperimentsMetricsRecalculation {
     /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/{recalculation_id}/`. Key scope:
     /// `experiment:read`.
     #[inline]
-    pub fn get(&self, recalculation_id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, recalculation_id: impl Display) -> Request<models::ExperimentRecalculation> {
         Request::new(self.at.id("recalculation_id", &recalculation_id).call(
             "experiments.metrics_recalculation.get",
             Method::GET,
@@ -552,7 +555,7 @@ impl ExperimentsMetricsRecalculation {
     /// `GET /api/projects/{project_id}/experiments/{id}/metrics_recalculation/latest/`. Key scope:
     /// `experiment:read`.
     #[inline]
-    pub fn latest(&self) -> Request<Untyped> {
+    pub fn latest(&self) -> Request<models::ExperimentRecalculation> {
         Request::new(self.at.call(
             "experiments.metrics_recalculation.latest",
             Method::GET,

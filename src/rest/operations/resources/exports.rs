@@ -36,7 +36,8 @@ impl Exports {
 
     /// Downloads the file of an export.
     ///
-    /// `GET /api/{scope}/{project_id}/exports/{id}/content/`.
+    /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Follows a redirect to object storage: see
+    /// [`Request::file`].
     #[inline]
     pub fn content(&self, id: impl Display) -> Request<Untyped> {
         Request::new(
@@ -44,5 +45,6 @@ impl Exports {
                 .id("id", &id)
                 .call("exports.content", Method::GET, "/content/"),
         )
+        .file()
     }
 }

@@ -15,7 +15,7 @@ impl ExternalDataSchemas {
     /// `GET /api/projects/{project_id}/external_data_schemas/`. Key scope: `external_data_source:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
+    pub fn list(&self) -> Request<Page<models::ExternalDataSchema>, LimitOffsetSearch> {
         Request::new(
             self.at
                 .under("projects")
@@ -28,7 +28,7 @@ impl ExternalDataSchemas {
     /// `GET /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:read`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ExternalDataSchema> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.get",
             Method::GET,
@@ -41,7 +41,11 @@ impl ExternalDataSchemas {
     /// `PATCH /api/projects/{project_id}/external_data_schemas/{id}/`. Key scope: `external_data_source:write`.
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ExternalDataSchema> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.update",
             Method::PATCH,
@@ -56,7 +60,7 @@ impl ExternalDataSchemas {
     /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
+    pub fn cancel(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.cancel",
             Method::POST,
@@ -69,7 +73,7 @@ impl ExternalDataSchemas {
     /// `DELETE /api/projects/{project_id}/external_data_schemas/{id}/delete_data/`. Key scope:
     /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn delete_data(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete_data(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.delete_data",
             Method::DELETE,
@@ -96,7 +100,7 @@ impl ExternalDataSchemas {
     /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn incremental_fields(&self, id: impl Display) -> Request<Untyped> {
+    pub fn incremental_fields(&self, id: impl Display) -> Request<models::ExternalDataSyncOptions> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.incremental_fields",
             Method::POST,
@@ -109,7 +113,10 @@ impl ExternalDataSchemas {
     /// `GET /api/environments/{project_id}/external_data_schemas/{id}/logs/`. Key scope: `query:read`. Sent under
     /// `/api/environments/` from a project, too.
     #[inline]
-    pub fn logs(&self, id: impl Display) -> Request<Untyped, ExternalDataSchemasLogs> {
+    pub fn logs(
+        &self,
+        id: impl Display,
+    ) -> Request<Page<models::LogEntry>, ExternalDataSchemasLogs> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "external_data_schemas.logs",
             Method::GET,
@@ -123,7 +130,7 @@ impl ExternalDataSchemas {
     /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn reload(&self, id: impl Display) -> Request<Untyped> {
+    pub fn reload(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.reload",
             Method::POST,
@@ -137,7 +144,7 @@ impl ExternalDataSchemas {
     /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn resync(&self, id: impl Display) -> Request<Untyped> {
+    pub fn resync(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.resync",
             Method::POST,

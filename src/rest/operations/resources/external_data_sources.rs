@@ -15,7 +15,7 @@ impl ExternalDataSources {
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/`. Key scope: `external_data_source:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, SearchWithColumns> {
+    pub fn list(&self) -> Request<Page<models::ExternalDataSource>, SearchWithColumns> {
         Request::new(self.at.call("external_data_sources.list", Method::GET, "/"))
     }
 
@@ -23,7 +23,7 @@ impl ExternalDataSources {
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/`. Key scope: `external_data_source:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExternalDataSource> {
         Request::new(
             self.at
                 .call("external_data_sources.create", Method::POST, "/"),
@@ -35,7 +35,7 @@ impl ExternalDataSources {
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ExternalDataSource> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -47,7 +47,11 @@ impl ExternalDataSources {
     ///
     /// `PATCH /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ExternalDataSource> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -60,7 +64,7 @@ impl ExternalDataSources {
     ///
     /// `DELETE /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.delete",
             Method::DELETE,
@@ -73,7 +77,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/check_cdc_prerequisites/`. Key scope:
     /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
-    pub fn check_cdc_prerequisites(&self) -> Request<Untyped> {
+    pub fn check_cdc_prerequisites(&self) -> Request<models::ExternalDataPrerequisites> {
         Request::new(self.at.call(
             "external_data_sources.check_cdc_prerequisites",
             Method::POST,
@@ -150,7 +154,7 @@ impl ExternalDataSources {
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. May have a [`body`](Request::body).
     #[inline]
-    pub fn source_prefix(&self) -> Request<Untyped> {
+    pub fn source_prefix(&self) -> Request<Done> {
         Request::new(self.at.call(
             "external_data_sources.source_prefix",
             Method::POST,
@@ -250,7 +254,10 @@ impl ExternalDataSources {
     ///
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/jobs/`. Key scope: `external_data_source:read`.
     #[inline]
-    pub fn jobs(&self, id: impl Display) -> Request<Untyped, ExternalDataSourcesJobs> {
+    pub fn jobs(
+        &self,
+        id: impl Display,
+    ) -> Request<Vec<models::ExternalDataJob>, ExternalDataSourcesJobs> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.jobs",
             Method::GET,
@@ -263,7 +270,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/refresh_schemas/`. Key scope:
     /// `external_data_source:write`.
     #[inline]
-    pub fn refresh_schemas(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn refresh_schemas(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.refresh_schemas",
             Method::POST,
@@ -277,7 +284,7 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/{id}/reload/`. Key scope:
     /// `external_data_source:write`.
     #[inline]
-    pub fn reload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.reload",
             Method::POST,

@@ -105,7 +105,10 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_delete/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn bulk_delete(&self, body: impl IntoBody<bodies::FlagBulkDeletion>) -> Request<Untyped> {
+    pub fn bulk_delete(
+        &self,
+        body: impl IntoBody<bodies::FlagBulkDeletion>,
+    ) -> Request<models::FlagBulkDeletion> {
         Request::new(
             self.at
                 .call("feature_flags.bulk_delete", Method::POST, "/bulk_delete/"),
@@ -117,7 +120,10 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_keys/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn bulk_keys(&self, body: impl IntoBody<bodies::FlagBulkKeys>) -> Request<Untyped> {
+    pub fn bulk_keys(
+        &self,
+        body: impl IntoBody<bodies::FlagBulkKeys>,
+    ) -> Request<models::FlagKeys> {
         Request::new(
             self.at
                 .call("feature_flags.bulk_keys", Method::POST, "/bulk_keys/"),
@@ -129,7 +135,10 @@ impl FeatureFlags {
     ///
     /// `POST /api/projects/{project_id}/feature_flags/bulk_update_tags/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn bulk_update_tags(&self, body: impl IntoBody<bodies::FlagBulkTags>) -> Request<Untyped> {
+    pub fn bulk_update_tags(
+        &self,
+        body: impl IntoBody<bodies::FlagBulkTags>,
+    ) -> Request<models::BulkTagUpdate> {
         Request::new(self.at.call(
             "feature_flags.bulk_update_tags",
             Method::POST,
@@ -170,7 +179,7 @@ impl FeatureFlags {
     ///
     /// `GET /api/projects/{project_id}/feature_flags/my_flags/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn my_flags(&self) -> Request<Untyped, FlagKeysGroups> {
+    pub fn my_flags(&self) -> Request<Vec<models::MyFlag>, FlagKeysGroups> {
         Request::new(
             self.at
                 .call("feature_flags.my_flags", Method::GET, "/my_flags/"),
@@ -222,7 +231,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/archive/`. Key scope: `feature_flag:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn archive(&self, id: impl Display) -> Request<Untyped> {
+    pub fn archive(&self, id: impl Display) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -235,7 +244,10 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/create_static_cohort_for_flag/`. Seen in 2025 only. May
     /// have a [`body`](Request::body).
     #[inline]
-    pub fn create_static_cohort_for_flag(&self, id: impl Display) -> Request<Untyped> {
+    pub fn create_static_cohort_for_flag(
+        &self,
+        id: impl Display,
+    ) -> Request<models::CreatedCohort> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.create_static_cohort_for_flag",
             Method::POST,
@@ -248,7 +260,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/dashboard/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn dashboard(&self, id: impl Display) -> Request<Untyped> {
+    pub fn dashboard(&self, id: impl Display) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.dashboard",
             Method::POST,
@@ -264,7 +276,7 @@ impl FeatureFlags {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::FlagVersion>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -281,7 +293,7 @@ impl FeatureFlags {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::FlagVersion>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::FeatureFlag> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -295,7 +307,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/enrich_usage_dashboard/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<Untyped> {
+    pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.enrich_usage_dashboard",
             Method::POST,
@@ -308,7 +320,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/has_active_dependents/`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn has_active_dependents(&self, id: impl Display) -> Request<Untyped> {
+    pub fn has_active_dependents(&self, id: impl Display) -> Request<models::FlagDependents> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.has_active_dependents",
             Method::POST,
@@ -337,7 +349,7 @@ impl FeatureFlags {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::FlagFullRollout>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::FeatureFlag> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.roll_out_to_everyone",
             Method::POST,
@@ -355,7 +367,7 @@ impl FeatureFlags {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::FlagConditionRollout>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::FeatureFlag> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.set_release_condition_rollout",
             Method::POST,
@@ -384,7 +396,7 @@ impl FeatureFlags {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::FlagTest>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::FlagTestEvaluation> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.test_evaluation",
             Method::POST,
@@ -398,7 +410,7 @@ impl FeatureFlags {
     /// `POST /api/projects/{project_id}/feature_flags/{id}/unarchive/`. Key scope: `feature_flag:write`. May have
     /// a [`body`](Request::body).
     #[inline]
-    pub fn unarchive(&self, id: impl Display) -> Request<Untyped> {
+    pub fn unarchive(&self, id: impl Display) -> Request<models::FeatureFlag> {
         Request::new(self.at.id("id", &id).call(
             "feature_flags.unarchive",
             Method::POST,
@@ -460,7 +472,7 @@ impl FeatureFlagsDependentFlags {
     ///
     /// `GET /api/projects/{project_id}/feature_flags/{id}/dependent_flags/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn list(&self) -> Request<Untyped> {
+    pub fn list(&self) -> Request<Vec<models::DependentFlag>> {
         Request::new(
             self.at
                 .call("feature_flags.dependent_flags.list", Method::GET, "/"),

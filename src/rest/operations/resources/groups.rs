@@ -110,7 +110,7 @@ impl Groups {
         &self,
         group_type_index: impl Into<Number>,
         id: impl Display,
-    ) -> Request<Untyped> {
+    ) -> Request<Vec<models::RelatedActor>> {
         Request::new(self.at.call("groups.related", Method::GET, "/related/"))
             .query("group_type_index", group_type_index.into())
             .query("id", id)
@@ -125,7 +125,7 @@ impl Groups {
         group_key: impl Display,
         group_type_index: impl Into<Number>,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Group> {
         Request::new(
             self.at
                 .call("groups.update_property", Method::POST, "/update_property/"),

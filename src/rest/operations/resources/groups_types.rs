@@ -34,7 +34,7 @@ impl GroupsTypes {
     ///
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Seen in 2025 only.
     #[inline]
-    pub fn create_detail_dashboard(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create_detail_dashboard(&self, body: Raw<impl Serialize>) -> Request<models::GroupType> {
         Request::new(self.at.call(
             "groups_types.create_detail_dashboard",
             Method::PUT,
@@ -47,7 +47,7 @@ impl GroupsTypes {
     ///
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Seen in 2025 only.
     #[inline]
-    pub fn set_default_columns(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn set_default_columns(&self, body: Raw<impl Serialize>) -> Request<models::GroupType> {
         Request::new(self.at.call(
             "groups_types.set_default_columns",
             Method::PUT,
@@ -63,7 +63,7 @@ impl GroupsTypes {
     pub fn update_metadata(
         &self,
         body: impl IntoBody<bodies::GroupTypeMetadata>,
-    ) -> Request<Untyped> {
+    ) -> Request<Vec<models::GroupType>> {
         Request::new(self.at.call(
             "groups_types.update_metadata",
             Method::PATCH,

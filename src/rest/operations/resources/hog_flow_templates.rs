@@ -13,7 +13,7 @@ impl HogFlowTemplates {
     ///
     /// `GET /api/projects/{project_id}/hog_flow_templates/`.
     #[inline]
-    pub fn list(&self) -> Request<Untyped> {
+    pub fn list(&self) -> Request<Page<models::HogFlowTemplate>> {
         Request::new(self.at.call("hog_flow_templates.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl HogFlowTemplates {
     ///
     /// `POST /api/projects/{project_id}/hog_flow_templates/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlowTemplate> {
         Request::new(self.at.call("hog_flow_templates.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -29,7 +29,7 @@ impl HogFlowTemplates {
     ///
     /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::HogFlowTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -41,7 +41,11 @@ impl HogFlowTemplates {
     ///
     /// `PATCH /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFlowTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -54,7 +58,11 @@ impl HogFlowTemplates {
     ///
     /// `PUT /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFlowTemplate> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -67,7 +75,7 @@ impl HogFlowTemplates {
     ///
     /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("id", &id)

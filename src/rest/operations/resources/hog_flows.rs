@@ -16,7 +16,7 @@ impl HogFlows {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, HogFlowsList> {
+    pub fn list(&self) -> Request<Page<models::HogFlow>, HogFlowsList> {
         Request::new(self.at.call("hog_flows.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl HogFlows {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
         Request::new(self.at.call("hog_flows.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -32,7 +32,7 @@ impl HogFlows {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -44,7 +44,7 @@ impl HogFlows {
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -57,7 +57,7 @@ impl HogFlows {
     ///
     /// `PUT /api/projects/{project_id}/hog_flows/{id}/`.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -70,7 +70,7 @@ impl HogFlows {
     ///
     /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -93,7 +93,7 @@ impl HogFlows {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/reputation/`. Key scope: `hog_flow:read`. Preview.
     #[inline]
-    pub fn reputation(&self) -> Request<Untyped, HogFlowsReputation> {
+    pub fn reputation(&self) -> Request<models::EmailReputation, HogFlowsReputation> {
         Request::new(
             self.at
                 .call("hog_flows.reputation", Method::GET, "/reputation/"),
@@ -105,7 +105,7 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/user_blast_radius/`. Key scope: `hog_flow:read` and
     /// `person:read`. May have a [`body`](Request::body).
     #[inline]
-    pub fn user_blast_radius(&self) -> Request<Untyped> {
+    pub fn user_blast_radius(&self) -> Request<models::BlastRadius> {
         Request::new(self.at.call(
             "hog_flows.user_blast_radius",
             Method::POST,
@@ -122,7 +122,7 @@ impl HogFlows {
         id: impl Display,
         action_id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -137,7 +137,7 @@ impl HogFlows {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`.
     #[inline]
-    pub fn assets(&self, id: impl Display) -> Request<Untyped> {
+    pub fn assets(&self, id: impl Display) -> Request<Vec<models::WorkflowEmail>> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -162,7 +162,7 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/convert_to_broadcast/`. Key scope: `hog_flow:write`. May
     /// have a [`body`](Request::body).
     #[inline]
-    pub fn convert_to_broadcast(&self, id: impl Display) -> Request<Untyped> {
+    pub fn convert_to_broadcast(&self, id: impl Display) -> Request<models::HogFlow> {
         Request::new(self.at.id("id", &id).call(
             "hog_flows.convert_to_broadcast",
             Method::POST,
@@ -175,7 +175,7 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/discard_draft/`. Key scope: `hog_flow:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn discard_draft(&self, id: impl Display) -> Request<Untyped> {
+    pub fn discard_draft(&self, id: impl Display) -> Request<models::HogFlow> {
         Request::new(self.at.id("id", &id).call(
             "hog_flows.discard_draft",
             Method::POST,
@@ -187,7 +187,7 @@ impl HogFlows {
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/graph/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn graph(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn graph(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -214,7 +214,7 @@ impl HogFlows {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/logs/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn logs(&self, id: impl Display) -> Request<Untyped, LogEntries> {
+    pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>, LogEntries> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -226,7 +226,7 @@ impl HogFlows {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn metrics(&self, id: impl Display) -> Request<Untyped, FunctionMetrics> {
+    pub fn metrics(&self, id: impl Display) -> Request<models::AppMetrics, FunctionMetrics> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -255,7 +255,11 @@ impl HogFlows {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/publish/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn publish(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn publish(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFlowPublication> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -374,7 +378,7 @@ impl HogFlowsBatchJobs {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn list(&self) -> Request<Untyped> {
+    pub fn list(&self) -> Request<Vec<models::HogFlowBatchJob>> {
         Request::new(self.at.call("hog_flows.batch_jobs.list", Method::GET, "/"))
     }
 
@@ -383,7 +387,7 @@ impl HogFlowsBatchJobs {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:write` and
     /// `person:read`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlowBatchJob> {
         Request::new(
             self.at
                 .call("hog_flows.batch_jobs.create", Method::POST, "/"),
@@ -417,7 +421,7 @@ impl HogFlowsInvocationResults {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/`. Key scope: `hog_flow:read` and
     /// `person:read`.
     #[inline]
-    pub fn list(&self) -> Request<Untyped, HogFlowsInvocationResultsList> {
+    pub fn list(&self) -> Request<Vec<models::HogInvocationResult>, HogFlowsInvocationResultsList> {
         Request::new(
             self.at
                 .call("hog_flows.invocation_results.list", Method::GET, "/"),
@@ -429,7 +433,7 @@ impl HogFlowsInvocationResults {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/invocation_results/{invocation_id}/`. Key scope:
     /// `hog_flow:read` and `person:read`.
     #[inline]
-    pub fn get(&self, invocation_id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, invocation_id: impl Display) -> Request<models::HogInvocationResult> {
         Request::new(self.at.id("invocation_id", &invocation_id).call(
             "hog_flows.invocation_results.get",
             Method::GET,
@@ -507,7 +511,7 @@ impl HogFlowsRevisions {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/revisions/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::Revision>, LimitOffset> {
         Request::new(self.at.call("hog_flows.revisions.list", Method::GET, "/"))
     }
 
@@ -515,7 +519,7 @@ impl HogFlowsRevisions {
     ///
     /// `GET /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/`. Key scope: `hog_flow:read`.
     #[inline]
-    pub fn get(&self, version: impl Display) -> Request<Untyped> {
+    pub fn get(&self, version: impl Display) -> Request<models::Revision> {
         Request::new(self.at.id("version", &version).call(
             "hog_flows.revisions.get",
             Method::GET,
@@ -527,7 +531,11 @@ impl HogFlowsRevisions {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/restore/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn restore(&self, version: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn restore(
+        &self,
+        version: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFlow> {
         Request::new(self.at.id("version", &version).call(
             "hog_flows.revisions.restore",
             Method::POST,
@@ -548,7 +556,7 @@ impl HogFlowsSchedules {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/schedules/`. Key scope: `hog_flow:write` and `person:read`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlowSchedule> {
         Request::new(
             self.at
                 .call("hog_flows.schedules.create", Method::POST, "/"),
@@ -560,7 +568,11 @@ impl HogFlowsSchedules {
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/schedules/{schedule_id}/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn update(&self, schedule_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        schedule_id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFlowSchedule> {
         Request::new(self.at.id("schedule_id", &schedule_id).call(
             "hog_flows.schedules.update",
             Method::PATCH,

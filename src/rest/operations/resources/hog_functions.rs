@@ -107,7 +107,7 @@ impl HogFunctions {
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/rearrange/`. Key scope: `hog_function:write`.
     #[inline]
-    pub fn rearrange(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn rearrange(&self, body: Raw<impl Serialize>) -> Request<Vec<models::HogFunction>> {
         Request::new(
             self.at
                 .call("hog_functions.rearrange", Method::PATCH, "/rearrange/"),
@@ -145,7 +145,7 @@ impl HogFunctions {
     /// `POST /api/projects/{project_id}/hog_functions/{id}/discard_draft/`. Key scope: `hog_function:write`. Sent
     /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn discard_draft(&self, id: impl Display) -> Request<Untyped> {
+    pub fn discard_draft(&self, id: impl Display) -> Request<models::HogFunction> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "hog_functions.discard_draft",
             Method::POST,
@@ -157,7 +157,11 @@ impl HogFunctions {
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/{id}/invocations/`. Key scope: `hog_function:write`.
     #[inline]
-    pub fn invocations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn invocations(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFunctionTest> {
         Request::new(self.at.id("id", &id).call(
             "hog_functions.invocations",
             Method::POST,
@@ -170,7 +174,7 @@ impl HogFunctions {
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/logs/`. Key scope: `hog_function:read`.
     #[inline]
-    pub fn logs(&self, id: impl Display) -> Request<Untyped, LogEntries> {
+    pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>, LogEntries> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -182,7 +186,7 @@ impl HogFunctions {
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/`. Key scope: `hog_function:read`.
     #[inline]
-    pub fn metrics(&self, id: impl Display) -> Request<Untyped, FunctionMetrics> {
+    pub fn metrics(&self, id: impl Display) -> Request<models::AppMetrics, FunctionMetrics> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -194,7 +198,7 @@ impl HogFunctions {
     ///
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Seen in 2025 only.
     #[inline]
-    pub fn metrics_totals(&self, id: impl Display) -> Request<Untyped> {
+    pub fn metrics_totals(&self, id: impl Display) -> Request<models::AppMetricTotals> {
         Request::new(self.at.id("id", &id).call(
             "hog_functions.metrics_totals",
             Method::GET,
@@ -261,7 +265,7 @@ impl HogFunctionsRevisions {
     /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/`. Key scope: `hog_function:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::Revision>, LimitOffset> {
         Request::new(self.at.under("projects").call(
             "hog_functions.revisions.list",
             Method::GET,
@@ -274,7 +278,7 @@ impl HogFunctionsRevisions {
     /// `GET /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/`. Key scope: `hog_function:read`.
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn get(&self, version: impl Display) -> Request<Untyped> {
+    pub fn get(&self, version: impl Display) -> Request<models::Revision> {
         Request::new(self.at.under("projects").id("version", &version).call(
             "hog_functions.revisions.get",
             Method::GET,
@@ -287,7 +291,11 @@ impl HogFunctionsRevisions {
     /// `POST /api/projects/{project_id}/hog_functions/{id}/revisions/{version}/restore/`. Key scope:
     /// `hog_function:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn restore(&self, version: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn restore(
+        &self,
+        version: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::HogFunction> {
         Request::new(self.at.under("projects").id("version", &version).call(
             "hog_functions.revisions.restore",
             Method::POST,

@@ -13,7 +13,10 @@ impl InsightVariables {
     ///
     /// `POST /api/projects/{project_id}/insight_variables/`. Key scope: `insight_variable:write`.
     #[inline]
-    pub fn create(&self, body: impl IntoBody<bodies::NewInsightVariable>) -> Request<Untyped> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewInsightVariable>,
+    ) -> Request<models::InsightVariable> {
         Request::new(self.at.call("insight_variables.create", Method::POST, "/"))
             .with::<bodies::NewInsightVariable>(body)
     }
@@ -26,7 +29,7 @@ impl InsightVariables {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::InsightVariableChange>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::InsightVariable> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -39,7 +42,7 @@ impl InsightVariables {
     ///
     /// `DELETE /api/projects/{project_id}/insight_variables/{id}/`. Key scope: `insight_variable:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("id", &id)

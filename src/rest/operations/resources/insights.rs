@@ -101,7 +101,7 @@ impl Insights {
     ///
     /// `POST /api/{scope}/{project_id}/insights/cancel/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
-    pub fn cancel(&self) -> Request<Untyped, InTableFormat> {
+    pub fn cancel(&self) -> Request<Done, InTableFormat> {
         Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
     }
 
@@ -122,7 +122,7 @@ impl Insights {
     ///
     /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Seen in 2025 only.
     #[inline]
-    pub fn my_last_viewed(&self) -> Request<Untyped, InTableFormat> {
+    pub fn my_last_viewed(&self) -> Request<Vec<models::Insight>, InTableFormat> {
         Request::new(
             self.at
                 .call("insights.my_last_viewed", Method::GET, "/my_last_viewed/"),
@@ -134,7 +134,7 @@ impl Insights {
     /// `GET /api/projects/{project_id}/insights/trending/`. Key scope: `insight:read`. Sent under `/api/projects/`
     /// from an environment, too.
     #[inline]
-    pub fn trending(&self) -> Request<Page<Untyped>, InsightsTrending> {
+    pub fn trending(&self) -> Request<Page<models::TrendingInsight>, InsightsTrending> {
         Request::new(
             self.at
                 .under("projects")
@@ -149,7 +149,7 @@ impl Insights {
     pub fn viewed(
         &self,
         body: impl IntoBody<bodies::InsightsViewed>,
-    ) -> Request<Untyped, InTableFormat> {
+    ) -> Request<Done, InTableFormat> {
         Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
             .with::<bodies::InsightsViewed>(body)
     }

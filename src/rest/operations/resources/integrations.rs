@@ -64,7 +64,10 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/channels/`. Key scope: `integration:read`.
     #[inline]
-    pub fn channels(&self, id: impl Display) -> Request<Untyped, IntegrationsChannels> {
+    pub fn channels(
+        &self,
+        id: impl Display,
+    ) -> Request<models::SlackChannels, IntegrationsChannels> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -138,7 +141,10 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/github_repos/`. Key scope: `integration:read`.
     #[inline]
-    pub fn github_repos(&self, id: impl Display) -> Request<Untyped, IntegrationsGithubRepos> {
+    pub fn github_repos(
+        &self,
+        id: impl Display,
+    ) -> Request<models::GithubRepositories, IntegrationsGithubRepos> {
         Request::new(self.at.id("id", &id).call(
             "integrations.github_repos",
             Method::GET,
@@ -150,7 +156,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Seen in 2025 only.
     #[inline]
-    pub fn google_accessible_accounts(&self, id: impl Display) -> Request<Untyped> {
+    pub fn google_accessible_accounts(&self, id: impl Display) -> Request<models::GoogleAccounts> {
         Request::new(self.at.id("id", &id).call(
             "integrations.google_accessible_accounts",
             Method::GET,
@@ -162,7 +168,10 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_conversion_actions/`. Seen in 2025 only.
     #[inline]
-    pub fn google_conversion_actions(&self, id: impl Display) -> Request<Untyped> {
+    pub fn google_conversion_actions(
+        &self,
+        id: impl Display,
+    ) -> Request<models::GoogleConversions> {
         Request::new(self.at.id("id", &id).call(
             "integrations.google_conversion_actions",
             Method::GET,
@@ -175,7 +184,7 @@ impl Integrations {
     /// `GET /api/projects/{project_id}/integrations/{id}/jira_projects/`. Key scope: `integration:read`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn jira_projects(&self, id: impl Display) -> Request<Untyped> {
+    pub fn jira_projects(&self, id: impl Display) -> Request<models::JiraProjects> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "integrations.jira_projects",
             Method::GET,
@@ -187,7 +196,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linear_teams/`. Key scope: `integration:read`.
     #[inline]
-    pub fn linear_teams(&self, id: impl Display) -> Request<Untyped> {
+    pub fn linear_teams(&self, id: impl Display) -> Request<models::LinearTeams> {
         Request::new(self.at.id("id", &id).call(
             "integrations.linear_teams",
             Method::GET,
@@ -199,7 +208,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Seen in 2025 only.
     #[inline]
-    pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<Untyped> {
+    pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<models::LinkedinAccounts> {
         Request::new(self.at.id("id", &id).call(
             "integrations.linkedin_ads_accounts",
             Method::GET,
@@ -211,7 +220,10 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_conversion_rules/`. Seen in 2025 only.
     #[inline]
-    pub fn linkedin_ads_conversion_rules(&self, id: impl Display) -> Request<Untyped> {
+    pub fn linkedin_ads_conversion_rules(
+        &self,
+        id: impl Display,
+    ) -> Request<models::LinkedinConversions> {
         Request::new(self.at.id("id", &id).call(
             "integrations.linkedin_ads_conversion_rules",
             Method::GET,
@@ -223,7 +235,7 @@ impl Integrations {
     ///
     /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Seen in 2025 only.
     #[inline]
-    pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<Untyped> {
+    pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<models::TwilioNumbers> {
         Request::new(self.at.id("id", &id).call(
             "integrations.twilio_phone_numbers",
             Method::GET,

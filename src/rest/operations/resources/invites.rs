@@ -49,7 +49,7 @@ impl Invites {
     ///
     /// `POST /api/organizations/{organization_id}/invites/bulk/`. May have a [`body`](Request::body).
     #[inline]
-    pub fn bulk(&self) -> Request<Untyped> {
+    pub fn bulk(&self) -> Request<Vec<models::OrganizationInvite>> {
         Request::new(
             self.at
                 .call("organization.invites.bulk", Method::POST, "/bulk/"),

@@ -13,7 +13,7 @@ impl LlmPrompts {
     ///
     /// `GET /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:read`.
     #[inline]
-    pub fn list(&self) -> Request<Untyped> {
+    pub fn list(&self) -> Request<Page<models::LlmPrompt>> {
         Request::new(self.at.call("llm_prompts.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl LlmPrompts {
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LlmPrompt> {
         Request::new(self.at.call("llm_prompts.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -45,7 +45,7 @@ impl LlmPromptsName {
     ///
     /// `GET /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:read`.
     #[inline]
-    pub fn get(&self, prompt_name: impl Display) -> Request<Untyped, LlmPromptsNameGet> {
+    pub fn get(&self, prompt_name: impl Display) -> Request<models::LlmPrompt, LlmPromptsNameGet> {
         Request::new(self.at.id("prompt_name", &prompt_name).call(
             "llm_prompts.name.get",
             Method::GET,
@@ -57,7 +57,11 @@ impl LlmPromptsName {
     ///
     /// `PATCH /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:write`.
     #[inline]
-    pub fn update(&self, prompt_name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        prompt_name: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::LlmPrompt> {
         Request::new(self.at.id("prompt_name", &prompt_name).call(
             "llm_prompts.name.update",
             Method::PATCH,
@@ -74,7 +78,7 @@ impl LlmPromptsName {
         &self,
         prompt_name: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::LlmPrompt> {
         Request::new(self.at.id("prompt_name", &prompt_name).call(
             "llm_prompts.name.duplicate",
             Method::POST,
@@ -132,7 +136,7 @@ impl LlmPromptsNameLabels {
     /// `DELETE /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope:
     /// `llm_prompt:write`.
     #[inline]
-    pub fn delete(&self, label_name: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, label_name: impl Display) -> Request<Done> {
         Request::new(self.at.id("label_name", &label_name).call(
             "llm_prompts.name.labels.delete",
             Method::DELETE,

@@ -14,7 +14,7 @@ impl LlmSkills {
     ///
     /// `GET /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LlmSkillsList> {
+    pub fn list(&self) -> Request<Page<models::LlmSkill>, LlmSkillsList> {
         Request::new(self.at.call("llm_skills.list", Method::GET, "/"))
     }
 
@@ -22,7 +22,7 @@ impl LlmSkills {
     ///
     /// `POST /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LlmSkill> {
         Request::new(self.at.call("llm_skills.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -43,7 +43,10 @@ impl LlmSkills {
     ///
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/`. Key scope: `llm_skill:read`.
     #[inline]
-    pub fn get_by_name(&self, skill_name: impl Display) -> Request<Untyped, LlmSkillsGetByName> {
+    pub fn get_by_name(
+        &self,
+        skill_name: impl Display,
+    ) -> Request<models::LlmSkill, LlmSkillsGetByName> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.get_by_name",
             Method::GET,
@@ -59,7 +62,7 @@ impl LlmSkills {
         &self,
         skill_name: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::LlmSkill> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.update_by_name",
             Method::PATCH,
@@ -89,7 +92,7 @@ impl LlmSkills {
         &self,
         skill_name: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::LlmSkill> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.duplicate_by_name",
             Method::POST,
@@ -106,7 +109,7 @@ impl LlmSkills {
         &self,
         skill_name: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::LlmSkill> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.files_rename_by_name",
             Method::POST,
@@ -198,7 +201,7 @@ impl LlmSkillsNameFiles {
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files/`. Key scope: `llm_skill:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LlmSkill> {
         Request::new(
             self.at
                 .call("llm_skills.name.files.create", Method::POST, "/"),
@@ -211,7 +214,7 @@ impl LlmSkillsNameFiles {
     /// `GET /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope:
     /// `llm_skill:read`.
     #[inline]
-    pub fn get(&self, file_path: impl Display) -> Request<Untyped, AtVersion> {
+    pub fn get(&self, file_path: impl Display) -> Request<models::LlmSkillFile, AtVersion> {
         Request::new(self.at.id("file_path", &file_path).call(
             "llm_skills.name.files.get",
             Method::GET,
@@ -224,7 +227,10 @@ impl LlmSkillsNameFiles {
     /// `DELETE /api/projects/{project_id}/llm_skills/name/{skill_name}/files/{file_path}/`. Key scope:
     /// `llm_skill:write`.
     #[inline]
-    pub fn delete(&self, file_path: impl Display) -> Request<Untyped, LlmSkillsNameFilesDelete> {
+    pub fn delete(
+        &self,
+        file_path: impl Display,
+    ) -> Request<models::LlmSkill, LlmSkillsNameFilesDelete> {
         Request::new(self.at.id("file_path", &file_path).call(
             "llm_skills.name.files.delete",
             Method::DELETE,

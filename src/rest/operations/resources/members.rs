@@ -68,7 +68,7 @@ impl Members {
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/github_login/`. Key scope:
     /// `organization_member:read`.
     #[inline]
-    pub fn github_login(&self, user_uuid: impl Display) -> Request<Untyped> {
+    pub fn github_login(&self, user_uuid: impl Display) -> Request<models::GithubLogin> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.github_login",
             Method::GET,
@@ -80,7 +80,7 @@ impl Members {
     ///
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Seen in 2025 only.
     #[inline]
-    pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<Untyped> {
+    pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<models::MemberApiKeys> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.scoped_api_keys",
             Method::GET,

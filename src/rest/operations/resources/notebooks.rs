@@ -192,7 +192,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/kernel/status/`. Key scope: `notebook:read` and
     /// `query:read`. Preview.
     #[inline]
-    pub fn kernel_status(&self, short_id: impl Display) -> Request<Untyped> {
+    pub fn kernel_status(&self, short_id: impl Display) -> Request<models::NotebookKernelStatus> {
         Request::new(self.at.id("short_id", &short_id).call(
             "notebooks.kernel_status",
             Method::GET,

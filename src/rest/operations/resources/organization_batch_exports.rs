@@ -121,7 +121,7 @@ impl OrganizationBatchExports {
     /// [`body`](Request::body).
     #[deprecated = "PostHog calls this operation deprecated; use `Project::batch_exports().backfills(id).create`"]
     #[inline]
-    pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
+    pub fn backfill(&self, id: impl Display) -> Request<models::StartedBackfill> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.backfill",
             Method::POST,
@@ -133,7 +133,7 @@ impl OrganizationBatchExports {
     ///
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`.
     #[inline]
-    pub fn logs(&self, id: impl Display) -> Request<Untyped> {
+    pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.logs",
             Method::GET,
@@ -145,7 +145,7 @@ impl OrganizationBatchExports {
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. May have a [`body`](Request::body).
     #[inline]
-    pub fn pause(&self, id: impl Display) -> Request<Untyped> {
+    pub fn pause(&self, id: impl Display) -> Request<models::BatchExportPause> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.pause",
             Method::POST,
@@ -171,7 +171,7 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/unpause/`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn unpause(&self, id: impl Display) -> Request<Untyped> {
+    pub fn unpause(&self, id: impl Display) -> Request<models::BatchExportPause> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.unpause",
             Method::POST,

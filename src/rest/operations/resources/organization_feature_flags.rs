@@ -13,7 +13,7 @@ impl OrganizationFeatureFlags {
     ///
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn copy_flags(&self, body: impl IntoBody<bodies::FlagCopy>) -> Request<Untyped> {
+    pub fn copy_flags(&self, body: impl IntoBody<bodies::FlagCopy>) -> Request<models::FlagCopies> {
         Request::new(self.at.call(
             "organization.feature_flags.copy_flags",
             Method::POST,

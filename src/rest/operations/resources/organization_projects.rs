@@ -297,7 +297,7 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Project> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.add_product_intent",
             Method::PATCH,
@@ -311,7 +311,7 @@ impl OrganizationProjects {
     /// `POST /api/organizations/{organization_id}/projects/{id}/change_organization/`. Seen in 2025 only. May have
     /// a [`body`](Request::body).
     #[inline]
-    pub fn change_organization(&self, id: impl Display) -> Request<Untyped> {
+    pub fn change_organization(&self, id: impl Display) -> Request<models::Project> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.change_organization",
             Method::POST,
@@ -327,7 +327,7 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Project> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.complete_product_onboarding",
             Method::PATCH,
@@ -344,7 +344,7 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Project> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.delete_secret_token_backup",
             Method::PATCH,
@@ -357,7 +357,7 @@ impl OrganizationProjects {
     ///
     /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Seen in 2025 only.
     #[inline]
-    pub fn is_generating_demo_data(&self, id: impl Display) -> Request<Untyped> {
+    pub fn is_generating_demo_data(&self, id: impl Display) -> Request<models::DemoDataStatus> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.is_generating_demo_data",
             Method::GET,
@@ -369,7 +369,11 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/reset_token/`. Seen in 2025 only.
     #[inline]
-    pub fn reset_token(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn reset_token(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::Project> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.reset_token",
             Method::PATCH,
@@ -386,7 +390,7 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Project> {
         Request::new(self.at.id("id", &id).call(
             "organization.projects.rotate_secret_token",
             Method::PATCH,

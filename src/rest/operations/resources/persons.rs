@@ -90,7 +90,7 @@ impl Persons {
     pub fn bulk_delete(
         &self,
         body: impl IntoBody<bodies::PersonDeletion>,
-    ) -> Request<Untyped, PersonsBulkDelete> {
+    ) -> Request<models::PersonBulkDeletion, PersonsBulkDelete> {
         Request::new(
             self.at
                 .call("persons.bulk_delete", Method::POST, "/bulk_delete/"),
@@ -102,7 +102,7 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/cohorts/`. Key scope: `cohort:read` and `person:read`.
     #[inline]
-    pub fn cohorts(&self, person_id: impl Display) -> Request<Untyped, InTableFormat> {
+    pub fn cohorts(&self, person_id: impl Display) -> Request<Page<models::Cohort>, InTableFormat> {
         Request::new(self.at.call("persons.cohorts", Method::GET, "/cohorts/"))
             .query("person_id", person_id)
     }
@@ -169,7 +169,7 @@ impl Persons {
     pub fn reset_person_distinct_id(
         &self,
         body: impl IntoBody<bodies::PersonReset>,
-    ) -> Request<Untyped, InTableFormat> {
+    ) -> Request<Done, InTableFormat> {
         Request::new(self.at.call(
             "persons.reset_person_distinct_id",
             Method::POST,
@@ -225,7 +225,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_events/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn delete_events(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
+    pub fn delete_events(&self, id: impl Display) -> Request<Done, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_events",
             Method::POST,
@@ -242,7 +242,7 @@ impl Persons {
         id: impl Display,
         unset: impl Display,
         body: impl IntoBody<bodies::PersonPropertyRemoval>,
-    ) -> Request<Untyped, InTableFormat> {
+    ) -> Request<models::Success, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_property",
             Method::POST,
@@ -257,7 +257,7 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/{id}/delete_recordings/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn delete_recordings(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
+    pub fn delete_recordings(&self, id: impl Display) -> Request<Done, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.delete_recordings",
             Method::POST,
@@ -269,7 +269,10 @@ impl Persons {
     ///
     /// `GET /api/{scope}/{project_id}/persons/{id}/properties_timeline/`. Seen in 2025 only.
     #[inline]
-    pub fn properties_timeline(&self, id: impl Display) -> Request<Untyped, InTableFormat> {
+    pub fn properties_timeline(
+        &self,
+        id: impl Display,
+    ) -> Request<models::PersonPropertiesTimeline, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.properties_timeline",
             Method::GET,
@@ -285,7 +288,7 @@ impl Persons {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::PersonSplit>,
-    ) -> Request<Untyped, InTableFormat> {
+    ) -> Request<models::Success, InTableFormat> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -304,7 +307,7 @@ impl Persons {
         key: impl Display,
         value: impl Serialize,
         body: impl IntoBody<bodies::PersonProperty>,
-    ) -> Request<Untyped, InTableFormat> {
+    ) -> Request<Done, InTableFormat> {
         Request::new(self.at.id("id", &id).call(
             "persons.update_property",
             Method::POST,

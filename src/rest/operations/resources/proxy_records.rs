@@ -109,7 +109,7 @@ impl ProxyRecords {
     /// `POST /api/organizations/{organization_id}/proxy_records/{id}/retry/`. Key scope: `organization:write`. May
     /// have a [`body`](Request::body).
     #[inline]
-    pub fn retry(&self, id: impl Display) -> Request<Untyped> {
+    pub fn retry(&self, id: impl Display) -> Request<models::ProxyRecord> {
         Request::new(self.at.id("id", &id).call(
             "organization.proxy_records.retry",
             Method::POST,

@@ -29,7 +29,7 @@ impl Queries {
     ///
     /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("id", &id)

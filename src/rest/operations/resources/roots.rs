@@ -1595,7 +1595,7 @@ impl User {
     ///
     /// `POST /api/users/{uuid}/scene_personalisation/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
-    pub fn scene_personalisation(&self) -> Request<Untyped> {
+    pub fn scene_personalisation(&self) -> Request<models::User> {
         Request::new(self.at.call(
             "user.scene_personalisation",
             Method::POST,

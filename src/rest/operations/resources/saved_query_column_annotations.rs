@@ -13,7 +13,7 @@ impl SavedQueryColumnAnnotations {
     ///
     /// `GET /api/projects/{project_id}/saved_query_column_annotations/`. Key scope: `warehouse_view:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, SavedQueryColumnAnnotationsList> {
+    pub fn list(&self) -> Request<Page<models::ColumnAnnotation>, SavedQueryColumnAnnotationsList> {
         Request::new(
             self.at
                 .call("saved_query_column_annotations.list", Method::GET, "/"),
@@ -24,7 +24,7 @@ impl SavedQueryColumnAnnotations {
     ///
     /// `POST /api/projects/{project_id}/saved_query_column_annotations/`. Key scope: `warehouse_view:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ColumnAnnotation> {
         Request::new(
             self.at
                 .call("saved_query_column_annotations.create", Method::POST, "/"),

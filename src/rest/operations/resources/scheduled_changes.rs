@@ -13,7 +13,7 @@ impl ScheduledChanges {
     ///
     /// `GET /api/projects/{project_id}/scheduled_changes/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, ScheduledChangesList> {
+    pub fn list(&self) -> Request<Page<models::ScheduledChange>, ScheduledChangesList> {
         Request::new(self.at.call("scheduled_changes.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,10 @@ impl ScheduledChanges {
     ///
     /// `POST /api/projects/{project_id}/scheduled_changes/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn create(&self, body: impl IntoBody<bodies::NewScheduledChange>) -> Request<Untyped> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewScheduledChange>,
+    ) -> Request<models::ScheduledChange> {
         Request::new(self.at.call("scheduled_changes.create", Method::POST, "/"))
             .with::<bodies::NewScheduledChange>(body)
     }
@@ -30,7 +33,7 @@ impl ScheduledChanges {
     ///
     /// `GET /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ScheduledChange> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -46,7 +49,7 @@ impl ScheduledChanges {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::ScheduledChangeChange>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::ScheduledChange> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -59,7 +62,7 @@ impl ScheduledChanges {
     ///
     /// `DELETE /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("id", &id)

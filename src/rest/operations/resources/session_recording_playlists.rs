@@ -144,7 +144,7 @@ impl SessionRecordingPlaylistsRecordings {
     ///
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`.
     #[inline]
-    pub fn list(&self) -> Request<Untyped> {
+    pub fn list(&self) -> Request<Page<models::SessionRecording>> {
         Request::new(self.at.call(
             "session_recording_playlists.recordings.list",
             Method::GET,
@@ -157,7 +157,7 @@ impl SessionRecordingPlaylistsRecordings {
     /// `POST /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`.
     /// May have a [`body`](Request::body).
     #[inline]
-    pub fn create(&self, session_recording_id: impl Display) -> Request<Untyped> {
+    pub fn create(&self, session_recording_id: impl Display) -> Request<models::Success> {
         Request::new(
             self.at
                 .id("session_recording_id", &session_recording_id)

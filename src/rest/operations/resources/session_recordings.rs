@@ -81,7 +81,10 @@ impl SessionRecordings {
     /// `POST /api/projects/{project_id}/session_recordings/bulk_delete/`. Key scope: `session_recording:write`.
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn bulk_delete(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn bulk_delete(
+        &self,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::SessionRecordingBulkDeletion> {
         Request::new(self.at.under("projects").call(
             "session_recordings.bulk_delete",
             Method::POST,

@@ -101,7 +101,7 @@ impl Subscriptions {
     /// `POST /api/projects/{project_id}/subscriptions/{id}/test-delivery/`. Key scope: `subscription:write`. Sent
     /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn test_delivery(&self, id: impl Display) -> Request<Untyped> {
+    pub fn test_delivery(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "subscriptions.test_delivery",
             Method::POST,
@@ -169,7 +169,7 @@ impl SubscriptionsDeliveries {
     /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/`. Key scope:
     /// `subscription:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, SubscriptionsDeliveriesList> {
+    pub fn list(&self) -> Request<Page<models::SubscriptionDelivery>, SubscriptionsDeliveriesList> {
         Request::new(self.at.under("projects").call(
             "subscriptions.deliveries.list",
             Method::GET,
@@ -182,7 +182,7 @@ impl SubscriptionsDeliveries {
     /// `GET /api/projects/{project_id}/subscriptions/{subscription_id}/deliveries/{id}/`. Key scope:
     /// `subscription:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::SubscriptionDelivery> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "subscriptions.deliveries.get",
             Method::GET,

@@ -107,7 +107,7 @@ impl Surveys {
     ///
     /// `GET /api/projects/{project_id}/surveys/stats/`. Key scope: `survey:read`.
     #[inline]
-    pub fn all_stats(&self) -> Request<Untyped, SurveysAllStats> {
+    pub fn all_stats(&self) -> Request<models::SurveysStats, SurveysAllStats> {
         Request::new(self.at.call("surveys.all_stats", Method::GET, "/stats/"))
     }
 
@@ -166,7 +166,7 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/{id}/launch/`. Key scope: `survey:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn launch(&self, id: impl Display) -> Request<Untyped> {
+    pub fn launch(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -178,7 +178,7 @@ impl Surveys {
     ///
     /// `GET /api/projects/{project_id}/surveys/{id}/stats/`. Key scope: `survey:read`.
     #[inline]
-    pub fn stats(&self, id: impl Display) -> Request<Untyped, SurveysStats> {
+    pub fn stats(&self, id: impl Display) -> Request<models::SurveyStats, SurveysStats> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -191,7 +191,7 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/{id}/stop/`. Key scope: `survey:write`. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn stop(&self, id: impl Display) -> Request<Untyped> {
+    pub fn stop(&self, id: impl Display) -> Request<models::Survey> {
         Request::new(
             self.at
                 .id("id", &id)

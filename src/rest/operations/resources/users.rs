@@ -21,7 +21,7 @@ impl Users {
     ///
     /// `PATCH /api/users/cancel_email_change_request/`.
     #[inline]
-    pub fn cancel_email_change_request(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn cancel_email_change_request(&self, body: Raw<impl Serialize>) -> Request<models::User> {
         Request::new(self.at.call(
             "users.cancel_email_change_request",
             Method::PATCH,
@@ -34,7 +34,10 @@ impl Users {
     ///
     /// `POST /api/users/request_email_verification/`.
     #[inline]
-    pub fn request_email_verification(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn request_email_verification(
+        &self,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::Success> {
         Request::new(self.at.call(
             "users.request_email_verification",
             Method::POST,

@@ -13,7 +13,7 @@ impl WarehouseColumnAnnotations {
     ///
     /// `GET /api/projects/{project_id}/warehouse_column_annotations/`. Key scope: `warehouse_table:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, WarehouseColumnAnnotationsList> {
+    pub fn list(&self) -> Request<Page<models::ColumnAnnotation>, WarehouseColumnAnnotationsList> {
         Request::new(
             self.at
                 .call("warehouse_column_annotations.list", Method::GET, "/"),
@@ -24,7 +24,7 @@ impl WarehouseColumnAnnotations {
     ///
     /// `POST /api/projects/{project_id}/warehouse_column_annotations/`. Key scope: `warehouse_table:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ColumnAnnotation> {
         Request::new(
             self.at
                 .call("warehouse_column_annotations.create", Method::POST, "/"),
@@ -36,7 +36,11 @@ impl WarehouseColumnAnnotations {
     ///
     /// `PATCH /api/projects/{project_id}/warehouse_column_annotations/{id}/`. Key scope: `warehouse_table:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ColumnAnnotation> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_column_annotations.update",
             Method::PATCH,

@@ -121,7 +121,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/ancestors/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn ancestors(&self, id: impl Display) -> Request<Untyped> {
+    pub fn ancestors(&self, id: impl Display) -> Request<models::SavedQueryAncestors> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.ancestors",
             Method::POST,
@@ -134,7 +134,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/cancel/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
+    pub fn cancel(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.cancel",
             Method::POST,
@@ -147,7 +147,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/descendants/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn descendants(&self, id: impl Display) -> Request<Untyped> {
+    pub fn descendants(&self, id: impl Display) -> Request<models::SavedQueryDescendants> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.descendants",
             Method::POST,
@@ -160,7 +160,7 @@ impl WarehouseSavedQueries {
     /// `POST /api/projects/{project_id}/warehouse_saved_queries/{id}/materialize/`. Key scope:
     /// `warehouse_view:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn materialize(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn materialize(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "warehouse_saved_queries.materialize",
             Method::POST,
@@ -178,7 +178,7 @@ impl WarehouseSavedQueries {
         &self,
         id: impl Display,
         body: Raw<impl Serialize>,
-    ) -> Request<Untyped> {
+    ) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.revert_materialization",
             Method::POST,
@@ -191,7 +191,7 @@ impl WarehouseSavedQueries {
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
     #[inline]
-    pub fn run(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn run(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.run",
             Method::POST,
@@ -205,7 +205,7 @@ impl WarehouseSavedQueries {
     /// `GET /api/projects/{project_id}/warehouse_saved_queries/{id}/run_history/`. Key scope:
     /// `warehouse_view:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn run_history(&self, id: impl Display) -> Request<Untyped> {
+    pub fn run_history(&self, id: impl Display) -> Request<models::SavedQueryRuns> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "warehouse_saved_queries.run_history",
             Method::GET,

@@ -101,7 +101,7 @@ impl WarehouseTables {
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/refresh_schema/`. Key scope: `warehouse_table:write`.
     /// May have a [`body`](Request::body).
     #[inline]
-    pub fn refresh_schema(&self, id: impl Display) -> Request<Untyped> {
+    pub fn refresh_schema(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_tables.refresh_schema",
             Method::POST,
@@ -114,7 +114,7 @@ impl WarehouseTables {
     /// `POST /api/{scope}/{project_id}/warehouse_tables/{id}/update_schema/`. Seen in 2025 only. May have a
     /// [`body`](Request::body).
     #[inline]
-    pub fn update_schema(&self, id: impl Display) -> Request<Untyped> {
+    pub fn update_schema(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_tables.update_schema",
             Method::POST,
