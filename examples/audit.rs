@@ -102,7 +102,9 @@ fn play_posthog(local: &PostHogServer) {
 }
 
 fn entry(n: u32) -> Value {
-    let user = (n % 2 == 0).then(|| json!({"id": 1, "email": "ada@example.com"}));
+    let user = n
+        .is_multiple_of(2)
+        .then(|| json!({"id": 1, "email": "ada@example.com"}));
     json!({
         "id": format!("0195f0aa-1111-7222-8333-{n:012}"),
         "user": user, "is_system": user.is_none(),

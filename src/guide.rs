@@ -4,9 +4,9 @@
 //! - [`configuration`]: keys, hosts, TLS, all settings and environment variables
 //! - [`feature_flags`]: local or remote evaluation, keys, outages, cost
 //! - [`errors`]: error tracking: which errors, how they are grouped, panics, symbols
-//! - [`testing`]: tests of your own events and of code that reads flags
+//! - [`testing`]: tests of your own events, and of code that reads flags or calls the REST API
 //! - [`delivery`]: flush, shutdown, outages, stats, threads, the spool, metrics, and capture v1
-//! - [`rest`]: the REST API
+//! - [`rest`]: the REST API: operations, bodies, answers, lists, HogQL, errors
 //! - [`frameworks`]: axum, tower-http, actix-web, tonic, rayon, current-thread runtimes, signals
 //! - [`lambda`]: AWS Lambda, with a flush per invocation
 //! - [`scale`]: many processes, and a relay in front of PostHog
@@ -59,6 +59,7 @@ pub mod errors {}
 
 #[doc = "\
 [errors]: crate::guide::errors
+[rest]: crate::guide::rest
 
 "]
 #[doc = include_str!("../docs/guide/testing.md")]
@@ -71,6 +72,10 @@ pub mod testing {}
 #[doc = include_str!("../docs/delivery.md")]
 pub mod delivery {}
 
+#[doc = "\
+[testing]: crate::guide::testing#calls-of-the-rest-api
+
+"]
 #[doc = include_str!("../docs/guide/rest.md")]
 pub mod rest {}
 
