@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What the feature `rest` costs those who build: seconds of a clean debug build of this crate alone and the
-size of its rlib, with and without; and how much larger a stripped program is that makes three typed calls
-(`size/src/bin/typed.rs`) than one that makes the same by raw requests (`raw.rs`).
+"""What the feature `rest` costs those who build. For this crate alone, from clean: `cargo check`, a debug build with and
+without the feature, its rlib, and the documentation. How much larger a stripped program is that makes three typed calls
+(`size/src/bin/typed.rs`) than one that makes the same by raw requests (`raw.rs`). What `cargo package` uploads.
 
     python3 benches/rest_cost.py [times]          # some minutes, most of them for the dependencies
 """
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -31,22 +32,36 @@ def timed(*words):
     return time.monotonic() - wall, cpu() - before
 
 
+def packaged():
+    """The last line of `cargo package`: files, their size, and the size of the archive."""
+    words = ["cargo", "package", "--locked", "--allow-dirty", "--no-verify", "--offline"]
+    done = subprocess.run(words, cwd=ROOT, env=ENV, check=True, capture_output=True, text=True)
+    return re.search(r"Packaged (.*)", done.stderr).group(1)
+
+
 def main():
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    builds = {name: ["build", "--locked", "--no-default-features", "--features", name]
-              for name in ("rustls", "rustls,rest")}
-    for words in builds.values():
+    defaults = ["--locked", "--no-default-features", "--features"]
+    runs = {
+        "check, rest": ["check", *defaults, "rustls,rest"],
+        "build": ["build", *defaults, "rustls"],
+        "build, rest": ["build", *defaults, "rustls,rest"],
+        "doc, rest": ["doc", *defaults, "rustls,rest", "--no-deps"],
+    }
+    for words in runs.values():
         cargo(*words)
     best, rlib = {}, {}
     for _ in range(times):
-        for name, words in builds.items():
+        for name, words in runs.items():
             cargo("clean", "--package", "tracing-posthog")
             took = timed(*words)
             best[name] = min(best.get(name, took), took, key=lambda t: t[1])
-            rlib[name] = os.path.getsize(f"{TARGET}/debug/libtracing_posthog.rlib")
-    print(f"debug build of this crate alone, best of {times}")
+            if words[0] == "build":
+                rlib[name] = os.path.getsize(f"{TARGET}/debug/libtracing_posthog.rlib")
+    print(f"this crate alone, features rustls and rustls,rest, best of {times}")
     for name, (wall, cpu) in best.items():
-        print(f"  {name:<12} {wall:5.1f} s, CPU {cpu:5.1f} s, rlib {rlib[name] / 1e6:5.1f} MB")
+        size = f", rlib {rlib[name] / 1e6:5.1f} MB" if name in rlib else ""
+        print(f"  {name:<12} {wall:5.1f} s, CPU {cpu:5.1f} s{size}")
 
     size, sizes = os.path.join(ROOT, "benches", "size"), {}
     for name, features in (("raw", []), ("typed", ["--features", "rest"])):
@@ -55,6 +70,7 @@ def main():
     print("stripped program with three operations")
     print(f"  raw          {sizes['raw']:,} bytes")
     print(f"  typed        {sizes['typed']:,} bytes, {sizes['typed'] - sizes['raw']:,} more")
+    print(f"package: {packaged()}")
 
 
 if __name__ == "__main__":
