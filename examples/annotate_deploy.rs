@@ -12,7 +12,6 @@ use serde_json::json;
 use std::env;
 use std::error::Error;
 use std::time::SystemTime;
-use tracing_posthog::rest::Time;
 use tracing_posthog::rest::bodies::NewAnnotation;
 use tracing_posthog::rest::models::AnnotationScope;
 use tracing_posthog::testing::{Answer, PostHogServer};
@@ -71,7 +70,7 @@ async fn annotate(client: &PostHogClient, project: &str, sha: &str) -> Result<()
     }
     let deploy = NewAnnotation::new(format!("Deployed {sha}"))
         .scope(AnnotationScope::Project)
-        .date_marker(Time::at(SystemTime::now()).as_str())
+        .date_marker(SystemTime::now())
         .by_bot();
     let annotation = annotations.create(&deploy).await?;
     println!("{sha} has the annotation {:?} now", annotation.id);

@@ -55,8 +55,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("found {uuids:?}");
 
     let forget = PersonDeletion::of_ids(&uuids)
-        .delete_events()
-        .delete_recordings();
+        .delete_events(true)
+        .delete_recordings(true);
     persons.bulk_delete(&forget).await?;
 
     for uuid in &uuids {

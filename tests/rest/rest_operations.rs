@@ -4,6 +4,8 @@
 
 #![allow(missing_debug_implementations, unreachable_pub)]
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -582,9 +584,14 @@ async fn answers_that_are_no_pages_are_not_read_as_such() {
 struct Reads<'a>(&'a PostHogServer);
 
 impl Reads<'_> {
-    async fn as_is<Q: 'static>(&self, request: Request<Untyped, Q>, said: Value) {
+    async fn as_is<Q: 'static>(
+        &self,
+        request: Request<impl DeserializeOwned + Serialize + Send + 'static, Q>,
+        said: Value,
+    ) {
         self.0.answer_next(Answer::status(200).json(said.clone()));
-        assert_eq!(request.await.unwrap(), said);
+        let answer = request.send().await.unwrap();
+        assert_eq!(serde_json::to_value(answer).unwrap(), said);
     }
 }
 
