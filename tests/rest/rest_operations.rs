@@ -561,14 +561,14 @@ async fn answers_that_are_no_pages_are_not_read_as_such() {
         .unwrap();
     let p = client.project(1);
     let read = Reads(&server);
-    read.as_is(p.integrations().channels(5), json!({"channels": []}))
+    read.as_is(p.integrations().channels(5), json!({"channels": [{"id": "C1"}]}))
         .await;
     read.as_is(
         p.integrations().github_repos(5),
-        json!({"repositories": []}),
+        json!({"repositories": [{"id": 1}]}),
     )
     .await;
-    read.as_is(p.integrations().users(5), json!({"users": []}))
+    read.as_is(p.integrations().users(5), json!({"users": [{"id": 1}]}))
         .await;
     let analytics = p.engineering_analytics();
     read.as_is(analytics.pull_requests(), json!({"items": []}))
