@@ -16,6 +16,7 @@ pub mod docs;
 pub mod emit;
 pub mod facts;
 pub mod files;
+pub mod import;
 pub mod lists;
 pub mod names;
 pub mod table;

@@ -1,8 +1,10 @@
 //! `apigen`: writes the generated files of the crate.
 //!
 //! ```text
-//! apigen            writes them
-//! apigen --check    fails where they differ from api/
+//! apigen                                      writes them
+//! apigen --check                              fails where they differ from api/
+//! apigen import openapi.json [--as 2026-12]   reads PostHog's OpenAPI document into api/*.json, and lists what is new,
+//!                                             changed and gone; the label is this month's without --as
 //! ```
 
 use std::path::Path;
@@ -15,7 +17,9 @@ fn main() -> ExitCode {
     let done = match words[..] {
         [] => apigen::files::run(&home, false),
         ["--check"] => apigen::files::run(&home, true),
-        _ => Err("usage: apigen [--check]".into()),
+        ["import", file] => import(&home, file, None),
+        ["import", file, "--as", label] => import(&home, file, Some(label)),
+        _ => Err("usage: apigen [--check], or apigen import FILE [--as YYYY-MM]".into()),
     };
     match done {
         Ok(summary) => {
@@ -27,4 +31,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn import(home: &Path, file: &str, label: Option<&str>) -> Result<String, String> {
+    let report = apigen::import::run(home, Path::new(file), label)?;
+    Ok(report.to_string())
 }
