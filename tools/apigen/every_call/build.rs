@@ -2,14 +2,21 @@
 
 use apigen::emit::Emit;
 use apigen::facts::Facts;
-use apigen::{table, tree};
+use apigen::{files, tree};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=../../../api/operations.txt");
-    let table = table::read(&fs::read_to_string("../../../api/operations.txt")?)?;
+    for name in [
+        "operations.txt",
+        "bodies.txt",
+        "schemas.json",
+        "operations.json",
+    ] {
+        println!("cargo::rerun-if-changed=../../../api/{name}");
+    }
+    let table = files::read_table(Path::new("../../.."))?;
     let tree = tree::grow(&table)?;
     let emit = Emit {
         table: &table,

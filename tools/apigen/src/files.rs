@@ -2,6 +2,7 @@
 
 use crate::emit::{Emit, NOTE};
 use crate::facts::Facts;
+use crate::table::Table;
 use crate::{answers, bodies, check, table, tree};
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,9 +15,7 @@ pub const RESOURCES: &str = "src/rest/operations/resources";
 
 /// Writes, or only compares, the files of the crate at `home`.
 pub fn run(home: &Path, only_check: bool) -> Result<String, String> {
-    let path = home.join("api/operations.txt");
-    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut table = table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))?;
+    let mut table = read_operations(home)?;
     let bodies = read_bodies(home, &mut table)?;
     let tree = tree::grow(&table).map_err(|e| format!("api/operations.txt: {e}"))?;
     let facts = Facts::load(home)?;
@@ -75,6 +74,19 @@ pub fn run(home: &Path, only_check: bool) -> Result<String, String> {
         (true, true) => Ok(format!("{summary}: all as the table says")),
         (false, true) => Ok(format!("{summary}, {} written", differing.len())),
     }
+}
+
+fn read_operations(home: &Path) -> Result<Table, String> {
+    let path = home.join("api/operations.txt");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    table::read(&text).map_err(|e| format!("api/operations.txt: {e}"))
+}
+
+/// The table of the crate at `home`, with the types of its bodies.
+pub fn read_table(home: &Path) -> Result<Table, String> {
+    let mut table = read_operations(home)?;
+    read_bodies(home, &mut table)?;
+    Ok(table)
 }
 
 /// Every generated file, formatted, by its path.
