@@ -172,7 +172,7 @@ impl<T> fmt::Debug for Pages<T> {
 
 impl<T: DeserializeOwned> Pages<T> {
     fn new(call: ApiCall) -> Self {
-        let query = call.query().to_vec();
+        let query = call.parameters().to_vec();
         Self {
             walk: match call.has_body() {
                 false => Walk::from(&query),

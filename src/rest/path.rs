@@ -91,7 +91,7 @@ impl At {
         tail: &'static str,
     ) -> ApiCall {
         let path = self.path.clone().map(|path| path + tail);
-        self.client.operation(operation, method, path)
+        ApiCall::new(&self.client, operation, method, path)
     }
 }
 
