@@ -29,6 +29,7 @@
 // Invariants: a type sends no field that its schema lacks, unless api/bodies.txt adds it; what is required is an argument
 // of the constructor; no method loses what another has set.
 
+mod errors;
 mod experiments;
 mod flags;
 mod generated;
@@ -41,6 +42,7 @@ mod surveys;
 mod check;
 
 use super::models;
+pub use errors::{IssueAssignee, IssueBulkAction, RuleFilters};
 pub use flags::{FlagCondition, FlagFilters, FlagVariant};
 pub use generated::*;
 pub use people::{CohortCriterion, CohortFilters};

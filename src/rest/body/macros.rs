@@ -175,11 +175,7 @@ macro_rules! body_samples {
                 let _minimal = all[0].clone();
                 all.push(Self::full_sample());
                 all.push(_minimal.clone() $($( .$clear() )?)*);
-                $(
-                    for _at in 1..sample_count!($kind $(($of))?) {
-                        all.push(_minimal.clone().$field(sample!(_at, $kind $(($of))?)));
-                    }
-                )*
+                $( more_samples!(all, _minimal, $field, $kind $(($of))?); )*
                 all
             }
         }
@@ -426,6 +422,17 @@ macro_rules! sample {
     };
 }
 
+/// One sample for each further value of a part.
+#[cfg(test)]
+macro_rules! more_samples {
+    ($all:ident, $minimal:ident, $field:ident, $kind:ident($of:ty)) => {
+        for at in 1..sample_count!($kind($of)) {
+            $all.push($minimal.clone().$field(sample!(at, $kind($of))));
+        }
+    };
+    ($all:ident, $minimal:ident, $field:ident, $kind:ident) => {};
+}
+
 /// How many samples a kind has.
 #[cfg(test)]
 macro_rules! sample_count {
@@ -445,4 +452,4 @@ macro_rules! sample_count {
 
 pub(crate) use {body, body_clear, body_default, body_set, body_type, body_wire, object, one_of};
 #[cfg(test)]
-pub(crate) use {body_samples, sample, sample_count};
+pub(crate) use {body_samples, more_samples, sample, sample_count};

@@ -164,11 +164,16 @@ impl Bodies {
                 found.insert(key);
             }
         }
-        match wanted.iter().find(|(key, _)| !found.contains(*key)) {
-            Some(((method, path), (line, _))) => Err(format!(
-                "line {line}: there is no operation {method} {path}"
-            )),
-            None => Ok(()),
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|(key, _)| !found.contains(*key))
+            .map(|((method, path), (line, _))| {
+                format!("line {line}: there is no operation {method} {path}")
+            })
+            .collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(missing.join("\n")),
         }
     }
 
@@ -312,6 +317,7 @@ impl Writer<'_> {
         let mut index =
             String::from("//! The types that are made from PostHog's schemas, by product.\n\n");
         let mut checks = String::new();
+        let mut problems = Vec::new();
         let mut enums: BTreeMap<String, (Vec<String>, String)> = BTreeMap::new();
         for group in &self.bodies.groups {
             let mut code = format!(
@@ -327,11 +333,13 @@ impl Writer<'_> {
                     made: &mut made,
                     of,
                 };
-                let (text, check) = writing
-                    .write()
-                    .map_err(|e| format!("line {}: {}: {e}", of.line, of.name))?;
-                code += &text;
-                checks += &check;
+                match writing.write() {
+                    Ok((text, check)) => {
+                        code += &text;
+                        checks += &check;
+                    }
+                    Err(e) => problems.push(format!("line {}: {}: {e}", of.line, of.name)),
+                }
             }
             code += "}\n";
             if !made.is_empty() {
@@ -343,6 +351,9 @@ impl Writer<'_> {
                 NOTE.to_owned() + &code,
             );
         }
+        if !problems.is_empty() {
+            return Err(problems.join("\n"));
+        }
         index += "\nmod prelude;\n#[cfg(test)]\npub(super) mod checks;\n";
         files.insert(format!("{FOLDER}/mod.rs"), NOTE.to_owned() + &index);
         files.insert(
@@ -351,7 +362,7 @@ impl Writer<'_> {
                 + "//! What the files of this folder use.\n\n\
                    pub(super) use super::super::*;\n\
                    pub(super) use crate::rest::body::macros::{body, body_clear, body_default, body_set, body_type, body_wire, object, one_of};\n\
-                   #[cfg(test)]\npub(super) use crate::rest::body::macros::{body_samples, sample, sample_count};\n\
+                   #[cfg(test)]\npub(super) use crate::rest::body::macros::{body_samples, more_samples, sample, sample_count};\n\
                    pub(super) use crate::rest::models;\n",
         );
         files.insert(

@@ -27,4 +27,921 @@ body! {
         combine_pending_invites: boolean,
     }
 
+    /// An organization.
+    ///
+    /// The body of [`Organizations::create`](crate::rest::resources::Organizations::create) (`POST /api/organizations/`)
+    /// and `PUT /api/organizations/{id}/`.
+    pub struct NewOrganization {
+        -> /// What PostHog requires.
+        ///
+        /// - `name`: The name that people see.
+        new(name: text)
+        /// The UUID of its logo.
+        logo_media_id / clear_logo_media_id: text,
+        /// `is_member_join_email_enabled`.
+        is_member_join_email_enabled: boolean,
+        /// Whether all members need a second factor.
+        enforce_2fa / clear_enforce_2fa: boolean,
+        /// Whether members may invite others.
+        members_can_invite / clear_members_can_invite: boolean,
+        /// `members_can_use_personal_api_keys`.
+        members_can_use_personal_api_keys: boolean,
+        /// `allow_publicly_shared_resources`.
+        allow_publicly_shared_resources: boolean,
+        /// `is_ai_data_processing_approved`.
+        is_ai_data_processing_approved / clear_is_ai_data_processing_approved: boolean,
+        /// `default_experiment_stats_method`.
+        default_experiment_stats_method / clear_default_experiment_stats_method: part(StatsMethod),
+        /// The UUID of the role that new members get.
+        default_role_id / clear_default_role_id: text,
+    }
+
+    /// A change of an organization.
+    ///
+    /// The body of `PATCH /api/organizations/{id}/`.
+    pub struct OrganizationChange {
+        -> /// No change, until fields are set.
+        new()
+        /// The name that people see.
+        name: text,
+        /// The UUID of its logo.
+        logo_media_id / clear_logo_media_id: text,
+        /// Whether all members need a second factor.
+        enforce_2fa / clear_enforce_2fa: boolean,
+        /// `enforce_verified_domains`.
+        enforce_verified_domains / clear_enforce_verified_domains: boolean,
+        /// Whether members may invite others.
+        members_can_invite / clear_members_can_invite: boolean,
+        /// `members_can_create_projects`.
+        members_can_create_projects / clear_members_can_create_projects: boolean,
+        /// `members_can_use_personal_api_keys`.
+        members_can_use_personal_api_keys: boolean,
+        /// `members_can_see_org_members`.
+        members_can_see_org_members: boolean,
+        /// `allow_publicly_shared_resources`.
+        allow_publicly_shared_resources: boolean,
+        /// `read_only_mcp_access`.
+        read_only_mcp_access / clear_read_only_mcp_access: boolean,
+        /// A text that all members see.
+        member_notice / clear_member_notice: json,
+        /// `is_ai_data_processing_approved`.
+        is_ai_data_processing_approved / clear_is_ai_data_processing_approved: boolean,
+        /// `is_ai_training_opted_in`.
+        is_ai_training_opted_in / clear_is_ai_training_opted_in: boolean,
+        /// `default_anonymize_ips`.
+        default_anonymize_ips: boolean,
+        /// The UUID of the role that new members get.
+        default_role_id / clear_default_role_id: text,
+    }
+
+    /// A project of an organization.
+    ///
+    /// The body of [`OrganizationProjects::create`](crate::rest::resources::OrganizationProjects::create) (`POST /api/organizations/{organization_id}/projects/`)
+    /// and [`OrganizationProjects::replace`](crate::rest::resources::OrganizationProjects::replace) (`PUT /api/organizations/{organization_id}/projects/{id}/`).
+    pub struct NewProject {
+        -> /// What PostHog requires.
+        ///
+        /// - `name`: The name that people see.
+        new(name: text)
+        /// `product_description`.
+        product_description / clear_product_description: text,
+        /// Tags. They replace those that it has.
+        tags: texts,
+        /// Addresses where the toolbar may open.
+        app_urls: texts,
+        /// Whether PostHog keeps no addresses of senders.
+        anonymize_ips: boolean,
+        /// `completed_snippet_onboarding`.
+        completed_snippet_onboarding: boolean,
+        /// `test_account_filters`.
+        test_account_filters: json,
+        /// `test_account_filters_default_checked`.
+        test_account_filters_default_checked / clear_test_account_filters_default_checked: boolean,
+        /// `path_cleaning_filters`.
+        path_cleaning_filters: json,
+        /// `is_demo`.
+        is_demo: boolean,
+        /// The time zone in which days begin: `Europe/Berlin`.
+        timezone: text,
+        /// `data_attributes`.
+        data_attributes: json,
+        /// `person_display_name_properties`.
+        person_display_name_properties / clear_person_display_name_properties: texts,
+        /// `autocapture_opt_out`.
+        autocapture_opt_out / clear_autocapture_opt_out: boolean,
+        /// `autocapture_exceptions_opt_in`.
+        autocapture_exceptions_opt_in / clear_autocapture_exceptions_opt_in: boolean,
+        /// `autocapture_web_vitals_opt_in`.
+        autocapture_web_vitals_opt_in / clear_autocapture_web_vitals_opt_in: boolean,
+        /// `autocapture_web_vitals_allowed_metrics`.
+        autocapture_web_vitals_allowed_metrics: json,
+        /// `autocapture_exceptions_errors_to_ignore`.
+        autocapture_exceptions_errors_to_ignore: json,
+        /// `capture_console_log_opt_in`.
+        capture_console_log_opt_in / clear_capture_console_log_opt_in: boolean,
+        /// `capture_performance_opt_in`.
+        capture_performance_opt_in / clear_capture_performance_opt_in: boolean,
+        /// Whether sessions are recorded.
+        session_recording_opt_in: boolean,
+        /// How many sessions are recorded, as a text from `0.00` to `1.00`.
+        session_recording_sample_rate / clear_session_recording_sample_rate: text,
+        /// `session_recording_minimum_duration_milliseconds`.
+        session_recording_minimum_duration_milliseconds / clear_session_recording_minimum_duration_milliseconds: number,
+        /// `session_recording_linked_flag`.
+        session_recording_linked_flag: json,
+        /// `session_recording_network_payload_capture_config`.
+        session_recording_network_payload_capture_config: json,
+        /// `session_recording_masking_config`.
+        session_recording_masking_config: json,
+        /// `session_recording_url_trigger_config`.
+        session_recording_url_trigger_config / clear_session_recording_url_trigger_config: jsons,
+        /// `session_recording_url_blocklist_config`.
+        session_recording_url_blocklist_config / clear_session_recording_url_blocklist_config: jsons,
+        /// `session_recording_event_trigger_config`.
+        session_recording_event_trigger_config / clear_session_recording_event_trigger_config: texts,
+        /// `session_recording_trigger_match_type_config`.
+        session_recording_trigger_match_type_config / clear_session_recording_trigger_match_type_config: text,
+        /// `session_recording_trigger_groups`.
+        session_recording_trigger_groups: json,
+        /// `session_recording_retention_period`.
+        session_recording_retention_period: part(RecordingRetention),
+        /// `session_replay_config`.
+        session_replay_config: json,
+        /// `survey_config`.
+        survey_config: json,
+        /// `access_control`.
+        access_control: boolean,
+        /// 0: Sunday; 1: Monday.
+        week_start_day / clear_week_start_day: integer,
+        /// `primary_dashboard`.
+        primary_dashboard / clear_primary_dashboard: integer,
+        /// `live_events_columns`.
+        live_events_columns / clear_live_events_columns: texts,
+        /// `recording_domains`.
+        recording_domains / clear_recording_domains: texts,
+        /// `inject_web_apps`.
+        inject_web_apps / clear_inject_web_apps: boolean,
+        /// `extra_settings`.
+        extra_settings: json,
+        /// `modifiers`.
+        modifiers: json,
+        /// `has_completed_onboarding_for`.
+        has_completed_onboarding_for: json,
+        /// `surveys_opt_in`.
+        surveys_opt_in / clear_surveys_opt_in: boolean,
+        /// `heatmaps_opt_in`.
+        heatmaps_opt_in / clear_heatmaps_opt_in: boolean,
+        /// `flags_persistence_default`.
+        flags_persistence_default / clear_flags_persistence_default: boolean,
+        /// `receive_org_level_activity_logs`.
+        receive_org_level_activity_logs / clear_receive_org_level_activity_logs: boolean,
+        /// `business_model`.
+        business_model / clear_business_model: part(BusinessModel),
+        /// `conversations_enabled`.
+        conversations_enabled / clear_conversations_enabled: boolean,
+        /// `conversations_settings`.
+        conversations_settings / clear_conversations_settings: json,
+        /// `logs_settings`.
+        logs_settings: json,
+        /// `proactive_tasks_enabled`.
+        proactive_tasks_enabled / clear_proactive_tasks_enabled: boolean,
+        /// `revenue_analytics_config`.
+        revenue_analytics_config: json,
+        /// `marketing_analytics_config`.
+        marketing_analytics_config: json,
+        /// `customer_analytics_config`.
+        customer_analytics_config: json,
+        /// `workflows_config`.
+        workflows_config: json,
+        /// `feature_flag_policy_config`.
+        feature_flag_policy_config: json,
+        /// `base_currency`.
+        base_currency: part(Currency),
+        /// `capture_dead_clicks`.
+        capture_dead_clicks / clear_capture_dead_clicks: boolean,
+        /// `cookieless_server_hash_mode`.
+        cookieless_server_hash_mode / clear_cookieless_server_hash_mode: number,
+        /// `human_friendly_comparison_periods`.
+        human_friendly_comparison_periods / clear_human_friendly_comparison_periods: boolean,
+        /// `feature_flag_confirmation_enabled`.
+        feature_flag_confirmation_enabled / clear_feature_flag_confirmation_enabled: boolean,
+        /// `feature_flag_confirmation_message`.
+        feature_flag_confirmation_message / clear_feature_flag_confirmation_message: text,
+        /// `default_evaluation_contexts_enabled`.
+        default_evaluation_contexts_enabled / clear_default_evaluation_contexts_enabled: boolean,
+        /// `require_evaluation_contexts`.
+        require_evaluation_contexts / clear_require_evaluation_contexts: boolean,
+        /// `default_data_theme`.
+        default_data_theme / clear_default_data_theme: number,
+        /// `onboarding_tasks`.
+        onboarding_tasks: json,
+        /// `web_analytics_pre_aggregated_tables_enabled`.
+        web_analytics_pre_aggregated_tables_enabled / clear_web_analytics_pre_aggregated_tables_enabled: boolean,
+    }
+
+    /// A change of a project.
+    ///
+    /// The body of [`OrganizationProjects::update`](crate::rest::resources::OrganizationProjects::update) (`PATCH /api/organizations/{organization_id}/projects/{id}/`)
+    /// and `PATCH /api/projects/{id}/`.
+    pub struct ProjectChange {
+        -> /// No change, until fields are set.
+        new()
+        /// The name that people see.
+        name: text,
+        /// `logo_media_id`.
+        logo_media_id / clear_logo_media_id: text,
+        /// `product_description`.
+        product_description / clear_product_description: text,
+        /// Tags. They replace those that it has.
+        tags: texts,
+        /// Addresses where the toolbar may open.
+        app_urls: texts,
+        /// Whether PostHog keeps no addresses of senders.
+        anonymize_ips: boolean,
+        /// `completed_snippet_onboarding`.
+        completed_snippet_onboarding: boolean,
+        /// `test_account_filters`.
+        test_account_filters: json,
+        /// `test_account_filters_default_checked`.
+        test_account_filters_default_checked / clear_test_account_filters_default_checked: boolean,
+        /// `path_cleaning_filters`.
+        path_cleaning_filters: json,
+        /// `is_demo`.
+        is_demo: boolean,
+        /// The time zone in which days begin: `Europe/Berlin`.
+        timezone: text,
+        /// `data_attributes`.
+        data_attributes: json,
+        /// `person_display_name_properties`.
+        person_display_name_properties / clear_person_display_name_properties: texts,
+        /// `autocapture_opt_out`.
+        autocapture_opt_out / clear_autocapture_opt_out: boolean,
+        /// `autocapture_exceptions_opt_in`.
+        autocapture_exceptions_opt_in / clear_autocapture_exceptions_opt_in: boolean,
+        /// `autocapture_web_vitals_opt_in`.
+        autocapture_web_vitals_opt_in / clear_autocapture_web_vitals_opt_in: boolean,
+        /// `autocapture_web_vitals_allowed_metrics`.
+        autocapture_web_vitals_allowed_metrics: json,
+        /// `autocapture_exceptions_errors_to_ignore`.
+        autocapture_exceptions_errors_to_ignore: json,
+        /// `capture_console_log_opt_in`.
+        capture_console_log_opt_in / clear_capture_console_log_opt_in: boolean,
+        /// `capture_performance_opt_in`.
+        capture_performance_opt_in / clear_capture_performance_opt_in: boolean,
+        /// Whether sessions are recorded.
+        session_recording_opt_in: boolean,
+        /// How many sessions are recorded, as a text from `0.00` to `1.00`.
+        session_recording_sample_rate / clear_session_recording_sample_rate: text,
+        /// `session_recording_minimum_duration_milliseconds`.
+        session_recording_minimum_duration_milliseconds / clear_session_recording_minimum_duration_milliseconds: number,
+        /// `session_recording_linked_flag`.
+        session_recording_linked_flag: json,
+        /// `session_recording_network_payload_capture_config`.
+        session_recording_network_payload_capture_config: json,
+        /// `session_recording_masking_config`.
+        session_recording_masking_config: json,
+        /// `session_recording_url_trigger_config`.
+        session_recording_url_trigger_config / clear_session_recording_url_trigger_config: jsons,
+        /// `session_recording_url_blocklist_config`.
+        session_recording_url_blocklist_config / clear_session_recording_url_blocklist_config: jsons,
+        /// `session_recording_event_trigger_config`.
+        session_recording_event_trigger_config / clear_session_recording_event_trigger_config: texts,
+        /// `session_recording_trigger_match_type_config`.
+        session_recording_trigger_match_type_config / clear_session_recording_trigger_match_type_config: text,
+        /// `session_recording_trigger_groups`.
+        session_recording_trigger_groups: json,
+        /// `session_recording_retention_period`.
+        session_recording_retention_period: part(RecordingRetention),
+        /// `session_replay_config`.
+        session_replay_config: json,
+        /// `survey_config`.
+        survey_config: json,
+        /// `access_control`.
+        access_control: boolean,
+        /// 0: Sunday; 1: Monday.
+        week_start_day / clear_week_start_day: integer,
+        /// `primary_dashboard`.
+        primary_dashboard / clear_primary_dashboard: integer,
+        /// `home_tab_dashboard`.
+        home_tab_dashboard / clear_home_tab_dashboard: integer,
+        /// `live_events_columns`.
+        live_events_columns / clear_live_events_columns: texts,
+        /// `recording_domains`.
+        recording_domains / clear_recording_domains: texts,
+        /// `inject_web_apps`.
+        inject_web_apps / clear_inject_web_apps: boolean,
+        /// `extra_settings`.
+        extra_settings: json,
+        /// `modifiers`.
+        modifiers: json,
+        /// `has_completed_onboarding_for`.
+        has_completed_onboarding_for: json,
+        /// `surveys_opt_in`.
+        surveys_opt_in / clear_surveys_opt_in: boolean,
+        /// `heatmaps_opt_in`.
+        heatmaps_opt_in / clear_heatmaps_opt_in: boolean,
+        /// `flags_persistence_default`.
+        flags_persistence_default / clear_flags_persistence_default: boolean,
+        /// `receive_org_level_activity_logs`.
+        receive_org_level_activity_logs / clear_receive_org_level_activity_logs: boolean,
+        /// `business_model`.
+        business_model / clear_business_model: part(BusinessModel),
+        /// `conversations_enabled`.
+        conversations_enabled / clear_conversations_enabled: boolean,
+        /// `conversations_settings`.
+        conversations_settings / clear_conversations_settings: json,
+        /// `logs_settings`.
+        logs_settings: json,
+        /// `proactive_tasks_enabled`.
+        proactive_tasks_enabled / clear_proactive_tasks_enabled: boolean,
+        /// `revenue_analytics_config`.
+        revenue_analytics_config: json,
+        /// `marketing_analytics_config`.
+        marketing_analytics_config: json,
+        /// `customer_analytics_config`.
+        customer_analytics_config: json,
+        /// `workflows_config`.
+        workflows_config: json,
+        /// `feature_flag_policy_config`.
+        feature_flag_policy_config: json,
+        /// `base_currency`.
+        base_currency: part(Currency),
+        /// `capture_dead_clicks`.
+        capture_dead_clicks / clear_capture_dead_clicks: boolean,
+        /// `cookieless_server_hash_mode`.
+        cookieless_server_hash_mode / clear_cookieless_server_hash_mode: number,
+        /// `human_friendly_comparison_periods`.
+        human_friendly_comparison_periods / clear_human_friendly_comparison_periods: boolean,
+        /// `feature_flag_confirmation_enabled`.
+        feature_flag_confirmation_enabled / clear_feature_flag_confirmation_enabled: boolean,
+        /// `feature_flag_confirmation_message`.
+        feature_flag_confirmation_message / clear_feature_flag_confirmation_message: text,
+        /// `default_evaluation_contexts_enabled`.
+        default_evaluation_contexts_enabled / clear_default_evaluation_contexts_enabled: boolean,
+        /// `require_evaluation_contexts`.
+        require_evaluation_contexts / clear_require_evaluation_contexts: boolean,
+        /// `default_data_theme`.
+        default_data_theme / clear_default_data_theme: number,
+        /// `onboarding_tasks`.
+        onboarding_tasks: json,
+        /// `web_analytics_pre_aggregated_tables_enabled`.
+        web_analytics_pre_aggregated_tables_enabled / clear_web_analytics_pre_aggregated_tables_enabled: boolean,
+    }
+
+    /// What a member may do.
+    ///
+    /// The body of [`Members::update`](crate::rest::resources::Members::update) (`PATCH /api/organizations/{organization_id}/members/{user__uuid}/`)
+    /// and [`Members::replace`](crate::rest::resources::Members::replace) (`PUT /api/organizations/{organization_id}/members/{user__uuid}/`).
+    pub struct MemberChange {
+        -> /// What PostHog requires.
+        ///
+        /// - `level`: What the member may do.
+        new(level: part(models::MembershipLevel))
+    }
+
+    /// A role of an organization.
+    ///
+    /// The body of [`Roles::create`](crate::rest::resources::Roles::create) (`POST /api/organizations/{organization_id}/roles/`)
+    /// and [`Roles::replace`](crate::rest::resources::Roles::replace) (`PUT /api/organizations/{organization_id}/roles/{id}/`).
+    pub struct NewRole {
+        -> /// What PostHog requires.
+        ///
+        /// - `name`: The name that people see.
+        new(name: text)
+    }
+
+    /// Another name of a role.
+    ///
+    /// The body of [`Roles::update`](crate::rest::resources::Roles::update) (`PATCH /api/organizations/{organization_id}/roles/{id}/`).
+    pub struct RoleChange {
+        -> /// No change, until fields are set.
+        new()
+        /// The name that people see.
+        name: text,
+    }
+
+    /// A user who gets a role.
+    ///
+    /// The body of [`RolesRoleMemberships::create`](crate::rest::resources::RolesRoleMemberships::create) (`POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`).
+    pub struct NewRoleMembership {
+        -> /// What PostHog requires.
+        ///
+        /// - `user_uuid`: The UUID of the user.
+        new(user_uuid: text)
+    }
+
+    /// A domain whose users belong to an organization.
+    ///
+    /// The body of [`Domains::create`](crate::rest::resources::Domains::create) (`POST /api/organizations/{organization_id}/domains/`)
+    /// and [`Domains::replace`](crate::rest::resources::Domains::replace) (`PUT /api/organizations/{organization_id}/domains/{id}/`).
+    pub struct NewDomain {
+        -> /// What PostHog requires.
+        new(domain: text)
+        /// Whether users of the domain join by logging in.
+        jit_provisioning_enabled: boolean,
+        /// The way that users must log in: `google-oauth2`, `saml`, …; empty: any.
+        sso_enforcement: text,
+        /// `saml_entity_id`.
+        saml_entity_id / clear_saml_entity_id: text,
+        /// `saml_acs_url`.
+        saml_acs_url / clear_saml_acs_url: text,
+        /// `saml_x509_cert`.
+        saml_x509_cert / clear_saml_x509_cert: text,
+    }
+
+    /// A change of a domain.
+    ///
+    /// The body of [`Domains::update`](crate::rest::resources::Domains::update) (`PATCH /api/organizations/{organization_id}/domains/{id}/`).
+    pub struct DomainChange {
+        -> /// No change, until fields are set.
+        new()
+        /// Whether users of the domain join by logging in.
+        jit_provisioning_enabled: boolean,
+        /// The way that users must log in: `google-oauth2`, `saml`, …; empty: any.
+        sso_enforcement: text,
+        /// `saml_entity_id`.
+        saml_entity_id / clear_saml_entity_id: text,
+        /// `saml_acs_url`.
+        saml_acs_url / clear_saml_acs_url: text,
+        /// `saml_x509_cert`.
+        saml_x509_cert / clear_saml_x509_cert: text,
+    }
+
+    /// A managed reverse proxy.
+    ///
+    /// The body of [`ProxyRecords::create`](crate::rest::resources::ProxyRecords::create) (`POST /api/organizations/{organization_id}/proxy_records/`).
+    pub struct NewProxyRecord {
+        -> /// What PostHog requires.
+        ///
+        /// - `domain`: The domain of yours that leads to PostHog.
+        new(domain: text)
+    }
+
+    /// A change of a user.
+    ///
+    /// The body of `PATCH /api/users/{uuid}/`.
+    pub struct UserChange {
+        -> /// No change, until fields are set.
+        new()
+        /// `first_name`.
+        first_name: text,
+        /// `last_name`.
+        last_name: text,
+        /// The address. PostHog asks the user to confirm it.
+        email: text,
+        /// `notification_settings`.
+        notification_settings: json,
+        /// `anonymize_data`.
+        anonymize_data / clear_anonymize_data: boolean,
+        /// `allow_impersonation`.
+        allow_impersonation / clear_allow_impersonation: boolean,
+        /// `toolbar_mode`.
+        toolbar_mode / clear_toolbar_mode: part(ToolbarMode),
+        /// The UUID of the organization to switch to.
+        set_current_organization: text,
+        /// The number of the project to switch to, as a text.
+        set_current_team: text,
+        /// `password`.
+        password: text,
+        /// `current_password`.
+        current_password: text,
+        /// Columns of the table of events.
+        events_column_config: json,
+        /// Introductions that the user has seen, by name.
+        has_seen_product_intro_for: json,
+        /// `theme_mode`.
+        theme_mode / clear_theme_mode: part(ThemeMode),
+        /// `hedgehog_config`.
+        hedgehog_config: json,
+        /// `allow_sidebar_suggestions`.
+        allow_sidebar_suggestions / clear_allow_sidebar_suggestions: boolean,
+        /// `shortcut_position`.
+        shortcut_position / clear_shortcut_position: part(ShortcutPosition),
+        /// `role_at_organization`.
+        role_at_organization: part(UserRoleAtOrganization),
+        /// `passkeys_enabled_for_2fa`.
+        passkeys_enabled_for_2fa / clear_passkeys_enabled_for_2fa: boolean,
+        /// `hide_mcp_hints`.
+        hide_mcp_hints: boolean,
+        /// `ui_configuration`.
+        ui_configuration: json,
+    }
+
+    /// An approval of a change request.
+    ///
+    /// The body of [`ChangeRequests::approve`](crate::rest::resources::ChangeRequests::approve) (`POST /api/projects/{project_id}/change_requests/{id}/approve/`).
+    pub struct ChangeRequestApproval {
+        -> /// PostHog requires no field.
+        new()
+        /// `reason`.
+        reason: text,
+    }
+
+    /// A rejection of a change request.
+    ///
+    /// The body of [`ChangeRequests::reject`](crate::rest::resources::ChangeRequests::reject) (`POST /api/projects/{project_id}/change_requests/{id}/reject/`).
+    pub struct ChangeRequestRejection {
+        -> /// What PostHog requires.
+        ///
+        /// - `reason`: Why.
+        new(reason: text)
+    }
+
+    /// A service that PostHog is connected with.
+    ///
+    /// The body of [`Integrations::create`](crate::rest::resources::Integrations::create) (`POST /api/{scope}/{project_id}/integrations/`).
+    pub struct NewIntegration {
+        -> /// What PostHog requires.
+        ///
+        /// - `kind`: Which service.
+        new(kind: part(IntegrationKind))
+        /// How it is reached.
+        config: json,
+    }
+
+    /// A task of PostHog's coding agents.
+    ///
+    /// The body of [`Tasks::create`](crate::rest::resources::Tasks::create) (`POST /api/projects/{project_id}/tasks/`).
+    pub struct NewTask {
+        -> /// PostHog requires no field.
+        new()
+        /// What is done.
+        title: text,
+        /// `title_manually_set`.
+        title_manually_set: boolean,
+        /// What is to be done.
+        description: text,
+        /// `origin_product`.
+        origin_product: part(TaskOriginProduct),
+        /// The repository, as `owner/name`.
+        repository / clear_repository: text,
+        /// `repositories`.
+        repositories: texts,
+        /// `github_integration`.
+        github_integration / clear_github_integration: integer,
+        /// `github_user_integration`.
+        github_user_integration / clear_github_user_integration: text,
+        /// `signal_report`.
+        signal_report / clear_signal_report: text,
+        /// `signal_report_task_relationship`.
+        signal_report_task_relationship: text,
+        /// `json_schema`.
+        json_schema: json,
+        /// Whether it is archived.
+        archived: boolean,
+        /// `ci_prompt`.
+        ci_prompt / clear_ci_prompt: text,
+        /// `branch`.
+        branch / clear_branch: text,
+        /// `runtime_adapter`.
+        runtime_adapter / clear_runtime_adapter: part(TaskRuntimeAdapter),
+        /// `model`.
+        model / clear_model: text,
+        /// `reasoning_effort`.
+        reasoning_effort / clear_reasoning_effort: part(TaskReasoningEffort),
+        /// `initial_permission_mode`.
+        initial_permission_mode / clear_initial_permission_mode: part(TaskInitialPermissionMode),
+        /// `pending_user_message`.
+        pending_user_message / clear_pending_user_message: text,
+        /// `pending_user_artifact_ids`.
+        pending_user_artifact_ids: texts,
+        /// `auto_publish`.
+        auto_publish / clear_auto_publish: boolean,
+        /// `channel`.
+        channel / clear_channel: text,
+        /// `scheduled_at`.
+        scheduled_at / clear_scheduled_at: text,
+        /// `start_run`. By default `false`.
+        start_run: boolean,
+        /// `signal_report_discussion_question`.
+        signal_report_discussion_question: text,
+        /// `naming_source`.
+        naming_source: text,
+        /// `sandbox_environment_id`.
+        sandbox_environment_id / clear_sandbox_environment_id: text,
+        /// `custom_image_id`.
+        custom_image_id / clear_custom_image_id: text,
+        /// `runtime`.
+        runtime: part(TaskRuntime),
+    }
+
+    /// A change of a task.
+    ///
+    /// The body of [`Tasks::update`](crate::rest::resources::Tasks::update) (`PATCH /api/projects/{project_id}/tasks/{id}/`).
+    pub struct TaskChange {
+        -> /// No change, until fields are set.
+        new()
+        /// `title`.
+        title: text,
+        /// What it is for.
+        description: text,
+        /// `position`.
+        position: integer,
+        /// `github_integration`.
+        github_integration / clear_github_integration: integer,
+        /// The repository: `{"organization": …, "repository": …}`.
+        repository_config: json,
+    }
+
+}
+
+one_of! {
+    /// What [`NewOrganization`] takes as `default_experiment_stats_method`.
+    pub enum StatsMethod {
+        Bayesian = "bayesian",
+        Frequentist = "frequentist",
+    }
+
+    /// What [`NewProject`] takes as `session_recording_retention_period`.
+    pub enum RecordingRetention {
+        N30d = "30d",
+        N90d = "90d",
+        N1y = "1y",
+        N5y = "5y",
+    }
+
+    /// What [`NewProject`] takes as `business_model`.
+    pub enum BusinessModel {
+        B2b = "b2b",
+        B2c = "b2c",
+        Others = "other",
+    }
+
+    /// What [`NewProject`] takes as `base_currency`.
+    pub enum Currency {
+        Aed = "AED",
+        Afn = "AFN",
+        All = "ALL",
+        Amd = "AMD",
+        Ang = "ANG",
+        Aoa = "AOA",
+        Ars = "ARS",
+        Aud = "AUD",
+        Awg = "AWG",
+        Azn = "AZN",
+        Bam = "BAM",
+        Bbd = "BBD",
+        Bdt = "BDT",
+        Bgn = "BGN",
+        Bhd = "BHD",
+        Bif = "BIF",
+        Bmd = "BMD",
+        Bnd = "BND",
+        Bob = "BOB",
+        Brl = "BRL",
+        Bsd = "BSD",
+        Btc = "BTC",
+        Btn = "BTN",
+        Bwp = "BWP",
+        Byn = "BYN",
+        Bzd = "BZD",
+        Cad = "CAD",
+        Cdf = "CDF",
+        Chf = "CHF",
+        Clp = "CLP",
+        Cny = "CNY",
+        Cop = "COP",
+        Crc = "CRC",
+        Cve = "CVE",
+        Czk = "CZK",
+        Djf = "DJF",
+        Dkk = "DKK",
+        Dop = "DOP",
+        Dzd = "DZD",
+        Egp = "EGP",
+        Ern = "ERN",
+        Etb = "ETB",
+        Eur = "EUR",
+        Fjd = "FJD",
+        Gbp = "GBP",
+        Gel = "GEL",
+        Ghs = "GHS",
+        Gip = "GIP",
+        Gmd = "GMD",
+        Gnf = "GNF",
+        Gtq = "GTQ",
+        Gyd = "GYD",
+        Hkd = "HKD",
+        Hnl = "HNL",
+        Hrk = "HRK",
+        Htg = "HTG",
+        Huf = "HUF",
+        Idr = "IDR",
+        Ils = "ILS",
+        Inr = "INR",
+        Iqd = "IQD",
+        Irr = "IRR",
+        Isk = "ISK",
+        Jmd = "JMD",
+        Jod = "JOD",
+        Jpy = "JPY",
+        Kes = "KES",
+        Kgs = "KGS",
+        Khr = "KHR",
+        Kmf = "KMF",
+        Krw = "KRW",
+        Kwd = "KWD",
+        Kyd = "KYD",
+        Kzt = "KZT",
+        Lak = "LAK",
+        Lbp = "LBP",
+        Lkr = "LKR",
+        Lrd = "LRD",
+        Ltl = "LTL",
+        Lvl = "LVL",
+        Lsl = "LSL",
+        Lyd = "LYD",
+        Mad = "MAD",
+        Mdl = "MDL",
+        Mga = "MGA",
+        Mkd = "MKD",
+        Mmk = "MMK",
+        Mnt = "MNT",
+        Mop = "MOP",
+        Mru = "MRU",
+        Mtl = "MTL",
+        Mur = "MUR",
+        Mvr = "MVR",
+        Mwk = "MWK",
+        Mxn = "MXN",
+        Myr = "MYR",
+        Mzn = "MZN",
+        Nad = "NAD",
+        Ngn = "NGN",
+        Nio = "NIO",
+        Nok = "NOK",
+        Npr = "NPR",
+        Nzd = "NZD",
+        Omr = "OMR",
+        Pab = "PAB",
+        Pen = "PEN",
+        Pgk = "PGK",
+        Php = "PHP",
+        Pkr = "PKR",
+        Pln = "PLN",
+        Pyg = "PYG",
+        Qar = "QAR",
+        Ron = "RON",
+        Rsd = "RSD",
+        Rub = "RUB",
+        Rwf = "RWF",
+        Sar = "SAR",
+        Sbd = "SBD",
+        Scr = "SCR",
+        Sdg = "SDG",
+        Sek = "SEK",
+        Sgd = "SGD",
+        Srd = "SRD",
+        Ssp = "SSP",
+        Stn = "STN",
+        Syp = "SYP",
+        Szl = "SZL",
+        Thb = "THB",
+        Tjs = "TJS",
+        Tmt = "TMT",
+        Tnd = "TND",
+        Top = "TOP",
+        Try = "TRY",
+        Ttd = "TTD",
+        Twd = "TWD",
+        Tzs = "TZS",
+        Uah = "UAH",
+        Ugx = "UGX",
+        Usd = "USD",
+        Uyu = "UYU",
+        Uzs = "UZS",
+        Ves = "VES",
+        Vnd = "VND",
+        Vuv = "VUV",
+        Wst = "WST",
+        Xaf = "XAF",
+        Xcd = "XCD",
+        Xof = "XOF",
+        Xpf = "XPF",
+        Yer = "YER",
+        Zar = "ZAR",
+        Zmw = "ZMW",
+    }
+
+    /// What [`UserChange`] takes as `toolbar_mode`.
+    pub enum ToolbarMode {
+        Disabled = "disabled",
+        Toolbar = "toolbar",
+    }
+
+    /// What [`UserChange`] takes as `theme_mode`.
+    pub enum ThemeMode {
+        Light = "light",
+        Dark = "dark",
+        System = "system",
+    }
+
+    /// What [`UserChange`] takes as `shortcut_position`.
+    pub enum ShortcutPosition {
+        Above = "above",
+        Below = "below",
+        Hidden = "hidden",
+    }
+
+    /// What [`UserChange`] takes as `role_at_organization`.
+    pub enum UserRoleAtOrganization {
+        Engineering = "engineering",
+        Data = "data",
+        Product = "product",
+        Founder = "founder",
+        Leadership = "leadership",
+        Marketing = "marketing",
+        Sales = "sales",
+        Student = "student",
+        Others = "other",
+    }
+
+    /// What [`NewIntegration`] takes as `kind`.
+    pub enum IntegrationKind {
+        Slack = "slack",
+        Salesforce = "salesforce",
+        Hubspot = "hubspot",
+        GooglePubsub = "google-pubsub",
+        GoogleCloudStorage = "google-cloud-storage",
+        GoogleAds = "google-ads",
+        GoogleSheets = "google-sheets",
+        Snapchat = "snapchat",
+        LinkedinAds = "linkedin-ads",
+        RedditAds = "reddit-ads",
+        TiktokAds = "tiktok-ads",
+        Intercom = "intercom",
+        Email = "email",
+        Linear = "linear",
+        Github = "github",
+        Gitlab = "gitlab",
+        MetaAds = "meta-ads",
+        Twilio = "twilio",
+        Clickup = "clickup",
+        Vercel = "vercel",
+        Databricks = "databricks",
+    }
+
+    /// What [`NewTask`] takes as `origin_product`.
+    pub enum TaskOriginProduct {
+        Onboarding = "onboarding",
+        AccountAudit = "account_audit",
+        ErrorTracking = "error_tracking",
+        EvalClusters = "eval_clusters",
+        UserCreated = "user_created",
+        Slack = "slack",
+        SupportQueue = "support_queue",
+        SessionSummaries = "session_summaries",
+        PosthogAi = "posthog_ai",
+        Experiments = "experiments",
+        SignalReport = "signal_report",
+        Autoresearch = "autoresearch",
+        SignalsScout = "signals_scout",
+        ScoutSuggestions = "scout_suggestions",
+        SupportReply = "support_reply",
+        Hogdesk = "hogdesk",
+        ReviewHog = "review_hog",
+        ImageBuilder = "image_builder",
+        Loop = "loop",
+        McpAnalytics = "mcp_analytics",
+        SignalsChat = "signals_chat",
+        TaskAnalysis = "task_analysis",
+        Workflow = "workflow",
+        SpaceSetup = "space_setup",
+        BusinessKnowledge = "business_knowledge",
+        MetricsImport = "metrics_import",
+    }
+
+    /// What [`NewTask`] takes as `runtime_adapter`.
+    pub enum TaskRuntimeAdapter {
+        Claude = "claude",
+        Codex = "codex",
+    }
+
+    /// What [`NewTask`] takes as `reasoning_effort`.
+    pub enum TaskReasoningEffort {
+        Low = "low",
+        Medium = "medium",
+        High = "high",
+        Xhigh = "xhigh",
+        Max = "max",
+        Ultracode = "ultracode",
+    }
+
+    /// What [`NewTask`] takes as `initial_permission_mode`.
+    pub enum TaskInitialPermissionMode {
+        Default = "default",
+        AcceptEdits = "acceptEdits",
+        Plan = "plan",
+        BypassPermissions = "bypassPermissions",
+        Auto = "auto",
+        ReadOnly = "read-only",
+        FullAccess = "full-access",
+    }
+
+    /// What [`NewTask`] takes as `runtime`.
+    pub enum TaskRuntime {
+        Acp = "acp",
+        Pi = "pi",
+    }
+
 }
