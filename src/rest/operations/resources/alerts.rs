@@ -21,8 +21,9 @@ impl Alerts {
     ///
     /// `POST /api/{scope}/{project_id}/alerts/`. Key scope: `alert:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Alert> {
-        Request::new(self.at.call("alerts.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewAlert>) -> Request<models::Alert> {
+        Request::new(self.at.call("alerts.create", Method::POST, "/"))
+            .with::<bodies::NewAlert>(body)
     }
 
     /// Gets an alert.
@@ -37,13 +38,17 @@ impl Alerts {
     ///
     /// `PATCH /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Alert> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::AlertChange>,
+    ) -> Request<models::Alert> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("alerts.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::AlertChange>(body)
     }
 
     /// Replaces all fields of an alert.
@@ -76,13 +81,16 @@ impl Alerts {
     /// `POST /api/projects/{project_id}/alerts/simulate/`. Key scope: `alert:read` and `insight:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<models::AlertSimulation> {
+    pub fn simulate(
+        &self,
+        body: impl IntoBody<bodies::AlertSimulation>,
+    ) -> Request<models::AlertSimulation> {
         Request::new(
             self.at
                 .under("projects")
                 .call("alerts.simulate", Method::POST, "/simulate/"),
         )
-        .with::<()>(body)
+        .with::<bodies::AlertSimulation>(body)
     }
 
     /// Adds a destination to which an alert sends its notifications.
@@ -90,13 +98,17 @@ impl Alerts {
     /// `POST /api/projects/{project_id}/alerts/{id}/destinations/`. Key scope: `alert:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn destinations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn destinations(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewAlertDestination>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "alerts.destinations",
             Method::POST,
             "/destinations/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewAlertDestination>(body)
     }
 
     /// Removes a destination of an alert.
@@ -107,14 +119,14 @@ impl Alerts {
     pub fn destinations_delete(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::AlertDestinationDeletion>,
     ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "alerts.destinations_delete",
             Method::POST,
             "/destinations/delete/",
         ))
-        .with::<()>(body)
+        .with::<bodies::AlertDestinationDeletion>(body)
     }
 }
 

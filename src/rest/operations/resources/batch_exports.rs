@@ -23,8 +23,12 @@ impl BatchExports {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/`. Key scope: `batch_export:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::BatchExport> {
-        Request::new(self.at.call("batch_exports.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewBatchExport>,
+    ) -> Request<models::BatchExport> {
+        Request::new(self.at.call("batch_exports.create", Method::POST, "/"))
+            .with::<bodies::NewBatchExport>(body)
     }
 
     /// Gets a batch export.
@@ -46,14 +50,14 @@ impl BatchExports {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::BatchExportChange>,
     ) -> Request<models::BatchExport> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("batch_exports.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::BatchExportChange>(body)
     }
 
     /// Replaces all fields of a batch export.
@@ -63,14 +67,14 @@ impl BatchExports {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewBatchExport>,
     ) -> Request<models::BatchExport> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("batch_exports.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewBatchExport>(body)
     }
 
     /// Deletes a batch export.
@@ -213,12 +217,15 @@ impl BatchExportsBackfills {
     ///
     /// `POST /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::BatchExportBackfill> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewBackfill>,
+    ) -> Request<models::BatchExportBackfill> {
         Request::new(
             self.at
                 .call("batch_exports.backfills.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewBackfill>(body)
     }
 
     /// Gets a backfill.

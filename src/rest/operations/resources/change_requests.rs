@@ -36,14 +36,14 @@ impl ChangeRequests {
     pub fn approve(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ChangeRequestApproval>,
     ) -> Request<models::ChangeRequestDecision> {
         Request::new(self.at.id("id", &id).call(
             "change_requests.approve",
             Method::POST,
             "/approve/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ChangeRequestApproval>(body)
     }
 
     /// Rejects a change request.
@@ -53,14 +53,14 @@ impl ChangeRequests {
     pub fn reject(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ChangeRequestRejection>,
     ) -> Request<models::ChangeRequestDecision> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("change_requests.reject", Method::POST, "/reject/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ChangeRequestRejection>(body)
     }
 }
 

@@ -25,8 +25,12 @@ impl DatasetItems {
     ///
     /// `POST /api/{scope}/{project_id}/dataset_items/`. Key scope: `dataset:write`. Preview.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DatasetItem> {
-        Request::new(self.at.call("dataset_items.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewDatasetItem>,
+    ) -> Request<models::DatasetItem> {
+        Request::new(self.at.call("dataset_items.create", Method::POST, "/"))
+            .with::<bodies::NewDatasetItem>(body)
     }
 
     /// Gets a dataset item.
@@ -51,14 +55,14 @@ impl DatasetItems {
     pub fn update(
         &self,
         dataset_item_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::DatasetItemChange>,
     ) -> Request<models::DatasetItem> {
         Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
             "dataset_items.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::DatasetItemChange>(body)
     }
 
     /// Replaces all fields of a dataset item.
@@ -86,7 +90,7 @@ impl DatasetItems {
     pub fn delete(
         &self,
         dataset_item_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::DatasetItemArchiving>,
     ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
@@ -94,7 +98,7 @@ impl DatasetItems {
                 .id("dataset_item_id", &dataset_item_id)
                 .call("dataset_items.delete", Method::POST, "/archive/"),
         )
-        .with::<()>(body)
+        .with::<bodies::DatasetItemArchiving>(body)
     }
 
     /// Archives a dataset item.
@@ -105,7 +109,7 @@ impl DatasetItems {
     pub fn archive(
         &self,
         dataset_item_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::DatasetItemArchiving>,
     ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
@@ -113,7 +117,7 @@ impl DatasetItems {
                 .id("dataset_item_id", &dataset_item_id)
                 .call("dataset_items.archive", Method::POST, "/archive/"),
         )
-        .with::<()>(body)
+        .with::<bodies::DatasetItemArchiving>(body)
     }
 
     /// Restores a dataset item.
@@ -124,7 +128,7 @@ impl DatasetItems {
     pub fn restore(
         &self,
         dataset_item_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::DatasetItemRestoration>,
     ) -> Request<models::DatasetItem> {
         Request::new(
             self.at
@@ -132,7 +136,7 @@ impl DatasetItems {
                 .id("dataset_item_id", &dataset_item_id)
                 .call("dataset_items.restore", Method::POST, "/restore/"),
         )
-        .with::<()>(body)
+        .with::<bodies::DatasetItemRestoration>(body)
     }
 
     /// Asks to delete a dataset item for good; `delete` is what PostHog supports.

@@ -22,8 +22,9 @@ impl Datasets {
     ///
     /// `POST /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:write`. Preview.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Dataset> {
-        Request::new(self.at.call("datasets.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewDataset>) -> Request<models::Dataset> {
+        Request::new(self.at.call("datasets.create", Method::POST, "/"))
+            .with::<bodies::NewDataset>(body)
     }
 
     /// Gets a dataset.
@@ -38,26 +39,34 @@ impl Datasets {
     ///
     /// `PATCH /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:write`. Preview.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Dataset> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::DatasetChange>,
+    ) -> Request<models::Dataset> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("datasets.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::DatasetChange>(body)
     }
 
     /// Replaces all fields of a dataset.
     ///
     /// `PUT /api/{scope}/{project_id}/datasets/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Dataset> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewDataset>,
+    ) -> Request<models::Dataset> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("datasets.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewDataset>(body)
     }
 
     /// Archives a dataset, which is how PostHog deletes it.

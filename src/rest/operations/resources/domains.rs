@@ -22,12 +22,15 @@ impl Domains {
     ///
     /// `POST /api/organizations/{organization_id}/domains/`. Seen in 2025 only.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::OrganizationDomain> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewDomain>,
+    ) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .call("organization.domains.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewDomain>(body)
     }
 
     /// Gets a domain.
@@ -49,14 +52,14 @@ impl Domains {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::DomainChange>,
     ) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("organization.domains.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::DomainChange>(body)
     }
 
     /// Replaces all fields of a domain.
@@ -66,14 +69,14 @@ impl Domains {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewDomain>,
     ) -> Request<models::OrganizationDomain> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("organization.domains.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewDomain>(body)
     }
 
     /// Deletes a domain.

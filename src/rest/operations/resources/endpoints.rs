@@ -24,8 +24,9 @@ impl Endpoints {
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("endpoints.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewEndpoint>) -> Request<Untyped> {
+        Request::new(self.at.call("endpoints.create", Method::POST, "/"))
+            .with::<bodies::NewEndpoint>(body)
     }
 
     /// Gets an endpoint.
@@ -44,26 +45,34 @@ impl Endpoints {
     ///
     /// `PATCH /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:write`.
     #[inline]
-    pub fn update(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        name: impl Display,
+        body: impl IntoBody<bodies::EndpointChange>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("name", &name)
                 .call("endpoints.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EndpointChange>(body)
     }
 
     /// Replaces all fields of an endpoint.
     ///
     /// `PUT /api/{scope}/{project_id}/endpoints/{name}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        name: impl Display,
+        body: impl IntoBody<bodies::EndpointChange>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("name", &name)
                 .call("endpoints.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EndpointChange>(body)
     }
 
     /// Deletes an endpoint: PostHog keeps it, marked as deleted.
@@ -163,13 +172,17 @@ impl Endpoints {
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/{name}/run/`. Key scope: `endpoint:read`.
     #[inline]
-    pub fn create_run(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create_run(
+        &self,
+        name: impl Display,
+        body: impl IntoBody<bodies::EndpointRun>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("name", &name)
                 .call("endpoints.create_run", Method::POST, "/run/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EndpointRun>(body)
     }
 
     /// Runs an endpoint, and gets its result.

@@ -99,13 +99,16 @@ impl ErrorTracking {
     /// `PATCH /api/{scope}/{project_id}/error_tracking/settings/update_settings/`. Key scope:
     /// `error_tracking:write`.
     #[inline]
-    pub fn settings_update_settings(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn settings_update_settings(
+        &self,
+        body: impl IntoBody<bodies::ErrorTrackingSettings>,
+    ) -> Request<Untyped> {
         Request::new(self.at.call(
             "error_tracking.settings_update_settings",
             Method::PATCH,
             "/settings/update_settings/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ErrorTrackingSettings>(body)
     }
 
     /// Gets when a rise in exceptions counts as a spike.
@@ -262,12 +265,15 @@ impl ErrorTrackingAssignmentRules {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/assignment_rules/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewAssignmentRule>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
                 .call("error_tracking.assignment_rules.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewAssignmentRule>(body)
     }
 
     /// Gets an assignment rule.
@@ -291,14 +297,14 @@ impl ErrorTrackingAssignmentRules {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::AssignmentRuleChange>,
     ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.assignment_rules.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::AssignmentRuleChange>(body)
     }
 
     /// Replaces all fields of an assignment rule.
@@ -337,13 +343,13 @@ impl ErrorTrackingAssignmentRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/assignment_rules/reorder/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Done> {
+    pub fn reorder(&self, body: impl IntoBody<bodies::RuleOrder>) -> Request<Done> {
         Request::new(self.at.under("environments").call(
             "error_tracking.assignment_rules.reorder",
             Method::PATCH,
             "/reorder/",
         ))
-        .with::<()>(body)
+        .with::<bodies::RuleOrder>(body)
     }
 }
 
@@ -372,13 +378,16 @@ impl ErrorTrackingBypassRules {
     /// `POST /api/projects/{project_id}/error_tracking/bypass_rules/`. Key scope: `error_tracking:write`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewBypassRule>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").call(
             "error_tracking.bypass_rules.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewBypassRule>(body)
     }
 
     /// Replaces all fields of a bypass rule.
@@ -389,14 +398,14 @@ impl ErrorTrackingBypassRules {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::BypassRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.bypass_rules.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::BypassRuleReplacement>(body)
     }
 }
 
@@ -424,13 +433,16 @@ impl ErrorTrackingExternalReferences {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/external_references/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExternalReference> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewExternalReference>,
+    ) -> Request<models::ExternalReference> {
         Request::new(self.at.call(
             "error_tracking.external_references.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewExternalReference>(body)
     }
 
     /// Gets an external reference.
@@ -529,12 +541,15 @@ impl ErrorTrackingGroupingRules {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/grouping_rules/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewGroupingRule>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
                 .call("error_tracking.grouping_rules.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewGroupingRule>(body)
     }
 
     /// Gets a grouping rule.
@@ -575,14 +590,14 @@ impl ErrorTrackingGroupingRules {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::GroupingRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.grouping_rules.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::GroupingRuleReplacement>(body)
     }
 
     /// Deletes a grouping rule.
@@ -603,13 +618,13 @@ impl ErrorTrackingGroupingRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/grouping_rules/reorder/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Done> {
+    pub fn reorder(&self, body: impl IntoBody<bodies::RuleOrder>) -> Request<Done> {
         Request::new(self.at.under("environments").call(
             "error_tracking.grouping_rules.reorder",
             Method::PATCH,
             "/reorder/",
         ))
-        .with::<()>(body)
+        .with::<bodies::RuleOrder>(body)
     }
 }
 
@@ -667,14 +682,14 @@ impl ErrorTrackingIssues {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::IssueChange>,
     ) -> Request<models::ErrorTrackingIssue> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("error_tracking.issues.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::IssueChange>(body)
     }
 
     /// Replaces all fields of an issue.
@@ -724,14 +739,15 @@ impl ErrorTrackingIssues {
     /// Changes several issues at once.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/issues/bulk/`. Sent under `/api/environments/` from a
-    /// project, too. May have a [`body`](Request::body).
+    /// project, too.
     #[inline]
-    pub fn bulk(&self) -> Request<Untyped> {
+    pub fn bulk(&self, body: impl IntoBody<bodies::IssueBulkChange>) -> Request<Untyped> {
         Request::new(self.at.under("environments").call(
             "error_tracking.issues.bulk",
             Method::POST,
             "/bulk/",
         ))
+        .with::<bodies::IssueBulkChange>(body)
     }
 
     /// Checks whether there is any issue.
@@ -777,13 +793,17 @@ impl ErrorTrackingIssues {
     ///
     /// `PATCH /api/{scope}/{project_id}/error_tracking/issues/{id}/assign/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn assign(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Success> {
+    pub fn assign(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::IssueAssignment>,
+    ) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.assign",
             Method::PATCH,
             "/assign/",
         ))
-        .with::<()>(body)
+        .with::<bodies::IssueAssignment>(body)
     }
 
     /// Links a cohort to an issue.
@@ -804,13 +824,17 @@ impl ErrorTrackingIssues {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/issues/{id}/merge/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn merge(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Success> {
+    pub fn merge(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::IssueMerge>,
+    ) -> Request<models::Success> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.merge",
             Method::POST,
             "/merge/",
         ))
-        .with::<()>(body)
+        .with::<bodies::IssueMerge>(body)
     }
 
     /// Splits fingerprints of an issue into issues of their own.
@@ -820,14 +844,14 @@ impl ErrorTrackingIssues {
     pub fn split(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::IssueSplit>,
     ) -> Request<models::ErrorTrackingIssueSplit> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.issues.split",
             Method::POST,
             "/split/",
         ))
-        .with::<()>(body)
+        .with::<bodies::IssueSplit>(body)
     }
 }
 
@@ -928,13 +952,16 @@ impl ErrorTrackingReleases {
     /// `POST /api/environments/{project_id}/error_tracking/releases/`. Sent under `/api/environments/` from a
     /// project, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRelease> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewRelease>,
+    ) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").call(
             "error_tracking.releases.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewRelease>(body)
     }
 
     /// Gets a release.
@@ -958,14 +985,14 @@ impl ErrorTrackingReleases {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ReleaseChange>,
     ) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ReleaseChange>(body)
     }
 
     /// Replaces all fields of a release.
@@ -976,14 +1003,14 @@ impl ErrorTrackingReleases {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewRelease>,
     ) -> Request<models::ErrorTrackingRelease> {
         Request::new(self.at.under("environments").id("id", &id).call(
             "error_tracking.releases.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewRelease>(body)
     }
 
     /// Deletes a release.
@@ -1040,13 +1067,16 @@ impl ErrorTrackingSeverityRules {
     /// `POST /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:write`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSeverityRule>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").call(
             "error_tracking.severity_rules.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewSeverityRule>(body)
     }
 
     /// Replaces all fields of a severity rule.
@@ -1057,14 +1087,14 @@ impl ErrorTrackingSeverityRules {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SeverityRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "error_tracking.severity_rules.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SeverityRuleReplacement>(body)
     }
 }
 
@@ -1090,12 +1120,15 @@ impl ErrorTrackingSuppressionRules {
     ///
     /// `POST /api/{scope}/{project_id}/error_tracking/suppression_rules/`. Key scope: `error_tracking:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingRule> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSuppressionRule>,
+    ) -> Request<models::ErrorTrackingRule> {
         Request::new(
             self.at
                 .call("error_tracking.suppression_rules.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSuppressionRule>(body)
     }
 
     /// Gets a suppression rule.
@@ -1136,14 +1169,14 @@ impl ErrorTrackingSuppressionRules {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SuppressionRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
         Request::new(self.at.id("id", &id).call(
             "error_tracking.suppression_rules.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SuppressionRuleReplacement>(body)
     }
 
     /// Deletes a suppression rule.
@@ -1164,13 +1197,13 @@ impl ErrorTrackingSuppressionRules {
     /// `PATCH /api/environments/{project_id}/error_tracking/suppression_rules/reorder/`. Seen in 2025 only. Sent
     /// under `/api/environments/` from a project, too.
     #[inline]
-    pub fn reorder(&self, body: Raw<impl Serialize>) -> Request<Done> {
+    pub fn reorder(&self, body: impl IntoBody<bodies::RuleOrder>) -> Request<Done> {
         Request::new(self.at.under("environments").call(
             "error_tracking.suppression_rules.reorder",
             Method::PATCH,
             "/reorder/",
         ))
-        .with::<()>(body)
+        .with::<bodies::RuleOrder>(body)
     }
 }
 
@@ -1264,27 +1297,35 @@ impl ErrorTrackingSymbolSets {
     /// Marks the uploads of several symbol sets as complete.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_finish_upload/`. Seen in 2025 only.
-    /// Sent under `/api/environments/` from a project, too. May have a [`body`](Request::body).
+    /// Sent under `/api/environments/` from a project, too.
     #[inline]
-    pub fn bulk_finish_upload(&self) -> Request<models::Success> {
+    pub fn bulk_finish_upload(
+        &self,
+        body: impl IntoBody<bodies::SymbolSetHashes>,
+    ) -> Request<models::Success> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_finish_upload",
             Method::POST,
             "/bulk_finish_upload/",
         ))
+        .with::<bodies::SymbolSetHashes>(body)
     }
 
     /// Gets addresses to upload several symbol sets to.
     ///
     /// `POST /api/environments/{project_id}/error_tracking/symbol_sets/bulk_start_upload/`. Seen in 2025 only.
-    /// Sent under `/api/environments/` from a project, too. May have a [`body`](Request::body).
+    /// Sent under `/api/environments/` from a project, too.
     #[inline]
-    pub fn bulk_start_upload(&self) -> Request<models::SymbolSetUploads> {
+    pub fn bulk_start_upload(
+        &self,
+        body: impl IntoBody<bodies::SymbolSetUploads>,
+    ) -> Request<models::SymbolSetUploads> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_start_upload",
             Method::POST,
             "/bulk_start_upload/",
         ))
+        .with::<bodies::SymbolSetUploads>(body)
     }
 
     /// Gets an address to upload a symbol set to.

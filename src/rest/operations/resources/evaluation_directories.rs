@@ -24,12 +24,15 @@ impl EvaluationDirectories {
     ///
     /// `POST /api/projects/{project_id}/evaluation_directories/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::EvaluationDirectory> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewEvaluationDirectory>,
+    ) -> Request<models::EvaluationDirectory> {
         Request::new(
             self.at
                 .call("evaluation_directories.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewEvaluationDirectory>(body)
     }
 
     /// Gets an evaluation directory.
@@ -51,14 +54,14 @@ impl EvaluationDirectories {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::EvaluationDirectoryChange>,
     ) -> Request<models::EvaluationDirectory> {
         Request::new(self.at.id("id", &id).call(
             "evaluation_directories.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::EvaluationDirectoryChange>(body)
     }
 
     /// Deletes an evaluation directory.

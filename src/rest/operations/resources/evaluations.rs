@@ -22,8 +22,12 @@ impl Evaluations {
     ///
     /// `POST /api/{scope}/{project_id}/evaluations/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Evaluation> {
-        Request::new(self.at.call("evaluations.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewEvaluation>,
+    ) -> Request<models::Evaluation> {
+        Request::new(self.at.call("evaluations.create", Method::POST, "/"))
+            .with::<bodies::NewEvaluation>(body)
     }
 
     /// Gets an evaluation.
@@ -45,14 +49,14 @@ impl Evaluations {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::EvaluationChange>,
     ) -> Request<models::Evaluation> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("evaluations.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EvaluationChange>(body)
     }
 
     /// Replaces all fields of an evaluation.
@@ -91,13 +95,16 @@ impl Evaluations {
     /// `POST /api/projects/{project_id}/evaluations/test_hog/`. Key scope: `evaluation:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn test_hog(&self, body: Raw<impl Serialize>) -> Request<models::EvaluationTest> {
+    pub fn test_hog(
+        &self,
+        body: impl IntoBody<bodies::HogEvaluationTest>,
+    ) -> Request<models::EvaluationTest> {
         Request::new(self.at.under("projects").call(
             "evaluations.test_hog",
             Method::POST,
             "/test_hog/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogEvaluationTest>(body)
     }
 
     /// Asks to delete an evaluation for good; `delete` is what PostHog supports.
@@ -174,13 +181,13 @@ impl EvaluationsBackfills {
     /// `POST /api/projects/{project_id}/evaluations/{evaluation_id}/backfills/`. Key scope: `evaluation:write`.
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: impl IntoBody<bodies::NewEvaluationBackfill>) -> Request<Untyped> {
         Request::new(self.at.under("projects").call(
             "evaluations.backfills.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewEvaluationBackfill>(body)
     }
 
     /// Gets a backfill.

@@ -22,8 +22,12 @@ impl EventDefinitions {
     ///
     /// `POST /api/projects/{project_id}/event_definitions/`. Key scope: `event_definition:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::EventDefinition> {
-        Request::new(self.at.call("event_definitions.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewEventDefinition>,
+    ) -> Request<models::EventDefinition> {
+        Request::new(self.at.call("event_definitions.create", Method::POST, "/"))
+            .with::<bodies::NewEventDefinition>(body)
     }
 
     /// Gets an event definition.
@@ -45,14 +49,14 @@ impl EventDefinitions {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::EventDefinitionChange>,
     ) -> Request<models::EventDefinition> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("event_definitions.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EventDefinitionChange>(body)
     }
 
     /// Replaces all fields of an event definition.
@@ -62,14 +66,14 @@ impl EventDefinitions {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::EventDefinitionChange>,
     ) -> Request<models::EventDefinition> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("event_definitions.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::EventDefinitionChange>(body)
     }
 
     /// Deletes an event definition.

@@ -27,12 +27,12 @@ impl ExternalDataDestinations {
     /// `POST /api/projects/{project_id}/external_data_destinations/`. Key scope: `external_data_source:write`.
     /// Preview.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: impl IntoBody<bodies::NewExternalDestination>) -> Request<Untyped> {
         Request::new(
             self.at
                 .call("external_data_destinations.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewExternalDestination>(body)
     }
 
     /// Gets an external data destination.
@@ -70,13 +70,17 @@ impl ExternalDataDestinations {
     /// `POST /api/projects/{project_id}/external_data_destinations/{id}/add_sources/`. Key scope:
     /// `external_data_source:write`. Preview.
     #[inline]
-    pub fn add_sources(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn add_sources(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ExternalDestinationSources>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "external_data_destinations.add_sources",
             Method::POST,
             "/add_sources/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExternalDestinationSources>(body)
     }
 
     /// Tests the connection to a destination.

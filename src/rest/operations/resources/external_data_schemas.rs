@@ -44,14 +44,14 @@ impl ExternalDataSchemas {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ExternalSchemaChange>,
     ) -> Request<models::ExternalDataSchema> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "external_data_schemas.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExternalSchemaChange>(body)
     }
 
     /// Cancels an external data schema.

@@ -23,12 +23,15 @@ impl ExternalDataSources {
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/`. Key scope: `external_data_source:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExternalDataSource> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewExternalSource>,
+    ) -> Request<models::ExternalDataSource> {
         Request::new(
             self.at
                 .call("external_data_sources.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewExternalSource>(body)
     }
 
     /// Gets an external data source.
@@ -50,14 +53,14 @@ impl ExternalDataSources {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ExternalSourceChange>,
     ) -> Request<models::ExternalDataSource> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("external_data_sources.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ExternalSourceChange>(body)
     }
 
     /// Deletes an external data source.
@@ -142,12 +145,12 @@ impl ExternalDataSources {
     ///
     /// `POST /api/projects/{project_id}/external_data_sources/setup/`. Key scope: `external_data_source:write`.
     #[inline]
-    pub fn setup(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn setup(&self, body: impl IntoBody<bodies::ExternalSourceSetup>) -> Request<Untyped> {
         Request::new(
             self.at
                 .call("external_data_sources.setup", Method::POST, "/setup/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ExternalSourceSetup>(body)
     }
 
     /// Checks whether a prefix for table names can be used.
@@ -181,14 +184,14 @@ impl ExternalDataSources {
     pub fn bulk_update_schemas(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ExternalSourceSchemas>,
     ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.bulk_update_schemas",
             Method::PATCH,
             "/bulk_update_schemas/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExternalSourceSchemas>(body)
     }
 
     /// Creates the webhook by which a source sends changes.
@@ -240,14 +243,14 @@ impl ExternalDataSources {
     pub fn update_destinations(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ExternalSourceDestinations>,
     ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "external_data_sources.update_destinations",
             Method::PATCH,
             "/destinations/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ExternalSourceDestinations>(body)
     }
 
     /// Lists the syncs of a source.

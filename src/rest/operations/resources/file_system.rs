@@ -22,8 +22,9 @@ impl FileSystem {
     ///
     /// `POST /api/{scope}/{project_id}/file_system/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::FileSystemEntry> {
-        Request::new(self.at.call("file_system.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewFile>) -> Request<models::FileSystemEntry> {
+        Request::new(self.at.call("file_system.create", Method::POST, "/"))
+            .with::<bodies::NewFile>(body)
     }
 
     /// Gets a file system entry.
@@ -45,14 +46,14 @@ impl FileSystem {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::FileChange>,
     ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("file_system.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::FileChange>(body)
     }
 
     /// Replaces all fields of a file system entry.
@@ -62,14 +63,14 @@ impl FileSystem {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewFile>,
     ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("file_system.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewFile>(body)
     }
 
     /// Deletes a file system entry.
@@ -131,25 +132,35 @@ impl FileSystem {
 
     /// Links an entry into another folder.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`. May have a [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/link/`.
     #[inline]
-    pub fn link(&self, id: impl Display) -> Request<Untyped> {
+    pub fn link(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::FileLink>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("file_system.link", Method::POST, "/link/"),
         )
+        .with::<bodies::FileLink>(body)
     }
 
     /// Moves an entry to another path.
     ///
-    /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`. May have a [`body`](Request::body).
+    /// `POST /api/{scope}/{project_id}/file_system/{id}/move/`.
     #[inline]
-    pub fn move_to(&self, id: impl Display) -> Request<Untyped> {
+    pub fn move_to(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::FileMove>,
+    ) -> Request<Untyped> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("file_system.move_to", Method::POST, "/move/"),
         )
+        .with::<bodies::FileMove>(body)
     }
 }

@@ -22,12 +22,15 @@ impl FileSystemShortcut {
     ///
     /// `POST /api/{scope}/{project_id}/file_system_shortcut/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::FileSystemEntry> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewShortcut>,
+    ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .call("file_system_shortcut.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewShortcut>(body)
     }
 
     /// Gets a file system shortcut.
@@ -49,14 +52,14 @@ impl FileSystemShortcut {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::ShortcutChange>,
     ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("file_system_shortcut.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ShortcutChange>(body)
     }
 
     /// Replaces all fields of a file system shortcut.
@@ -66,14 +69,14 @@ impl FileSystemShortcut {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewShortcut>,
     ) -> Request<models::FileSystemEntry> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("file_system_shortcut.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewShortcut>(body)
     }
 
     /// Deletes a file system shortcut.

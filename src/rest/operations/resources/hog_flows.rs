@@ -24,8 +24,9 @@ impl HogFlows {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
-        Request::new(self.at.call("hog_flows.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewHogFlow>) -> Request<models::HogFlow> {
+        Request::new(self.at.call("hog_flows.create", Method::POST, "/"))
+            .with::<bodies::NewHogFlow>(body)
     }
 
     /// Gets a hog flow.
@@ -44,26 +45,34 @@ impl HogFlows {
     ///
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/`. Key scope: `hog_flow:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::HogFlowChange>,
+    ) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("hog_flows.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::HogFlowChange>(body)
     }
 
     /// Replaces all fields of a hog flow.
     ///
     /// `PUT /api/projects/{project_id}/hog_flows/{id}/`.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewHogFlow>,
+    ) -> Request<models::HogFlow> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("hog_flows.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewHogFlow>(body)
     }
 
     /// Deletes a hog flow.
@@ -201,13 +210,17 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/invocations/`. Key scope: `group:read` and
     /// `hog_flow:write`.
     #[inline]
-    pub fn invocations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn invocations(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::HogFlowTest>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "hog_flows.invocations",
             Method::POST,
             "/invocations/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogFlowTest>(body)
     }
 
     /// Lists the log entries of a hog flow.
@@ -258,14 +271,14 @@ impl HogFlows {
     pub fn publish(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::HogPublication>,
     ) -> Request<models::HogFlowPublication> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("hog_flows.publish", Method::POST, "/publish/"),
         )
-        .with::<()>(body)
+        .with::<bodies::HogPublication>(body)
     }
 
     /// Batch jobs.
@@ -387,12 +400,15 @@ impl HogFlowsBatchJobs {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:write` and
     /// `person:read`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlowBatchJob> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewHogFlowBatch>,
+    ) -> Request<models::HogFlowBatchJob> {
         Request::new(
             self.at
                 .call("hog_flows.batch_jobs.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewHogFlowBatch>(body)
     }
 
     /// Cancels a batch job.
@@ -479,12 +495,12 @@ impl HogFlowsProposals {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/proposals/`. Key scope: `hog_flow_proposal:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: impl IntoBody<bodies::NewHogFlowProposal>) -> Request<Untyped> {
         Request::new(
             self.at
                 .call("hog_flows.proposals.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewHogFlowProposal>(body)
     }
 }
 
@@ -534,14 +550,14 @@ impl HogFlowsRevisions {
     pub fn restore(
         &self,
         version: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::HogFlowRestoration>,
     ) -> Request<models::HogFlow> {
         Request::new(self.at.id("version", &version).call(
             "hog_flows.revisions.restore",
             Method::POST,
             "/restore/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogFlowRestoration>(body)
     }
 }
 
@@ -556,12 +572,15 @@ impl HogFlowsSchedules {
     ///
     /// `POST /api/projects/{project_id}/hog_flows/{id}/schedules/`. Key scope: `hog_flow:write` and `person:read`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlowSchedule> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewHogFlowSchedule>,
+    ) -> Request<models::HogFlowSchedule> {
         Request::new(
             self.at
                 .call("hog_flows.schedules.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewHogFlowSchedule>(body)
     }
 
     /// Changes the given fields of a schedule.
@@ -571,13 +590,13 @@ impl HogFlowsSchedules {
     pub fn update(
         &self,
         schedule_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::HogFlowScheduleChange>,
     ) -> Request<models::HogFlowSchedule> {
         Request::new(self.at.id("schedule_id", &schedule_id).call(
             "hog_flows.schedules.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogFlowScheduleChange>(body)
     }
 }

@@ -24,8 +24,12 @@ impl HogFunctions {
     ///
     /// `POST /api/{scope}/{project_id}/hog_functions/`. Key scope: `hog_function:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFunction> {
-        Request::new(self.at.call("hog_functions.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewHogFunction>,
+    ) -> Request<models::HogFunction> {
+        Request::new(self.at.call("hog_functions.create", Method::POST, "/"))
+            .with::<bodies::NewHogFunction>(body)
     }
 
     /// Gets a hog function.
@@ -47,14 +51,14 @@ impl HogFunctions {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::HogFunctionChange>,
     ) -> Request<models::HogFunction> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("hog_functions.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::HogFunctionChange>(body)
     }
 
     /// Replaces all fields of a hog function.
@@ -64,14 +68,14 @@ impl HogFunctions {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewHogFunction>,
     ) -> Request<models::HogFunction> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("hog_functions.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewHogFunction>(body)
     }
 
     /// Deletes a hog function: PostHog keeps it, marked as deleted.
@@ -107,12 +111,15 @@ impl HogFunctions {
     ///
     /// `PATCH /api/{scope}/{project_id}/hog_functions/rearrange/`. Key scope: `hog_function:write`.
     #[inline]
-    pub fn rearrange(&self, body: Raw<impl Serialize>) -> Request<Vec<models::HogFunction>> {
+    pub fn rearrange(
+        &self,
+        body: impl IntoBody<bodies::HogFunctionOrder>,
+    ) -> Request<Vec<models::HogFunction>> {
         Request::new(
             self.at
                 .call("hog_functions.rearrange", Method::PATCH, "/rearrange/"),
         )
-        .with::<()>(body)
+        .with::<bodies::HogFunctionOrder>(body)
     }
 
     /// Asks to delete a hog function for good; `delete` is what PostHog supports.
@@ -160,14 +167,14 @@ impl HogFunctions {
     pub fn invocations(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::HogFunctionTest>,
     ) -> Request<models::HogFunctionTest> {
         Request::new(self.at.id("id", &id).call(
             "hog_functions.invocations",
             Method::POST,
             "/invocations/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogFunctionTest>(body)
     }
 
     /// Lists the log entries of a hog function.
@@ -211,13 +218,17 @@ impl HogFunctions {
     /// `POST /api/projects/{project_id}/hog_functions/{id}/publish/`. Key scope: `hog_function:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn publish(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn publish(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::HogPublication>,
+    ) -> Request<Untyped> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "hog_functions.publish",
             Method::POST,
             "/publish/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogPublication>(body)
     }
 
     /// Revisions.
@@ -294,13 +305,13 @@ impl HogFunctionsRevisions {
     pub fn restore(
         &self,
         version: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::HogFunctionRestoration>,
     ) -> Request<models::HogFunction> {
         Request::new(self.at.under("projects").id("version", &version).call(
             "hog_functions.revisions.restore",
             Method::POST,
             "/restore/",
         ))
-        .with::<()>(body)
+        .with::<bodies::HogFunctionRestoration>(body)
     }
 }

@@ -21,8 +21,12 @@ impl Integrations {
     ///
     /// `POST /api/{scope}/{project_id}/integrations/`. Seen in 2025 only.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Integration> {
-        Request::new(self.at.call("integrations.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewIntegration>,
+    ) -> Request<models::Integration> {
+        Request::new(self.at.call("integrations.create", Method::POST, "/"))
+            .with::<bodies::NewIntegration>(body)
     }
 
     /// Gets an integration.

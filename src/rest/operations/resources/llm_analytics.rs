@@ -58,13 +58,16 @@ impl LlmAnalytics {
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`. Key scope:
     /// `evaluation:write`.
     #[inline]
-    pub fn evaluation_config_set_active_key(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn evaluation_config_set_active_key(
+        &self,
+        body: impl IntoBody<bodies::ActiveProviderKey>,
+    ) -> Request<Untyped> {
         Request::new(self.at.call(
             "llm_analytics.evaluation_config_set_active_key",
             Method::POST,
             "/evaluation_config/set_active_key/",
         ))
-        .with::<()>(body)
+        .with::<bodies::ActiveProviderKey>(body)
     }
 
     /// Lists the models of a provider.

@@ -21,8 +21,9 @@ impl LlmPrompts {
     ///
     /// `POST /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LlmPrompt> {
-        Request::new(self.at.call("llm_prompts.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewPrompt>) -> Request<models::LlmPrompt> {
+        Request::new(self.at.call("llm_prompts.create", Method::POST, "/"))
+            .with::<bodies::NewPrompt>(body)
     }
 
     /// Prompts by name.
@@ -60,14 +61,14 @@ impl LlmPromptsName {
     pub fn update(
         &self,
         prompt_name: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PromptChange>,
     ) -> Request<models::LlmPrompt> {
         Request::new(self.at.id("prompt_name", &prompt_name).call(
             "llm_prompts.name.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::PromptChange>(body)
     }
 
     /// Duplicates a prompt.
@@ -77,14 +78,14 @@ impl LlmPromptsName {
     pub fn duplicate(
         &self,
         prompt_name: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PromptCopy>,
     ) -> Request<models::LlmPrompt> {
         Request::new(self.at.id("prompt_name", &prompt_name).call(
             "llm_prompts.name.duplicate",
             Method::POST,
             "/duplicate/",
         ))
-        .with::<()>(body)
+        .with::<bodies::PromptCopy>(body)
     }
 
     /// Labels.
@@ -122,13 +123,17 @@ impl LlmPromptsNameLabels {
     /// `PUT /api/projects/{project_id}/llm_prompts/name/{prompt_name}/labels/{label_name}/`. Key scope:
     /// `llm_prompt:write`.
     #[inline]
-    pub fn replace(&self, label_name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        label_name: impl Display,
+        body: impl IntoBody<bodies::PromptLabel>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("label_name", &label_name).call(
             "llm_prompts.name.labels.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::PromptLabel>(body)
     }
 
     /// Deletes a label.

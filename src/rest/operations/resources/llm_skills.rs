@@ -22,8 +22,9 @@ impl LlmSkills {
     ///
     /// `POST /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LlmSkill> {
-        Request::new(self.at.call("llm_skills.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewSkill>) -> Request<models::LlmSkill> {
+        Request::new(self.at.call("llm_skills.create", Method::POST, "/"))
+            .with::<bodies::NewSkill>(body)
     }
 
     /// Gets the command that installs skills in a client.
@@ -61,14 +62,14 @@ impl LlmSkills {
     pub fn update_by_name(
         &self,
         skill_name: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SkillChange>,
     ) -> Request<models::LlmSkill> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.update_by_name",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SkillChange>(body)
     }
 
     /// Archives the skill of that name.
@@ -91,14 +92,14 @@ impl LlmSkills {
     pub fn duplicate_by_name(
         &self,
         skill_name: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SkillCopy>,
     ) -> Request<models::LlmSkill> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.duplicate_by_name",
             Method::POST,
             "/duplicate/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SkillCopy>(body)
     }
 
     /// Renames a file of the skill of that name.
@@ -108,14 +109,14 @@ impl LlmSkills {
     pub fn files_rename_by_name(
         &self,
         skill_name: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SkillFileName>,
     ) -> Request<models::LlmSkill> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.files_rename_by_name",
             Method::POST,
             "/files-rename/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SkillFileName>(body)
     }
 
     /// Renames the skill of that name.
@@ -125,14 +126,14 @@ impl LlmSkills {
     pub fn rename_by_name(
         &self,
         skill_name: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SkillName>,
     ) -> Request<Untyped> {
         Request::new(self.at.down("name").id("skill_name", &skill_name).call(
             "llm_skills.rename_by_name",
             Method::POST,
             "/rename/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SkillName>(body)
     }
 
     /// Prompts by name.
@@ -201,12 +202,12 @@ impl LlmSkillsNameFiles {
     ///
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files/`. Key scope: `llm_skill:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LlmSkill> {
+    pub fn create(&self, body: impl IntoBody<bodies::NewSkillFile>) -> Request<models::LlmSkill> {
         Request::new(
             self.at
                 .call("llm_skills.name.files.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSkillFile>(body)
     }
 
     /// Gets a file.

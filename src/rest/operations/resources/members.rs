@@ -24,14 +24,14 @@ impl Members {
     pub fn update(
         &self,
         user_uuid: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::MemberChange>,
     ) -> Request<models::OrganizationMember> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::MemberChange>(body)
     }
 
     /// Replaces all fields of a member.
@@ -41,14 +41,14 @@ impl Members {
     pub fn replace(
         &self,
         user_uuid: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::MemberChange>,
     ) -> Request<models::OrganizationMember> {
         Request::new(self.at.id("user__uuid", &user_uuid).call(
             "organization.members.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::MemberChange>(body)
     }
 
     /// Deletes a member.

@@ -21,8 +21,9 @@ impl Notebooks {
     ///
     /// `POST /api/projects/{project_id}/notebooks/`. Key scope: `notebook:write`. Preview.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Notebook> {
-        Request::new(self.at.call("notebooks.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewNotebook>) -> Request<models::Notebook> {
+        Request::new(self.at.call("notebooks.create", Method::POST, "/"))
+            .with::<bodies::NewNotebook>(body)
     }
 
     /// Gets a notebook.
@@ -44,14 +45,14 @@ impl Notebooks {
     pub fn update(
         &self,
         short_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NotebookChange>,
     ) -> Request<models::Notebook> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
                 .call("notebooks.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NotebookChange>(body)
     }
 
     /// Replaces all fields of a notebook.
@@ -61,14 +62,14 @@ impl Notebooks {
     pub fn replace(
         &self,
         short_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewNotebook>,
     ) -> Request<models::Notebook> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
                 .call("notebooks.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewNotebook>(body)
     }
 
     /// Deletes a notebook: PostHog keeps it, marked as deleted.

@@ -25,12 +25,15 @@ impl OrganizationBatchExports {
     ///
     /// `POST /api/organizations/{organization_id}/batch_exports/`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::BatchExport> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewBatchExport>,
+    ) -> Request<models::BatchExport> {
         Request::new(
             self.at
                 .call("organization.batch_exports.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewBatchExport>(body)
     }
 
     /// Gets a batch export.
@@ -52,14 +55,14 @@ impl OrganizationBatchExports {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::BatchExportChange>,
     ) -> Request<models::BatchExport> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::BatchExportChange>(body)
     }
 
     /// Replaces all fields of a batch export.
@@ -69,14 +72,14 @@ impl OrganizationBatchExports {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewBatchExport>,
     ) -> Request<models::BatchExport> {
         Request::new(self.at.id("id", &id).call(
             "organization.batch_exports.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewBatchExport>(body)
     }
 
     /// Deletes a batch export.

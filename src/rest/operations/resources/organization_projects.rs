@@ -22,12 +22,12 @@ impl OrganizationProjects {
     ///
     /// `POST /api/organizations/{organization_id}/projects/`. Key scope: `project:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Project> {
+    pub fn create(&self, body: impl IntoBody<bodies::NewProject>) -> Request<models::Project> {
         Request::new(
             self.at
                 .call("organization.projects.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewProject>(body)
     }
 
     /// Gets a project.
@@ -46,26 +46,34 @@ impl OrganizationProjects {
     ///
     /// `PATCH /api/organizations/{organization_id}/projects/{id}/`. Key scope: `project:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Project> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::ProjectChange>,
+    ) -> Request<models::Project> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("organization.projects.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::ProjectChange>(body)
     }
 
     /// Replaces all fields of a project.
     ///
     /// `PUT /api/organizations/{organization_id}/projects/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Project> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewProject>,
+    ) -> Request<models::Project> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("organization.projects.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewProject>(body)
     }
 
     /// Deletes a project.

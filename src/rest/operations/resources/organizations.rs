@@ -22,7 +22,11 @@ impl Organizations {
     ///
     /// `POST /api/organizations/`. Seen in 2025 only.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Organization> {
-        Request::new(self.at.call("organizations.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewOrganization>,
+    ) -> Request<models::Organization> {
+        Request::new(self.at.call("organizations.create", Method::POST, "/"))
+            .with::<bodies::NewOrganization>(body)
     }
 }

@@ -36,14 +36,14 @@ impl PropertyDefinitions {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PropertyDefinitionChange>,
     ) -> Request<models::PropertyDefinition> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("property_definitions.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::PropertyDefinitionChange>(body)
     }
 
     /// Replaces all fields of a property definition.
@@ -53,14 +53,14 @@ impl PropertyDefinitions {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PropertyDefinitionChange>,
     ) -> Request<models::PropertyDefinition> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("property_definitions.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::PropertyDefinitionChange>(body)
     }
 
     /// Deletes a property definition.

@@ -25,12 +25,15 @@ impl ProxyRecords {
     ///
     /// `POST /api/organizations/{organization_id}/proxy_records/`. Key scope: `organization:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ProxyRecord> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewProxyRecord>,
+    ) -> Request<models::ProxyRecord> {
         Request::new(
             self.at
                 .call("organization.proxy_records.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewProxyRecord>(body)
     }
 
     /// Gets a proxy record.

@@ -22,8 +22,9 @@ impl Roles {
     ///
     /// `POST /api/organizations/{organization_id}/roles/`. Seen in 2025 only.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Role> {
-        Request::new(self.at.call("organization.roles.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewRole>) -> Request<models::Role> {
+        Request::new(self.at.call("organization.roles.create", Method::POST, "/"))
+            .with::<bodies::NewRole>(body)
     }
 
     /// Gets a role.
@@ -42,26 +43,34 @@ impl Roles {
     ///
     /// `PATCH /api/organizations/{organization_id}/roles/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Role> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::RoleChange>,
+    ) -> Request<models::Role> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("organization.roles.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::RoleChange>(body)
     }
 
     /// Replaces all fields of a role.
     ///
     /// `PUT /api/organizations/{organization_id}/roles/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Role> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::NewRole>,
+    ) -> Request<models::Role> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("organization.roles.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewRole>(body)
     }
 
     /// Deletes a role.
@@ -108,13 +117,16 @@ impl RolesRoleMemberships {
     ///
     /// `POST /api/organizations/{organization_id}/roles/{role_id}/role_memberships/`. Seen in 2025 only.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::RoleMembership> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewRoleMembership>,
+    ) -> Request<models::RoleMembership> {
         Request::new(self.at.call(
             "organization.roles.role_memberships.create",
             Method::POST,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewRoleMembership>(body)
     }
 
     /// Deletes a role membership.

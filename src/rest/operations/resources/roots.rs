@@ -16,8 +16,9 @@ impl Project {
     ///
     /// `PATCH /api/projects/{id}/`. Key scope: `project:write`.
     #[inline]
-    pub fn update(&self, body: Raw<impl Serialize>) -> Request<models::Project> {
-        Request::new(self.at.call("project.update", Method::PATCH, "/")).with::<()>(body)
+    pub fn update(&self, body: impl IntoBody<bodies::ProjectChange>) -> Request<models::Project> {
+        Request::new(self.at.call("project.update", Method::PATCH, "/"))
+            .with::<bodies::ProjectChange>(body)
     }
 
     /// Account relationship definitions.
@@ -1404,16 +1405,24 @@ impl Organization {
     ///
     /// `PATCH /api/organizations/{id}/`. Key scope: `organization:write`. Preview.
     #[inline]
-    pub fn update(&self, body: Raw<impl Serialize>) -> Request<models::Organization> {
-        Request::new(self.at.call("organization.update", Method::PATCH, "/")).with::<()>(body)
+    pub fn update(
+        &self,
+        body: impl IntoBody<bodies::OrganizationChange>,
+    ) -> Request<models::Organization> {
+        Request::new(self.at.call("organization.update", Method::PATCH, "/"))
+            .with::<bodies::OrganizationChange>(body)
     }
 
     /// Replaces all fields of this organization.
     ///
     /// `PUT /api/organizations/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn replace(&self, body: Raw<impl Serialize>) -> Request<models::Organization> {
-        Request::new(self.at.call("organization.replace", Method::PUT, "/")).with::<()>(body)
+    pub fn replace(
+        &self,
+        body: impl IntoBody<bodies::NewOrganization>,
+    ) -> Request<models::Organization> {
+        Request::new(self.at.call("organization.replace", Method::PUT, "/"))
+            .with::<bodies::NewOrganization>(body)
     }
 
     /// Deletes this organization.
@@ -1547,8 +1556,9 @@ impl User {
     ///
     /// `PATCH /api/users/{uuid}/`. Key scope: `user:write`.
     #[inline]
-    pub fn update(&self, body: Raw<impl Serialize>) -> Request<models::User> {
-        Request::new(self.at.call("user.update", Method::PATCH, "/")).with::<()>(body)
+    pub fn update(&self, body: impl IntoBody<bodies::UserChange>) -> Request<models::User> {
+        Request::new(self.at.call("user.update", Method::PATCH, "/"))
+            .with::<bodies::UserChange>(body)
     }
 
     /// Replaces all fields of this user.

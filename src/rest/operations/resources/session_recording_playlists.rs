@@ -27,12 +27,15 @@ impl SessionRecordingPlaylists {
     /// `POST /api/{scope}/{project_id}/session_recording_playlists/`. Key scope:
     /// `session_recording_playlist:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SessionRecordingPlaylist> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewPlaylist>,
+    ) -> Request<models::SessionRecordingPlaylist> {
         Request::new(
             self.at
                 .call("session_recording_playlists.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewPlaylist>(body)
     }
 
     /// Gets a session recording playlist.
@@ -56,14 +59,14 @@ impl SessionRecordingPlaylists {
     pub fn update(
         &self,
         short_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::PlaylistChange>,
     ) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::PlaylistChange>(body)
     }
 
     /// Replaces all fields of a session recording playlist.
@@ -73,14 +76,14 @@ impl SessionRecordingPlaylists {
     pub fn replace(
         &self,
         short_id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewPlaylist>,
     ) -> Request<models::SessionRecordingPlaylist> {
         Request::new(self.at.id("short_id", &short_id).call(
             "session_recording_playlists.replace",
             Method::PUT,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::NewPlaylist>(body)
     }
 
     /// Deletes a session recording playlist: PostHog keeps it, marked as deleted.

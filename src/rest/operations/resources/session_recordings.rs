@@ -83,14 +83,14 @@ impl SessionRecordings {
     #[inline]
     pub fn bulk_delete(
         &self,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::RecordingBulkDeletion>,
     ) -> Request<models::SessionRecordingBulkDeletion> {
         Request::new(self.at.under("projects").call(
             "session_recordings.bulk_delete",
             Method::POST,
             "/bulk_delete/",
         ))
-        .with::<()>(body)
+        .with::<bodies::RecordingBulkDeletion>(body)
     }
 
     /// Sharing.

@@ -21,8 +21,12 @@ impl Subscriptions {
     ///
     /// `POST /api/{scope}/{project_id}/subscriptions/`. Key scope: `subscription:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Subscription> {
-        Request::new(self.at.call("subscriptions.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSubscription>,
+    ) -> Request<models::Subscription> {
+        Request::new(self.at.call("subscriptions.create", Method::POST, "/"))
+            .with::<bodies::NewSubscription>(body)
     }
 
     /// Gets a subscription.
@@ -44,14 +48,14 @@ impl Subscriptions {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SubscriptionChange>,
     ) -> Request<models::Subscription> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("subscriptions.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::SubscriptionChange>(body)
     }
 
     /// Replaces all fields of a subscription.
@@ -61,14 +65,14 @@ impl Subscriptions {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewSubscription>,
     ) -> Request<models::Subscription> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("subscriptions.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSubscription>(body)
     }
 
     /// Deletes a subscription: PostHog keeps it, marked as deleted.

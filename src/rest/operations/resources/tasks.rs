@@ -23,8 +23,8 @@ impl Tasks {
     ///
     /// `POST /api/projects/{project_id}/tasks/`. Key scope: `task:write`. Preview.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Task> {
-        Request::new(self.at.call("tasks.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(&self, body: impl IntoBody<bodies::NewTask>) -> Request<models::Task> {
+        Request::new(self.at.call("tasks.create", Method::POST, "/")).with::<bodies::NewTask>(body)
     }
 
     /// Gets a task.
@@ -39,13 +39,17 @@ impl Tasks {
     ///
     /// `PATCH /api/projects/{project_id}/tasks/{id}/`. Seen in 2025 only.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Task> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::TaskChange>,
+    ) -> Request<models::Task> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("tasks.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::TaskChange>(body)
     }
 
     /// Replaces all fields of a task.

@@ -24,12 +24,15 @@ impl WarehouseSavedQueries {
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/`. Key scope: `warehouse_view:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SavedQuery> {
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewSavedQuery>,
+    ) -> Request<models::SavedQuery> {
         Request::new(
             self.at
                 .call("warehouse_saved_queries.create", Method::POST, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewSavedQuery>(body)
     }
 
     /// Gets a warehouse saved query.
@@ -51,14 +54,14 @@ impl WarehouseSavedQueries {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::SavedQueryChange>,
     ) -> Request<models::SavedQuery> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.update",
             Method::PATCH,
             "/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SavedQueryChange>(body)
     }
 
     /// Replaces all fields of a warehouse saved query.
@@ -160,13 +163,17 @@ impl WarehouseSavedQueries {
     /// `POST /api/projects/{project_id}/warehouse_saved_queries/{id}/materialize/`. Key scope:
     /// `warehouse_view:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn materialize(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
+    pub fn materialize(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::SavedQueryMaterialization>,
+    ) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "warehouse_saved_queries.materialize",
             Method::POST,
             "/materialize/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SavedQueryMaterialization>(body)
     }
 
     /// Turns a materialized query back into a view.
@@ -191,13 +198,17 @@ impl WarehouseSavedQueries {
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_saved_queries/{id}/run/`. Key scope: `warehouse_view:write`.
     #[inline]
-    pub fn run(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
+    pub fn run(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::SavedQueryRun>,
+    ) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "warehouse_saved_queries.run",
             Method::POST,
             "/run/",
         ))
-        .with::<()>(body)
+        .with::<bodies::SavedQueryRun>(body)
     }
 
     /// Gets the run history of a warehouse saved query.

@@ -22,8 +22,12 @@ impl WarehouseTables {
     ///
     /// `POST /api/{scope}/{project_id}/warehouse_tables/`. Key scope: `warehouse_table:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::WarehouseTable> {
-        Request::new(self.at.call("warehouse_tables.create", Method::POST, "/")).with::<()>(body)
+    pub fn create(
+        &self,
+        body: impl IntoBody<bodies::NewWarehouseTable>,
+    ) -> Request<models::WarehouseTable> {
+        Request::new(self.at.call("warehouse_tables.create", Method::POST, "/"))
+            .with::<bodies::NewWarehouseTable>(body)
     }
 
     /// Gets a warehouse table.
@@ -45,14 +49,14 @@ impl WarehouseTables {
     pub fn update(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::WarehouseTableChange>,
     ) -> Request<models::WarehouseTable> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("warehouse_tables.update", Method::PATCH, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::WarehouseTableChange>(body)
     }
 
     /// Replaces all fields of a warehouse table.
@@ -62,14 +66,14 @@ impl WarehouseTables {
     pub fn replace(
         &self,
         id: impl Display,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::NewWarehouseTable>,
     ) -> Request<models::WarehouseTable> {
         Request::new(
             self.at
                 .id("id", &id)
                 .call("warehouse_tables.replace", Method::PUT, "/"),
         )
-        .with::<()>(body)
+        .with::<bodies::NewWarehouseTable>(body)
     }
 
     /// Deletes a warehouse table.
