@@ -19,6 +19,7 @@ const SCHEMAS: &str = r#"{
 "Cohort":{"kind":"object","fields":[{"name":"id","type":"number","required":true,"read_only":true,"name_hint":"integer"},{"name":"name","type":"string","required":false},{"name":"groups","type":"any","required":false}]},
 "CohortType":{"kind":"enum","value_type":"string","values":["static","behavioral"]},
 "CohortsCreateBody":{"kind":"object","fields":[{"name":"name","type":"string","required":true}],"since":"2026-11"},
+"CohortsCreateBody@2026-05":{"kind":"object","fields":[],"since":"2026-05"},
 "Gone":{"kind":"object","fields":[]}
 }
 "#;

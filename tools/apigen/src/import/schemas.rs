@@ -41,7 +41,8 @@ pub fn merge(
     }
     for (name, schema) in &schemas {
         let other = schema.as_object().is_none_or(is_of_another_source);
-        if !other && !document.schemas.contains_key(name) {
+        // `Cohort@2026-05` is `Cohort` as another document has it.
+        if !other && !name.contains('@') && !document.schemas.contains_key(name) {
             report.gone.push(format!("schema {name}"));
         }
     }
