@@ -1,4 +1,9 @@
-//! What can go wrong, and where it did.
+//! [`PostHogError`]: every error of this crate.
+//!
+//! [`api`]: what PostHog says about a request that it refuses. [`body`]: what may be shown of such an answer.
+//!
+//! Invariant: no error shows a key, the value of a configured header, or what a server echoes; foreign text is cleaned
+//! before it gets here.
 
 mod api;
 mod body;
@@ -11,8 +16,8 @@ use std::time::Duration;
 
 /// Every error of this crate.
 ///
-/// Each names the operation and the path it happened on. No error shows a key, the value of a configured header, or the
-/// body of a request, even where a server echoes them: of a response, `Display` and `Debug` show PostHog's own words
+/// An error names the operation and, where there is one, the path. No error shows a key, the value of a configured header,
+/// or the body of a request, even if a server echoes them: of a response, `Display` and `Debug` show PostHog's own words,
 /// and otherwise the kind and length of the body.
 ///
 /// ```
@@ -24,13 +29,13 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostHogError {
-    /// PostHog answered, and the answer was no.
+    /// PostHog answered and refused the request.
     #[error(transparent)]
     ApiError(Box<ApiError>),
-    /// No usable answer came: the connection failed, timed out or broke off.
+    /// PostHog sent no usable answer: the connection failed, timed out or broke off.
     #[error(transparent)]
     RequestError(Box<RequestError>),
-    /// A value could not be turned into JSON, or an answer not be read as the type asked for.
+    /// A value could not be written as JSON, or an answer could not be read as the type asked for.
     #[error("{operation}: {what}")]
     #[non_exhaustive]
     SerializationError {
@@ -53,8 +58,8 @@ pub enum PostHogError {
         /// How long until the breaker lets a probe through; zero while a probe is under way.
         retry_in: Duration,
     },
-    /// A setting is wrong. Reported when a client, backend or layer is built; what is wrong with a request
-    /// of the REST API, such as an id that cannot stand in a path, when it is sent.
+    /// A setting is wrong. Building a client, backend or layer reports it. A problem with a REST request, such as an id that
+    /// cannot be part of a path, is reported when the request is sent.
     #[error("{setting}: {problem}")]
     #[non_exhaustive]
     Config {
@@ -63,7 +68,8 @@ pub enum PostHogError {
         /// What is wrong with it, and what to write instead.
         problem: String,
     },
-    /// A list could not be read on: its `next` address leads to another host, or the pages do not end.
+    /// A list could not be read to its end: its `next` address leads to another host, the pages do not end, or PostHog does
+    /// not say where the other items are.
     #[error("{operation}: cannot read the next page: {problem}")]
     #[non_exhaustive]
     Paging {
@@ -72,7 +78,7 @@ pub enum PostHogError {
         /// Why not, and what to do about it.
         problem: String,
     },
-    /// PostHog took a query and then reported its failure in an answer that is otherwise good. Most
+    /// PostHog accepted a query and then reported its failure in an answer that is otherwise good. Most
     /// failures of queries are an [`ApiError`](Self::ApiError) with PostHog's words in `detail`.
     #[error("{operation}: the query failed: {message}")]
     #[non_exhaustive]
@@ -127,7 +133,7 @@ pub enum PostHogError {
         /// How many rows PostHog returned.
         rows: usize,
     },
-    /// The background actor could not be started, or its thread could not be had.
+    /// The background actor or its thread could not be started.
     #[error("cannot start the capture backend: {source}")]
     #[non_exhaustive]
     Start {
@@ -156,7 +162,7 @@ impl PostHogError {
         }
     }
 
-    /// The HTTP status of PostHog's answer, where there was one.
+    /// The HTTP status of PostHog's answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::ApiError(e) => Some(e.status),
@@ -197,13 +203,13 @@ impl PostHogError {
         self.status() == Some(429)
     }
 
-    /// The answer was 403: the key is known, and may not do this. [`missing_scope`](Self::missing_scope)
-    /// says what it lacks, where PostHog does.
+    /// The answer was 403: the key is known and may not do this. [`missing_scope`](Self::missing_scope) is the scope that
+    /// it lacks, if PostHog says so.
     pub fn is_permission_denied(&self) -> bool {
         self.status() == Some(403)
     }
 
-    /// PostHog's own account of the refusal, where it answered.
+    /// What PostHog says about the refusal, if it answered.
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
             Self::ApiError(e) => Some(e),
@@ -226,7 +232,7 @@ impl PostHogError {
         self.api_error()?.missing_scope()
     }
 
-    /// Where in a query the complaint points to, where PostHog says so.
+    /// The place in a query that the complaint points to, if PostHog says so.
     pub fn hogql_position(&self) -> Option<HogQlPosition> {
         match self {
             Self::ApiError(e) => e.hogql_position(),
@@ -273,7 +279,7 @@ impl fmt::Display for RequestError {
 }
 
 impl RequestError {
-    /// What is at the bottom of it, where that says more than the kind.
+    /// The deepest cause, if it says more than the kind.
     fn cause(&self) -> Option<&dyn std::error::Error> {
         use RequestErrorKind::{ClientSetup, Connect, Interrupted, Panicked, Setup};
         if !matches!(

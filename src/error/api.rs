@@ -1,11 +1,11 @@
-//! What PostHog says about a request that it refuses.
+//! [`ApiError`]: what PostHog says about a request that it refuses, and what can be read from its words.
 
 use super::after;
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// PostHog's own account of a refused request.
+/// What PostHog says about a request that it refused.
 ///
 /// The REST API answers `{type, code, detail, attr}`; capture v0 answers plain text, which becomes `detail`;
 /// capture v1 answers `{error, error_description}`, and `error` becomes `code`. Of a refusal of events only known codes
@@ -25,13 +25,12 @@ pub struct ApiError {
     pub kind: Option<String>,
     /// PostHog's `code`, such as `permission_denied`.
     pub code: Option<String>,
-    /// What went wrong, in PostHog's words, or where a redirect leads that was not followed; at most 500
+    /// What went wrong, in PostHog's words; or the address of a redirect that was not followed; at most 500
     /// characters.
     pub detail: String,
     /// The attribute the complaint is about. `__` leads into nested ones.
     pub attr: Option<String>,
-    /// What PostHog adds for a program to read; `Debug` does not show it. Left out where the answer is longer than
-    /// 64 kB.
+    /// What PostHog adds for programs; `Debug` does not show it. Left out if the answer is longer than 64 kB.
     pub extra: Option<Value>,
     /// The single complaints, where there are several (`type` is `multiple`); at most 100.
     pub list: Vec<FieldError>,

@@ -1,4 +1,7 @@
-//! What may be shown of a body that refuses.
+//! [`ErrorBody`]: what may be shown of the body of a refusal.
+//!
+//! A server may echo what it was sent. So only PostHog's own fields are read, and of a refusal of events only known codes
+//! and sentences of known words; any other body is described by its kind and length.
 
 use super::api::FieldError;
 use crate::redact::{Redactor, describe, excerpt, vouched, vouched_path};

@@ -1,4 +1,7 @@
-//! Reading answers as JSON, and saying what is wrong with those that do not fit.
+//! Reads answers as JSON, and says what is wrong with those that do not fit.
+//!
+//! An error names the place in the answer, such as `results[2].name`, and the kind of problem, but no value: answers are
+//! personal data. While an answer is read, the values in it can ask which operation it answers.
 
 use super::{Http, numbers};
 use crate::diagnostics::log;

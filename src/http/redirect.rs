@@ -1,4 +1,8 @@
 //! Which redirects are followed, and how others are described.
+//!
+//! Followed are those that keep scheme, host, port and method (307 and 308), at most four in a row. Others end the attempt with
+//! their status; the error says where they lead, without the query, which may be a signature. Redirects to files are
+//! [`storage`](super::storage)'s.
 
 use super::Http;
 use super::request::{Destination, Request};

@@ -1,4 +1,7 @@
-//! [`Chunks`]: the body of an answer as it comes.
+//! [`Chunks`]: the body of an answer as a stream.
+//!
+//! A task on the client's runtime reads the body and waits while a chunk is not taken. Invariant: a body that breaks off
+//! ends with an error, never as if it were complete.
 
 use crate::error::PostHogError;
 use crate::http::{BodyStream, StreamError};
@@ -8,10 +11,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// An answer's body, chunk by chunk: [`Request::send_for_stream`](super::Request::send_for_stream).
+/// An answer's body, chunk by chunk: from [`Request::send_for_stream`](super::Request::send_for_stream).
 ///
-/// A [`Stream`], and usable without one of the stream crates by [`next`](Self::next). Where chunks end means
-/// nothing. After an error it ends.
+/// It is a [`Stream`]; [`next`](Self::next) reads it without a stream crate. Chunks end anywhere, also in the middle of a
+/// line. After an error the stream ends.
 ///
 /// ```no_run
 /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), Box<dyn std::error::Error>> {

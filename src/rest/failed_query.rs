@@ -1,4 +1,7 @@
-//! Queries that failed in the background: PostHog tells of them with a status that would be retried.
+//! Queries that failed in the background.
+//!
+//! PostHog reports them with a 5xx status, which would be retried, although it answers the same each time. This module
+//! reads such an answer and makes it final.
 
 use crate::error::PostHogError;
 use crate::http::{Endpoint, Http};
@@ -6,7 +9,7 @@ use crate::redact::excerpt;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-/// Stands for the reason of a failed query where PostHog gives none.
+/// The reason of a failed query if PostHog gives none.
 pub(crate) const NO_REASON: &str = "PostHog does not say why";
 
 #[derive(Deserialize)]
@@ -22,7 +25,7 @@ struct FailedStatus {
     error_message: Option<String>,
 }
 
-/// The error of a failed query, where a 5xx response is about one. It is final: asked again, PostHog answers the same.
+/// The error of a failed query, if a 5xx response is about one. It is final: PostHog would answer the same again.
 pub(crate) fn failed_query(
     http: &Http,
     endpoint: &Endpoint,

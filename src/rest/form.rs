@@ -1,4 +1,7 @@
-//! [`Form`]: what is uploaded.
+//! [`Form`]: multipart forms, for uploads.
+//!
+//! A form is written while it is built. Invariants: no name, file name or content type can end its header early, and no
+//! part can end the form early, because the boundary is random.
 
 use super::request::Request;
 use crate::event::uuid_v7::UuidV7;
@@ -21,14 +24,14 @@ use std::fmt;
 /// # }
 /// ```
 ///
-/// The parts are kept in memory, so that the request can be tried again. What is too large for that can be
-/// given as a stream to [`raw_body`](Request::raw_body).
+/// The parts are kept in memory, so that the request can be retried. Give what is too large for that to
+/// [`raw_body`](Request::raw_body) as a stream.
 #[derive(Clone)]
 #[must_use = "a form does nothing until it is sent"]
 pub struct Form {
     boundary: String,
     parts: Vec<u8>,
-    /// A content type that is none; said when the form is sent.
+    /// A malformed content type. Sending the form reports it.
     malformed: Option<String>,
 }
 
@@ -36,7 +39,7 @@ impl Form {
     /// An empty form.
     pub fn new() -> Self {
         Self {
-            // Not to be guessed by who wrote the parts.
+            // Whoever wrote the parts cannot guess it.
             boundary: format!("form-{}", UuidV7::default().at(0).simple()),
             parts: Vec::new(),
             malformed: None,
@@ -49,8 +52,7 @@ impl Form {
         self
     }
 
-    /// Adds a file: the field's name, the file's name, what it contains as a content type such as
-    /// `text/csv`, and its bytes.
+    /// Adds a file: the field's name, the file's name, its content type such as `text/csv`, and its bytes.
     pub fn file(
         mut self,
         name: impl AsRef<str>,
@@ -93,7 +95,7 @@ impl Default for Form {
 }
 
 impl fmt::Debug for Form {
-    /// Shows the size only: what is in a form may be personal.
+    /// Shows the size only: the parts may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Form")
             .field("bytes", &self.parts.len())
@@ -102,7 +104,7 @@ impl fmt::Debug for Form {
 }
 
 impl<A, P> Request<A, P> {
-    /// The body, as a multipart form. Methods that need one take it; this replaces it.
+    /// Sets the body, as a multipart form. Replaces the body that a method took.
     pub fn form(self, form: Form) -> Self {
         let kind = match form.malformed {
             Some(malformed) => malformed,

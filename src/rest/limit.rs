@@ -1,4 +1,10 @@
-//! Staying below PostHog's rate limits, by waiting before a request instead of being refused.
+//! Waits before requests, so that they stay below PostHog's rate limits (feature `rate-limit`).
+//!
+//! [`RateLimits`] are the settings: a [`RateLimit`] for each [`EndpointClass`]. `Limiter` is what a client holds of them:
+//! one queue for each class, in which requests wait for their turn before their first attempt.
+//!
+//! Invariants: requests of one class leave in the order in which they came; no window ever sees more than its limit;
+//! dropping a waiting call takes it out of the queue; cancelling a query never waits.
 
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
@@ -13,13 +19,12 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
 
-/// How many requests may be sent, by class of endpoint: for
+/// How many requests may be sent, by class of endpoint: a setting of
 /// [`PostHogClientBuilder::rate_limits`](crate::PostHogClientBuilder::rate_limits) (feature
 /// `rate-limit`).
 ///
-/// PostHog counts the requests of a whole team, and refuses with 429 what is too many. Refusals are
-/// waited for and retried anyway; these limits keep a bulk job from using up what the team's other
-/// programs need.
+/// PostHog counts the requests of a whole team and refuses more with 429. The client retries these anyway; the limits
+/// keep a bulk job from using up what the team's other programs need.
 ///
 /// ```
 /// # fn main() -> Result<(), tracing_posthog::PostHogError> {
@@ -27,7 +32,7 @@ use tracing::debug;
 /// use tracing_posthog::rest::{EndpointClass, RateLimit, RateLimits};
 /// let limits = RateLimits::posthog_cloud()
 ///     .percent(50) // leave half to others
-///     .set(EndpointClass::Query, RateLimit::none().per_minute(30));
+///     .set(EndpointClass::HogQl, RateLimit::none().per_minute(30));
 /// let client = PostHogClient::builder()
 ///     .personal_api_key("phx_example")
 ///     .rate_limits(limits)
@@ -40,9 +45,8 @@ use tracing::debug;
 ///
 /// A quarter of each limit may be used at once, the rest evenly over its time, so that no window of a
 /// minute (an hour, a day) ever sees more than the limit. Requests of one class leave in the order in
-/// which they came. Waiting is no attempt and has no limit of its own: put one around the call where it
-/// matters. The limits are per client, shared by its clones. Retries do not count, and
-/// cancelling a query does not wait.
+/// which they came. Waiting is not an attempt and has no limit of its own: put a timeout around the call if you need one.
+/// The clones of a client share its limits. Retries do not count, and cancelling a query does not wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct RateLimits {
@@ -55,8 +59,8 @@ pub struct RateLimits {
 pub enum EndpointClass {
     /// Insights, persons, events, session recordings.
     Analytics,
-    /// `query/`.
-    Query,
+    /// HogQL and the other queries: `query/`.
+    HogQl,
     /// What PostHog asks a language model for: `query/draft_sql/`.
     Ai,
     /// `feature_flags/local_evaluation/`.
@@ -69,7 +73,7 @@ pub enum EndpointClass {
 
 const CLASSES: [EndpointClass; 6] = [
     EndpointClass::Analytics,
-    EndpointClass::Query,
+    EndpointClass::HogQl,
     EndpointClass::Ai,
     EndpointClass::LocalEvaluation,
     EndpointClass::CopyFlags,
@@ -93,7 +97,7 @@ impl EndpointClass {
         let resource = segments.nth(1).unwrap_or_default();
         match (resource, segments.next().unwrap_or_default()) {
             ("query", "draft_sql") => Self::Ai,
-            ("query", _) => Self::Query,
+            ("query", _) => Self::HogQl,
             ("feature_flags", "local_evaluation") => Self::LocalEvaluation,
             ("feature_flags", "copy_flags") => Self::CopyFlags,
             ("insights" | "persons" | "events" | "session_recordings", _) => Self::Analytics,
@@ -169,7 +173,7 @@ impl RateLimits {
                 limit().per_minute(240).per_hour(1_200),
             )
             .set(
-                EndpointClass::Query,
+                EndpointClass::HogQl,
                 limit().per_minute(240).per_hour(2_400),
             )
             .set(EndpointClass::Ai, limit().per_minute(10).per_day(100))
@@ -234,7 +238,7 @@ impl Limiter {
     /// off PostHog, and late it is of no use.
     pub(crate) async fn wait(&self, method: &Method, path: &str) {
         let class = EndpointClass::of(path);
-        if class == EndpointClass::Query && *method == Method::DELETE {
+        if class == EndpointClass::HogQl && *method == Method::DELETE {
             return;
         }
         let gauges = self.classes[class as usize].lock().await;
@@ -279,8 +283,8 @@ mod tests {
     fn paths_have_classes() {
         use EndpointClass::*;
         for (path, class) in [
-            ("/api/projects/1/query/", Query),
-            ("/api/projects/1/query/abc/log/", Query),
+            ("/api/projects/1/query/", HogQl),
+            ("/api/projects/1/query/abc/log/", HogQl),
             ("/api/environments/1/query/draft_sql/", Ai),
             ("/api/projects/1/persons/", Analytics),
             ("/api/environments/1/insights/5/", Analytics),
@@ -305,7 +309,7 @@ mod tests {
 
     /// Sends as fast as it may; no window may see more than its limit, nor stay half empty.
     async fn spread(limit: RateLimit, requests: usize) -> Duration {
-        let limiter = Limiter::new(&RateLimits::none().set(EndpointClass::Query, limit));
+        let limiter = Limiter::new(&RateLimits::none().set(EndpointClass::HogQl, limit));
         let start = Instant::now();
         let mut sent: [VecDeque<Instant>; WINDOWS.len()] = Default::default();
         for _ in 0..requests {
@@ -339,7 +343,7 @@ mod tests {
     async fn classes_do_not_wait_for_each_other() {
         let one = RateLimit::none().per_minute(1);
         let limits = RateLimits::none()
-            .set(EndpointClass::Query, one)
+            .set(EndpointClass::HogQl, one)
             .set(EndpointClass::Ai, one);
         let limiter = Limiter::new(&limits);
         let start = Instant::now();

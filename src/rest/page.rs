@@ -48,13 +48,13 @@ use walk::{Parameters, Walk};
 pub struct Page<T> {
     /// The items of this page.
     pub results: Vec<T>,
-    /// Where the next page is; `None` on the last one.
+    /// The address of the next page; `None` on the last one.
     pub next: Option<String>,
-    /// Where the page before is.
+    /// The address of the page before.
     pub previous: Option<String>,
-    /// How many items there are on all pages, where PostHog counts them.
+    /// How many items there are on all pages, if PostHog counts them.
     pub count: Option<u64>,
-    /// What else stands beside the items.
+    /// All other fields beside the items.
     pub extra: Map<String, Value>,
 }
 
@@ -148,13 +148,13 @@ fn number(value: &Value) -> Option<u64> {
     }
 }
 
-/// What [`Request::all`] keeps at most.
+/// The most items that [`Request::all`] keeps.
 const ITEMS: usize = 1_000_000;
 
-/// Every page of a list, one at a time: [`Request::pages`].
+/// Every page of a list, one at a time: from [`Request::pages`].
 ///
-/// For what needs the pages themselves: their [`count`](Page::count), a pause between them, or to go on
-/// after an error. Otherwise [`Request::stream`] is shorter.
+/// Use it for what needs the pages themselves: their [`count`](Page::count), a pause between them, or to go on after an
+/// error. Otherwise [`Request::stream`] is shorter.
 pub struct Pages<T> {
     call: ApiCall,
     walk: Walk,
@@ -186,12 +186,10 @@ impl<T: DeserializeOwned> Pages<T> {
 
     /// Asks for the next page; `None` after the last.
     ///
-    /// When a request fails, the next call asks for the same page again. Dropping the future loses
-    /// no page.
+    /// If a request fails, the next call asks for the same page again. Dropping the future loses no page.
     ///
     /// # Errors
-    /// Any of [`PostHogError`]. [`PostHogError::Paging`] comes in place of a page that cannot be asked
-    /// for; after it there are no more.
+    /// Any of [`PostHogError`]. [`PostHogError::Paging`] if the next page cannot be asked for; it is the last item.
     pub async fn next(&mut self) -> Option<Result<Page<T>, PostHogError>> {
         let query = match self.upcoming.take()? {
             Ok(query) => query,
@@ -236,10 +234,10 @@ impl<T: DeserializeOwned> Pages<T> {
     }
 }
 
-/// Every item of a list: [`Request::stream`].
+/// Every item of a list: from [`Request::stream`].
 ///
-/// A [`Stream`], and usable without one of the stream crates by [`next`](Self::next). Pages are asked
-/// for when their items are. After an error it ends.
+/// It is a [`Stream`]; [`next`](Self::next) reads it without a stream crate. Each page is fetched when its first item is
+/// asked for. After an error the stream ends.
 pub struct Items<T> {
     items: BoxStream<'static, Result<T, PostHogError>>,
 }
@@ -268,8 +266,8 @@ impl<T> fmt::Debug for Items<T> {
     }
 }
 
-/// Lists. PostHog gives them in pages, by `limit` and `offset`, by a cursor, or by other addresses:
-/// all are followed the same way.
+/// Lists. PostHog returns them in pages, by `limit` and `offset`, by a cursor, or by other addresses. All are followed the
+/// same way.
 ///
 /// ```no_run
 /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
@@ -289,11 +287,11 @@ impl<T> fmt::Debug for Items<T> {
 /// # }
 /// ```
 ///
-/// A `next` address never takes a request elsewhere: it must be one of the same list on the configured
-/// host (or an [`alias`](crate::PostHogClientBuilder::alias) of it), and only its query is used. A list
-/// that leads in a circle, gives one page twice in a row, 100 empty pages in a row, or more than 100,000
-/// pages, ends with [`PostHogError::Paging`]. So does one that counts more items than it gave and says nothing about
-/// where the others are.
+/// A `next` address never takes a request elsewhere: it must be an address of the same list on the configured
+/// host (or an [`alias`](crate::PostHogClientBuilder::alias) of it), and only its parameters are used.
+///
+/// A list ends with [`PostHogError::Paging`] if it leads in a circle, returns one page twice in a row, 100 empty pages in a
+/// row or more than 100,000 pages, or if it counts more items than it returned without saying where the others are.
 impl<T: DeserializeOwned, P> Request<Page<T>, P> {
     /// Every page, one at a time.
     ///
@@ -314,7 +312,7 @@ impl<T: DeserializeOwned, P> Request<Page<T>, P> {
         Pages::new(self.call)
     }
 
-    /// Every item of every page, in order, asking for each page when its turn comes.
+    /// Every item of every page, in order. Each page is fetched when its turn comes.
     pub fn stream(self) -> Items<T>
     where
         T: Send + 'static,
@@ -336,20 +334,20 @@ impl<T: DeserializeOwned, P> Request<Page<T>, P> {
         }
     }
 
-    /// All items of all pages, in memory: at most 1,000,000. See [`all_up_to`](Self::all_up_to) for
-    /// another bound, and [`stream`](Self::stream) for none.
+    /// All items of all pages, in memory: at most 1,000,000. [`all_up_to`](Self::all_up_to) has another bound,
+    /// [`stream`](Self::stream) has none.
     ///
     /// # Errors
-    /// Any of [`PostHogError`]; [`PostHogError::Paging`] where there are more.
+    /// Any of [`PostHogError`]; [`PostHogError::Paging`] if there are more.
     pub async fn all(self) -> Result<Vec<T>, PostHogError> {
         self.all_up_to(ITEMS).await
     }
 
-    /// All items of all pages, or an error where there are more than `max`. To take some of many, see
+    /// All items of all pages, or an error if there are more than `max`. To take some of many, use
     /// [`first`](Self::first).
     ///
     /// # Errors
-    /// Any of [`PostHogError`]; [`PostHogError::Paging`] where there are more.
+    /// Any of [`PostHogError`]; [`PostHogError::Paging`] if there are more.
     pub async fn all_up_to(self, max: usize) -> Result<Vec<T>, PostHogError> {
         let operation = self.call.operation();
         let mut pages = self.pages();
@@ -366,7 +364,7 @@ impl<T: DeserializeOwned, P> Request<Page<T>, P> {
         Ok(all)
     }
 
-    /// The first `n` items, or all where there are fewer. Pages after them are not asked for.
+    /// The first `n` items, or all if there are fewer. Later pages are not fetched.
     ///
     /// # Errors
     /// Any of [`PostHogError`].

@@ -1,4 +1,7 @@
-//! Paths of resources: what a caller puts into one cannot leave its place.
+//! [`At`]: the path of a resource, built segment by segment.
+//!
+//! Invariant: an id from a caller stays within its segment. It is percent-encoded, and an id that a server would read as
+//! "here" or "one up" is an error.
 
 use super::request::{ApiCall, Problem, is_dots};
 use crate::client::PostHogClient;
@@ -15,7 +18,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'$');
 
-/// Where a resource lives: a client and the path so far, without a trailing slash.
+/// The place of a resource: a client and the path so far, without a trailing slash.
 #[derive(Clone)]
 pub(crate) struct At {
     client: PostHogClient,
@@ -42,7 +45,7 @@ impl At {
         &self.client
     }
 
-    /// Goes down by fixed segments, such as `feature_flags` or `error_tracking/issues`.
+    /// Appends fixed segments, such as `feature_flags` or `error_tracking/issues`.
     pub(crate) fn down(&self, segments: &'static str) -> Self {
         let mut at = self.clone();
         if let Ok(path) = &mut at.path {
@@ -52,7 +55,7 @@ impl At {
         at
     }
 
-    /// Goes down by one id, percent-encoded. `name` is the parameter's, for the error.
+    /// Appends one id, percent-encoded. `name` is the name of the parameter, for the error.
     pub(crate) fn id(&self, name: &'static str, id: &dyn Display) -> Self {
         let mut at = self.clone();
         if let Ok(path) = &mut at.path {
@@ -83,7 +86,7 @@ impl At {
         at
     }
 
-    /// A call of this place. `tail` is what the path ends in: `/` nearly always.
+    /// A call to this place. `tail` is the end of the path, nearly always `/`.
     pub(crate) fn call(
         &self,
         operation: &'static str,

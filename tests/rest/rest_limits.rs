@@ -16,7 +16,7 @@ async fn a_limited_class_waits_and_others_do_not() {
     let server = PostHogServer::start().unwrap();
     server.answer_with(|_| Some(Answer::status(200)));
     let limit = RateLimit::none().per_day(2); // one at once, the other half a day later or more
-    let limits = RateLimits::none().set(EndpointClass::Query, limit);
+    let limits = RateLimits::none().set(EndpointClass::HogQl, limit);
     let client = builder(&server).rate_limits(limits).build().unwrap();
     let clone = client.clone();
 

@@ -1,4 +1,8 @@
-//! Queries that PostHog runs in the background.
+//! Queries that PostHog runs in the background: [`HogQlBackground`] starts one, [`HogQlRunning`] waits for it.
+//!
+//! PostHog is asked for the status again and again, with growing pauses, until the query has ended. Invariants: dropping a
+//! future loses nothing, waiting can begin again; a query that has ended is never cancelled; a time limit always tries to
+//! cancel.
 
 use super::answer::HogQlAnswer;
 use super::draft::Draft;
@@ -16,20 +20,20 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::time::Instant;
 
-/// However soon an answer is wanted: the budget of a team is for all its queries.
+/// The shortest pause between two requests for the status, whatever is asked for: a team has one budget for all queries.
 const SHORTEST: Duration = Duration::from_millis(20);
 
 type Progress = Box<dyn FnMut(&HogQlStatus) + Send>;
 
 /// A query to be run in the background: [`HogQlQuery::in_background`](super::HogQlQuery::in_background).
 ///
-/// PostHog is asked how it is doing first after 250 ms, then less and less often, up to every 5 s.
+/// PostHog is asked for the status first after 250 ms, then less and less often, down to every 5 s.
 ///
 /// # Cancelling
 ///
 /// The query runs at PostHog, so dropping a future here leaves it running there, unless
-/// [`cancel_on_drop`](Self::cancel_on_drop) is set. [`time_limit`](Self::time_limit) cancels it when
-/// the time is over, and [`HogQlRunning::cancel`] at will.
+/// [`cancel_on_drop`](Self::cancel_on_drop) is set. [`time_limit`](Self::time_limit) cancels it when the time is over,
+/// [`HogQlRunning::cancel`] at any time.
 #[must_use = "a query does nothing until it is run"]
 pub struct HogQlBackground {
     draft: Draft,
@@ -56,7 +60,7 @@ impl HogQlBackground {
         }
     }
 
-    /// Is shown each state that PostHog tells while waiting.
+    /// Calls `progress` with each status that PostHog answers while waiting.
     pub fn progress(mut self, progress: impl FnMut(&HogQlStatus) + Send + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
@@ -68,7 +72,8 @@ impl HogQlBackground {
         self
     }
 
-    /// How long to wait before asking for the first time, and at most between later times.
+    /// Sets how long to wait before asking for the status the first time, and the longest pause between later times.
+    /// Defaults: 250 ms and 5 s; at least 20 ms.
     pub fn poll(mut self, first: Duration, longest: Duration) -> Self {
         (self.first, self.longest) = (first, longest);
         self
@@ -82,7 +87,7 @@ impl HogQlBackground {
         self
     }
 
-    /// Runs it to its end, and gives PostHog's answer. The same as awaiting it.
+    /// Runs the query to its end and returns PostHog's answer. The same as awaiting it.
     ///
     /// # Errors
     /// As [`HogQlQuery::run`](super::HogQlQuery::run); [`PostHogError::QueryTimeLimit`] when the time is over.
@@ -90,7 +95,7 @@ impl HogQlBackground {
         self.start().await?.wait().await
     }
 
-    /// Runs it to its end, and reads each row; see [`HogQlAnswer::rows`].
+    /// Runs the query to its end and reads each row, as [`HogQlAnswer::rows`] does: all rows, or an error.
     ///
     /// # Errors
     /// As [`run`](Self::run) and [`HogQlAnswer::rows`].
@@ -98,7 +103,7 @@ impl HogQlBackground {
         self.run().await?.rows()
     }
 
-    /// Runs it to its end, and reads each row that PostHog returned, even if there are more; see
+    /// Runs the query to its end and reads each row that PostHog returned, even if there are more; see
     /// [`HogQlAnswer::first_rows`].
     ///
     /// # Errors
@@ -107,7 +112,7 @@ impl HogQlBackground {
         self.run().await?.first_rows()
     }
 
-    /// Runs it to its end, and reads its only row; see [`HogQlAnswer::one`].
+    /// Runs the query to its end and reads its only row; see [`HogQlAnswer::one`].
     ///
     /// # Errors
     /// As [`run`](Self::run) and [`HogQlAnswer::one`].
@@ -115,7 +120,7 @@ impl HogQlBackground {
         self.run().await?.one()
     }
 
-    /// Starts it, and gives a handle on it.
+    /// Starts the query and returns a handle to it.
     ///
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
@@ -214,10 +219,10 @@ impl HogQlRunning {
         &self.handle.id
     }
 
-    /// Asks once how it is doing.
+    /// Asks once how the query is doing.
     ///
     /// # Errors
-    /// Any of [`PostHogError`]; a failed query is one, with PostHog's words.
+    /// Any of [`PostHogError`]; a failed query is an error, with PostHog's words.
     pub async fn status(&self) -> Result<HogQlStatus, PostHogError> {
         #[derive(serde::Deserialize)]
         struct Wrapped {
@@ -231,7 +236,7 @@ impl HogQlRunning {
         Ok(call.send_exactly::<Wrapped>().await?.query_status)
     }
 
-    /// Waits for its end. Dropping the future loses nothing: waiting can begin again, also after an
+    /// Waits until the query has ended. Dropping the future loses nothing: waiting can begin again, also after an
     /// error of the connection.
     ///
     /// # Errors
@@ -264,7 +269,7 @@ impl HogQlRunning {
             .build();
         while self.done.is_none() {
             let delay = delays.next().unwrap_or(longest).min(longest);
-            // Where there is no thread to wait on, the request below says so.
+            // Without a thread to wait on, the request below fails and says so.
             let _ = self.handle.io().sleep(delay).await;
             let status = match self.status().await {
                 Ok(status) => status,
@@ -285,7 +290,7 @@ impl HogQlRunning {
         answer.checked(&self.handle)
     }
 
-    /// Tells PostHog to cancel it.
+    /// Tells PostHog to cancel the query.
     ///
     /// # Errors
     /// Any of [`PostHogError`].

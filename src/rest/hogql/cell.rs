@@ -1,4 +1,7 @@
-//! One value of a row, as serde reads it.
+//! [`Cell`]: one value of a row, or within one, as serde reads it.
+//!
+//! PostHog writes some values in more than one way: numbers as text, booleans as numbers, objects and lists as text of
+//! JSON, times as text. A cell reads all of them. Invariant: a number is read exactly or not at all.
 
 use crate::http::numbers;
 use crate::redact;
@@ -23,8 +26,7 @@ pub(super) fn in_column(name: Option<&str>, error: Error) -> Error {
     }
 }
 
-/// One value of a row, or within one. PostHog writes some in more than one way: numbers as text, booleans
-/// as numbers, objects and lists as text of JSON.
+/// One value, and the name of its column.
 pub(super) struct Cell {
     pub(super) name: Option<String>,
     pub(super) value: Value,

@@ -1,4 +1,4 @@
-//! Asking PostHog what it thinks of a query, without running it.
+//! [`HogQlCheck`]: what PostHog thinks of a query that it does not run.
 
 use super::HogQlQuery;
 use super::answer::{flag, list, number, text, text_of};
@@ -10,21 +10,21 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HogQlCheck {
-    /// Whether it would run.
+    /// Whether the query would run.
     pub is_valid: bool,
-    /// What keeps it from running.
+    /// What keeps the query from running.
     pub errors: Vec<HogQlNotice>,
-    /// What may not be meant.
+    /// What is probably not meant.
     pub warnings: Vec<HogQlNotice>,
     /// What is worth knowing.
     pub diagnostics: Vec<HogQlNotice>,
-    /// The tables it reads.
+    /// The tables that the query reads.
     pub tables: Vec<String>,
     /// All other fields.
     pub extra: Map<String, Value>,
 }
 
-/// A remark on a place of a query.
+/// A remark on a place in a query.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HogQlNotice {

@@ -1,4 +1,7 @@
-//! One row of a query, as serde reads it: by name or by position.
+//! [`Row`]: one row of a query, as serde reads it: by name or by position.
+//!
+//! Invariant: each value of the row reaches the type that reads it, except for columns that a struct does not name. A row
+//! whose values would be merged, cut off or left over is an error.
 
 use super::cell::{Cell, SYSTEM_TIME, in_column};
 use crate::redact;

@@ -72,7 +72,7 @@ model! {
     /// Answer to a query, its rows as they are.
     ///
     /// Answered by `…/query/`, above all to a query of kind `HogQLQuery`; what others result in, where it is
-    /// no list, is in `extra`. [`Project::hogql`](crate::rest::resources::Project::hogql) reads rows into types of yours.
+    /// no list, is in `extra`. [`HogQlQuery::rows`](crate::rest::HogQlQuery::rows) reads rows into types of yours.
     pub struct QueryResponse {
         /// Rows: a list of values each.
         results: Vec<Value>,
