@@ -21,14 +21,14 @@ use std::ops::Deref;
 ///
 /// ```no_run
 /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
-/// let answer = client.project(12345).feature_flags().my_flags().await?;
-/// println!("{}", answer[0]["feature_flag"]["key"]);
+/// let answer = client.project(12345).feature_flags().remote_config(7).await?;
+/// println!("{}", answer["colour"]);
 ///
 /// #[derive(serde::Deserialize)]
-/// struct MyFlag {
-///     value: serde_json::Value,
+/// struct Theme {
+///     colour: String,
 /// }
-/// let flags: Vec<MyFlag> = answer.into()?;
+/// let theme: Theme = answer.into()?;
 /// # Ok(())
 /// # }
 /// ```

@@ -1,6 +1,7 @@
 //! Dashboards, insights and annotations.
 
-use super::macros::{Object, model, values, wire};
+use super::field::Object;
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use super::query::{DateRange, QueryStatus};
 use super::shared::RestrictionLevel;

@@ -1,6 +1,7 @@
 //! Events, what is known about their names and properties, and actions.
 
-use super::macros::{Object, model, values, wire};
+use super::field::Object;
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use super::people::Person;
 use super::shared::PropertyFilter;

@@ -1,7 +1,8 @@
 //! Experiments and surveys.
 
+use super::field::Object;
 use super::flags::{FeatureFlagFilters, MinimalFeatureFlag};
-use super::macros::{Object, model, values, wire};
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use crate::rest::Time;
 use serde_json::Value;

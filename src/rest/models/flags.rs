@@ -1,6 +1,7 @@
 //! Feature flags and early access features.
 
-use super::macros::{Object, model, values, wire};
+use super::field::Object;
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use super::shared::PropertyFilter;
 use crate::rest::Time;

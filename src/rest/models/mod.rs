@@ -1,18 +1,21 @@
 //! What the REST API answers, as structs; and what it is given to create things.
 //!
-//! All models are tolerant, as PostHog's answers differ between versions and plans:
+//! PostHog's answers differ between versions and plans, so models take any JSON object, and lose nothing of it:
 //!
-//! - A field that is missing or `null` is `None`, or an empty list or map.
-//! - A field that no struct names, or whose value does not fit its type, is kept untouched in `extra`,
-//!   under its name. No JSON object is ever refused; anything but an object is an error.
-//! - Numbers are also read from text (`"12"`) and from floats without a fraction, text also from numbers.
+//! - A field that is missing or `null` is `None`, or an empty list or map. An empty text is `Some("")`.
+//! - What no field of the model takes is in `extra`, untouched, under its name: fields that this version does not know,
+//!   and values of another type. A list or a map with one item that does not fit is there whole, so look there where one
+//!   is empty against expectation.
+//! - Text is read as a number only if it is one (`"12"`; not `"007"`), a float as an integer only if it has no
+//!   fraction. Integers beyond `i64`, and those that a float cannot hold, are in `extra`.
+//! - Ids that PostHog sends as numbers in one place and as text in another are text: `7` is read as `"7"`, and written so.
 //! - Enums keep values that they do not know in `Other`.
-//! - Models write what they hold and what is in `extra`; what is missing or empty they do not write.
-//!   To send a `null` or an empty list, put it in `extra`.
+//! - An object that has a name twice is an error, and so is anything but an object.
+//! - Integers beyond 64 bits are rounded before a model sees them;
+//!   [`send_for_text`](crate::rest::Request::send_for_text) gives the JSON as it came.
 //!
-//! To create or change things, [`NewFeatureFlag`], [`FeatureFlagChange`], [`NewSurvey`] and their like write
-//! only what was set. Where there is none, a model makes a body too (`let mut export =
-//! BatchExport::default();`), and so does any `Serialize`.
+//! A model writes its fields and `extra`. What is missing or empty it does not write: put a `null` or an empty list
+//! into `extra` to send it. To create or change things, use [`bodies`](crate::rest::bodies).
 //!
 //! [`Event`] is also the name of another thing at the crate's root: import the models that you use, not all of them
 //! beside `tracing_posthog::*`.
@@ -36,6 +39,7 @@ mod dashboards;
 mod error_tracking;
 mod events;
 mod experiments;
+pub(crate) mod field;
 mod flags;
 mod generated;
 pub(crate) mod macros;
@@ -46,15 +50,16 @@ mod projects;
 mod query;
 mod recordings;
 mod shared;
+pub(crate) mod whole;
 
 pub use activity::*;
 pub use dashboards::*;
 pub use error_tracking::*;
 pub use events::*;
 pub use experiments::*;
+pub use field::{Hidden, Object};
 pub use flags::*;
 pub use generated::*;
-pub use macros::{Hidden, Object};
 pub use organizations::*;
 pub use people::*;
 pub use pipelines::*;

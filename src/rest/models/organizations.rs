@@ -1,6 +1,7 @@
 //! Organizations, their members, roles, invites and domains; users.
 
-use super::macros::{Hidden, Object, levels, model, wire};
+use super::field::{Hidden, Object};
+use super::macros::{levels, model, wire};
 use super::projects::{ProjectBasic, TeamBasic};
 use crate::rest::Time;
 use serde_json::Value;

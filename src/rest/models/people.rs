@@ -1,6 +1,7 @@
 //! Persons, groups and cohorts.
 
-use super::macros::{Object, model, values, wire};
+use super::field::Object;
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use crate::rest::Time;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! Hog functions and batch exports: data on its way in and out.
 
-use super::macros::{Object, levels, model, values, wire};
+use super::field::Object;
+use super::macros::{levels, model, values, wire};
 use super::organizations::UserBasic;
 use super::shared::PropertyFilter;
 use crate::rest::Time;

@@ -1,6 +1,7 @@
 //! Projects and environments.
 
-use super::macros::{Hidden, Object, model, wire};
+use super::field::{Hidden, Object};
+use super::macros::{model, wire};
 use super::organizations::MembershipLevel;
 use super::people::GroupType;
 use super::shared::PropertyFilter;

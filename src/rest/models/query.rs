@@ -1,6 +1,7 @@
 //! Queries and what they answer; saved queries and tables of the warehouse.
 
-use super::macros::{Hidden, Object, model, values, wire};
+use super::field::{Hidden, Object};
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use crate::rest::Time;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! Session recordings and playlists.
 
-use super::macros::{Object, model, values, wire};
+use super::field::Object;
+use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use super::people::Person;
 use crate::rest::Time;

@@ -1,6 +1,7 @@
 //! What several areas have in common: filters, sharing, subscriptions, exports.
 
-use super::macros::{Hidden, Object, levels, model, values, wire};
+use super::field::{Hidden, Object};
+use super::macros::{levels, model, values, wire};
 use super::organizations::UserBasic;
 use crate::rest::Time;
 use serde_json::Value;
