@@ -46,6 +46,18 @@ pub(super) fn check<T: Sample + Serialize>(
     }
 }
 
+/// The list of all types.
+macro_rules! checks {
+    ($( $name:ident: $schema:literal, $added:expr, $needed:expr, $free:expr, $other:expr; )*) => {
+        pub(in crate::rest::bodies) fn all() -> Vec<$crate::rest::bodies::check::Check> {
+            vec![$( $crate::rest::bodies::check::check::<$name>(
+                stringify!($name), $schema, $added, $needed, $free, $other) ),*]
+        }
+    };
+}
+
+pub(super) use checks;
+
 /// api/schemas.json, which the published package does not have.
 fn seen() -> Option<&'static Value> {
     static SEEN: OnceLock<Option<Value>> = OnceLock::new();

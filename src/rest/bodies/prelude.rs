@@ -5,5 +5,5 @@ pub(super) use crate::rest::body::macros::{
     body, body_clear, body_default, body_set, body_type, body_wire, object, one_of,
 };
 #[cfg(test)]
-pub(super) use crate::rest::body::macros::{body_samples, more_samples, sample, sample_count};
+pub(super) use crate::rest::body::sample::{body_samples, more_samples, sample, sample_count};
 pub(super) use crate::rest::body::{Fields, Part, finite, to_json};
