@@ -561,8 +561,11 @@ async fn answers_that_are_no_pages_are_not_read_as_such() {
         .unwrap();
     let p = client.project(1);
     let read = Reads(&server);
-    read.as_is(p.integrations().channels(5), json!({"channels": [{"id": "C1"}]}))
-        .await;
+    read.as_is(
+        p.integrations().channels(5),
+        json!({"channels": [{"id": "C1"}]}),
+    )
+    .await;
     read.as_is(
         p.integrations().github_repos(5),
         json!({"repositories": [{"id": 1}]}),
