@@ -25,7 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     create_dir_all(&directory).await?;
 
     let local = PostHogServer::start()?;
-    play_posthog(&local);
+    let storage = PostHogServer::start()?;
+    play_posthog(&local, &storage);
     let client = PostHogClient::builder()
         .personal_api_key("phx_local")
         .host(local.url())
@@ -50,6 +51,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(files.len(), 2);
     let first = read_to_string(&files[0]).await?;
     assert_eq!(first, "date,signups\n2031-04-05,1204\n");
+    let download = &storage.requests()[0];
+    assert_eq!(
+        download.header("authorization"),
+        None,
+        "the key stays with PostHog"
+    );
     Ok(())
 }
 
@@ -75,7 +82,7 @@ async fn export(project: &Project, insight: i64, file: &Path) -> Result<(), Box<
     Ok(())
 }
 
-fn play_posthog(local: &PostHogServer) {
+fn play_posthog(local: &PostHogServer, storage: &PostHogServer) {
     let insight = |id: u32, name| json!({"insight": {"id": id, "short_id": format!("aBc{id}"), "name": name}});
     let tiles = [
         insight(1, "Signups"),
@@ -97,17 +104,24 @@ fn play_posthog(local: &PostHogServer) {
         let id: Option<u32> = request.path_param("id").and_then(|id| id.parse().ok());
         Answer::status(200).json(json!({"id": id, "has_content": true}))
     });
+    // Files are in an object storage. PostHog answers their address, which is good for a while.
+    let address = storage.url();
     local.on(
         Method::GET,
         export("content/"),
-        |request: &RecordedRequest| {
-            let csv = match request.path_param("id") {
-                Some("1") => "date,signups\n2031-04-05,1204\n",
-                _ => "date,churned\n2031-04-05,17\n",
-            };
-            Answer::status(200)
-                .header("content-type", "text/csv")
-                .body(csv)
+        move |request: &RecordedRequest| {
+            let id = request.path_param("id").unwrap_or_default();
+            let address = format!("{address}/exports/{id}.csv?signature=secret");
+            Answer::status(302).header("location", address)
         },
     );
+    for (id, csv) in [
+        (1, "date,signups\n2031-04-05,1204\n"),
+        (2, "date,churned\n2031-04-05,17\n"),
+    ] {
+        let csv = Answer::status(200)
+            .header("content-type", "text/csv")
+            .body(csv);
+        storage.on(Method::GET, format!("/exports/{id}.csv"), csv);
+    }
 }

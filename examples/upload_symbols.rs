@@ -9,11 +9,11 @@
 
 #![allow(clippy::print_stdout)]
 
-use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::error::Error;
-use tracing_posthog::rest::Raw;
+use tracing_posthog::rest::bodies::{NewRelease, SymbolSetHashes, SymbolSetUploads};
+use tracing_posthog::rest::models::PresignedUpload;
 use tracing_posthog::rest::resources::ErrorTracking;
 use tracing_posthog::testing::{Answer, PostHogServer};
 use tracing_posthog::{Method, PostHogClient};
@@ -24,25 +24,6 @@ struct Symbols {
     /// PostHog asks for the file only if it has none with this hash.
     content_hash: &'static str,
     content: &'static [u8],
-}
-
-/// Where PostHog wants the files, by debug id.
-#[derive(Deserialize)]
-struct Uploads {
-    id_map: BTreeMap<String, Upload>,
-}
-
-#[derive(Deserialize)]
-struct Upload {
-    symbol_set_id: String,
-    presigned_url: Presigned,
-}
-
-/// A form for the object storage.
-#[derive(Deserialize)]
-struct Presigned {
-    url: String,
-    fields: BTreeMap<String, String>,
 }
 
 #[tokio::main]
@@ -90,10 +71,10 @@ async fn release(
 ) -> Result<String, Box<dyn Error>> {
     let releases = error_tracking.releases();
     let id = match releases.get_by_hash(commit).await {
-        Ok(release) => release["id"].as_str().map(str::to_owned),
+        Ok(release) => release.id,
         Err(error) if error.is_not_found() => {
-            let new = json!({"hash_id": commit, "project": name, "version": version});
-            releases.create(Raw(new)).await?.id
+            let new = NewRelease::new(name, version, commit);
+            releases.create(new).await?.id
         }
         Err(error) => return Err(error.into()),
     };
@@ -110,27 +91,31 @@ async fn upload(
         let (id, hash) = (file.debug_id, file.content_hash);
         json!({"chunk_id": id, "release_id": release, "content_hash": hash})
     });
-    let offer = json!({"symbol_sets": offered.collect::<Vec<_>>()});
-    let wanted: Uploads = sets.bulk_start_upload().body(&offer).await?.into()?;
+    let wanted = sets
+        .bulk_start_upload(SymbolSetUploads::new(offered))
+        .await?;
 
     let mut done = BTreeMap::new();
     for file in files {
         match wanted.id_map.get(file.debug_id) {
             Some(upload) => {
-                store(&upload.presigned_url, file.content).await?;
-                done.insert(&upload.symbol_set_id, file.content_hash);
+                let to = upload.presigned_url.as_ref().ok_or("it has an address")?;
+                store(to, file.content).await?;
+                done.insert(
+                    upload.symbol_set_id.as_deref().ok_or("it has an id")?,
+                    file.content_hash,
+                );
                 println!("{} is uploaded", file.debug_id);
             }
             None => println!("{} is there already", file.debug_id),
         }
     }
-    let finished = json!({"content_hashes": done});
-    sets.bulk_finish_upload().body(&finished).await?;
+    sets.bulk_finish_upload(SymbolSetHashes::new(done)).await?;
     Ok(())
 }
 
 /// Posts a file to the object storage: not by PostHog's client, whose key is not for other hosts.
-async fn store(to: &Presigned, content: &[u8]) -> Result<(), Box<dyn Error>> {
+async fn store(to: &PresignedUpload, content: &[u8]) -> Result<(), Box<dyn Error>> {
     const BOUNDARY: &str = "4f2c9e1b7a-end-of-part";
     let part =
         |name: &str| format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"");
@@ -143,9 +128,10 @@ async fn store(to: &Presigned, content: &[u8]) -> Result<(), Box<dyn Error>> {
     form.extend_from_slice(content);
     form.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let url = to.url.as_ref().ok_or("it has an address")?;
     let client = reqwest::Client::builder().build()?;
     let answer = client
-        .post(&to.url)
+        .post(url.reveal())
         .header("content-type", kind)
         .body(form)
         .send()
