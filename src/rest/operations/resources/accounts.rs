@@ -107,13 +107,13 @@ impl Accounts {
 params! {
     /// Query parameters of [`list`](Accounts::list).
     pub enum AccountsList {
-        /// `all_roles_unassigned`.
+        /// Whether to return only accounts that nobody has a role for.
         all_roles_unassigned "all_roles_unassigned": boolean,
         /// `inactive_last`. Default: `false`.
         inactive_last "inactive_last": boolean,
-        /// `include_churned`. Default: `false`.
+        /// Whether to return churned accounts, too. Default: `false`.
         include_churned "include_churned": boolean,
-        /// `include_ignored`. Default: `false`.
+        /// Whether to return ignored accounts, too. Default: `false`.
         include_ignored "include_ignored": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -289,7 +289,7 @@ impl AccountsRelationships {
 params! {
     /// Query parameters of [`list`](AccountsRelationships::list).
     pub enum AccountsRelationshipsList {
-        /// `include_history`.
+        /// Whether to return ended ones, too.
         include_history "include_history": boolean,
     }
 }

@@ -45,17 +45,17 @@ params! {
         detail_filters "detail_filters": text,
         /// The last day.
         end_date "end_date": time,
-        /// `follow`. Default: `false`.
+        /// Whether to go on with what comes later. Default: `false`.
         follow "follow": boolean,
-        /// `hogql_filter`.
+        /// A condition in HogQL.
         hogql_filter "hogql_filter": text,
-        /// `include_values`. Default: `false`.
+        /// Whether to return the values, too. Default: `false`.
         include_values "include_values": boolean,
-        /// `ip_addresses`.
+        /// Only from these addresses.
         ip_addresses "ip_addresses": texts,
-        /// `is_system`.
+        /// Whether to return what the system did, or what users did.
         is_system "is_system": boolean,
-        /// `item_ids`.
+        /// Only of these items.
         item_ids "item_ids": texts,
         /// What to sort by; with `-` in front the other way round. Default: `-created_at`.
         ordering "ordering": text,
@@ -73,9 +73,9 @@ params! {
         start_date "start_date": time,
         /// Only of these projects, as a JSON list of ids.
         team_ids "team_ids": integers,
-        /// `users`.
+        /// Only of these users.
         users "users": texts,
-        /// `was_impersonated`.
+        /// Whether to return only what staff did in a user's name.
         was_impersonated "was_impersonated": boolean,
     }
 }

@@ -122,7 +122,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `topic`.
+        /// Only of this topic.
         topic "topic": text,
     }
 }
@@ -130,7 +130,7 @@ params! {
 params! {
     /// Query parameters of [`checks`](AeoPrompts::checks).
     pub enum AeoPromptsChecks {
-        /// `engine`.
+        /// Only of this engine.
         engine "engine": text,
         /// How many to return at most, on one page.
         limit "limit": integer,

@@ -190,15 +190,15 @@ impl AiObservabilityOfflineExperiments {
 params! {
     /// Query parameters of [`list`](AiObservabilityOfflineExperiments::list).
     pub enum AiObservabilityOfflineExperimentsList {
-        /// `application_version`.
+        /// Only of this version of the application.
         application_version "application_version": text,
         /// Only what this user created.
         created_by "created_by": integer,
-        /// `created_by_is_null`.
+        /// Whether to return only what nobody created by hand.
         created_by_is_null "created_by_is_null": boolean,
         /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `dataset_identifier`.
+        /// Only of this dataset.
         dataset_identifier "dataset_identifier": text,
         /// `dataset_revision_identifier`.
         dataset_revision_identifier "dataset_revision_identifier": text,
@@ -210,9 +210,9 @@ params! {
         date_to "date_to": time,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `model_version`.
+        /// Only of this version of the model.
         model_version "model_version": text,
-        /// `prompt_version`.
+        /// Only of this version of the prompt.
         prompt_version "prompt_version": text,
         /// `run_source`.
         run_source "run_source": text,
@@ -382,17 +382,17 @@ impl AiObservabilityOfflineScorersHistory {
 params! {
     /// Query parameters of [`list`](AiObservabilityOfflineScorersHistory::list).
     pub enum AiObservabilityOfflineScorersHistoryList {
-        /// `application_version`.
+        /// Only of this version of the application.
         application_version "application_version": text,
         /// `breakdown`.
         breakdown "breakdown": one(values::ScorerBreakdown),
         /// Only what this user created.
         created_by "created_by": integer,
-        /// `created_by_is_null`.
+        /// Whether to return only what nobody created by hand.
         created_by_is_null "created_by_is_null": boolean,
         /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `dataset_identifier`.
+        /// Only of this dataset.
         dataset_identifier "dataset_identifier": text,
         /// `dataset_revision_identifier`.
         dataset_revision_identifier "dataset_revision_identifier": text,
@@ -404,9 +404,9 @@ params! {
         date_to "date_to": time,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `model_version`.
+        /// Only of this version of the model.
         model_version "model_version": text,
-        /// `prompt_version`.
+        /// Only of this version of the prompt.
         prompt_version "prompt_version": text,
         /// `run_source`.
         run_source "run_source": text,

@@ -143,7 +143,7 @@ params! {
         library_id "library_id": text,
         /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `rerank`.
+        /// Whether to sort the results by a model.
         rerank "rerank": boolean,
     }
 }
@@ -316,7 +316,7 @@ impl BusinessKnowledgeSources {
 params! {
     /// Query parameters of [`list`](BusinessKnowledgeSources::list).
     pub enum BusinessKnowledgeSourcesList {
-        /// `added_by`.
+        /// Only what was added by them.
         added_by "added_by": one(values::SourceAddedBy),
         /// `library_id`.
         library_id "library_id": text,
@@ -328,7 +328,7 @@ params! {
         search "search": text,
         /// Only of this type of source.
         source_type "source_type": one(values::KnowledgeSourceType),
-        /// `unfiled`.
+        /// Whether to return only what is in no folder.
         unfiled "unfiled": boolean,
     }
 }

@@ -322,7 +322,7 @@ params! {
         cursor "cursor": text,
         /// `key`.
         key "key": text,
-        /// `key_prefix`.
+        /// Only keys that begin with this text.
         key_prefix "key_prefix": text,
         /// Whether to return the keys without the values. Default: `false`.
         keys_only "keys_only": boolean,
@@ -342,7 +342,7 @@ params! {
         limit "limit": integer,
         /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `revision`.
+        /// The revision that is read.
         revision "revision": text,
     }
 }

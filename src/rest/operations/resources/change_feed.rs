@@ -25,7 +25,7 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `kinds`.
+        /// Only of these kinds.
         kinds "kinds": some(values::ChangeFeedKind),
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,

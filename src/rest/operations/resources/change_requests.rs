@@ -75,9 +75,9 @@ params! {
         offset "offset": integer,
         /// `requester`.
         requester "requester": integer,
-        /// `resource_id`.
+        /// Only of the object of this id.
         resource_id "resource_id": text,
-        /// `resource_type`.
+        /// Only of this kind of object.
         resource_type "resource_type": text,
         /// `state`.
         state "state": texts,

@@ -196,7 +196,7 @@ params! {
         basic "basic": boolean,
         /// Only what the user of this id created.
         created_by_id "created_by_id": integer,
-        /// `hide_behavioral_cohorts`.
+        /// Whether to leave out cohorts of what persons did.
         hide_behavioral_cohorts "hide_behavioral_cohorts": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,

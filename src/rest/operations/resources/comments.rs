@@ -58,13 +58,13 @@ impl Comments {
 params! {
     /// Query parameters of [`list`](Comments::list).
     pub enum CommentsList {
-        /// `completed`.
+        /// Which comments, by whether they are done.
         completed "completed": one(values::CommentCompleted),
         /// Only what this user created.
         created_by "created_by": integer,
         /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `item_id`.
+        /// Only of the item of this id.
         item_id "item_id": text,
         /// `kind`.
         kind "kind": one(values::CommentKind),
@@ -74,7 +74,7 @@ params! {
         search "search": text,
         /// `source_comment`.
         source_comment "source_comment": text,
-        /// `task_id`.
+        /// Only of the task of this id.
         task_id "task_id": text,
     }
 }

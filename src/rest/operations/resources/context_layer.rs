@@ -60,7 +60,7 @@ impl ContextLayer {
 params! {
     /// Query parameters of [`agent_pages`](ContextLayer::agent_pages).
     pub enum ContextLayerAgentPages {
-        /// `head_sha`.
+        /// The commit that is reviewed.
         head_sha "head_sha": text,
         /// How many to return at most, on one page.
         limit "limit": integer,

@@ -346,7 +346,7 @@ params! {
     pub enum ConversationsTicketsList {
         /// `ai_triage_result`.
         ai_triage_result "ai_triage_result": text,
-        /// `assignee`.
+        /// Only what is assigned to this user.
         assignee "assignee": text,
         /// `channel_detail`.
         channel_detail "channel_detail": one(values::ChannelDetail),
@@ -356,7 +356,7 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `distinct_ids`.
+        /// Only of persons of these distinct ids.
         distinct_ids "distinct_ids": text,
         /// `emails`.
         emails "emails": text,
@@ -366,7 +366,7 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
-        /// `priority`.
+        /// Only of this priority.
         priority "priority": text,
         /// Only what contains this text.
         search "search": text,
@@ -378,9 +378,9 @@ params! {
         status "status": text,
         /// Only what has one of these tags.
         tags "tags": text,
-        /// `tags_all`.
+        /// Only what has all of these tags.
         tags_all "tags_all": text,
-        /// `tags_exclude`.
+        /// What has one of these tags is left out.
         tags_exclude "tags_exclude": text,
         /// `view`.
         view "view": text,

@@ -91,15 +91,15 @@ params! {
     pub enum CustomerTasksList {
         /// `account_id`.
         account_id "account_id": text,
-        /// `archive_state`. Default: `active`.
+        /// Which ones, by whether they are archived. Default: `active`.
         archive_state "archive_state": one(values::ArchiveState),
-        /// `assigned_to`.
+        /// Only what is assigned to this user.
         assigned_to "assigned_to": text,
         /// Only what is due after this time.
         due_after "due_after": time,
         /// Only what is due before this time.
         due_before "due_before": time,
-        /// `has_due_at`.
+        /// Whether to return what has a due date, or what has none.
         has_due_at "has_due_at": boolean,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,

@@ -116,7 +116,7 @@ impl DashboardTemplates {
 params! {
     /// Query parameters of [`list`](DashboardTemplates::list).
     pub enum DashboardTemplatesList {
-        /// `is_featured`.
+        /// Whether to return featured ones only.
         is_featured "is_featured": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,

@@ -359,9 +359,9 @@ params! {
     pub enum DashboardsList {
         /// Only dashboards that the user of this id created.
         created_by "created_by": text,
-        /// `exclude_generated`.
+        /// Whether to leave out dashboards that PostHog made.
         exclude_generated "exclude_generated": boolean,
-        /// `folder`.
+        /// Only what is in this folder.
         folder "folder": text,
         /// The format of the answer.
         format "format": one(values::TextFormat),
@@ -409,13 +409,13 @@ params! {
         filters_override "filters_override": text,
         /// The format of the answer.
         format "format": one(values::TextFormat),
-        /// `max_result_chars`.
+        /// How much of each result to return, in characters.
         max_result_chars "max_result_chars": integer,
-        /// `output_format`.
+        /// Whether results are JSON, or text for language models.
         output_format "output_format": one(values::OutputFormat),
         /// Whether to calculate, or to answer from a cache.
         refresh "refresh": one(values::DashboardRefresh),
-        /// `tile_ids`.
+        /// Only these tiles.
         tile_ids "tile_ids": text,
         /// Values of variables in place of the saved ones, as JSON.
         variables_override "variables_override": text,

@@ -172,7 +172,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `revision`.
+        /// The revision that is read.
         revision "revision": integer,
     }
 }
@@ -180,7 +180,7 @@ params! {
 params! {
     /// Query parameters of [`get`](DatasetItems::get).
     pub enum DatasetItemsGet {
-        /// `revision`.
+        /// The revision that is read.
         revision "revision": integer,
     }
 }

@@ -37,7 +37,7 @@ params! {
         offset "offset": integer,
         /// `properties`.
         properties "properties": text,
-        /// `sampling_factor`.
+        /// Which share of events is read, from 0 to 1.
         sampling_factor "sampling_factor": number,
     }
 }

@@ -216,7 +216,7 @@ params! {
         date_to "date_to": time,
         /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `min_failed_prs`.
+        /// In how many pull requests a test failed at least.
         min_failed_prs "min_failed_prs": integer,
         /// The repository, as `owner/name`.
         repo "repo": text,
@@ -230,7 +230,7 @@ params! {
 params! {
     /// Query parameters of [`pull_requests`](EngineeringAnalytics::pull_requests).
     pub enum EngineeringAnalyticsPullRequests {
-        /// `author`.
+        /// Only of this author.
         author "author": text,
         /// Only what is from this time on.
         date_from "date_from": time,
@@ -252,7 +252,7 @@ params! {
 params! {
     /// Query parameters of [`run_failure_logs`](EngineeringAnalytics::run_failure_logs).
     pub enum EngineeringAnalyticsRunFailureLogs {
-        /// `ci_engine`.
+        /// Only runs of this CI service.
         ci_engine "ci_engine": one(values::CiEngine),
         /// The repository, as `owner/name`.
         repo "repo": text,
@@ -270,9 +270,9 @@ params! {
         date_to "date_to": time,
         /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `min_failed_prs`.
+        /// In how many pull requests a test failed at least.
         min_failed_prs "min_failed_prs": integer,
-        /// `owner_team`.
+        /// Only of this team.
         owner_team "owner_team": text,
         /// The repository, as `owner/name`.
         repo "repo": text,
@@ -292,11 +292,11 @@ params! {
         date_to "date_to": time,
         /// The repository, as `owner/name`.
         repo "repo": text,
-        /// `run_scope`.
+        /// Which runs count, by where they ran.
         run_scope "run_scope": one(values::RunScope),
         /// The id of the source.
         source_id "source_id": text,
-        /// `workflow_name`.
+        /// The name of the workflow.
         workflow_name "workflow_name": text,
     }
 }
@@ -304,11 +304,11 @@ params! {
 params! {
     /// Query parameters of [`workflow_jobs`](EngineeringAnalytics::workflow_jobs).
     pub enum EngineeringAnalyticsWorkflowJobs {
-        /// `ci_engine`.
+        /// Only runs of this CI service.
         ci_engine "ci_engine": one(values::CiEngine),
         /// The repository, as `owner/name`.
         repo "repo": text,
-        /// `run_attempt`.
+        /// Which attempt of the run.
         run_attempt "run_attempt": integer,
         /// The id of the source.
         source_id "source_id": text,
@@ -324,7 +324,7 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `run_scope`.
+        /// Which runs count, by where they ran.
         run_scope "run_scope": one(values::RunScope),
         /// The id of the source.
         source_id "source_id": text,

@@ -135,9 +135,9 @@ impl Evaluations {
 params! {
     /// Query parameters of [`list`](Evaluations::list).
     pub enum EvaluationsList {
-        /// `directory_id`.
+        /// Only in the directory of this id.
         directory_id "directory_id": text,
-        /// `directory_id__isnull`.
+        /// Whether to return only what is in no directory.
         directory_id_isnull "directory_id__isnull": boolean,
         /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": boolean,

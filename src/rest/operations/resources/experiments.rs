@@ -506,7 +506,7 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         order "order": text,
-        /// `prompt_name`.
+        /// The name of the prompt.
         prompt_name "prompt_name": text,
         /// Only what contains this text.
         search "search": text,

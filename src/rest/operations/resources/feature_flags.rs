@@ -436,7 +436,7 @@ params! {
         archived "archived": boolean,
         /// Only flags that the user of this id created.
         created_by_id "created_by_id": text,
-        /// `eligible_for_experiment`.
+        /// Whether to return only flags that an experiment can use.
         eligible_for_experiment "eligible_for_experiment": text,
         /// Only flags that are evaluated there.
         evaluation_runtime "evaluation_runtime": one(values::EvaluationRuntime),

@@ -52,7 +52,7 @@ impl FeatureRequestProductAreas {
 params! {
     /// Query parameters of [`list`](FeatureRequestProductAreas::list).
     pub enum FeatureRequestProductAreasList {
-        /// `include_inactive`. Default: `false`.
+        /// Whether to return inactive ones, too. Default: `false`.
         include_inactive "include_inactive": boolean,
     }
 }

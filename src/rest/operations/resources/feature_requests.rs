@@ -168,9 +168,9 @@ impl FeatureRequests {
 params! {
     /// Query parameters of [`list`](FeatureRequests::list).
     pub enum FeatureRequestsList {
-        /// `account_ids`.
+        /// Only of these accounts.
         account_ids "account_ids": texts,
-        /// `archive_state`. Default: `active`.
+        /// Which ones, by whether they are archived. Default: `active`.
         archive_state "archive_state": one(values::ArchiveState),
         /// `created_by_ids`.
         created_by_ids "created_by_ids": integers,

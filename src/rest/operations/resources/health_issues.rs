@@ -52,7 +52,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `severity`.
+        /// Only of this severity.
         severity "severity": text,
         /// Only those of this status.
         status "status": text,

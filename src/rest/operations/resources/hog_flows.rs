@@ -329,7 +329,7 @@ params! {
         broadcast_eligible "broadcast_eligible": boolean,
         /// `broadcast_status`.
         broadcast_status "broadcast_status": text,
-        /// `created_at`.
+        /// Only what was created at this time.
         created_at "created_at": time,
         /// Only what this user created.
         created_by "created_by": text,
@@ -343,7 +343,7 @@ params! {
         offset "offset": integer,
         /// `optimization_enabled`.
         optimization_enabled "optimization_enabled": boolean,
-        /// `origin_product`.
+        /// Only what this product started.
         origin_product "origin_product": one(values::OriginProduct),
         /// Only what contains this text.
         search "search": text,
@@ -353,11 +353,11 @@ params! {
         status "status": one(values::HogFlowStatus),
         /// Only what has one of these tags.
         tags "tags": text,
-        /// `trigger`.
+        /// Only what this starts.
         trigger "trigger": text,
         /// `type`.
         type_ "type": text,
-        /// `updated_at`.
+        /// Only what was changed at this time.
         updated_at "updated_at": time,
     }
 }
@@ -467,7 +467,7 @@ params! {
         before "before": time,
         /// Only of the person of this distinct id.
         distinct_id "distinct_id": text,
-        /// `error_message_contains`.
+        /// Only what failed with a message that contains this text.
         error_message_contains "error_message_contains": text,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,

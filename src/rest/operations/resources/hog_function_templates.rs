@@ -44,7 +44,7 @@ params! {
         template_id "template_id": text,
         /// `type`.
         type_ "type": text,
-        /// `types`.
+        /// Only of these types.
         types "types": text,
     }
 }

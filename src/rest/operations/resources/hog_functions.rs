@@ -243,7 +243,7 @@ impl HogFunctions {
 params! {
     /// Query parameters of [`list`](HogFunctions::list).
     pub enum HogFunctionsList {
-        /// `created_at`.
+        /// Only what was created at this time.
         created_at "created_at": time,
         /// Only what this user created.
         created_by "created_by": integer,
@@ -259,7 +259,7 @@ params! {
         search "search": text,
         /// `type`.
         type_ "type": texts,
-        /// `updated_at`.
+        /// Only what was changed at this time.
         updated_at "updated_at": time,
     }
 }

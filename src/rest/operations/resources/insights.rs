@@ -224,7 +224,7 @@ params! {
         display "display": text,
         /// `exclude_bi`.
         exclude_bi "exclude_bi": boolean,
-        /// `favorited`.
+        /// Whether to return favorites only.
         favorited "favorited": boolean,
         /// Filters in place of the dashboard's own, as JSON.
         filters_override "filters_override": text,

@@ -300,7 +300,7 @@ params! {
 params! {
     /// Query parameters of [`github_repos`](Integrations::github_repos).
     pub enum IntegrationsGithubRepos {
-        /// `compact`. Default: `false`.
+        /// Whether to return names only. Default: `false`.
         compact "compact": boolean,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,

@@ -478,13 +478,13 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
-        /// `queue_id`.
+        /// Only of the queue of this id.
         queue_id "queue_id": text,
         /// Only what contains this text.
         search "search": text,
         /// Only of this trace.
         trace_id "trace_id": text,
-        /// `trace_id__in`.
+        /// Only of these traces.
         trace_id_in "trace_id__in": text,
     }
 }
@@ -790,7 +790,7 @@ impl LlmAnalyticsTraceReviews {
 params! {
     /// Query parameters of [`list`](LlmAnalyticsTraceReviews::list).
     pub enum LlmAnalyticsTraceReviewsList {
-        /// `definition_id`.
+        /// Only of the definition of this id.
         definition_id "definition_id": text,
         /// `definition_id__in`.
         definition_id_in "definition_id__in": text,
@@ -804,7 +804,7 @@ params! {
         search "search": text,
         /// Only of this trace.
         trace_id "trace_id": text,
-        /// `trace_id__in`.
+        /// Only of these traces.
         trace_id_in "trace_id__in": text,
     }
 }

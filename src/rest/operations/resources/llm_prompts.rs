@@ -104,7 +104,7 @@ params! {
         content "content": one(values::SkillContent),
         /// `label`.
         label "label": text,
-        /// `resolve`. Default: `true`.
+        /// Whether to put in the prompts that the prompt refers to. Default: `true`.
         resolve "resolve": boolean,
         /// Which version; without it the latest.
         version "version": integer,

@@ -148,7 +148,7 @@ impl LlmSkills {
 params! {
     /// Query parameters of [`list`](LlmSkills::list).
     pub enum LlmSkillsList {
-        /// `category`.
+        /// Only of this category.
         category "category": text,
         /// Only what the user of this id created.
         created_by_id "created_by_id": integer,
@@ -156,7 +156,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `owner_id`.
+        /// Only of the owner of this id.
         owner_id "owner_id": integer,
         /// Only what contains this text.
         search "search": text,
@@ -166,9 +166,9 @@ params! {
 params! {
     /// Query parameters of [`get_by_name`](LlmSkills::get_by_name).
     pub enum LlmSkillsGetByName {
-        /// `body_length`.
+        /// How much of the body to return.
         body_length "body_length": integer,
-        /// `body_offset`.
+        /// Where the returned part of the body starts.
         body_offset "body_offset": integer,
         /// Which version; without it the latest.
         version "version": integer,
@@ -243,7 +243,7 @@ impl LlmSkillsNameFiles {
 params! {
     /// Query parameters of [`delete`](LlmSkillsNameFiles::delete).
     pub enum LlmSkillsNameFilesDelete {
-        /// `base_version`.
+        /// The version that the change starts from; if it is no longer the latest, PostHog refuses.
         base_version "base_version": integer,
     }
 }

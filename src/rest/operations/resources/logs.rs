@@ -194,7 +194,7 @@ impl Logs {
 params! {
     /// Query parameters of [`attributes`](Logs::attributes).
     pub enum LogsAttributes {
-        /// `attribute_type`.
+        /// Which kind of attributes.
         attribute_type "attribute_type": one(values::LogAttributeType),
         /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
@@ -202,9 +202,9 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `filterGroup`.
+        /// Filters of properties, as JSON.
         filter_group "filterGroup": json,
-        /// `keys`.
+        /// Only these keys.
         keys "keys": text,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -212,9 +212,9 @@ params! {
         offset "offset": integer,
         /// Only what contains this text.
         search "search": text,
-        /// `search_values`. Default: `false`.
+        /// Whether to look in the values, too, not in the names only. Default: `false`.
         search_values "search_values": boolean,
-        /// `serviceNames`.
+        /// Only of these services.
         service_names "serviceNames": texts,
     }
 }
@@ -222,13 +222,13 @@ params! {
 params! {
     /// Query parameters of [`values`](Logs::values).
     pub enum LogsValues {
-        /// `attribute_type`.
+        /// Which kind of attributes.
         attribute_type "attribute_type": one(values::LogAttributeType),
         /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
-        /// `filterGroup`.
+        /// Filters of properties, as JSON.
         filter_group "filterGroup": json,
-        /// `serviceNames`.
+        /// Only of these services.
         service_names "serviceNames": texts,
         /// Only values that contain this text.
         value "value": text,

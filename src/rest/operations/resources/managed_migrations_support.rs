@@ -46,7 +46,7 @@ params! {
         search "search": text,
         /// Only those of this status.
         status "status": one(values::ManagedMigrationsSupportStatus),
-        /// `team_id`.
+        /// Only of the project of this id.
         team_id "team_id": integer,
     }
 }

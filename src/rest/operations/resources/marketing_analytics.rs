@@ -205,7 +205,7 @@ impl MarketingAnalytics {
 params! {
     /// Query parameters of [`diagnose`](MarketingAnalytics::diagnose).
     pub enum MarketingAnalyticsDiagnose {
-        /// `attribution_lookback_days`. Default: `7`.
+        /// How many days before a conversion count for it. Default: `7`.
         attribution_lookback_days "attribution_lookback_days": integer,
         /// `include_conversion_goals`. Default: `true`.
         include_conversion_goals "include_conversion_goals": boolean,
@@ -227,9 +227,9 @@ params! {
 params! {
     /// Query parameters of [`suggest_conversion_goals`](MarketingAnalytics::suggest_conversion_goals).
     pub enum MarketingAnalyticsSuggestConversionGoals {
-        /// `min_count`. Default: `50`.
+        /// How often it was seen at least. Default: `50`.
         min_count "min_count": integer,
-        /// `top_n`. Default: `10`.
+        /// How many to return at most. Default: `10`.
         top_n "top_n": integer,
     }
 }
@@ -237,9 +237,9 @@ params! {
 params! {
     /// Query parameters of [`suggest_utm_mappings`](MarketingAnalytics::suggest_utm_mappings).
     pub enum MarketingAnalyticsSuggestUtmMappings {
-        /// `lookback_days`. Default: `90`.
+        /// How many days to look back. Default: `90`.
         lookback_days "lookback_days": integer,
-        /// `min_event_count`. Default: `10`.
+        /// How many events there are at least. Default: `10`.
         min_event_count "min_event_count": integer,
     }
 }

@@ -59,7 +59,7 @@ impl McpAnalytics {
 params! {
     /// Query parameters of [`intent_clusters`](McpAnalytics::intent_clusters).
     pub enum McpAnalyticsIntentClusters {
-        /// `tool`.
+        /// Only of this tool.
         tool "tool": text,
     }
 }
@@ -123,7 +123,7 @@ params! {
         date_to "date_to": time,
         /// Whether to leave out the project's internal and test users. Default: `false`.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `has_errors`.
+        /// Whether to return sessions with errors, or those without.
         has_errors "has_errors": boolean,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,

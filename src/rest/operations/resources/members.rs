@@ -92,9 +92,9 @@ impl Members {
 params! {
     /// Query parameters of [`list`](Members::list).
     pub enum MembersList {
-        /// `email_domain`.
+        /// Only members whose email address is of this domain.
         email_domain "email_domain": text,
-        /// `levels`.
+        /// Only members of these levels.
         levels "levels": text,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -102,7 +102,7 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         order "order": text,
-        /// `outside_verified_domains`.
+        /// Whether to return only members whose email address is of no verified domain.
         outside_verified_domains "outside_verified_domains": boolean,
         /// Only what contains this text.
         search "search": text,

@@ -84,7 +84,7 @@ params! {
         date_to "dateTo": time,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `metricName`.
+        /// The name of the metric.
         metric_name "metricName": text,
         /// Only values that contain this text.
         value "value": text,
@@ -100,7 +100,7 @@ params! {
         date_to "dateTo": time,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
-        /// `metricName`.
+        /// The name of the metric.
         metric_name "metricName": text,
         /// Only what contains this text.
         search "search": text,

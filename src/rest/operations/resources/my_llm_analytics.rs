@@ -25,7 +25,7 @@ impl MyLlmAnalytics {
 params! {
     /// Query parameters of [`my_spend`](MyLlmAnalytics::my_spend).
     pub enum MyLlmAnalyticsMySpend {
-        /// `bucket_minutes`.
+        /// The length of one step of the series, in minutes.
         bucket_minutes "bucket_minutes": one(values::BucketMinutes),
         /// Only what is from this time on. Default: `-30d`.
         date_from "date_from": time,

@@ -172,7 +172,7 @@ impl OrganizationBillingProducts {
 params! {
     /// Query parameters of [`get`](OrganizationBillingProducts::get).
     pub enum OrganizationBillingProductsGet {
-        /// `include_plans`. Default: `false`.
+        /// Whether to return the plans, too. Default: `false`.
         include_plans "include_plans": boolean,
     }
 }

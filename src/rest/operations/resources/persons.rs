@@ -322,7 +322,7 @@ impl Persons {
 params! {
     /// Query parameters of [`list`](Persons::list).
     pub enum PersonsList {
-        /// `client_query_id`.
+        /// An id of yours, under which the query can be cancelled.
         client_query_id "client_query_id": text,
         /// Only of the person of this distinct id.
         distinct_id "distinct_id": text,
@@ -330,7 +330,7 @@ params! {
         email "email": text,
         /// The format of the answer.
         format "format": one(values::TableFormat),
-        /// `include_matched_fields`.
+        /// Whether to say which fields matched the search.
         include_matched_fields "include_matched_fields": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,

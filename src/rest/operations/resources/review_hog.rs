@@ -91,7 +91,7 @@ params! {
 params! {
     /// Query parameters of [`pr_status`](ReviewHogReviews::pr_status).
     pub enum ReviewHogReviewsPrStatus {
-        /// `head_sha`.
+        /// The commit that is reviewed.
         head_sha "head_sha": text,
         /// `requested_at`.
         requested_at "requested_at": time,

@@ -40,7 +40,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `saved_query_id`.
+        /// Only of the saved query of this id.
         saved_query_id "saved_query_id": text,
     }
 }

@@ -21,7 +21,7 @@ impl Search {
 params! {
     /// Query parameters of [`get`](Search::get).
     pub enum SearchGet {
-        /// `entities`.
+        /// Which kinds of objects to look for.
         entities "entities": each_text,
         /// What to search for.
         q "q": text,

@@ -27,7 +27,7 @@ params! {
         start_date "start_date": time,
         /// Only of these projects, as a JSON list of ids.
         team_ids "team_ids": text,
-        /// `top_projects`.
+        /// How many projects to name; others are added up.
         top_projects "top_projects": integer,
         /// Only of these types of usage, as a JSON list.
         usage_types "usage_types": text,
@@ -51,7 +51,7 @@ params! {
         start_date "start_date": time,
         /// Only of these projects, as a JSON list of ids.
         team_ids "team_ids": text,
-        /// `top_projects`.
+        /// How many projects to name; others are added up.
         top_projects "top_projects": integer,
         /// Only of these types of usage, as a JSON list.
         usage_types "usage_types": text,
@@ -75,9 +75,9 @@ params! {
 params! {
     /// Query parameters that several operations share.
     pub enum CommentThread {
-        /// `comment_id`.
+        /// Only of this comment.
         comment_id "comment_id": text,
-        /// Where the returned part of the content starts, in characters.
+        /// Where the returned part of the content starts.
         content_offset "content_offset": integer,
         /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
@@ -109,7 +109,7 @@ params! {
 params! {
     /// Query parameters that several operations share.
     pub enum FlagKeysGroups {
-        /// `flag_keys`.
+        /// Only flags of these keys.
         flag_keys "flag_keys": texts,
         /// The groups that are evaluated for, as JSON: `{"company": "acme"}`.
         groups "groups": text,
@@ -161,7 +161,7 @@ params! {
 params! {
     /// Query parameters that several operations share.
     pub enum HeatmapFilter {
-        /// `aggregation`. Default: `total_count`.
+        /// What is counted: clicks, or visitors once each. Default: `total_count`.
         aggregation "aggregation": one(values::HeatmapAggregation),
         /// Only of persons in these cohorts.
         cohort_ids "cohort_ids": text,
@@ -169,11 +169,11 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `events`.
+        /// Only of these events.
         events "events": text,
         /// Whether to leave out the project's internal and test users.
         filter_test_accounts "filter_test_accounts": boolean,
-        /// `hide_zero_coordinates`. Default: `true`.
+        /// Whether to leave out points without coordinates. Default: `true`.
         hide_zero_coordinates "hide_zero_coordinates": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -185,13 +185,13 @@ params! {
         timestamp_to "timestamp_to": time,
         /// `type`. Default: `click`.
         type_ "type": text,
-        /// `url_exact`.
+        /// Only of this address.
         url_exact "url_exact": text,
-        /// `url_pattern`.
+        /// Only of addresses that match this regular expression.
         url_pattern "url_pattern": text,
-        /// `viewport_width_max`.
+        /// Only windows up to this width, in pixels.
         viewport_width_max "viewport_width_max": integer,
-        /// `viewport_width_min`.
+        /// Only windows from this width on, in pixels.
         viewport_width_min "viewport_width_min": integer,
     }
 }
@@ -273,7 +273,7 @@ params! {
 params! {
     /// Query parameters that several operations share.
     pub enum ObservationFilter {
-        /// `backfill_id`.
+        /// Only of this backfill.
         backfill_id "backfill_id": text,
         /// Only what is from this time on.
         date_from "date_from": time,

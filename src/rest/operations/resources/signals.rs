@@ -221,13 +221,13 @@ params! {
 params! {
     /// Query parameters of [`anomalies_search`](Signals::anomalies_search).
     pub enum SignalsAnomaliesSearch {
-        /// `dashboard_id`.
+        /// Only of the dashboard of this id.
         dashboard_id "dashboard_id": integer,
         /// Only what is from this time on. Default: `-7d`.
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `group_by`. Default: `series`.
+        /// How the results are grouped. Default: `series`.
         group_by "group_by": one(values::FlagGroupBy),
         /// Only of the insight of this id.
         insight_id "insight_id": integer,
@@ -235,7 +235,7 @@ params! {
         interval "interval": one(values::SignalInterval),
         /// How many to return at most, on one page. Default: `25`.
         limit "limit": integer,
-        /// `only_flagged`. Default: `true`.
+        /// Whether to return only what was flagged. Default: `true`.
         only_flagged "only_flagged": boolean,
     }
 }
@@ -247,7 +247,7 @@ params! {
         force_refresh "force_refresh": boolean,
         /// `run_id`.
         run_id "run_id": text,
-        /// `summary_only`. Default: `false`.
+        /// Whether to return the summary only. Default: `false`.
         summary_only "summary_only": boolean,
     }
 }
@@ -255,7 +255,7 @@ params! {
 params! {
     /// Query parameters of [`scout_scratchpad`](Signals::scout_scratchpad).
     pub enum SignalsScoutScratchpad {
-        /// `content_max_chars`.
+        /// How much of each content to return, in characters.
         content_max_chars "content_max_chars": integer,
         /// Only what is from this time on.
         date_from "date_from": time,
@@ -449,9 +449,9 @@ params! {
     pub enum SignalsReportsList {
         /// `actionability`.
         actionability "actionability": text,
-        /// `already_addressed`.
+        /// Whether to return reports that are addressed already, or those that are not.
         already_addressed "already_addressed": boolean,
-        /// `assignee`.
+        /// Only what is assigned to this user.
         assignee "assignee": one(values::ReportAssignee),
         /// Only of this channel.
         channel_id "channel_id": text,
@@ -475,7 +475,7 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `priority`.
+        /// Only of this priority.
         priority "priority": text,
         /// `ranking_min_lift`.
         ranking_min_lift "ranking_min_lift": text,
@@ -493,19 +493,19 @@ params! {
         sort "sort": text,
         /// The id of the source.
         source_id "source_id": text,
-        /// `source_product`.
+        /// Only what comes from this product.
         source_product "source_product": text,
         /// Only those of this status.
         status "status": text,
         /// `suggested_reviewers`.
         suggested_reviewers "suggested_reviewers": text,
-        /// `task_id`.
+        /// Only of the task of this id.
         task_id "task_id": text,
         /// `teammate_uuid`.
         teammate_uuid "teammate_uuid": text,
-        /// `unclaimed`.
+        /// Whether to return only what nobody has claimed.
         unclaimed "unclaimed": boolean,
-        /// `unread`.
+        /// Whether to return only what is unread.
         unread "unread": boolean,
         /// `use_priority_preference`.
         use_priority_preference "use_priority_preference": boolean,
@@ -1106,7 +1106,7 @@ impl SignalsScoutNotes {
 params! {
     /// Query parameters of [`list`](SignalsScoutNotes::list).
     pub enum SignalsScoutNotesList {
-        /// `content_max_chars`.
+        /// How much of each content to return, in characters.
         content_max_chars "content_max_chars": integer,
         /// Only what is from this time on.
         date_from "date_from": time,
@@ -1114,7 +1114,7 @@ params! {
         date_to "date_to": time,
         /// Whether to return expired ones, too. Default: `false`.
         include_expired "include_expired": boolean,
-        /// `include_general`. Default: `true`.
+        /// Whether to return what belongs to nothing in particular, too. Default: `true`.
         include_general "include_general": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -1390,7 +1390,7 @@ params! {
         limit "limit": integer,
         /// Only of the skill of this name.
         skill_name "skill_name": text,
-        /// `skill_version`.
+        /// Only of this version of the skill.
         skill_version "skill_version": integer,
         /// `text`.
         text "text": text,

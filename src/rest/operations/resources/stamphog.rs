@@ -107,7 +107,7 @@ params! {
     pub enum StamphogPullRequestsList {
         /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `merged`.
+        /// Whether to return merged pull requests, or those that are not.
         merged "merged": boolean,
         /// How many to skip.
         offset "offset": integer,
@@ -209,7 +209,7 @@ params! {
         repository "repository": text,
         /// Only those of this status.
         status "status": text,
-        /// `trigger`.
+        /// Only what this starts.
         trigger "trigger": one(values::ReviewRunTrigger),
     }
 }

@@ -138,7 +138,7 @@ params! {
     pub enum SubscriptionsList {
         /// Only what this user created.
         created_by "created_by": text,
-        /// `dashboard`.
+        /// Only of the dashboard of this id.
         dashboard "dashboard": integer,
         /// `dashboard_tiles`.
         dashboard_tiles "dashboard_tiles": integer,
@@ -152,11 +152,11 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         ordering "ordering": text,
-        /// `resource_type`.
+        /// Only of this kind of object.
         resource_type "resource_type": one(values::ResourceType),
         /// Only what contains this text.
         search "search": text,
-        /// `target_type`.
+        /// Only of this kind of target.
         target_type "target_type": one(values::SubscriptionTarget),
     }
 }
@@ -231,7 +231,7 @@ params! {
     pub enum SubscriptionsSummariesList {
         /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,
-        /// `dashboard`.
+        /// Only of the dashboard of this id.
         dashboard "dashboard": integer,
         /// Only insights of this kind.
         insight "insight": integer,

@@ -236,7 +236,7 @@ params! {
         ids "ids": texts,
         /// How many to return at most, on one page.
         limit "limit": integer,
-        /// `linked_flag_id`.
+        /// Only surveys that the flag of this id is linked to.
         linked_flag_id "linked_flag_id": integer,
         /// How many to skip.
         offset "offset": integer,
@@ -266,7 +266,7 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `include_per_question_stats`.
+        /// Whether to return figures of each question, too.
         include_per_question_stats "include_per_question_stats": boolean,
     }
 }
@@ -274,9 +274,9 @@ params! {
 params! {
     /// Query parameters of [`summarize_responses`](Surveys::summarize_responses).
     pub enum SurveysSummarizeResponses {
-        /// `question_id`.
+        /// The id of the question.
         question_id "question_id": text,
-        /// `question_index`.
+        /// The place of the question, from 0 on.
         question_index "question_index": integer,
     }
 }
@@ -300,17 +300,17 @@ impl SurveysResponses {
 params! {
     /// Query parameters of [`list`](SurveysResponses::list).
     pub enum SurveysResponsesList {
-        /// `exclude_archived`. Default: `false`.
+        /// Whether to leave archived ones out. Default: `false`.
         exclude_archived "exclude_archived": boolean,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
         /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `question_id`.
+        /// The id of the question.
         question_id "question_id": text,
-        /// `score_gte`.
+        /// Only scores from this one on.
         score_gte "score_gte": number,
-        /// `score_lte`.
+        /// Only scores up to this one.
         score_lte "score_lte": number,
         /// Only what is from this time on.
         since "since": time,

@@ -188,7 +188,7 @@ impl Tasks {
 params! {
     /// Query parameters of [`list`](Tasks::list).
     pub enum TasksList {
-        /// `all_team_tasks`. Default: `false`.
+        /// Whether to return the tasks of the whole team. Default: `false`.
         all_team_tasks "all_team_tasks": boolean,
         /// Whether archived ones are listed: `false` leaves them out.
         archived "archived": one(values::TaskArchived),
@@ -196,23 +196,23 @@ params! {
         basic "basic": boolean,
         /// `channel`.
         channel "channel": text,
-        /// `ci_status`.
+        /// Only pull requests whose CI is in this state.
         ci_status "ci_status": one(values::CiStatus),
         /// `client_provenance`.
         client_provenance "client_provenance": one(values::ClientProvenance),
-        /// `commented_by`.
+        /// Only what this user commented on.
         commented_by "commented_by": integer,
         /// Only what this user created.
         created_by "created_by": integer,
-        /// `exclude_origin_product`.
+        /// What these products started is left out.
         exclude_origin_product "exclude_origin_product": one(values::ExcludeOriginProduct),
-        /// `hog_flow_id`.
+        /// Only of the workflow of this id.
         hog_flow_id "hog_flow_id": text,
         /// `internal`.
         internal "internal": one(values::TaskArchived),
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `mentions`.
+        /// Only what mentions this user.
         mentions "mentions": integer,
         /// How many to skip. Default: `0`.
         offset "offset": integer,
@@ -220,11 +220,11 @@ params! {
         ordering "ordering": one(values::TaskOrdering),
         /// `organization`.
         organization "organization": text,
-        /// `origin_product`.
+        /// Only what this product started.
         origin_product "origin_product": text,
         /// Whether to return pinned ones only.
         pinned "pinned": boolean,
-        /// `pr_state`.
+        /// Only pull requests in this state.
         pr_state "pr_state": one(values::PullRequestState),
         /// The repository, as `owner/name`.
         repository "repository": text,
@@ -418,9 +418,9 @@ params! {
     pub enum TasksRunsSessionLogs {
         /// Only what is later than this time.
         after "after": time,
-        /// `event_types`.
+        /// Only events of these types.
         event_types "event_types": text,
-        /// `exclude_types`.
+        /// Types of events that are left out.
         exclude_types "exclude_types": text,
         /// How many to return at most, on one page. Default: `1000`.
         limit "limit": integer,

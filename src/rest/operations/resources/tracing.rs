@@ -169,7 +169,7 @@ impl Tracing {
 params! {
     /// Query parameters of [`spans_attributes`](Tracing::spans_attributes).
     pub enum TracingSpansAttributes {
-        /// `attribute_type`.
+        /// Which kind of attributes.
         attribute_type "attribute_type": one(values::TracingAttributeType),
         /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,
@@ -183,7 +183,7 @@ params! {
         offset "offset": integer,
         /// Only what contains this text.
         search "search": text,
-        /// `search_values`. Default: `false`.
+        /// Whether to look in the values, too, not in the names only. Default: `false`.
         search_values "search_values": boolean,
     }
 }
@@ -205,7 +205,7 @@ params! {
 params! {
     /// Query parameters of [`spans_values`](Tracing::spans_values).
     pub enum TracingSpansValues {
-        /// `attribute_type`.
+        /// Which kind of attributes.
         attribute_type "attribute_type": one(values::SpanAttributeType),
         /// The period, as an object with `date_from` and `date_to`.
         date_range "dateRange": json,

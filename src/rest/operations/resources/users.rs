@@ -64,7 +64,7 @@ params! {
     pub enum UsersList {
         /// Only the person of exactly this email address.
         email "email": text,
-        /// `is_staff`.
+        /// Whether to return staff only.
         is_staff "is_staff": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,

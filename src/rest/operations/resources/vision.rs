@@ -186,7 +186,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `scanner_id`.
+        /// Only of the scanner of this id.
         scanner_id "scanner_id": text,
     }
 }
@@ -349,7 +349,7 @@ params! {
         max_score "max_score": number,
         /// Only scores from this one on.
         min_score "min_score": number,
-        /// `scanner_id`.
+        /// Only of the scanner of this id.
         scanner_id "scanner_id": text,
         /// Only what has one of these tags.
         tags "tags": text,
@@ -683,7 +683,7 @@ params! {
         emits_signals "emits_signals": boolean,
         /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": text,
-        /// `experiment_id`.
+        /// Only of the experiment of this id.
         experiment_id "experiment_id": text,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -691,7 +691,7 @@ params! {
         offset "offset": integer,
         /// What to sort by; with `-` in front the other way round.
         order_by "order_by": text,
-        /// `scanner_type`.
+        /// Only scanners of this type.
         scanner_type "scanner_type": text,
         /// Only what contains this text.
         search "search": text,
@@ -703,7 +703,7 @@ params! {
 params! {
     /// Query parameters of [`watch_feed`](VisionScanners::watch_feed).
     pub enum VisionScannersWatchFeed {
-        /// `as_of`.
+        /// Only what was known at this time.
         as_of "as_of": time,
         /// Only what this user created.
         created_by "created_by": text,
@@ -715,9 +715,9 @@ params! {
         limit "limit": integer,
         /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// `scanner_ids`.
+        /// Only of these scanners.
         scanner_ids "scanner_ids": text,
-        /// `scanner_type`.
+        /// Only scanners of this type.
         scanner_type "scanner_type": one(values::ScannerType),
         /// Only what contains this text.
         search "search": text,
@@ -878,7 +878,7 @@ impl VisionScannersObservations {
 params! {
     /// Query parameters of [`list`](VisionScannersObservations::list).
     pub enum VisionScannersObservationsList {
-        /// `backfill_id`.
+        /// Only of this backfill.
         backfill_id "backfill_id": text,
         /// Only what is from this time on.
         date_from "date_from": time,
@@ -918,7 +918,7 @@ params! {
 params! {
     /// Query parameters of [`stats`](VisionScannersObservations::stats).
     pub enum VisionScannersObservationsStats {
-        /// `backfill_id`.
+        /// Only of this backfill.
         backfill_id "backfill_id": text,
         /// Only what is from this time on.
         date_from "date_from": time,

@@ -116,7 +116,7 @@ impl VisualReviewRepos {
 params! {
     /// Query parameters of [`toleration_pileups`](VisualReviewRepos::toleration_pileups).
     pub enum VisualReviewReposTolerationPileups {
-        /// `include_quarantined`. Default: `true`.
+        /// Whether to return what is quarantined, too. Default: `true`.
         include_quarantined "include_quarantined": boolean,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
@@ -124,7 +124,7 @@ params! {
         min_automatic_tolerations "min_automatic_tolerations": integer,
         /// `min_tolerations`. Default: `3`.
         min_tolerations "min_tolerations": integer,
-        /// `run_type`.
+        /// Only runs of this type.
         run_type "run_type": text,
         /// How many days to look back. Default: `30`.
         window_days "window_days": integer,
@@ -188,7 +188,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `run_type`.
+        /// Only runs of this type.
         run_type "run_type": text,
     }
 }
@@ -476,17 +476,17 @@ impl VisualReviewRunsSnapshots {
 params! {
     /// Query parameters of [`list`](VisualReviewRunsSnapshots::list).
     pub enum VisualReviewRunsSnapshotsList {
-        /// `exclude_unchanged`. Default: `false`.
+        /// Whether to leave out snapshots that did not change. Default: `false`.
         exclude_unchanged "exclude_unchanged": boolean,
-        /// `include_quarantined`. Default: `false`.
+        /// Whether to return what is quarantined, too. Default: `false`.
         include_quarantined "include_quarantined": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `quarantined_only`. Default: `false`.
+        /// Whether to return only what is quarantined. Default: `false`.
         quarantined_only "quarantined_only": boolean,
-        /// `snapshot_id`.
+        /// Only of the snapshot of this id.
         snapshot_id "snapshot_id": text,
     }
 }

@@ -57,7 +57,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `table_id`.
+        /// Only of the table of this id.
         table_id "table_id": text,
     }
 }

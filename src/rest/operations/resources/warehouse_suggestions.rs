@@ -99,7 +99,7 @@ impl WarehouseSuggestions {
 params! {
     /// Query parameters of [`list`](WarehouseSuggestions::list).
     pub enum WarehouseSuggestionsList {
-        /// `assignee_id`.
+        /// Only what is assigned to the user of this id.
         assignee_id "assignee_id": integer,
         /// `kind`.
         kind "kind": one(values::WarehouseSuggestionKind),
