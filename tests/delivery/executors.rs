@@ -5,7 +5,7 @@
 use crate::hostile::{Peer, answer, block_on, poll_until, read_request, sees_the_end};
 use crate::support::*;
 use futures_util::TryStreamExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::Write;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};

@@ -206,7 +206,7 @@ fn parameters(c: &PostHogClient) -> Vec<Row> {
             "",
         ),
         row(
-            stats().date_from(second).date_to(&Time::days_ago(1)),
+            stats().date_from(second).date_to(Time::days_ago(1)),
             "GET /api/projects/1/surveys/stats/?date_from=1970-01-01T00%3A00%3A01Z&date_to=-1d",
             "",
         ),
