@@ -1,6 +1,7 @@
-//! What the generated files are made with: sets of query parameters, and of the values that they take.
+//! What the generated files are made with: sets of query parameters, and enums of the values that they take.
 
-/// Makes a marker type for the query parameters of an operation, and the methods of a request that has it.
+/// Makes a marker type for the query parameters of an operation, and the methods of a request that has it. The type's
+/// documentation lists them all: rustdoc shows the methods among the hundreds of `Request`.
 ///
 /// A line is `/// What it is.`, then `method "name in the URL": kind,`. Kinds: `text`, `integer`, `number`, `boolean`,
 /// `time`, `json`, `one(values::T)`, and lists of them: sent as one JSON text (`texts`, `integers`, `some(values::T)`), or
@@ -8,6 +9,12 @@
 macro_rules! params {
     ($( $(#[$doc:meta])* pub enum $name:ident { $( $(#[$param_doc:meta])* $method:ident $wire:literal : $kind:ident $(($of:ty))?, )* } )*) => {$(
         $(#[$doc])*
+        ///
+        /// Methods of a request that has these parameters:
+        $(
+            #[doc = concat!("- `", stringify!($method), "`:")]
+            $(#[$param_doc])*
+        )*
         #[derive(Debug)]
         pub enum $name {}
 

@@ -113,7 +113,7 @@ pub fn files(emit: &Emit<'_>) -> Result<BTreeMap<PathBuf, String>, String> {
         format!("{RESOURCES}/mod.rs"),
         format!(
             "{index}\nmod operations;\npub use operations::OPERATIONS;\n\n\
-             /// What names an operation's query parameters, in [`Request<A, P>`](crate::rest::Request).\n\
+             /// Query parameters of operations: each type lists the methods of a [`Request<A, P>`](crate::rest::Request) of it.\n\
              pub mod params {{ {queries} }}\n"
         ),
     );

@@ -376,7 +376,7 @@ pub use workflow_setup::WorkflowSetup;
 mod operations;
 pub use operations::OPERATIONS;
 
-/// What names an operation's query parameters, in [`Request<A, P>`](crate::rest::Request).
+/// Query parameters of operations: each type lists the methods of a [`Request<A, P>`](crate::rest::Request) of it.
 pub mod params {
     pub use super::accounts::{AccountsList, AccountsNotebooksList, AccountsRelationshipsList};
     pub use super::actions::ActionsList;
