@@ -123,8 +123,8 @@ pub enum PostHogError {
     },
     /// A query has more rows than PostHog returned.
     #[error(
-        "{operation}: PostHog returned the first {rows} rows and has more; write a LIMIT into the query, or take these with \
-         `first_rows()`"
+        "{operation}: PostHog returned the first {rows} rows and has more; write a LIMIT of up to 50,000 into the query, or take \
+         these with `first_rows()`"
     )]
     #[non_exhaustive]
     MoreRows {

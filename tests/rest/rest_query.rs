@@ -164,6 +164,41 @@ async fn rows_that_are_not_all_are_an_error_unless_asked_for() {
     assert!(events().run().await.unwrap().has_more);
 }
 
+#[tokio::test]
+async fn a_limit_that_posthog_cuts_silently_is_noticed() {
+    let (server, client) = start();
+    let hogql = |sql: &str| client.project(1).hogql(sql);
+    let rows =
+        |n: usize| answer(json!({"columns": ["n"], "results": vec![[1]; n], "hasMore": null}));
+    let mut done = running("abc");
+    done["query_status"]["complete"] = json!(true);
+    done["query_status"]["results"] = json!({"columns": ["n"], "results": vec![[1]; 50_000]});
+
+    let above = "SELECT 1 AS n FROM events LIMIT 60000";
+    server.answer_next(rows(50_000));
+    let error = hogql(above).rows::<u8>().await.unwrap_err();
+    assert!(
+        matches!(error, PostHogError::MoreRows { rows: 50_000, .. }),
+        "{error}"
+    );
+    server.answer_next(Answer::status(202).json(running("abc")));
+    server.answer_next(answer(done));
+    let query = hogql(above).in_background().poll(SOON, SOON);
+    let error = query.rows::<u8>().await.unwrap_err();
+    assert!(matches!(error, PostHogError::MoreRows { .. }), "{error}");
+    server.answer_next(rows(50_000));
+    assert_eq!(hogql(above).first_rows::<u8>().await.unwrap().len(), 50_000);
+
+    // All that there are, or that were asked for.
+    for (sql, n) in [
+        (above, 49_999),
+        ("SELECT 1 AS n FROM events LIMIT 50000", 50_000),
+    ] {
+        server.answer_next(rows(n));
+        assert_eq!(hogql(sql).rows::<u8>().await.unwrap().len(), n);
+    }
+}
+
 /// Rows as PostHog's text says them, over a real socket.
 async fn rows<T: serde::de::DeserializeOwned>(
     columns: Value,

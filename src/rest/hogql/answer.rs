@@ -28,7 +28,8 @@ pub struct HogQlAnswer {
     /// The rows, or whatever this kind of query results in. Null while the query is still running.
     pub results: Value,
     /// Whether there are more rows than these. PostHog says so if the HogQL has no `LIMIT`, and if a node asks for fewer
-    /// rows than there are.
+    /// rows than there are. It is also true if the HogQL has a `LIMIT` above 50,000 and PostHog returned 50,000 rows, the
+    /// most that it returns; then there probably are more.
     pub has_more: bool,
     /// The most rows that PostHog would return.
     pub limit: Option<u64>,
@@ -171,14 +172,18 @@ impl HogQlAnswer {
         }
     }
 
-    /// An error if the answer tells of one.
-    pub(super) fn checked(self, handle: &Handle) -> Result<Self, PostHogError> {
+    /// An error if the answer tells of one. Notes that rows are missing if PostHog does not.
+    pub(super) fn checked(mut self, handle: &Handle) -> Result<Self, PostHogError> {
         let status = self.query_status.as_ref();
         let failed = status.filter(|status| status.error);
         let message = match (self.extra.get("error"), failed) {
             (Some(Value::String(message)), _) if !message.is_empty() => message.clone(),
             (_, Some(status)) => status.reason(),
-            _ => return Ok(self),
+            _ => {
+                let rows = self.results.as_array().map_or(0, Vec::len);
+                self.has_more |= handle.is_cut(rows);
+                return Ok(self);
+            }
         };
         Err(PostHogError::QueryFailed {
             operation: OPERATION,

@@ -3,7 +3,7 @@
 
 use super::OPERATION;
 use super::answer::HogQlAnswer;
-use super::handle::Handle;
+use super::handle::{Handle, row_limit};
 use super::refresh::HogQlRefresh;
 use crate::error::PostHogError;
 use crate::event::uuid_v7::UuidV7;
@@ -54,6 +54,8 @@ impl From<Bad> for PostHogError {
 impl Draft {
     /// A query of the project or environment whose path is `scope`.
     pub(super) fn new(scope: &At, node: Result<Map<String, Value>, Bad>) -> Self {
+        let sql = node.as_ref().ok().and_then(|node| node.get("query"));
+        let row_limit = sql.and_then(Value::as_str).and_then(row_limit);
         let millis = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64);
@@ -61,6 +63,7 @@ impl Draft {
             handle: Handle {
                 at: scope.down("query"),
                 id: UuidV7::default().at(millis).to_string(),
+                row_limit,
             },
             node,
             options: Map::new(),

@@ -40,7 +40,7 @@ use std::time::Duration;
 /// # Limits of PostHog
 ///
 /// Without a `LIMIT`, PostHog returns at most 100 rows and says whether there are more
-/// ([`HogQlAnswer::has_more`]). A `LIMIT` above 50,000 counts as 50,000, and PostHog does not say so. PostHog runs three
+/// ([`HogQlAnswer::has_more`]). A `LIMIT` above 50,000 counts as 50,000: read more rows in parts, such as by day. PostHog runs three
 /// queries at once and refuses more with 429, which is retried. A query may run for 10 seconds; what takes longer than
 /// the client's [`attempt_timeout`](crate::PostHogClientBuilder::attempt_timeout) is better
 /// [run in the background](Self::in_background).
