@@ -166,3 +166,32 @@ async fn up_to_the_head_it_is_a_request_like_any_other() {
         assert_eq!(error.status(), status, "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_body_in_chunks_that_ends_early_is_never_taken_for_whole() {
+    let server = PostHogServer::start().unwrap();
+    let client = builder(server.url()).retry(RetryPolicy::none());
+    let client = client.build().unwrap();
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    // Valid JSON so far, and no last chunk.
+    let cut = || Answer::raw(format!("{head}5\r\n[1,2]\r\n"));
+    for n in 0..3 {
+        server.answer_next(cut());
+        let error = match n {
+            0 => get(&client).send().await.map(drop),
+            1 => get(&client).send_for_bytes().await.map(drop),
+            _ => get(&client).send_for_text().await.map(drop),
+        };
+        let error = error.unwrap_err();
+        assert_eq!(kind(&error), Some(RequestErrorKind::Interrupted), "{error}");
+    }
+    server.answer_next(cut());
+    let mut body = get(&client).send_for_stream().await.unwrap();
+    assert_eq!(body.next().await.unwrap().unwrap(), "[1,2]");
+    let error = body.next().await.unwrap().unwrap_err();
+    assert_eq!(kind(&error), Some(RequestErrorKind::Interrupted), "{error}");
+
+    let whole = Answer::raw(format!("{head}5\r\n[1,2]\r\n0\r\n\r\n"));
+    server.answer_next(whole);
+    assert_eq!(get(&client).send_for_text().await.unwrap(), "[1,2]");
+}

@@ -129,7 +129,8 @@ impl HogQlQuery {
 
     /// Sets the value of the placeholder `{name}`: a string, a number, a list, `None`, ….
     ///
-    /// PostHog puts it in as a constant; nothing in it can be read as SQL.
+    /// PostHog puts it in as a constant; nothing in it can be read as SQL. Times go in as text, such as
+    /// [`Time::as_str`](crate::rest::Time::as_str). JSON has no `NaN`: it goes in as `NULL`.
     pub fn value(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         if let Ok(node) = &mut self.draft.node {
             let values = node.entry("values").or_insert_with(|| Map::new().into());
