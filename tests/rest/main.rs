@@ -2,6 +2,7 @@
 #![cfg(feature = "rest")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod rest_answers;
 mod rest_errors;
 mod rest_files;
 #[cfg(feature = "rate-limit")]
