@@ -161,7 +161,8 @@ async fn answers_are_what_was_sent() {
         .await;
     s.one(|| p.scheduled_changes().get(3), change).await;
     let flag = json!({"id": 7, "key": "beta-ui", "active": true, "archived": false, "status": "ACTIVE", "version": 4});
-    s.one(|| p.feature_flags().enable(7, body()), flag.clone()).await;
+    s.one(|| p.feature_flags().enable(7, body()), flag.clone())
+        .await;
     s.one(|| p.feature_flags().archive(7), flag).await;
     s.one(
         || p.feature_flags().test_evaluation(7, body()),
@@ -312,7 +313,7 @@ async fn answers_are_what_was_sent() {
     s.page(|| p.error_tracking().spike_events(), spike).await;
     let uploads = json!({"id_map": {"c1": {"symbol_set_id": ID, "presigned_url": {"url": "https://files.example.com/a", "fields": {"key": "k"}}}}});
     s.one(
-        || p.error_tracking().symbol_sets().bulk_start_upload(),
+        || p.error_tracking().symbol_sets().bulk_start_upload(body()),
         uploads,
     )
     .await;

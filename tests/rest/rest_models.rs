@@ -27,45 +27,48 @@ macro_rules! all_models {
 
 all_models! {
     Action ActionStep ActivityChange ActivityDetail ActivityLogEntry ActivityLogFilters Alert
-    AlertCheck AlertSimulation AlertSimulationOfBreakdown AlertThreshold Annotation
-    AppMetricSeries AppMetricTotals AppMetrics ApprovalPolicy Assignee BatchExport
+    AlertCheck AlertDestinations AlertSimulation AlertSimulationOfBreakdown AlertThreshold
+    Annotation AppMetricSeries AppMetricTotals AppMetrics ApprovalPolicy Assignee BatchExport
     BatchExportBackfill BatchExportCancellation BatchExportDestination BatchExportPause
-    BatchExportRun BlastRadius BulkTagUpdate ChangeRequest ChangeRequestDecision Cohort
-    ColumnAnnotation Comment CommentCount CreatedCohort Dashboard DashboardBasic
+    BatchExportRun BlastRadius BulkTagUpdate ChangeRequest ChangeRequestDecision ClusteringJob
+    Cohort ColumnAnnotation Comment CommentCount CreatedCohort Dashboard DashboardBasic
     DashboardCollaborator DashboardResults DashboardTemplate DashboardText DashboardTile
     DashboardTileBasic DashboardTileResult DataColorTheme Dataset DatasetItem DatasetItemVersion
     DatasetRevision DateRange DeletedFlag DemoDataStatus DependentFlag EarlyAccessFeature
-    EmailReputation EmailReputationSnapshot ErrorTrackingFingerprint ErrorTrackingIssue
-    ErrorTrackingIssueExists ErrorTrackingIssueSplit ErrorTrackingRecommendation
-    ErrorTrackingRelease ErrorTrackingRule ErrorTrackingSpike ErrorTrackingSpikeConfig
-    ErrorTrackingSpikeIssue ErrorTrackingSymbolSet Evaluation EvaluationDirectory EvaluationTest
-    EvaluationTestResult Event EventDefinition EventElement Experiment ExperimentFlagCleanup
-    ExperimentHoldout ExperimentMetricResult ExperimentPromptTemplate ExperimentRecalculation
-    ExperimentRunningTime ExperimentSavedMetric ExperimentStats ExperimentTimeseries
-    ExperimentToSavedMetric ExportedAsset ExternalDataConnection ExternalDataJob
+    EmailReputation EmailReputationSnapshot Endpoint EndpointColumn EndpointMaterialization
+    EndpointResults ErrorTrackingFingerprint ErrorTrackingIssue ErrorTrackingIssueExists
+    ErrorTrackingIssueSplit ErrorTrackingRecommendation ErrorTrackingRelease ErrorTrackingRule
+    ErrorTrackingSpike ErrorTrackingSpikeConfig ErrorTrackingSpikeIssue ErrorTrackingSymbolSet
+    Evaluation EvaluationDirectory EvaluationReport EvaluationReportRun EvaluationTest
+    EvaluationTestResult Event EventDefinition EventElement EventSchema Experiment
+    ExperimentFlagCleanup ExperimentHoldout ExperimentMetricResult ExperimentPromptTemplate
+    ExperimentRecalculation ExperimentRunningTime ExperimentSavedMetric ExperimentStats
+    ExperimentTimeseries ExperimentToSavedMetric ExportedAsset ExternalDataJob
     ExternalDataPrerequisites ExternalDataSchema ExternalDataSource ExternalDataSyncOptions
     ExternalReference FeatureFlag FeatureFlagFilters FileSystemEntry FlagBulkDeletion
     FlagCondition FlagConditionAnalysis FlagCopies FlagDependents FlagKeys FlagPropertyAnalysis
-    FlagStatus FlagTestEvaluation FlagVariant FlagVariants FlagVersion GithubLogin
-    GithubRepositories GithubRepository GoogleAccounts GoogleConversions Group GroupType
-    GroupUsageMetric HogFlow HogFlowAction HogFlowBatchJob HogFlowPublication HogFlowPublishImpact
-    HogFlowSchedule HogFlowTemplate HogFunction HogFunctionFilters HogFunctionInput
-    HogFunctionInputSchema HogFunctionMapping HogFunctionMappingTemplate HogFunctionMasking
-    HogFunctionMinimal HogFunctionStatus HogFunctionTemplate HogFunctionTest HogInvocationResult
-    HogQlMetadata HogQlRemark Insight InsightResult InsightVariable Integration IssueAggregations
-    IssueCohort JiraProjects LinearTeams LinkedinAccounts LinkedinConversions LlmPrompt
-    LlmPromptHeading LlmSkill LlmSkillFile LlmSkillHeading LocalEvaluation LogEntry MemberApiKeys
+    FlagStatus FlagTestEvaluation FlagVariant FlagVariants GithubLogin GithubRepositories
+    GithubRepository GoogleAccounts GoogleConversions Group GroupType GroupUsageMetric HealthIssue
+    HogFlow HogFlowAction HogFlowBatchJob HogFlowPublication HogFlowPublishImpact HogFlowSchedule
+    HogFlowTemplate HogFunction HogFunctionFilters HogFunctionInput HogFunctionInputSchema
+    HogFunctionMapping HogFunctionMappingTemplate HogFunctionMasking HogFunctionMinimal
+    HogFunctionStatus HogFunctionTemplate HogFunctionTest HogInvocationResult HogQlMetadata
+    HogQlRemark Insight InsightResult InsightVariable Integration IssueAggregations IssueCohort
+    JiraProjects LinearTeams LinkedinAccounts LinkedinConversions LlmPrompt LlmPromptHeading
+    LlmProviderKey LlmSkill LlmSkillFile LlmSkillHeading LocalEvaluation LogEntry LogsAlert
+    LogsAlertEvent LogsAlertSimulation LogsAlertState McpServerInstallation McpTool MemberApiKeys
     MinimalFeatureFlag MyFlag Notebook NotebookKernelStatus NotebookMinimal Organization
     OrganizationBasic OrganizationDomain OrganizationInvite OrganizationMember PersistedFolder
     Person PersonBulkDeletion PersonPropertiesTimeline PersonalApiKey PluginLogEntry
     PresignedUpload Project ProjectBasic PropertyDefinition PropertyFilter ProxyRecord
     QueryProgress QueryResponse QueryStatus QueryStatusResponse QueryTiming QueryUpgrade
-    RelatedActor Revision Role RoleMembership SavedQuery SavedQueryAncestors SavedQueryDescendants
-    SavedQueryRuns ScenePersonalisation ScheduledChange SessionRecording
-    SessionRecordingBulkDeletion SessionRecordingPlaylist SharingConfiguration SkippedTagUpdate
-    SlackChannel SlackChannels SourceLink StartedBackfill Subscription SubscriptionDelivery
-    Success Survey SurveyQuestion SurveyStats SurveysStats SymbolSetDownload SymbolSetUpload
-    SymbolSetUploads TagUpdate Task TaskRun Team TeamBasic TrendingInsight TwilioNumbers
+    RelatedActor ReviewQueue ReviewQueueItem Revision Role RoleMembership SavedHeatmap SavedQuery
+    SavedQueryAncestors SavedQueryDescendants SavedQueryRuns ScenePersonalisation ScheduledChange
+    ScoreDefinition SessionRecording SessionRecordingBulkDeletion SessionRecordingPlaylist
+    SharingConfiguration SignalSourceConfig SkippedTagUpdate SlackChannel SlackChannels SourceLink
+    StartedBackfill Subscription SubscriptionDelivery Success Survey SurveyQuestion SurveyStats
+    SurveysStats SymbolSetDownload SymbolSetUpload SymbolSetUploads TagUpdate Task TaskRun Team
+    TeamBasic Ticket TicketView TraceReview TraceReviewScore TrendingInsight TwilioNumbers
     UndeletedFlag User UserBasic UserInterview VolumeBucket WarehouseCredential WarehouseSource
     WarehouseTable WebExperiment WorkflowEmail
 }
@@ -431,51 +434,60 @@ const KNOWN_NAMES: &str = "
     access_token accessibleAccounts account_id action action_id action_key action_redirects
     action_version actions active active_cpu_time active_experiments active_seconds active_variant
     activity activity_score actual_value adAccounts added_at adjusted_start_at affected after
-    aggregation_group_type_index aggregations ai_model alerts allow_impersonation
+    aggregation_group_type_index aggregations ai_model ai_resolved alerts allow_impersonation
     allow_publicly_shared_resources allow_self_approve allow_sidebar_suggestions
-    allow_unknown_events allowed_tools analytics_dashboards ancestors anomaly_count anomaly_scores
-    anonymize_data anonymize_ips api_token app_urls appearance append_available applied_at
-    applied_by apply_error approvals approver_config archived artifacts assignee attempts
-    attr_class attr_id attributes autocapture_exceptions_errors_to_ignore
+    allow_unknown_events allowed_tools analysis_level analytics_dashboards ancestors anomaly_count
+    anomaly_scores anonymize_data anonymize_ips anonymous_traits api_key api_key_masked api_token
+    api_version api_version_display app_urls appearance append_available applied_at applied_by
+    apply_error approval_state approvals approver_config archived artifacts assignee attempts
+    attr_class attr_id attributes auth_type autocapture_exceptions_errors_to_ignore
     autocapture_exceptions_opt_in autocapture_opt_out autocapture_web_vitals_allowed_metrics
     autocapture_web_vitals_opt_in availability_contexts available_product_features
-    available_setup_task_ids backend backfill backfill_id base_currency base_language
-    baseline_value batch_export batch_export_id before billable_action_types body bounce_rate
-    branch branching breakdown_colors breakdown_results bucketing_identifier business_model
-    buttonText bypass_org_membership_levels bypass_roles bysetpos bytecode bytecode_error
-    bytes_exported bytes_read byweekday cache_key cache_target_age calculated_value
-    calculation_interval can_approve can_cancel can_edit can_view_task cancelled
-    capture_console_log_opt_in capture_dead_clicks capture_performance_opt_in category
-    cdc_table_mode ch_table_names change_request change_summary changes channels checks
-    checks_total choices ci_prompt click_count clickhouse clickhouse_event client client_item_id
-    client_secret code code_language code_name cohort cohort_type cohorts color colors column_name
-    columns compatibility complaint_rate complete completed_at completed_last_30d
-    completed_metrics completed_snippet_onboarding computed_at computed_baseline conclusion
-    conclusion_comment condition condition_index conditions config configuration confirm_token
+    available_setup_task_ids azure_endpoint azure_endpoint_display backend backfill backfill_id
+    base_currency base_language baseline_value batch_export batch_export_id before
+    billable_action_types body boolean_value bounce_rate branch branching breakdown_colors
+    breakdown_results bucket_overrides bucketing_identifier buckets business_model buttonText
+    bypass_org_membership_levels bypass_roles bysetpos bytecode bytecode_error bytes_exported
+    bytes_read byweekday cache_key cache_target_age calculated_value calculation_interval
+    can_approve can_cancel can_edit can_materialize can_view_task cancelled
+    capture_console_log_opt_in capture_dead_clicks capture_performance_opt_in categorical_values
+    category cc_participants cdc_table_mode ch_table_names change_request change_summary changes
+    channel_detail channel_source channels check_interval_minutes checks checks_total choices
+    ci_prompt click_count clickhouse clickhouse_event client client_item_id client_secret code
+    code_language code_name cohort cohort_type cohorts color colors column_name columns comment
+    compatibility complaint_rate complete completed_at completed_last_30d completed_metrics
+    completed_snippet_onboarding computed_at computed_baseline conclusion conclusion_comment
+    condition condition_index conditions config configuration confirm_token consecutive_failures
     console_error_count console_log_count console_warn_count content content_snapshot content_type
     context conversations_enabled conversations_settings conversion conversionActions
-    conversionRules cookieless_server_hash_mode correlation_config count cpu_cores created_at
-    created_by creation_context creation_mode creation_type credential cron_expression
-    crucial_property_keys current_bucket_value current_iteration current_iteration_start_date
-    cursor customer_analytics_config customer_id dag_id dashboard dashboard_description
+    conversionRules cookieless_server_hash_mode cooldown_minutes correlation_config count
+    cpu_cores created_at created_by creation_context creation_mode creation_type credential
+    cron_expression crucial_property_keys current_bucket_value current_iteration
+    current_iteration_start_date current_version current_version_id cursor
+    customer_analytics_config customer_id dag_id daily_run_cap dashboard dashboard_description
     dashboard_export_insights dashboard_filters dashboard_id dashboard_item dashboard_name
-    dashboard_tiles dashboards data data_attributes data_color_theme_id data_interval_end
-    data_interval_start data_warehouse dataset dataset_id dataset_revision date_from date_joined
-    date_marker date_to dates dedupe_key default default_anonymize_ips default_columns
-    default_data_theme default_evaluation_contexts_enabled default_evaluation_environments_enabled
-    default_experiment_stats_method default_modifiers default_role_id default_value deleted
-    deleted_count deleted_steps deletion_errors dependent_flags depth derived_name descendants
-    description descriptionContentType description_source destination detail detail_dashboard
-    detail_fields detected_at detector_config disabled_data dismissed_at display display_name
+    dashboard_tiles dashboards data data_attributes data_color_theme_id data_freshness_seconds
+    data_interval_end data_interval_start data_url data_warehouse datapoints_to_alarm dataset
+    dataset_id dataset_revision date_from date_joined date_marker date_to dates dedupe_key default
+    default_anonymize_ips default_columns default_data_theme default_evaluation_contexts_enabled
+    default_evaluation_environments_enabled default_experiment_stats_method default_modifiers
+    default_role_id default_value definition_archived definition_config definition_id
+    definition_kind definition_name definition_version definition_version_id deleted deleted_count
+    deleted_steps deletion_errors delivery_errors delivery_status delivery_targets dependent_flags
+    depth derived_from_insight derived_name descendants description descriptionContentType
+    description_source destination destination_types detail detail_dashboard detail_fields
+    detected_at detector_config disabled_data dismissed dismissed_at display display_name
     distinct_id distinct_ids documentation_url domain draft draft_updated_at duration_ms
     early_exit edges edited_history_id effective_date_from effective_date_to
     effective_membership_level effective_privilege_level effective_restriction_level elements
-    elements_chain email emailing_attempt_made emails_sent emoji empty_variables
-    enable_iframe_embedding enable_partial_responses enabled end end_at end_date end_time
-    enforce_2fa enforcement_mode engine ensure_experience_continuity environment error error_kind
-    error_message errors errors_calculating estimated_rows_total evaluated_at evaluation_config
-    evaluation_contexts evaluation_distinct_id evaluation_runtime evaluation_tags evaluation_type
-    event event_uuid events events_column_config events_queued_for_deletion exception executed_at
+    elements_chain email email_from email_subject email_to emailing_attempt_made emails_sent emoji
+    empty_variables enable_iframe_embedding enable_partial_responses enabled end end_at end_date
+    end_time endpoint_is_active endpoint_path endpoint_version enforce_2fa enforcement_mode engine
+    ensure_experience_continuity environment error error_kind error_message errors
+    errors_calculating escalation_reason estimated_rows_total evaluated_at evaluation
+    evaluation_config evaluation_contexts evaluation_distinct_id evaluation_periods
+    evaluation_runtime evaluation_tags evaluation_type event event_definition event_filters
+    event_uuid events events_column_config events_queued_for_deletion exception executed_at
     execution_order exists exit_condition expected_output experiment experiment_id
     experiment_recalculation_time experiment_set experiment_set_metadata expiration_time
     expires_after expires_at expiry_time explain explanation export_context export_format
@@ -484,7 +496,7 @@ const KNOWN_NAMES: &str = "
     failed_metrics failure_reason favorited feature_enrollment feature_flag
     feature_flag_confirmation_enabled feature_flag_confirmation_message feature_flag_id
     feature_flag_key feature_flag_keys features field fields filename files filter_test_accounts
-    filters filters_overrides fingerprint finished_at first_event first_name first_seen
+    filters filters_overrides fingerprint finished_at fire_count first_event first_name first_seen
     first_version_created_at fix flag_key flags flags_persistence_default folder_id folder_name
     form_content format found frames free frequency full_name full_refresh_available function
     function_id function_name github_integration github_login globals group_key group_properties
@@ -493,20 +505,21 @@ const KNOWN_NAMES: &str = "
     has_enriched_analytics has_group_types has_keys has_keys_active_last_week has_more
     has_password has_saml has_scim has_seen_product_intro_for has_social_auth has_sso_enforcement
     has_summary hash hash_id heatmaps_opt_in hedgehog_config hidden hidden_in_user_interface
-    history hog hog_flow hog_flow_id hog_flow_name hogql hogql_query holdout holdout_groups
-    holdout_id hourly_price href href_matching human_friendly_comparison_periods icon_url id
-    id_map idempotency_key idle_timeout_seconds image_url impact in_flight_runs inactive_seconds
-    include_by_default incremental incremental_available incremental_field incremental_field_type
-    incremental_fields index ingested_event inject_web_apps input input_preview inputs
-    inputs_schema insight insight_derived_name insight_id insight_name insight_short_id
-    instance_id integration integration_field integration_id integration_key intent intent_display
-    internal internal_targeting_flag interval interviewee_emails investigation_agent_enabled
+    history hog hog_flow hog_flow_id hog_flow_name hog_function_ids hogql hogql_query holdout
+    holdout_groups holdout_id hourly_price href href_matching human_friendly_comparison_periods
+    icon_key icon_url id id_map idempotency_key idle_timeout_seconds image_url impact
+    in_flight_runs inactive_seconds include_by_default incremental incremental_available
+    incremental_field incremental_field_type incremental_fields index ingested_event
+    inject_web_apps input input_preview input_schema inputs inputs_schema insight
+    insight_derived_name insight_id insight_name insight_short_id instance_id integration
+    integration_field integration_id integration_key intent intent_display internal
+    internal_targeting_flag interval interviewee_emails investigation_agent_enabled
     investigation_gates_notifications investigation_inconclusive_action
     investigation_notebook_short_id investigation_status investigation_summary
     investigation_verdict invite_message invocation_globals invocation_id isUsingIndices isValid
     is_2fa_enabled is_action is_active is_ai_data_processing_approved is_cached is_calculating
-    is_default is_demo is_email_verified is_existing is_expired is_ext_shared is_featured
-    is_generating_demo_data is_global is_historical is_identified is_impersonated
+    is_default is_demo is_email_verified is_enabled is_existing is_expired is_ext_shared
+    is_featured is_generating_demo_data is_global is_historical is_identified is_impersonated
     is_impersonated_read_only is_impersonated_until is_latest is_materialized is_member
     is_member_join_email_enabled is_not_active_reason is_numerical is_organization_first_user
     is_pending_deletion is_private is_private_without_access is_recurring is_remote_configuration
@@ -516,7 +529,8 @@ const KNOWN_NAMES: &str = "
     iteration_start_dates jit_provisioning_enabled job_inputs joined_at json_schema k key
     keypress_count keys kind label labels lastRefreshedAt last_accessed_at
     last_backfill_person_properties_at last_calculated_at last_calculation last_calculation_error
-    last_called_at last_checked_at last_error_message last_event last_executed_at last_login
+    last_called_at last_checked_at last_delivered_at last_error_message last_event
+    last_executed_at last_login last_materialized_at last_message_at last_message_text
     last_modified_at last_modified_by last_name last_notified_at last_paused_at last_refresh
     last_rolled_at last_run_at last_seen last_seen_at last_synced_at last_updated_at last_used
     last_used_at last_value last_viewed_at latest_error latest_history_id latest_run latest_runs
@@ -524,78 +538,88 @@ const KNOWN_NAMES: &str = "
     link linked_flag linked_flag_id linked_insight_id live_events_columns live_events_token log
     log_source_id log_url logo_media_id logs logs_settings lowerBoundLabel managed_viewset_kind
     managed_viewsets mapping_templates mappings marketing_analytics_config mask_value masking
-    matched math math_property media_preview_urls member_count members members_can_invite
-    members_can_use_personal_api_keys membership_level memory_gb mentions message meta metadata
-    metric_errors metric_uuid metrics metrics_secondary mock_async_functions model
-    model_configuration model_name modified_by modifiers mouse_activity_count multiplier
-    multivariate name name_plural name_singular negation new_issue_ids next_allowed_client_refresh
-    next_check_at next_delivery_date next_refresh_at next_run_at notices notification_sent_at
-    notification_settings notification_suppressed_by_agent nth_child nth_of_type occurrences
-    offset offset_day offset_hour on_error onboarding_tasks ongoing only_count_matured_users
-    operator optional options order order_key organization organization_id organization_member
-    organizations origin origin_product outline output output_config output_preview output_type
-    output_variable owner parameters parent_run_id passkeys_enabled_for_2fa password_required path
-    path_cleaning_filters paused payload payloads pending_email pending_invites pending_version
-    percent_change performed_rollback persisted_filters persisted_variables person
+    matched materialization math math_property max_sample_size media_preview_urls member_count
+    members members_can_invite members_can_use_personal_api_keys membership_level memory_gb
+    mentions message message_count meta metadata metric_errors metric_uuid metrics
+    metrics_secondary mock_async_functions model model_configuration model_name modified_by
+    modifiers mouse_activity_count multiplier multivariate name name_plural name_singular
+    needs_reauth negation new_issue_ids next_allowed_client_refresh next_check_at
+    next_delivery_date next_refresh_at next_run_at notices notification_sent_at
+    notification_settings notification_suppressed_by_agent nth_child nth_of_type numeric_value
+    occurrences offset offset_day offset_hour on_error onboarding_tasks ongoing
+    only_count_matured_users operator optional options order order_key organization
+    organization_id organization_member organizations origin origin_product outline output
+    output_config output_preview output_type output_variable owner parameters parent_run_id
+    passkeys_enabled_for_2fa password_required path path_cleaning_filters paused payload payloads
+    pending_email pending_invites pending_item_count pending_oauth pending_version percent_change
+    performed_rollback period_end period_start persisted_filters persisted_variables person
     person_display_name_properties person_id person_on_events_querying_enabled person_properties
     persons_deleted persons_found phone_numbers pickup_time pinned pinned_at plugin_config_id
     plugin_id plugins_access_level points policy_snapshot position position_unknown post_to_slack
     prefix preset_key presigned_url primary_dashboard primary_key_columns
-    primary_metrics_ordered_uuids primary_repository private_project_access
+    primary_metrics_ordered_uuids primary_repository priority private_project_access
     proactive_tasks_enabled product_description product_intents progress project project_id
-    projects prompt prompt_preview prompt_size_bytes properties properties_matched property_type
-    protocol provider published query query_async query_progress query_status query_to question
-    questions quick_filter_ids rates reason reasoning reasoning_effort recalculation_created_at
+    projects prompt prompt_preview prompt_size_bytes properties properties_matched property_group
+    property_group_id property_type protocol provider proxy_url published query query_async
+    query_duration_ms query_progress query_status query_to question questions queue_id queue_name
+    quick_filter_ids rates reason reasoning reasoning_effort recalculation_created_at
     recalculation_status receive_org_level_activity_logs recipient recipient_results
     recommended_running_time_days recommended_sample_size record_id recording_domains
     recording_duration recording_id recording_ttl recordings_counts recordings_queued_for_deletion
     records_completed records_failed records_total_count recurrence_interval ref ref_source_id
-    ref_timestamp ref_trace_id release repositories repository repository_config repository_list
-    reputation require_evaluation_contexts required requiredScopes requires_field
-    resolved_date_range resource_id resource_name resource_type response_sampling_daily_limits
-    response_sampling_interval response_sampling_interval_type response_sampling_limit
-    response_sampling_start_date responses_limit restriction_level result result_data
-    result_source results retention_period_days revenue revenue_analytics_config revision
-    rich_content role_at_organization role_id rollback_conditions rollout_excluded
-    rollout_percentage rollout_state rows_read rows_synced rrule run_history running_metrics
-    runtime_adapter saml_acs_url saml_entity_id saml_x509_cert saved_metric saved_metrics
-    saved_metrics_ids saved_query scale scene scene_personalisation schedule schedule_conflicts
+    ref_timestamp ref_trace_id release removed_at report report_prompt_guidance repositories
+    repository repository_config repository_list reputation require_evaluation_contexts required
+    requiredScopes requires_field resolve_count resolved_at resolved_date_range resource_id
+    resource_name resource_type response_sampling_daily_limits response_sampling_interval
+    response_sampling_interval_type response_sampling_limit response_sampling_start_date
+    responses_limit restriction_level result result_count result_data result_source results
+    retention_period_days revenue revenue_analytics_config reviewed_by revision rich_content
+    role_at_organization role_id rollback_conditions rollout_excluded rollout_percentage
+    rollout_state rows_read rows_synced rrule run_history running_metrics runtime_adapter
+    saml_acs_url saml_entity_id saml_x509_cert saved_metric saved_metrics saved_metrics_ids
+    saved_query saved_query_id scale scene scene_personalisation schedule schedule_conflicts
     schedule_restriction scheduled_at schedules scheduling_config schema schemas scim_base_url
     scim_bearer_token scim_enabled scope scoped_organizations scoped_teams scopes scores
     secondary_metrics secondary_metrics_ordered_uuids secret secret_api_token
     secret_api_token_backup selector selector_regex sensitive_session_expires_at sent_at series
-    session_recording_event_trigger_config session_recording_linked_flag
-    session_recording_masking_config session_recording_minimum_duration_milliseconds
+    session_context session_id session_recording_event_trigger_config
+    session_recording_linked_flag session_recording_masking_config
+    session_recording_minimum_duration_milliseconds
     session_recording_network_payload_capture_config session_recording_opt_in
     session_recording_retention_period session_recording_sample_rate
     session_recording_trigger_groups session_recording_trigger_match_type_config
     session_recording_url_blocklist_config session_recording_url_trigger_config
-    session_replay_config sessions settings severity share_passwords short_id shortcut
-    shortcut_position should_sync show_description shuffleOptions signal_report
-    signal_report_task_relationship skip_weekend skipped slack_incoming_webhook
-    slack_message_format slug snapshot_library snapshot_source snooze_duration_minutes
-    snoozed_until soft_update sort_key source source_comment source_output source_type
+    session_replay_config sessions set_as_active settings severity share_passwords short_id
+    shortcut shortcut_position should_sync show_description shuffleOptions signal_report
+    signal_report_task_relationship skip_weekend skipped sla_due_at slack_channel_id
+    slack_incoming_webhook slack_message_format slack_team_id slack_thread_ts slug
+    snapshot_library snapshot_source snapshots snooze_duration_minutes snooze_until snoozed_until
+    soft_update sort_key source source_comment source_output source_product source_type
     sso_enforcement stage start start_at start_date start_time start_url started_at starts_at
-    state static_filters stats stats_config status status_reason steps storage storage_ptr
-    sub_detector_scores subject subscribed_users subscription success summary summary_enabled
-    summary_outcome summary_prompt_guide super_groups supports_webhooks survey_config survey_id
-    surveys surveys_opt_in symbol_set_id sync_frequency sync_time_of_day sync_type t table
-    table_names tag_name tags target_cname target_email target_type target_value targeting_flag
-    targeting_flag_filters targeting_flag_id targets_notified task task_id task_number team
-    team_id teams template template_id template_name templating temporal_workflow_id
-    test_account_filters test_account_filters_default_checked text text_content text_matching
-    theme_mode threshold tiles time_elapsed timeseries timestamp timezone timings title
-    title_manually_set tokens toolbar_mode total total_metrics total_points total_records_count
+    state state_after state_before state_timeline static_filters stats stats_config status
+    status_reason steps storage storage_ptr sub_detector_scores subject subscribed_users
+    subscription success summary summary_enabled summary_outcome summary_prompt_guide super_groups
+    supports_webhooks survey_config survey_id surveys surveys_opt_in symbol_set_id sync_frequency
+    sync_time_of_day sync_type t table table_names tag_name tags target_cname target_email
+    target_type target_value target_widths targeting_flag targeting_flag_filters targeting_flag_id
+    targets_notified task task_id task_number team team_id teams template template_id
+    template_name templating temporal_workflow_id test_account_filters
+    test_account_filters_default_checked text text_content text_matching theme_mode threshold
+    threshold_breached threshold_count threshold_operator ticket_number tiles time_elapsed
+    timeseries timestamp timezone timezone_name timings title title_manually_set tokens tool_count
+    tool_name toolbar_mode total total_buckets total_metrics total_points total_records_count
     total_requested total_users totals trace_id transcript translations transpiled trigger
-    trigger_masking trigger_type triggered_dates triggered_indices triggered_metadata
-    triggered_points ttl type types unread until_date updated updated_at updated_by
-    upperBoundLabel url url_matching url_pattern usage_dashboard use_all_events_by_default user
-    user_access_level user_decision user_id user_uuid users users_affected uuid valid validated_at
-    validation_errors validation_status value values variables variance variant variants
-    verification_challenge verified verified_at verified_by version version_count
-    version_created_at version_created_by version_id version_timestamp view_count viewed viewers
+    trigger_masking trigger_threshold trigger_type triggered_dates triggered_indices
+    triggered_metadata triggered_points ttl type types ui_url unread unread_customer_count
+    unread_team_count until_date updated updated_at updated_by upperBoundLabel url url_matching
+    url_pattern usage_dashboard use_all_events_by_default user user_access_level user_decision
+    user_id user_uuid users users_affected uuid valid validated_at validation_errors
+    validation_status value values variables variance variant variants verification_challenge
+    verified verified_at verified_by version version_count version_created_at version_created_by
+    version_id version_timestamp version_updated_at versions_count view_count viewed viewers
     virtual_property volumeRange volume_buckets warning warnings was_impersonated
-    web_analytics_pre_aggregated_tables_enabled week_start_day workflow workflow_run_id workflows
+    web_analytics_pre_aggregated_tables_enabled week_start_day window_minutes workflow
+    workflow_run_id workflows
 ";
 
 #[test]
