@@ -40,6 +40,8 @@ mod surveys;
 
 #[cfg(test)]
 mod check;
+#[cfg(doctest)]
+mod mistakes;
 
 use super::models;
 pub use errors::{IssueAssignee, IssueBulkAction, RuleFilters};
