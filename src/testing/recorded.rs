@@ -22,8 +22,10 @@ pub enum Recording {
 }
 
 /// One request that the server read to its end.
+///
+/// Its `Debug` shows the beginning of the body as text, for the messages of assertions.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RecordedRequest {
     /// `POST`, `GET`, ...
     pub method: String,
@@ -62,6 +64,8 @@ fn value_of<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.as_str())
 }
 
+/// How much of a body `Debug` shows.
+const SHOWN_CHARS: usize = 2_000;
 /// Longer answers are no sentences any more.
 const REFUSAL_CHARS: usize = 500;
 
@@ -113,6 +117,28 @@ impl RecordedRequest {
     #[must_use]
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl fmt::Debug for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            match text.char_indices().nth(SHOWN_CHARS) {
+                Some((at, _)) => format!("{}… ({} bytes)", &text[..at], bytes.len()),
+                None => text.into_owned(),
+            }
+        };
+        f.debug_struct("RecordedRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("query", &self.query)
+            .field("route", &self.route)
+            .field("headers", &self.headers)
+            .field("body", &text(&self.body))
+            .field("status", &self.status)
+            .field("answer", &text(self.answer.as_bytes()))
+            .finish_non_exhaustive()
     }
 }
 

@@ -54,6 +54,8 @@ fn a_route_answers_as_often_as_it_is_asked() {
     assert_eq!(requests[3].path_param("id"), None);
     assert_eq!(requests[3].status, Some(201));
     assert_eq!(requests[3].json().unwrap()["key"], "a");
+    let shown = format!("{:?}", requests[3]);
+    assert!(shown.contains(r#"body: "{\"key\":\"a\"}""#), "{shown}");
 }
 
 #[test]
