@@ -140,7 +140,7 @@
 //!
 //! # REST API
 //!
-//! The same client has every endpoint of PostHog's REST API as a method, with a personal API key (`phx_…`):
+//! The same client has every operation of PostHog's REST API as a method. It needs a personal API key (`phx_…`):
 //!
 //! ```no_run
 //! # #[cfg(feature = "rest")]
@@ -158,8 +158,8 @@
 //! # }
 //! ```
 //!
-//! See the module [`rest`]: how methods are named, what they take and answer, and what every [`Request`](rest::Request)
-//! can.
+//! All types of the REST API are in the module [`rest`]. The page [`guide::rest`] explains how to find an operation, bodies,
+//! answers, times, lists, HogQL, errors, rate limits and tests.
 //!
 //! # Feature flags
 //!
