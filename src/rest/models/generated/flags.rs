@@ -122,36 +122,6 @@ model! {
         warning: Option<String>,
     }
 
-    /// A flag as it was in one of its versions.
-    ///
-    /// Part of answers.
-    pub struct FlagVersion {
-        id: Option<i64>,
-        key: Option<String>,
-        name: Option<String>,
-        filters: Option<FeatureFlagFilters>,
-        active: Option<bool>,
-        deleted: Option<bool>,
-        version: Option<i64>,
-        rollback_conditions: Option<Value>,
-        performed_rollback: Option<bool>,
-        ensure_experience_continuity: Option<bool>,
-        has_enriched_analytics: Option<bool>,
-        is_remote_configuration: Option<bool>,
-        has_encrypted_payloads: Option<bool>,
-        evaluation_runtime: Option<EvaluationRuntime>,
-        bucketing_identifier: Option<String>,
-        last_called_at: Option<Time>,
-        created_at: Option<Time>,
-        /// Number of who created the flag.
-        created_by: Option<i64>,
-        /// Whether it was reconstructed; false for the current version.
-        is_historical: Option<bool>,
-        version_timestamp: Option<Time>,
-        /// Number of who made this version.
-        modified_by: Option<i64>,
-    }
-
     /// What a flag is for the asking user.
     ///
     /// Answered by `my_flags` of `…/feature_flags/`.
@@ -190,7 +160,7 @@ model! {
 
     /// What became of tags that were changed on several objects.
     ///
-    /// Answered by `bulk_update_tags` of `…/experiments/`, `bulk_update_tags` of `…/feature_flags/`.
+    /// Answered by `bulk_update_tags` of `…/conversations/tickets/`, `bulk_update_tags` of `…/experiments/`, `bulk_update_tags` of `…/feature_flags/`.
     pub struct BulkTagUpdate {
         updated: Vec<TagUpdate>,
         skipped: Vec<SkippedTagUpdate>,

@@ -61,15 +61,6 @@ model! {
         cdc_table_mode: Option<String>,
     }
 
-    /// A source that can be queried as it is.
-    ///
-    /// Part of answers.
-    pub struct ExternalDataConnection {
-        id: Option<String>,
-        prefix: Option<String>,
-        engine: Option<String>,
-    }
-
     /// One synchronization of a source.
     ///
     /// Answered by `jobs` of `…/external_data_sources/`.

@@ -102,7 +102,7 @@ impl Alerts {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::NewAlertDestination>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::AlertDestinations> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "alerts.destinations",
             Method::POST,

@@ -194,7 +194,7 @@ impl ConversationsTickets {
     /// `GET /api/projects/{project_id}/conversations/tickets/`. Key scope: `ticket:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, ConversationsTicketsList> {
+    pub fn list(&self) -> Request<Page<models::Ticket>, ConversationsTicketsList> {
         Request::new(
             self.at
                 .under("projects")
@@ -207,7 +207,7 @@ impl ConversationsTickets {
     /// `POST /api/projects/{project_id}/conversations/tickets/`. Sent under `/api/projects/` from an environment,
     /// too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Ticket> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.create",
             Method::POST,
@@ -221,7 +221,7 @@ impl ConversationsTickets {
     /// `GET /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::Ticket> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.get",
             Method::GET,
@@ -234,7 +234,7 @@ impl ConversationsTickets {
     /// `PATCH /api/projects/{project_id}/conversations/tickets/{id}/`. Key scope: `ticket:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Ticket> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.update",
             Method::PATCH,
@@ -248,7 +248,7 @@ impl ConversationsTickets {
     /// `PUT /api/projects/{project_id}/conversations/tickets/{id}/`. Sent under `/api/projects/` from an
     /// environment, too.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Ticket> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.replace",
             Method::PUT,
@@ -262,7 +262,7 @@ impl ConversationsTickets {
     /// `DELETE /api/projects/{project_id}/conversations/tickets/{id}/`. Sent under `/api/projects/` from an
     /// environment, too.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "conversations.tickets.delete",
             Method::DELETE,
@@ -275,7 +275,7 @@ impl ConversationsTickets {
     /// `POST /api/projects/{project_id}/conversations/tickets/bulk_update_tags/`. Sent under `/api/projects/` from
     /// an environment, too. May have a [`body`](Request::body).
     #[inline]
-    pub fn bulk_update_tags(&self) -> Request<Untyped> {
+    pub fn bulk_update_tags(&self) -> Request<models::BulkTagUpdate> {
         Request::new(self.at.under("projects").call(
             "conversations.tickets.bulk_update_tags",
             Method::POST,
@@ -470,7 +470,7 @@ impl ConversationsViews {
     ///
     /// `GET /api/{scope}/{project_id}/conversations/views/`. Key scope: `ticket:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::TicketView>, LimitOffset> {
         Request::new(self.at.call("conversations.views.list", Method::GET, "/"))
     }
 
@@ -478,7 +478,7 @@ impl ConversationsViews {
     ///
     /// `POST /api/{scope}/{project_id}/conversations/views/`. Key scope: `ticket:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::TicketView> {
         Request::new(
             self.at
                 .call("conversations.views.create", Method::POST, "/"),
@@ -490,7 +490,7 @@ impl ConversationsViews {
     ///
     /// `GET /api/{scope}/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:read`.
     #[inline]
-    pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, short_id: impl Display) -> Request<models::TicketView> {
         Request::new(self.at.id("short_id", &short_id).call(
             "conversations.views.get",
             Method::GET,
@@ -503,7 +503,11 @@ impl ConversationsViews {
     /// `PATCH /api/projects/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn update(&self, short_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        short_id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::TicketView> {
         Request::new(self.at.under("projects").id("short_id", &short_id).call(
             "conversations.views.update",
             Method::PATCH,
@@ -517,7 +521,7 @@ impl ConversationsViews {
     /// `DELETE /api/environments/{project_id}/conversations/views/{short_id}/`. Sent under `/api/environments/`
     /// from a project, too.
     #[inline]
-    pub fn delete(&self, short_id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, short_id: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .under("environments")

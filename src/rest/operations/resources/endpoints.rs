@@ -16,7 +16,7 @@ impl Endpoints {
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, ByCreatorAndState> {
+    pub fn list(&self) -> Request<Page<models::Endpoint>, ByCreatorAndState> {
         Request::new(self.at.call("endpoints.list", Method::GET, "/"))
     }
 
@@ -24,7 +24,7 @@ impl Endpoints {
     ///
     /// `POST /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:write`.
     #[inline]
-    pub fn create(&self, body: impl IntoBody<bodies::NewEndpoint>) -> Request<Untyped> {
+    pub fn create(&self, body: impl IntoBody<bodies::NewEndpoint>) -> Request<models::Endpoint> {
         Request::new(self.at.call("endpoints.create", Method::POST, "/"))
             .with::<bodies::NewEndpoint>(body)
     }
@@ -33,7 +33,7 @@ impl Endpoints {
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:read`.
     #[inline]
-    pub fn get(&self, name: impl Display) -> Request<Untyped, AtVersion> {
+    pub fn get(&self, name: impl Display) -> Request<models::Endpoint, AtVersion> {
         Request::new(
             self.at
                 .id("name", &name)
@@ -49,7 +49,7 @@ impl Endpoints {
         &self,
         name: impl Display,
         body: impl IntoBody<bodies::EndpointChange>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Endpoint> {
         Request::new(
             self.at
                 .id("name", &name)
@@ -66,7 +66,7 @@ impl Endpoints {
         &self,
         name: impl Display,
         body: impl IntoBody<bodies::EndpointChange>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::Endpoint> {
         Request::new(
             self.at
                 .id("name", &name)
@@ -79,7 +79,7 @@ impl Endpoints {
     ///
     /// `PATCH /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:write`.
     #[inline]
-    pub fn delete(&self, name: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, name: impl Display) -> Request<Done> {
         Request::new(
             self.at
                 .id("name", &name)
@@ -148,7 +148,10 @@ impl Endpoints {
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/materialization_status/`. Key scope: `endpoint:read`.
     #[inline]
-    pub fn materialization_status(&self, name: impl Display) -> Request<Untyped, AtVersion> {
+    pub fn materialization_status(
+        &self,
+        name: impl Display,
+    ) -> Request<models::EndpointMaterialization, AtVersion> {
         Request::new(self.at.id("name", &name).call(
             "endpoints.materialization_status",
             Method::GET,
@@ -176,7 +179,7 @@ impl Endpoints {
         &self,
         name: impl Display,
         body: impl IntoBody<bodies::EndpointRun>,
-    ) -> Request<Untyped> {
+    ) -> Request<models::EndpointResults> {
         Request::new(
             self.at
                 .id("name", &name)
@@ -189,7 +192,7 @@ impl Endpoints {
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Seen in 2025 only.
     #[inline]
-    pub fn run(&self, name: impl Display) -> Request<Untyped> {
+    pub fn run(&self, name: impl Display) -> Request<models::EndpointResults> {
         Request::new(
             self.at
                 .id("name", &name)
@@ -217,7 +220,7 @@ impl EndpointsVersions {
     ///
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/versions/`. Key scope: `endpoint:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, ByCreatorAndState> {
+    pub fn list(&self) -> Request<Page<models::Endpoint>, ByCreatorAndState> {
         Request::new(self.at.call("endpoints.versions.list", Method::GET, "/"))
     }
 

@@ -13,7 +13,11 @@ impl EventSchemas {
     ///
     /// `PATCH /api/projects/{project_id}/event_schemas/{id}/`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::EventSchema> {
         Request::new(
             self.at
                 .id("id", &id)

@@ -13,7 +13,7 @@ impl HealthIssues {
     ///
     /// `GET /api/projects/{project_id}/health_issues/`. Key scope: `health_issue:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, HealthIssuesList> {
+    pub fn list(&self) -> Request<Page<models::HealthIssue>, HealthIssuesList> {
         Request::new(self.at.call("health_issues.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl HealthIssues {
     ///
     /// `GET /api/projects/{project_id}/health_issues/{id}/`. Key scope: `health_issue:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::HealthIssue> {
         Request::new(
             self.at
                 .id("id", &id)

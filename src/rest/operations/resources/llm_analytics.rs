@@ -198,7 +198,7 @@ impl LlmAnalyticsClusteringJobs {
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope:
     /// `ai_observability_clusters:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::ClusteringJob>, LimitOffset> {
         Request::new(
             self.at
                 .call("llm_analytics.clustering_jobs.list", Method::GET, "/"),
@@ -210,7 +210,7 @@ impl LlmAnalyticsClusteringJobs {
     /// `POST /api/projects/{project_id}/llm_analytics/clustering_jobs/`. Key scope:
     /// `ai_observability_clusters:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ClusteringJob> {
         Request::new(
             self.at
                 .call("llm_analytics.clustering_jobs.create", Method::POST, "/"),
@@ -223,7 +223,7 @@ impl LlmAnalyticsClusteringJobs {
     /// `GET /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope:
     /// `ai_observability_clusters:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ClusteringJob> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.clustering_jobs.get",
             Method::GET,
@@ -236,7 +236,11 @@ impl LlmAnalyticsClusteringJobs {
     /// `PATCH /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope:
     /// `ai_observability_clusters:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ClusteringJob> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.clustering_jobs.update",
             Method::PATCH,
@@ -250,7 +254,7 @@ impl LlmAnalyticsClusteringJobs {
     /// `DELETE /api/projects/{project_id}/llm_analytics/clustering_jobs/{id}/`. Key scope:
     /// `ai_observability_clusters:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.clustering_jobs.delete",
             Method::DELETE,
@@ -270,7 +274,9 @@ impl LlmAnalyticsEvaluationReports {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/`. Key scope: `evaluation:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsEvaluationReportsList> {
+    pub fn list(
+        &self,
+    ) -> Request<Page<models::EvaluationReport>, LlmAnalyticsEvaluationReportsList> {
         Request::new(
             self.at
                 .call("llm_analytics.evaluation_reports.list", Method::GET, "/"),
@@ -281,7 +287,7 @@ impl LlmAnalyticsEvaluationReports {
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::EvaluationReport> {
         Request::new(
             self.at
                 .call("llm_analytics.evaluation_reports.create", Method::POST, "/"),
@@ -293,7 +299,7 @@ impl LlmAnalyticsEvaluationReports {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/`. Key scope: `evaluation:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::EvaluationReport> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.evaluation_reports.get",
             Method::GET,
@@ -305,7 +311,11 @@ impl LlmAnalyticsEvaluationReports {
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/`. Key scope: `evaluation:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::EvaluationReport> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.evaluation_reports.update",
             Method::PATCH,
@@ -359,7 +369,7 @@ impl LlmAnalyticsEvaluationReportsRuns {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/runs/`. Key scope: `evaluation:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::EvaluationReportRun>, LimitOffset> {
         Request::new(self.at.call(
             "llm_analytics.evaluation_reports.runs.list",
             Method::GET,
@@ -379,7 +389,7 @@ impl LlmAnalyticsProviderKeys {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/provider_keys/`. Key scope: `llm_provider_key:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::LlmProviderKey>, LimitOffset> {
         Request::new(
             self.at
                 .call("llm_analytics.provider_keys.list", Method::GET, "/"),
@@ -390,7 +400,7 @@ impl LlmAnalyticsProviderKeys {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/provider_keys/{id}/`. Key scope: `llm_provider_key:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::LlmProviderKey> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.provider_keys.get",
             Method::GET,
@@ -410,7 +420,7 @@ impl LlmAnalyticsReviewQueueItems {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queue_items/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsReviewQueueItemsList> {
+    pub fn list(&self) -> Request<Page<models::ReviewQueueItem>, LlmAnalyticsReviewQueueItemsList> {
         Request::new(
             self.at
                 .call("llm_analytics.review_queue_items.list", Method::GET, "/"),
@@ -421,7 +431,7 @@ impl LlmAnalyticsReviewQueueItems {
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/review_queue_items/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ReviewQueueItem> {
         Request::new(
             self.at
                 .call("llm_analytics.review_queue_items.create", Method::POST, "/"),
@@ -433,7 +443,7 @@ impl LlmAnalyticsReviewQueueItems {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ReviewQueueItem> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queue_items.get",
             Method::GET,
@@ -446,7 +456,11 @@ impl LlmAnalyticsReviewQueueItems {
     /// `PATCH /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope:
     /// `llm_analytics:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ReviewQueueItem> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queue_items.update",
             Method::PATCH,
@@ -460,7 +474,7 @@ impl LlmAnalyticsReviewQueueItems {
     /// `DELETE /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope:
     /// `llm_analytics:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queue_items.delete",
             Method::DELETE,
@@ -500,7 +514,7 @@ impl LlmAnalyticsReviewQueues {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queues/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsReviewQueuesList> {
+    pub fn list(&self) -> Request<Page<models::ReviewQueue>, LlmAnalyticsReviewQueuesList> {
         Request::new(
             self.at
                 .call("llm_analytics.review_queues.list", Method::GET, "/"),
@@ -511,7 +525,7 @@ impl LlmAnalyticsReviewQueues {
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/review_queues/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ReviewQueue> {
         Request::new(
             self.at
                 .call("llm_analytics.review_queues.create", Method::POST, "/"),
@@ -523,7 +537,7 @@ impl LlmAnalyticsReviewQueues {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ReviewQueue> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queues.get",
             Method::GET,
@@ -535,7 +549,11 @@ impl LlmAnalyticsReviewQueues {
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ReviewQueue> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queues.update",
             Method::PATCH,
@@ -548,7 +566,7 @@ impl LlmAnalyticsReviewQueues {
     ///
     /// `DELETE /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.review_queues.delete",
             Method::DELETE,
@@ -584,7 +602,7 @@ impl LlmAnalyticsScoreDefinitions {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsScoreDefinitionsList> {
+    pub fn list(&self) -> Request<Page<models::ScoreDefinition>, LlmAnalyticsScoreDefinitionsList> {
         Request::new(
             self.at
                 .call("llm_analytics.score_definitions.list", Method::GET, "/"),
@@ -595,7 +613,7 @@ impl LlmAnalyticsScoreDefinitions {
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ScoreDefinition> {
         Request::new(
             self.at
                 .call("llm_analytics.score_definitions.create", Method::POST, "/"),
@@ -607,7 +625,7 @@ impl LlmAnalyticsScoreDefinitions {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::ScoreDefinition> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.score_definitions.get",
             Method::GET,
@@ -619,7 +637,11 @@ impl LlmAnalyticsScoreDefinitions {
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/score_definitions/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ScoreDefinition> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.score_definitions.update",
             Method::PATCH,
@@ -633,7 +655,11 @@ impl LlmAnalyticsScoreDefinitions {
     /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/{id}/new_version/`. Key scope:
     /// `llm_analytics:write`.
     #[inline]
-    pub fn new_version(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn new_version(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::ScoreDefinition> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.score_definitions.new_version",
             Method::POST,
@@ -730,7 +756,7 @@ impl LlmAnalyticsTraceReviews {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/trace_reviews/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsTraceReviewsList> {
+    pub fn list(&self) -> Request<Page<models::TraceReview>, LlmAnalyticsTraceReviewsList> {
         Request::new(
             self.at
                 .call("llm_analytics.trace_reviews.list", Method::GET, "/"),
@@ -741,7 +767,7 @@ impl LlmAnalyticsTraceReviews {
     ///
     /// `POST /api/projects/{project_id}/llm_analytics/trace_reviews/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::TraceReview> {
         Request::new(
             self.at
                 .call("llm_analytics.trace_reviews.create", Method::POST, "/"),
@@ -753,7 +779,7 @@ impl LlmAnalyticsTraceReviews {
     ///
     /// `GET /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::TraceReview> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.trace_reviews.get",
             Method::GET,
@@ -765,7 +791,11 @@ impl LlmAnalyticsTraceReviews {
     ///
     /// `PATCH /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::TraceReview> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.trace_reviews.update",
             Method::PATCH,
@@ -778,7 +808,7 @@ impl LlmAnalyticsTraceReviews {
     ///
     /// `DELETE /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.id("id", &id).call(
             "llm_analytics.trace_reviews.delete",
             Method::DELETE,

@@ -247,7 +247,7 @@ impl LogsAlerts {
     /// `GET /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:read`. Sent under `/api/projects/` from an
     /// environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LogsAlertsList> {
+    pub fn list(&self) -> Request<Page<models::LogsAlert>, LogsAlertsList> {
         Request::new(
             self.at
                 .under("projects")
@@ -260,7 +260,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/`. Key scope: `logs:write`. Sent under `/api/projects/` from
     /// an environment, too.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LogsAlert> {
         Request::new(
             self.at
                 .under("projects")
@@ -274,7 +274,7 @@ impl LogsAlerts {
     /// `GET /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:read`. Sent under `/api/projects/`
     /// from an environment, too.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::LogsAlert> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.get",
             Method::GET,
@@ -287,7 +287,11 @@ impl LogsAlerts {
     /// `PATCH /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`. Sent under `/api/projects/`
     /// from an environment, too.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::LogsAlert> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.update",
             Method::PATCH,
@@ -300,7 +304,11 @@ impl LogsAlerts {
     ///
     /// `PUT /api/projects/{project_id}/logs/alerts/{id}/`. Sent under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::LogsAlert> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.replace",
             Method::PUT,
@@ -314,7 +322,7 @@ impl LogsAlerts {
     /// `DELETE /api/projects/{project_id}/logs/alerts/{id}/`. Key scope: `logs:write`. Sent under `/api/projects/`
     /// from an environment, too.
     #[inline]
-    pub fn delete(&self, id: impl Display) -> Request<Untyped> {
+    pub fn delete(&self, id: impl Display) -> Request<Done> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.delete",
             Method::DELETE,
@@ -327,7 +335,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/simulate/`. Key scope: `logs:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<models::LogsAlertSimulation> {
         Request::new(self.at.under("projects").call(
             "logs.alerts.simulate",
             Method::POST,
@@ -341,7 +349,11 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/destinations/`. Key scope: `logs:write`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn destinations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn destinations(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::AlertDestinations> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.destinations",
             Method::POST,
@@ -373,7 +385,7 @@ impl LogsAlerts {
     /// `POST /api/projects/{project_id}/logs/alerts/{id}/reset/`. Sent under `/api/projects/` from an environment,
     /// too. May have a [`body`](Request::body).
     #[inline]
-    pub fn reset(&self, id: impl Display) -> Request<Untyped> {
+    pub fn reset(&self, id: impl Display) -> Request<models::LogsAlert> {
         Request::new(self.at.under("projects").id("id", &id).call(
             "logs.alerts.reset",
             Method::POST,
@@ -414,7 +426,7 @@ impl LogsAlertsEvents {
     /// `GET /api/projects/{project_id}/logs/alerts/{id}/events/`. Key scope: `logs:read`. Sent under
     /// `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::LogsAlertEvent>, LimitOffset> {
         Request::new(
             self.at
                 .under("projects")

@@ -14,7 +14,7 @@ impl McpServerInstallations {
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/`. Key scope: `project:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::McpServerInstallation>, LimitOffset> {
         Request::new(
             self.at
                 .call("mcp_server_installations.list", Method::GET, "/"),
@@ -37,7 +37,7 @@ impl McpServerInstallations {
     ///
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
     #[inline]
-    pub fn tools(&self, id: impl Display) -> Request<Untyped> {
+    pub fn tools(&self, id: impl Display) -> Request<Page<models::McpTool>> {
         Request::new(self.at.id("id", &id).call(
             "mcp_server_installations.tools",
             Method::GET,

@@ -13,7 +13,7 @@ impl Saved {
     ///
     /// `GET /api/projects/{project_id}/saved/`. Key scope: `heatmap:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, SavedList> {
+    pub fn list(&self) -> Request<Page<models::SavedHeatmap>, SavedList> {
         Request::new(self.at.call("saved.list", Method::GET, "/"))
     }
 
@@ -21,7 +21,7 @@ impl Saved {
     ///
     /// `POST /api/projects/{project_id}/saved/`. Key scope: `heatmap:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SavedHeatmap> {
         Request::new(self.at.call("saved.create", Method::POST, "/")).with::<()>(body)
     }
 
@@ -29,7 +29,7 @@ impl Saved {
     ///
     /// `GET /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:read`.
     #[inline]
-    pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, short_id: impl Display) -> Request<models::SavedHeatmap> {
         Request::new(
             self.at
                 .id("short_id", &short_id)
@@ -41,7 +41,11 @@ impl Saved {
     ///
     /// `PATCH /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:write`.
     #[inline]
-    pub fn update(&self, short_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        short_id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::SavedHeatmap> {
         Request::new(
             self.at
                 .id("short_id", &short_id)

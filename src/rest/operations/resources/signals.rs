@@ -1442,7 +1442,7 @@ impl SignalsSourceConfigs {
     ///
     /// `GET /api/projects/{project_id}/signals/source_configs/`. Key scope: `task:read`.
     #[inline]
-    pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
+    pub fn list(&self) -> Request<Page<models::SignalSourceConfig>, LimitOffset> {
         Request::new(
             self.at
                 .call("signals.source_configs.list", Method::GET, "/"),
@@ -1453,7 +1453,7 @@ impl SignalsSourceConfigs {
     ///
     /// `POST /api/projects/{project_id}/signals/source_configs/`. Key scope: `task:write`.
     #[inline]
-    pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SignalSourceConfig> {
         Request::new(
             self.at
                 .call("signals.source_configs.create", Method::POST, "/"),
@@ -1465,7 +1465,7 @@ impl SignalsSourceConfigs {
     ///
     /// `GET /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:read`.
     #[inline]
-    pub fn get(&self, id: impl Display) -> Request<Untyped> {
+    pub fn get(&self, id: impl Display) -> Request<models::SignalSourceConfig> {
         Request::new(
             self.at
                 .id("id", &id)
@@ -1477,7 +1477,11 @@ impl SignalsSourceConfigs {
     ///
     /// `PATCH /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:write`.
     #[inline]
-    pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn update(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::SignalSourceConfig> {
         Request::new(self.at.id("id", &id).call(
             "signals.source_configs.update",
             Method::PATCH,
@@ -1490,7 +1494,11 @@ impl SignalsSourceConfigs {
     ///
     /// `PUT /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:write`.
     #[inline]
-    pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
+    pub fn replace(
+        &self,
+        id: impl Display,
+        body: Raw<impl Serialize>,
+    ) -> Request<models::SignalSourceConfig> {
         Request::new(
             self.at
                 .id("id", &id)
