@@ -274,7 +274,13 @@ async fn a_byte_order_mark_is_no_part_of_the_answer() {
 async fn an_untyped_answer_knows_what_it_answers() {
     let (server, client) = start();
     server.answer_next(Answer::status(200).json(json!({"id": "ada", "filters": {"groups": []}})));
-    let answer = client.project(1).health_issues().get(1).await.unwrap();
+    let answer = client
+        .project(1)
+        .health_issues()
+        .get(1)
+        .untyped()
+        .await
+        .unwrap();
     let error = answer.into::<Flag>().unwrap_err();
     let said = format!("{error} {error:?}");
     for part in [
