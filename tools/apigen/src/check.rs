@@ -4,7 +4,7 @@
 //! written: who adds lines to the table one by one sees the rest of them.
 
 use crate::emit::Emit;
-use crate::table::{Kind, Param, Resource, Row, Table};
+use crate::table::{Body, Kind, Param, Resource, Row, Table};
 use crate::tree::template;
 use std::collections::BTreeSet;
 use std::fs;
@@ -59,6 +59,27 @@ fn row_problems(table: &Table, row: &Row, seen: &crate::data::Seen) -> Vec<Strin
     say(
         marked("deprecated") != seen.is_deprecated(),
         "the mark `deprecated` is not as in operations.json",
+    );
+    say(
+        marked("preview") != seen.is_preview(),
+        "the mark `preview` is for what has a flag, a plan or AI consent in operations.json",
+    );
+    let scopes = seen.scopes();
+    say(
+        row.scopes != scopes,
+        &match scopes.is_empty() {
+            true => "no key scopes were seen".to_owned(),
+            false => format!("its key scopes are {}", scopes.join("  ")),
+        },
+    );
+    let multipart = seen.media_type() == Some("multipart/form-data");
+    say(
+        multipart != (row.body == Body::Multipart),
+        "`multipart` is for what takes a form",
+    );
+    say(
+        seen.media_type() == Some("application/json") && row.body == Body::None,
+        "it takes JSON: `json`, or `json?` if it need not",
     );
     let optional = table.params_of(row);
     let mut ours: Vec<String> = row.required.iter().map(|p| p.wire.clone() + "!").collect();

@@ -43,6 +43,31 @@ impl Seen {
         self.0.get("deprecated").is_some_and(|d| *d == true)
     }
 
+    /// The scopes that a key needs; none where they are not known.
+    pub fn scopes(&self) -> Vec<&str> {
+        let scopes = self.0.get("scopes").and_then(Value::as_array);
+        scopes
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
+    }
+
+    /// Whether PostHog offers it with a feature flag, a plan or consent to AI only.
+    pub fn is_preview(&self) -> bool {
+        let given = |name| {
+            self.0
+                .get(name)
+                .is_some_and(|v| !v.is_null() && *v != false)
+        };
+        given("behind_flag") || given("entitlements") || given("ai_consent")
+    }
+
+    /// The media type of the body, if it has one.
+    pub fn media_type(&self) -> Option<&str> {
+        self.0.get("media_type").and_then(Value::as_str)
+    }
+
     /// Whether only documents of 2025 name it.
     pub fn only_2025(&self) -> bool {
         let seen = self.0.get("seen_in").and_then(Value::as_array);

@@ -6,15 +6,17 @@ use apigen::{check, data, table, tree};
 use std::path::Path;
 
 const SEEN: &str = r#"[
-{"method":"GET","path":"/api/projects/{project_id}/flags/","seen_in":["2025-10","2026-11"],"query_params":[
+{"method":"GET","path":"/api/projects/{project_id}/flags/","seen_in":["2025-10","2026-11"],"scopes":["flag:read"],
+    "behind_flag":["new-flags"],"query_params":[
     {"name":"limit","required":false},{"name":"at","required":true,"format":"date-time"},
     {"name":"type","required":false,"enum":["a","b"]}]},
-{"method":"POST","path":"/api/projects/{project_id}/flags/","seen_in":["2025-10"],"deprecated":true,"query_params":null}]"#;
+{"method":"POST","path":"/api/projects/{project_id}/flags/","seen_in":["2025-10"],"deprecated":true,"media_type":"application/json",
+    "query_params":null}]"#;
 
 const TABLE: &str = "\
 enum Type a b
 /api/projects/{project_id}/flags
-  list    GET   /  -> Page<Flag>  ?at:time! ?limit:int ?type:Type
+  list    GET   /  -> Page<Flag>  flag:read  preview  ?at:time! ?limit:int ?type:Type
   create  POST  /  json:NewFlag  -> Flag  2025-10  deprecated
 ";
 
@@ -74,6 +76,14 @@ fn a_table_that_is_not_as_the_data_is_said_line_by_line() {
             "  list    GET   /all/",
             "/flags/all/ is not in operations.json",
         ),
+        ("  preview", "", "the mark `preview` is for what has a flag"),
+        ("  flag:read", "", "its key scopes are flag:read"),
+        (
+            "json:NewFlag",
+            "multipart",
+            "`multipart` is for what takes a form",
+        ),
+        ("json:NewFlag", "", "it takes JSON"),
         (
             "2025-10  deprecated",
             "unlisted",

@@ -168,7 +168,11 @@ impl<'d> Types<'d> {
         let answer = answer
             .map(|a| self.resolve(a)["content"].as_object())
             .next();
-        let response = match answer.flatten().and_then(|content| content.values().next()) {
+        let content = answer.flatten().and_then(|content| {
+            let json = content.get("application/json");
+            json.or_else(|| content.values().next())
+        });
+        let response = match content {
             None => "void".to_owned(),
             Some(content) => self.text(&content["schema"], &format!("{named}.answer")).0,
         };
