@@ -81,7 +81,7 @@ fn write(model: impl Serialize) -> Value {
     serde_json::to_value(model).unwrap()
 }
 
-pub fn ada() -> Value {
+pub(crate) fn ada() -> Value {
     json!({
         "id": 31, "uuid": "018f2c5e-0000-7000-8000-000000000031", "distinct_id": "d1s71nc7",
         "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
@@ -358,7 +358,7 @@ fn model(name: &str) -> Reread {
 }
 
 /// What models do not write: `null`, and lists and maps without anything. The rest must be there.
-pub fn same(sent: &Value, written: &Value, at: &str) -> Result<(), String> {
+pub(crate) fn same(sent: &Value, written: &Value, at: &str) -> Result<(), String> {
     match (sent, written) {
         (Value::Object(sent), Value::Object(written)) => {
             for (key, value) in sent {
