@@ -1,4 +1,6 @@
 //! What people did, and what they wrote: activity log, comments, notebooks, files.
+//!
+//! Written by hand: the schemas call the details of an activity any JSON.
 
 use super::macros::{model, wire};
 use super::organizations::UserBasic;

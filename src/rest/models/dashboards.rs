@@ -1,4 +1,6 @@
 //! Dashboards, insights and annotations.
+//!
+//! Written by hand: the schemas call the tiles of a dashboard maps of anything.
 
 use super::field::Object;
 use super::macros::{model, values, wire};

@@ -1,4 +1,6 @@
 //! Error tracking: issues, rules, releases, symbols.
+//!
+//! Written by hand: three schemas are one rule here, and the issues of the query endpoint have none.
 
 use super::macros::{model, values, wire};
 use super::shared::Integration;

@@ -1,4 +1,6 @@
 //! Events, what is known about their names and properties, and actions.
+//!
+//! Written by hand: the schemas call the properties, the person and the elements of an event text.
 
 use super::field::Object;
 use super::macros::{model, values, wire};

@@ -1,4 +1,6 @@
 //! Experiments and surveys.
+//!
+//! Written by hand: the schemas call the questions of surveys any JSON.
 
 use super::field::Object;
 use super::flags::{FeatureFlagFilters, MinimalFeatureFlag};

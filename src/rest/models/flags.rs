@@ -1,4 +1,6 @@
 //! Feature flags and early access features.
+//!
+//! Written by hand: the schemas call the filters of a flag a map of anything.
 
 use super::field::Object;
 use super::macros::{model, values, wire};

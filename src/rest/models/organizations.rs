@@ -1,4 +1,6 @@
 //! Organizations, their members, roles, invites and domains; users.
+//!
+//! Written by hand: the schemas call the number of members text, and do not say what is secret.
 
 use super::field::{Hidden, Object};
 use super::macros::{levels, model, wire};

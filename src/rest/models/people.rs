@@ -1,4 +1,7 @@
 //! Persons, groups and cohorts.
+//!
+//! Written by hand: the schemas call the id of a person a number, which PostHog also sends as a UUID, and its
+//! properties any JSON.
 
 use super::field::Object;
 use super::macros::{model, values, wire};

@@ -1,4 +1,6 @@
 //! Hog functions and batch exports: data on its way in and out.
+//!
+//! Written by hand: the schemas call the inputs of functions and the settings of destinations any JSON.
 
 use super::field::Object;
 use super::macros::{levels, model, values, wire};

@@ -1,4 +1,6 @@
 //! Projects and environments.
+//!
+//! Written by hand: the schemas call many settings any JSON, and the share of recorded sessions text.
 
 use super::field::{Hidden, Object};
 use super::macros::{model, wire};

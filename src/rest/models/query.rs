@@ -1,4 +1,6 @@
 //! Queries and what they answer; saved queries and tables of the warehouse.
+//!
+//! Written by hand: the schemas have 68 answers to a query, with nothing that tells them apart.
 
 use super::field::{Hidden, Object};
 use super::macros::{model, values, wire};

@@ -1,4 +1,6 @@
 //! Session recordings and playlists.
+//!
+//! Written by hand: the schemas do not say which numbers of a recording are whole, and call its last days text.
 
 use super::field::Object;
 use super::macros::{model, values, wire};

@@ -1,4 +1,6 @@
 //! What several areas have in common: filters, sharing, subscriptions, exports.
+//!
+//! Written by hand: a property filter is one of fifteen schemas, and the tokens of shared links are to be hidden.
 
 use super::field::{Hidden, Object};
 use super::macros::{levels, model, values, wire};
