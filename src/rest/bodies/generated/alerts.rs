@@ -39,8 +39,8 @@ body! {
         config / clear_config: json,
         /// A detector of anomalies, in place of a threshold.
         detector_config / clear_detector_config: json,
-        /// `evaluation_delay_intervals`.
-        evaluation_delay_intervals: number,
+        /// How many intervals late it is checked, so that all events are there.
+        evaluation_delay_intervals: integer,
         /// How often it is checked.
         calculation_interval: part(AlertInterval),
         /// Until when it is quiet, as a text such as `2031-04-05` or `2h`.
@@ -49,11 +49,11 @@ body! {
         skip_weekend / clear_skip_weekend: boolean,
         /// Hours at which it is not checked.
         schedule_restriction / clear_schedule_restriction: json,
-        /// `investigation_agent_enabled`.
+        /// Whether an AI agent looks into it when it fires.
         investigation_agent_enabled: boolean,
-        /// `investigation_gates_notifications`.
+        /// Whether users are told only after that.
         investigation_gates_notifications: boolean,
-        /// `investigation_inconclusive_action`.
+        /// What happens where the agent finds nothing.
         investigation_inconclusive_action: part(InconclusiveAction),
     }
 
@@ -81,8 +81,8 @@ body! {
         config / clear_config: json,
         /// A detector of anomalies, in place of a threshold.
         detector_config / clear_detector_config: json,
-        /// `evaluation_delay_intervals`.
-        evaluation_delay_intervals: number,
+        /// How many intervals late it is checked, so that all events are there.
+        evaluation_delay_intervals: integer,
         /// How often it is checked.
         calculation_interval: part(AlertInterval),
         /// Until when it is quiet, as a text such as `2031-04-05` or `2h`.
@@ -91,11 +91,11 @@ body! {
         skip_weekend / clear_skip_weekend: boolean,
         /// Hours at which it is not checked.
         schedule_restriction / clear_schedule_restriction: json,
-        /// `investigation_agent_enabled`.
+        /// Whether an AI agent looks into it when it fires.
         investigation_agent_enabled: boolean,
-        /// `investigation_gates_notifications`.
+        /// Whether users are told only after that.
         investigation_gates_notifications: boolean,
-        /// `investigation_inconclusive_action`.
+        /// What happens where the agent finds nothing.
         investigation_inconclusive_action: part(InconclusiveAction),
     }
 
@@ -189,7 +189,7 @@ body! {
         /// `byweekday`.
         byweekday / clear_byweekday: parts(Weekday),
         /// Which of the weekdays of a month: 1 is the first, -1 the last.
-        bysetpos / clear_bysetpos: number,
+        bysetpos / clear_bysetpos: integer,
         /// How many times.
         count / clear_count: integer,
         /// The last time.
@@ -237,7 +237,7 @@ body! {
         /// `byweekday`.
         byweekday / clear_byweekday: parts(Weekday),
         /// Which of the weekdays of a month: 1 is the first, -1 the last.
-        bysetpos / clear_bysetpos: number,
+        bysetpos / clear_bysetpos: integer,
         /// How many times.
         count / clear_count: integer,
         /// The first time.

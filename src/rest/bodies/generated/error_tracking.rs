@@ -90,7 +90,7 @@ body! {
         /// - `assignee`: A user or a role.
         new(filters: part(RuleFilters), assignee: part(IssueAssignee))
         /// The place among the rules. By default `0`.
-        order_key: number,
+        order_key: integer,
     }
 
     /// A change of a rule of who takes care of issues.
@@ -104,7 +104,7 @@ body! {
         /// A user or a role.
         assignee: part(IssueAssignee),
         /// The place among the rules.
-        order_key: number,
+        order_key: integer,
     }
 
     /// The places of rules.
@@ -197,7 +197,7 @@ body! {
         /// - `severity`
         new(filters: part(RuleFilters), severity: part(IssueSeverity))
         /// The place among the rules. By default `0`.
-        order_key: number,
+        order_key: integer,
     }
 
     /// How severe exceptions are.
@@ -218,15 +218,15 @@ body! {
     pub struct ErrorTrackingSettings {
         -> /// No change, until fields are set.
         new()
-        /// `project_rate_limit_value`.
-        project_rate_limit_value / clear_project_rate_limit_value: number,
-        /// `project_rate_limit_bucket_size_minutes`.
+        /// How many exceptions the project may send in a bucket of time.
+        project_rate_limit_value / clear_project_rate_limit_value: integer,
+        /// The length of that bucket.
         project_rate_limit_bucket_size_minutes / clear_project_rate_limit_bucket_size_minutes: integer,
-        /// `per_issue_rate_limit_value`.
-        per_issue_rate_limit_value / clear_per_issue_rate_limit_value: number,
-        /// `per_issue_rate_limit_bucket_size_minutes`.
+        /// How many exceptions of one issue count in a bucket of time.
+        per_issue_rate_limit_value / clear_per_issue_rate_limit_value: integer,
+        /// The length of that bucket.
         per_issue_rate_limit_bucket_size_minutes / clear_per_issue_rate_limit_bucket_size_minutes: integer,
-        /// `ingestion_enabled`.
+        /// Whether exceptions are taken at all.
         ingestion_enabled: boolean,
     }
 

@@ -98,6 +98,27 @@ body! {
         properties as "group_properties": json,
     }
 
+    /// A property of a group to set.
+    ///
+    /// The body of [`Groups::update_property`](crate::rest::resources::Groups::update_property) (`POST /api/{scope}/{project_id}/groups/update_property/`).
+    pub struct GroupProperty {
+        -> /// What PostHog requires.
+        ///
+        /// - `key`: The name of the property.
+        /// - `value`: Any JSON.
+        new(key: text, value: json)
+    }
+
+    /// The property of a group to delete.
+    ///
+    /// The body of [`Groups::delete_property`](crate::rest::resources::Groups::delete_property) (`POST /api/{scope}/{project_id}/groups/delete_property/`).
+    pub struct GroupPropertyRemoval {
+        -> /// What PostHog requires.
+        ///
+        /// - `property`: The name of the property.
+        new(property as "$unset": text)
+    }
+
     /// Names of group types.
     ///
     /// The body of [`GroupsTypes::update_metadata`](crate::rest::resources::GroupsTypes::update_metadata) (`PATCH /api/projects/{project_id}/groups_types/update_metadata/`).

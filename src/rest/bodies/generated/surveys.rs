@@ -273,6 +273,16 @@ body! {
         border_radius as "borderRadius": text,
     }
 
+    /// Projects that get a copy of a survey.
+    ///
+    /// The body of [`Surveys::duplicate_to_projects`](crate::rest::resources::Surveys::duplicate_to_projects) (`POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`).
+    pub struct SurveyCopies {
+        -> /// What PostHog requires.
+        ///
+        /// - `project_ids`: Numbers of the projects.
+        new(project_ids as "target_team_ids": integers)
+    }
+
     /// Whether PostHog summarizes the responses of a survey again.
     ///
     /// The body of [`Surveys::summarize_responses`](crate::rest::resources::Surveys::summarize_responses) (`POST /api/projects/{project_id}/surveys/{id}/summarize_responses/`).
