@@ -18,6 +18,7 @@ use std::fmt;
 pub(crate) mod macros;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod with;
 
 /// Any value as the body of an operation, in place of its own type.
 ///

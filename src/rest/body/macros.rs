@@ -21,8 +21,8 @@
 /// ```
 ///
 /// Kinds: `text`, `integer`, `number`, `boolean`, `time`, `json` (anything that is `Serialize`), `part(T)` (another
-/// body, or an enum), and lists of these: `texts`, `integers`, `numbers`, `times`, `jsons`, `parts(T)`; `entries`: an
-/// object of any values, `parts_by_name(T)`: one of parts.
+/// body, or an enum), and lists of these: `texts`, `integers`, `numbers`, `times`, `jsons`, `parts(T)`;
+/// `parts_by_name(T)`: an object of parts.
 ///
 /// A type without `new` has a constructor by hand, and for the tests a function `minimal_samples`.
 macro_rules! body {
@@ -60,10 +60,9 @@ macro_rules! object {
                 $(#[$new_doc])*
                 #[inline]
                 pub fn new($( $required: body_type!($required_kind $(($required_of))?) ),*) -> Self {
-                    #[allow(unused_mut)]
-                    let mut fields = $crate::rest::body::Fields::default();
-                    $($( fields.set($preset, serde_json::Value::from($preset_value)); )+)?
-                    $( body_set!(fields, body_wire!($required $($required_wire)?), $required, $required_kind $(($required_of))?); )*
+                    let fields = $crate::rest::body::Fields::default();
+                    $($( let fields = $crate::rest::body::with::any(fields, $preset, $preset_value); )+)?
+                    $( let fields = body_set!(fields, body_wire!($required $($required_wire)?), $required, $required_kind $(($required_of))?); )*
                     Self { fields }
                 }
             }
@@ -75,9 +74,8 @@ macro_rules! object {
             $(
                 $(#[$field_doc])*
                 #[inline]
-                pub fn $field(mut self, $field: body_type!($kind $(($of))?)) -> Self {
-                    body_set!(self.fields, body_wire!($field $($wire)?), $field, $kind $(($of))?);
-                    self
+                pub fn $field(self, $field: body_type!($kind $(($of))?)) -> Self {
+                    Self { fields: body_set!(self.fields, body_wire!($field $($wire)?), $field, $kind $(($of))?) }
                 }
 
                 body_clear!([body_wire!($field $($wire)?)] $($clear)?);
@@ -85,9 +83,8 @@ macro_rules! object {
 
             /// Sets any field, also to `null`: for fields that this type does not name.
             #[inline]
-            pub fn set(mut self, field: impl AsRef<str>, value: impl Into<serde_json::Value>) -> Self {
-                self.fields.set(field.as_ref(), value.into());
-                self
+            pub fn set(self, field: impl AsRef<str>, value: impl Into<serde_json::Value>) -> Self {
+                Self { fields: $crate::rest::body::with::any(self.fields, field, value) }
             }
         }
 
@@ -138,9 +135,10 @@ macro_rules! body_clear {
     ([$wire:expr] $clear:ident) => {
         #[doc = concat!("Sends `null` as `", $wire, "`, which clears the field.")]
         #[inline]
-        pub fn $clear(mut self) -> Self {
-            self.fields.null($wire);
-            self
+        pub fn $clear(self) -> Self {
+            Self {
+                fields: $crate::rest::body::with::null(self.fields, $wire),
+            }
         }
     };
 }
@@ -183,94 +181,52 @@ macro_rules! body_type {
     (times) => { impl IntoIterator<Item = impl Into<$crate::rest::Time>> };
     (jsons) => { impl IntoIterator<Item = impl serde::Serialize> };
     (parts($of:ty)) => { impl IntoIterator<Item = $of> };
-    (entries) => { impl IntoIterator<Item = (impl Into<String>, impl serde::Serialize)> };
     (parts_by_name($of:ty)) => { impl IntoIterator<Item = (impl Into<String>, $of)> };
 }
 
-/// How it is kept.
+/// The fields with one more.
 macro_rules! body_set {
     ($fields:expr, $wire:expr, $value:ident, text) => {
-        $fields.text($wire, $value.into())
+        $crate::rest::body::with::text($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, integer) => {
-        $fields.number($wire, Some($value.into()))
+        $crate::rest::body::with::integer($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, number) => {
-        $fields.number($wire, $crate::rest::body::IntoNumber::into_number($value))
+        $crate::rest::body::with::number($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, boolean) => {
-        $fields.set($wire, serde_json::Value::Bool($value))
+        $crate::rest::body::with::boolean($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, time) => {
-        $fields.time($wire, $value.into())
+        $crate::rest::body::with::time($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, json) => {
-        $fields.json($wire, &$value)
+        $crate::rest::body::with::json($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, part($of:ty)) => {
-        $fields.part::<$of>($wire, $value.into())
+        $crate::rest::body::with::part::<$of>($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, texts) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| Ok(serde_json::Value::String(item.into()))),
-        )
+        $crate::rest::body::with::texts($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, integers) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| Ok(serde_json::Value::Number(item.into()))),
-        )
+        $crate::rest::body::with::integers($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, numbers) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| $crate::rest::body::number($wire, item)),
-        )
+        $crate::rest::body::with::numbers($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, times) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| $crate::rest::body::time($wire, item.into())),
-        )
+        $crate::rest::body::with::times($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, jsons) => {
-        $fields.list(
-            $wire,
-            $value
-                .into_iter()
-                .map(|item| $crate::rest::body::to_json($wire, &item)),
-        )
+        $crate::rest::body::with::jsons($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, parts($of:ty)) => {
-        $fields.list(
-            $wire,
-            $value.into_iter().map($crate::rest::body::Part::into_json),
-        )
-    };
-    ($fields:expr, $wire:expr, $value:ident, entries) => {
-        $fields.entries(
-            $wire,
-            $value
-                .into_iter()
-                .map(|(name, item)| (name.into(), $crate::rest::body::to_json($wire, &item))),
-        )
+        $crate::rest::body::with::parts::<$of>($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, parts_by_name($of:ty)) => {
-        $fields.entries(
-            $wire,
-            $value
-                .into_iter()
-                .map(|(name, item)| (name.into(), $crate::rest::body::Part::into_json(item))),
-        )
+        $crate::rest::body::with::parts_by_name::<$of>($fields, $wire, $value)
     };
 }
 

@@ -118,9 +118,6 @@ macro_rules! sample {
     ($at:expr, parts($of:ty)) => {
         [$crate::rest::body::sample::at::<$of>($at)]
     };
-    ($at:expr, entries) => {
-        [("name", $crate::rest::body::sample::TEXT)]
-    };
     ($at:expr, parts_by_name($of:ty)) => {
         [("name", $crate::rest::body::sample::at::<$of>($at))]
     };
