@@ -54,7 +54,7 @@ impl Groups {
         &self,
         group_key: impl Display,
         group_type_index: impl Into<Number>,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::GroupPropertyRemoval>,
     ) -> Request<Untyped> {
         Request::new(
             self.at
@@ -62,7 +62,7 @@ impl Groups {
         )
         .query("group_key", group_key)
         .query("group_type_index", group_type_index.into())
-        .with::<()>(body)
+        .with::<bodies::GroupPropertyRemoval>(body)
     }
 
     /// Gets a group by its type and key.
@@ -124,7 +124,7 @@ impl Groups {
         &self,
         group_key: impl Display,
         group_type_index: impl Into<Number>,
-        body: Raw<impl Serialize>,
+        body: impl IntoBody<bodies::GroupProperty>,
     ) -> Request<models::Group> {
         Request::new(
             self.at
@@ -132,7 +132,7 @@ impl Groups {
         )
         .query("group_key", group_key)
         .query("group_type_index", group_type_index.into())
-        .with::<()>(body)
+        .with::<bodies::GroupProperty>(body)
     }
 }
 

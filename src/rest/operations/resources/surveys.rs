@@ -150,15 +150,19 @@ impl Surveys {
 
     /// Copies a survey to several projects, to all or to none.
     ///
-    /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Seen in 2025 only. May have a
-    /// [`body`](Request::body).
+    /// `POST /api/projects/{project_id}/surveys/{id}/duplicate_to_projects/`. Seen in 2025 only.
     #[inline]
-    pub fn duplicate_to_projects(&self, id: impl Display) -> Request<Untyped> {
+    pub fn duplicate_to_projects(
+        &self,
+        id: impl Display,
+        body: impl IntoBody<bodies::SurveyCopies>,
+    ) -> Request<Untyped> {
         Request::new(self.at.id("id", &id).call(
             "surveys.duplicate_to_projects",
             Method::POST,
             "/duplicate_to_projects/",
         ))
+        .with::<bodies::SurveyCopies>(body)
     }
 
     /// Launches a survey.
