@@ -18,7 +18,7 @@ use std::time::SystemTime;
 /// So does the `Timestamp` of `jiff`. Text is [parsed](Self::parse).
 ///
 /// Times in answers keep PostHog's text, whatever it is: [`as_str`](Self::as_str) gives it,
-/// [`to_system_time`](Self::to_system_time) computes with it.
+/// [`to_system_time`](Self::to_system_time) computes with it. Two times are equal if their texts are.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -50,11 +50,15 @@ pub struct Time {
 #[non_exhaustive]
 pub struct TimeError;
 
+const OUT_OF_RANGE: &str =
+    "the time is outside of the years 1 to 9999; give one that PostHog can store";
+
 impl Time {
     /// This point in time, in microseconds, as PostHog keeps it. What is finer is cut off.
     ///
-    /// Takes a [`SystemTime`], `chrono::DateTime` or `time::OffsetDateTime`. A time before the year
-    /// -9999 or after 9999 makes the request that holds it fail with [`PostHogError::Config`](crate::PostHogError).
+    /// Takes a [`SystemTime`], `chrono::DateTime` or `time::OffsetDateTime`. What is
+    /// outside of the years 1 to 9999 makes the request that holds it fail with
+    /// [`PostHogError::Config`](crate::PostHogError).
     ///
     /// ```
     /// # use tracing_posthog::rest::Time;
@@ -65,12 +69,13 @@ impl Time {
     }
 
     fn of(time: SystemTime) -> Self {
-        match Timestamp::try_from(time) {
-            Ok(at) => Self::from(at),
-            Err(_) => Self {
-                text: String::new(),
-                is_out_of_range: true,
-            },
+        Timestamp::try_from(time).map_or_else(|_| Self::out_of_range(), Self::from)
+    }
+
+    fn out_of_range() -> Self {
+        Self {
+            text: "out of range".to_owned(),
+            is_out_of_range: true,
         }
     }
 
@@ -104,24 +109,24 @@ impl Time {
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
         if let Ok(at) = text.parse::<Timestamp>() {
-            return Ok(Self::from(at));
+            return if is_taken(at) {
+                Ok(Self::from(at))
+            } else {
+                Err(TimeError)
+            };
         }
         if is_relative(text) {
             return Ok(Self::written(text.to_owned()));
         }
-        // `jiff` reads a date time with an offset, and with the name of a zone, as one without.
-        let is_plain = text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b"-:T .".contains(&b));
-        match text.len() {
-            10 if is_plain => match text.parse::<Date>() {
-                Ok(date) => Ok(Self::written(date.to_string())),
-                Err(_) => Err(TimeError),
-            },
-            _ if is_plain => match text.parse::<DateTime>() {
-                Ok(time) => Ok(Self::written(time.to_string())),
-                Err(_) => Err(TimeError),
-            },
+        if !is_local(text) {
+            return Err(TimeError);
+        }
+        let local = match text.len() {
+            10 => text.parse::<Date>().map(|date| date.to_string()),
+            _ => text.parse::<DateTime>().map(|time| time.to_string()),
+        };
+        match local {
+            Ok(local) if !local.starts_with("0000") => Ok(Self::written(local)),
             _ => Err(TimeError),
         }
     }
@@ -144,7 +149,8 @@ impl Time {
         if let Ok(at) = self.text.parse::<Timestamp>() {
             return at.try_into().ok();
         }
-        let local = self.text.parse::<DateTime>().ok()?;
+        let local = Some(&self.text).filter(|text| is_local(text));
+        let local = local?.parse::<DateTime>().ok()?;
         TimeZone::UTC.to_timestamp(local).ok()?.try_into().ok()
     }
 
@@ -154,7 +160,7 @@ impl Time {
             false => Ok(self.text),
             true => Err(Problem {
                 setting,
-                problem: "the time is outside of the years -9999 to 9999; give one that PostHog can store".into(),
+                problem: OUT_OF_RANGE.into(),
             }),
         }
     }
@@ -165,17 +171,36 @@ impl Time {
     }
 }
 
-/// Whether PostHog reads the text relative to now.
+/// Whether PostHog reads the text relative to now. It takes `+7d` for `-7d`, and a unit alone for now: neither is one.
 fn is_relative(text: &str) -> bool {
     if text == "all" {
         return true;
     }
-    let rest = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let has_number = rest.len() < text.len();
     let mut rest = rest.chars();
     let unit = rest.next();
     unit.is_some_and(|unit| "smhdwqyM".contains(unit))
-        && matches!(rest.as_str(), "" | "Start" | "End")
+        && match rest.as_str() {
+            "" => has_number,
+            "Start" | "End" => true,
+            _ => false,
+        }
+}
+
+/// Whether a text has neither an offset nor a time zone, both of which `jiff` passes over, and is no other form of
+/// ISO 8601 than `2031-04-05`, alone or before a time.
+fn is_local(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || b"-:T .".contains(&b))
+        && text.get(4..5) == Some("-")
+}
+
+/// PostHog reads the years 1 to 9999.
+fn is_taken(at: Timestamp) -> bool {
+    const FIRST: i64 = -62_135_596_800;
+    at.as_second() >= FIRST
 }
 
 impl From<SystemTime> for Time {
@@ -186,6 +211,9 @@ impl From<SystemTime> for Time {
 
 impl From<Timestamp> for Time {
     fn from(at: Timestamp) -> Self {
+        if !is_taken(at) {
+            return Self::out_of_range();
+        }
         let micros = Timestamp::from_microsecond(at.as_microsecond());
         Self::written(micros.unwrap_or(at).to_string())
     }
@@ -213,6 +241,9 @@ impl fmt::Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        if self.is_out_of_range {
+            return Err(serde::ser::Error::custom(OUT_OF_RANGE));
+        }
         into.serialize_str(&self.text)
     }
 }
@@ -259,6 +290,13 @@ mod tests {
             "-7",
             "-7x",
             "-7dstart",
+            // PostHog reads these as seven days ago, and as now.
+            "+7d",
+            "d",
+            "-m",
+            "20310405",
+            "0000-04-05",
+            "-000044-03-15T00:00:00Z",
             "yesterday",
             "2031-04-05 06:07:08 UTC",
             // chrono's and time's `Display`.
@@ -283,6 +321,7 @@ mod tests {
             ("1970-01-02 00:00:01", Some(second(86_401))),
             ("-7d", None),
             ("never", None),
+            ("1970-01-02T00:00:00[Europe/Berlin]", None),
         ] {
             let time: Time = serde_json::from_value(text.into()).unwrap();
             assert_eq!(time.as_str(), text);
@@ -296,6 +335,14 @@ mod tests {
         let time = Time::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
         assert_eq!(time.checked("after").unwrap_err().setting, "after");
         assert!(Time::at(second_of_9999()).checked("after").is_ok());
+        let ancient = SystemTime::UNIX_EPOCH - Duration::from_secs(62_135_596_801);
+        for time in [
+            Time::at(ancient),
+            Time::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)),
+        ] {
+            assert!(serde_json::to_value(&time).is_err(), "{time}");
+            assert!(time.checked("after").is_err());
+        }
         assert_eq!(Time::day(2031, 2, 29), Err(TimeError));
         assert_eq!(Time::day(2032, 2, 29).unwrap().as_str(), "2032-02-29");
     }
