@@ -62,6 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{} % of those who pay", rolled_out.unwrap_or_default());
         assert_eq!(rolled_out, Some(f64::from(percentage)));
         assert_eq!(filters.groups[0].properties.len(), 1, "conditions stay");
+        assert!(filters.payloads.contains_key("one-page"), "payloads stay");
         assert_eq!(filters.multivariate.map(|all| all.variants.len()), Some(2));
     }
 
@@ -103,4 +104,12 @@ fn play_posthog(local: &PostHogServer) {
     local.on(Method::POST, flags, keep.clone());
     local.on(Method::PATCH, format!("{flags}7/"), keep.clone());
     local.on(Method::GET, format!("{flags}7/"), keep);
+    let not_found = json!({
+        "type": "invalid_request", "code": "not_found", "detail": "Not found.", "attr": null,
+    });
+    local.on(
+        Method::GET,
+        format!("{flags}{{id}}/"),
+        Answer::status(404).json(not_found),
+    );
 }
