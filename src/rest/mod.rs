@@ -103,5 +103,5 @@ pub use operations::{
 pub use page::{Items, Page, Pages};
 pub use request::{AnyParams, Request};
 #[cfg(feature = "rest")]
-pub use time::{Time, TimeError};
+pub use time::{IntoTime, Time, TimeError};
 pub use untyped::Untyped;

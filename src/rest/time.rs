@@ -1,6 +1,6 @@
 //! [`Time`]: points in time, as PostHog reads and writes them.
 //!
-//! Values and parameters take `impl Into<Time>`. Text does not convert, it is [parsed](Time::parse): PostHog reads a time
+//! Values and parameters take `impl IntoTime`. Text does not convert, it is [parsed](Time::parse): PostHog reads a time
 //! that it does not understand as none at all, without an error.
 
 use super::request::Problem;
@@ -227,9 +227,38 @@ impl FromStr for Time {
     }
 }
 
-impl From<&Time> for Time {
-    fn from(time: &Time) -> Self {
-        time.clone()
+/// What parameters and fields of bodies take as a time: a [`Time`], a [`SystemTime`] or a `jiff::Timestamp`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not taken as a time",
+    label = "this takes a `rest::Time` or a `SystemTime`",
+    note = "convert a time of `chrono` or `time` with `Time::at(time)`, and a text with `Time::parse(text)?`"
+)]
+pub trait IntoTime {
+    /// The time, as PostHog reads it.
+    fn into_time(self) -> Time;
+}
+
+impl IntoTime for Time {
+    fn into_time(self) -> Time {
+        self
+    }
+}
+
+impl IntoTime for &Time {
+    fn into_time(self) -> Time {
+        self.clone()
+    }
+}
+
+impl IntoTime for SystemTime {
+    fn into_time(self) -> Time {
+        Time::from(self)
+    }
+}
+
+impl IntoTime for Timestamp {
+    fn into_time(self) -> Time {
+        Time::from(self)
     }
 }
 

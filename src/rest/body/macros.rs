@@ -172,13 +172,13 @@ macro_rules! body_type {
     (integer) => { impl Into<serde_json::Number> };
     (number) => { impl $crate::rest::body::IntoNumber };
     (boolean) => { bool };
-    (time) => { impl Into<$crate::rest::Time> };
+    (time) => { impl $crate::rest::IntoTime };
     (json) => { impl serde::Serialize };
     (part($of:ty)) => { impl Into<$of> };
     (texts) => { impl IntoIterator<Item = impl Into<String>> };
     (integers) => { impl IntoIterator<Item = impl Into<serde_json::Number>> };
     (numbers) => { impl IntoIterator<Item = impl $crate::rest::body::IntoNumber> };
-    (times) => { impl IntoIterator<Item = impl Into<$crate::rest::Time>> };
+    (times) => { impl IntoIterator<Item = impl $crate::rest::IntoTime> };
     (jsons) => { impl IntoIterator<Item = impl serde::Serialize> };
     (parts($of:ty)) => { impl IntoIterator<Item = $of> };
     (parts_by_name($of:ty)) => { impl IntoIterator<Item = (impl Into<String>, $of)> };

@@ -3,7 +3,7 @@
 //! By value, and each kind in one function, so that the methods are one call: there are more than a thousand of them.
 
 use super::{Fields, IntoNumber, Part, number as checked, time as written, to_json};
-use crate::rest::Time;
+use crate::rest::IntoTime;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
@@ -39,8 +39,8 @@ pub(crate) fn boolean(mut fields: Fields, field: &'static str, value: bool) -> F
     fields
 }
 
-pub(crate) fn time(mut fields: Fields, field: &'static str, value: impl Into<Time>) -> Fields {
-    fields.time(field, value.into());
+pub(crate) fn time(mut fields: Fields, field: &'static str, value: impl IntoTime) -> Fields {
+    fields.time(field, value.into_time());
     fields
 }
 
@@ -90,9 +90,12 @@ pub(crate) fn numbers(
 pub(crate) fn times(
     mut fields: Fields,
     field: &'static str,
-    values: impl IntoIterator<Item = impl Into<Time>>,
+    values: impl IntoIterator<Item = impl IntoTime>,
 ) -> Fields {
-    fields.list(field, values.into_iter().map(|v| written(field, v.into())));
+    fields.list(
+        field,
+        values.into_iter().map(|v| written(field, v.into_time())),
+    );
     fields
 }
 

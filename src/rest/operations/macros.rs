@@ -36,7 +36,7 @@ macro_rules! param_type {
     (integer) => { impl Into<Number> };
     (number) => { impl IntoNumber };
     (boolean) => { bool };
-    (time) => { impl Into<Time> };
+    (time) => { impl IntoTime };
     (json) => { impl Serialize };
     (one($of:ty)) => { $of };
     (texts) => { impl IntoIterator<Item = impl Display> };
@@ -61,7 +61,7 @@ macro_rules! param_set {
         $request.query($wire, $value)
     };
     ($request:expr, $wire:literal, $value:ident, time) => {
-        $request.query_time($wire, $value.into())
+        $request.query_time($wire, $value.into_time())
     };
     ($request:expr, $wire:literal, $value:ident, json) => {
         $request.query_json($wire, &$value)

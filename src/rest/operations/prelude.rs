@@ -9,7 +9,7 @@ pub(super) use crate::client::PostHogClient;
 pub(super) use crate::rest::page::Page;
 pub(super) use crate::rest::path::At;
 pub(super) use crate::rest::{
-    Form, IntoBody, IntoNumber, Raw, Request, Time, Untyped, bodies, models,
+    Form, IntoBody, IntoNumber, IntoTime, Raw, Request, Time, Untyped, bodies, models,
 };
 pub(super) use reqwest::Method;
 pub(super) use serde::Serialize;

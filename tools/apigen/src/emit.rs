@@ -366,7 +366,7 @@ fn kind(kind: &Kind) -> (&'static str, String) {
 fn value_type(kind: &Kind) -> String {
     match kind {
         Kind::Str => "impl Display".into(),
-        Kind::Time => "impl Into<Time>".into(),
+        Kind::Time => "impl IntoTime".into(),
         Kind::Int => "impl Into<Number>".into(),
         Kind::Float => "impl IntoNumber".into(),
         Kind::Bool => "bool".into(),
@@ -381,7 +381,7 @@ fn value_type(kind: &Kind) -> String {
 fn set_call(param: &Param, value: &str) -> String {
     let wire = &param.wire;
     match &param.kind {
-        Kind::Time => format!("query_time({wire:?}, {value}.into())"),
+        Kind::Time => format!("query_time({wire:?}, {value}.into_time())"),
         Kind::Float => format!("query_number({wire:?}, {value}.into_number())"),
         Kind::Int => format!("query({wire:?}, {value}.into())"),
         Kind::Json => format!("query_json({wire:?}, &{value})"),

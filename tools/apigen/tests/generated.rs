@@ -81,8 +81,8 @@ fn a_line_becomes_a_method() {
         "pub fn create(&self, body: impl IntoBody<bodies::NewFlag>) -> Request<models::Flag> {",
         // What is required is an argument; the rest are methods of the request.
         "/// `GET /api/{scope}/{project_id}/flags/{id}/`. Key scope: `flag:read`. Preview. \
-             pub fn get(&self, id: impl Display, at: impl Into<Time>) -> Request<models::Flag, FlagsGet> {",
-        ".query_time(\"at\", at.into())",
+             pub fn get(&self, id: impl Display, at: impl IntoTime) -> Request<models::Flag, FlagsGet> {",
+        ".query_time(\"at\", at.into_time())",
         "order \"order\": one(values::Order),",
         "tags \"tags\": texts,",
         "type_ \"type\": text,",

@@ -16,16 +16,16 @@ impl WebAnalytics {
     pub fn breakdown(
         &self,
         breakdown_by: values::WebAnalyticsBreakdownBy,
-        date_from: impl Into<Time>,
-        date_to: impl Into<Time>,
+        date_from: impl IntoTime,
+        date_to: impl IntoTime,
     ) -> Request<Page<Untyped>, WebAnalyticsBreakdown> {
         Request::new(
             self.at
                 .call("web_analytics.breakdown", Method::GET, "/breakdown/"),
         )
         .query("breakdown_by", breakdown_by)
-        .query_time("date_from", date_from.into())
-        .query_time("date_to", date_to.into())
+        .query_time("date_from", date_from.into_time())
+        .query_time("date_to", date_to.into_time())
     }
 
     /// Gets visitors, views, sessions, bounce rate and session duration.
@@ -34,15 +34,15 @@ impl WebAnalytics {
     #[inline]
     pub fn overview(
         &self,
-        date_from: impl Into<Time>,
-        date_to: impl Into<Time>,
+        date_from: impl IntoTime,
+        date_to: impl IntoTime,
     ) -> Request<Untyped, WebAnalyticsOverview> {
         Request::new(
             self.at
                 .call("web_analytics.overview", Method::GET, "/overview/"),
         )
-        .query_time("date_from", date_from.into())
-        .query_time("date_to", date_to.into())
+        .query_time("date_from", date_from.into_time())
+        .query_time("date_to", date_to.into_time())
     }
 
     /// Gets the weekly digest of web analytics.
