@@ -11,6 +11,7 @@
 use super::Time;
 use super::models::Object;
 use super::request::{Content, Problem};
+use super::time::with_time_texts;
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 use std::fmt;
@@ -283,7 +284,8 @@ pub(crate) fn time(field: &'static str, value: Time) -> Result<Value, Problem> {
 
 /// A value of the caller's as JSON.
 pub(crate) fn to_json(field: &'static str, value: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem {
+    let value = serde_json::to_value(value).map(with_time_texts);
+    value.map_err(|error| Problem {
         setting: field,
         problem: format!("the value cannot be written as JSON: {error}"),
     })

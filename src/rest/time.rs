@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A point in time, a day, or a time relative to now, as PostHog reads and writes it.
 ///
@@ -171,6 +172,29 @@ impl Time {
     }
 }
 
+/// The JSON of a value, a [`SystemTime`] in it as the text of its [`Time`]: `serde` writes it as an object that says
+/// nothing to PostHog.
+pub(crate) fn with_time_texts(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| *item = with_time_texts(item.take())),
+        Value::Object(object) if object.len() == 2 => {
+            let part = |name| object.get(name).and_then(Value::as_u64);
+            let seconds = part("secs_since_epoch").map(Duration::from_secs);
+            let nanos = part("nanos_since_epoch").map(Duration::from_nanos);
+            let time = seconds
+                .zip(nanos)
+                .and_then(|(s, n)| SystemTime::UNIX_EPOCH.checked_add(s.checked_add(n)?));
+            if let Some(Ok(text)) = time.map(|time| Time::of(time).checked("")) {
+                value = Value::String(text);
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
 /// Whether PostHog reads the text relative to now. It takes `+7d` for `-7d`, and a unit alone for now: neither is one.
 fn is_relative(text: &str) -> bool {
     if text == "all" {
@@ -287,7 +311,6 @@ impl<'de> Deserialize<'de> for Time {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn text_that_posthog_reads_is_a_time() {
@@ -374,6 +397,23 @@ mod tests {
         }
         assert_eq!(Time::day(2031, 2, 29), Err(TimeError));
         assert_eq!(Time::day(2032, 2, 29).unwrap().as_str(), "2032-02-29");
+    }
+
+    #[test]
+    fn a_system_time_in_json_is_a_text() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        let text = "1970-01-01T00:00:01.5Z";
+        let json = |value| with_time_texts(serde_json::to_value(value).unwrap());
+        assert_eq!(json(time), text);
+        let list = with_time_texts(serde_json::to_value([time, time]).unwrap());
+        assert_eq!(list, serde_json::json!([text, text]));
+        for other in [
+            serde_json::json!({"secs_since_epoch": 1, "nanos_since_epoch": "a"}),
+            serde_json::json!({"secs_since_epoch": 1, "b": 2}),
+            serde_json::json!({"secs_since_epoch": u64::MAX, "nanos_since_epoch": u64::MAX}),
+        ] {
+            assert_eq!(with_time_texts(other.clone()), other);
+        }
     }
 
     fn second_of_9999() -> SystemTime {

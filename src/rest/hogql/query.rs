@@ -7,6 +7,7 @@ use super::refresh::HogQlRefresh;
 use crate::error::PostHogError;
 use crate::rest::operations::{Environment, Project};
 use crate::rest::path::At;
+use crate::rest::time::with_time_texts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -129,12 +130,12 @@ impl HogQlQuery {
 
     /// Sets the value of the placeholder `{name}`: a string, a number, a list, `None`, ….
     ///
-    /// PostHog puts it in as a constant; nothing in it can be read as SQL. Times go in as text, such as
-    /// [`Time::as_str`](crate::rest::Time::as_str). JSON has no `NaN`: it goes in as `NULL`.
+    /// PostHog puts it in as a constant; nothing in it can be read as SQL. A `SystemTime` and a
+    /// [`Time`](crate::rest::Time) go in as text. JSON has no `NaN`: it goes in as `NULL`.
     pub fn value(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         if let Ok(node) = &mut self.draft.node {
             let values = node.entry("values").or_insert_with(|| Map::new().into());
-            match (serde_json::to_value(value), values) {
+            match (serde_json::to_value(value).map(with_time_texts), values) {
                 (Ok(value), Value::Object(values)) => {
                     values.insert(name.into(), value);
                 }
