@@ -206,37 +206,46 @@ impl Fields {
 
     /// Adds one entry to an object, which is made where there is none.
     pub(crate) fn entry(&mut self, field: &'static str, name: String, value: &impl Serialize) {
-        match to_json(field, value) {
-            Ok(value) => {
-                let object = self
-                    .object
-                    .entry(field)
-                    .or_insert_with(|| Value::Object(Object::new()));
-                if let Value::Object(object) = object {
-                    object.insert(name, value);
-                }
-            }
-            Err(problem) => {
-                self.problem.get_or_insert(problem);
-            }
-        }
+        let value = match to_json(field, value) {
+            Ok(value) => value,
+            Err(problem) => return self.fail(problem),
+        };
+        self.add(field, Value::Object(Object::new()), |into| {
+            into.as_object_mut()?.insert(name, value);
+            Some(())
+        });
     }
 
     /// Adds one item to a list, which is made where there is none.
     pub(crate) fn push(&mut self, field: &'static str, item: impl Part) {
-        match item.into_json() {
-            Ok(item) => {
-                let list = self
-                    .object
-                    .entry(field)
-                    .or_insert_with(|| Value::Array(Vec::new()));
-                if let Value::Array(list) = list {
-                    list.push(item);
-                }
-            }
-            Err(problem) => {
-                self.problem.get_or_insert(problem);
-            }
+        let item = match item.into_json() {
+            Ok(item) => item,
+            Err(problem) => return self.fail(problem),
+        };
+        self.add(field, Value::Array(Vec::new()), |into| {
+            into.as_array_mut()?.push(item);
+            Some(())
+        });
+    }
+
+    /// Changes a field in place. Without one, or where it is `null`, it is `empty` before. What `change` refuses is a
+    /// problem: it would be lost.
+    pub(crate) fn add(
+        &mut self,
+        field: &'static str,
+        empty: Value,
+        change: impl FnOnce(&mut Value) -> Option<()>,
+    ) {
+        let value = self.object.entry(field).or_insert(Value::Null);
+        if value.is_null() {
+            *value = empty;
+        }
+        if change(value).is_none() {
+            self.fail(Problem {
+                setting: field,
+                problem: "it is set to a value of another shape, which nothing can be added to; set all of it at once"
+                    .into(),
+            });
         }
     }
 

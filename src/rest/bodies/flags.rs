@@ -76,13 +76,14 @@ impl FlagFilters {
     pub fn rollout_percentage(mut self, percentage: impl IntoNumber) -> Self {
         match finite("rollout_percentage", percentage.into_number()) {
             Ok(percentage) => {
-                let mut groups = self.fields.take("groups").unwrap_or_default();
-                for group in groups.as_array_mut().into_iter().flatten() {
-                    if let Value::Object(group) = group {
-                        group.insert("rollout_percentage".to_owned(), percentage.clone());
+                self.fields.add("groups", Value::Null, |groups| {
+                    for group in groups.as_array_mut()? {
+                        if let Value::Object(group) = group {
+                            group.insert("rollout_percentage".to_owned(), percentage.clone());
+                        }
                     }
-                }
-                self.fields.set("groups", groups);
+                    Some(())
+                });
             }
             Err(problem) => self.fields.fail(problem),
         }
@@ -98,20 +99,21 @@ impl FlagFilters {
                 return self;
             }
         };
-        let mut all = match self.fields.take("multivariate") {
-            Some(Value::Object(all)) => all,
-            _ => models::Object::new(),
-        };
-        match all.get_mut("variants").and_then(Value::as_array_mut) {
-            Some(variants) => match variants.iter_mut().find(|v| v["key"] == variant["key"]) {
+        self.fields.add("multivariate", json!({}), |all| {
+            let variants = all
+                .as_object_mut()?
+                .entry("variants")
+                .or_insert(Value::Null);
+            if variants.is_null() {
+                *variants = json!([]);
+            }
+            let variants = variants.as_array_mut()?;
+            match variants.iter_mut().find(|v| v["key"] == variant["key"]) {
                 Some(old) => *old = variant,
                 None => variants.push(variant),
-            },
-            None => {
-                all.insert("variants".to_owned(), Value::Array(vec![variant]));
             }
-        }
-        self.fields.set("multivariate", Value::Object(all));
+            Some(())
+        });
         self
     }
 
@@ -205,19 +207,21 @@ impl From<models::FeatureFlagFilters> for FlagFilters {
     }
 }
 
-/// Models keep percentages as floats. PostHog compares `25` and `25.0` as text in places.
+/// Models keep percentages as floats. PostHog compares `25` and `25.0` as text in places, so all other numbers stay as
+/// they were read.
 fn whole(mut value: Value) -> Value {
     match &mut value {
-        Value::Number(number) => {
-            let float = number.as_f64().filter(|_| number.is_f64());
-            if let Some(number) = float.and_then(IntoNumber::into_number) {
-                value = Value::Number(number);
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = whole(item.take())),
+        Value::Object(object) => {
+            for (name, item) in object {
+                *item = match item.as_f64() {
+                    Some(float) if name == "rollout_percentage" => {
+                        float.into_number().map_or(Value::Null, Value::Number)
+                    }
+                    _ => whole(item.take()),
+                };
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = whole(item.take())),
-        Value::Object(object) => object
-            .values_mut()
-            .for_each(|item| *item = whole(item.take())),
         _ => {}
     }
     value
@@ -317,6 +321,11 @@ impl NewFeatureFlag {
     }
 
     fn edit(mut self, change: impl FnOnce(FlagFilters) -> FlagFilters) -> Self {
+        self.fields
+            .add("filters", Value::Null, |filters| match filters {
+                Value::Null | Value::Object(_) => Some(()),
+                _ => None,
+            });
         let filters = change(FlagFilters::of(self.fields.take("filters")));
         self.fields.part("filters", filters);
         self

@@ -10,7 +10,11 @@ fn json(of: impl Serialize) -> Value {
 #[test]
 fn filters_that_were_read_keep_all_they_have() {
     let read = json!({
-        "groups": [{"properties": [{"key": "a", "value": 1, "new": true}], "rollout_percentage": 10, "later": 1}],
+        "groups": [{
+            "properties": [{"key": "a", "value": 1, "new": true}, {"key": "b", "value": [2.0], "new": 3.0}],
+            "rollout_percentage": 10,
+            "later": 1,
+        }],
         "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]},
         "payloads": {"a": "1"},
         "unknown": {"a": [null]},
@@ -85,4 +89,64 @@ fn a_percentage_that_is_no_number_is_an_error() {
     let flag = NewFeatureFlag::new("x").rollout_percentage(f64::NAN);
     let error = serde_json::to_value(flag).unwrap_err().to_string();
     assert!(error.starts_with("rollout_percentage: NaN"), "{error}");
+}
+
+#[test]
+fn what_is_added_after_a_field_was_set_is_sent_or_an_error() {
+    let condition = || FlagCondition::new().rollout_percentage(5);
+    let a = || FlagVariant::new("a", 100);
+    // `null` is nothing, so that something can be added.
+    let filters = FlagFilters::new()
+        .set("groups", Value::Null)
+        .condition(condition())
+        .set("payloads", Value::Null)
+        .payload("a", 1)
+        .set("multivariate", json!({"variants": null, "other": 1}))
+        .variant(a());
+    assert_eq!(
+        json(filters),
+        json!({
+            "groups": [{"properties": [], "rollout_percentage": 5}],
+            "payloads": {"a": "1"},
+            "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}], "other": 1},
+        })
+    );
+    let property = FlagCondition::new()
+        .set("properties", Value::Null)
+        .property(PropertyFilter::is_set("plan"));
+    assert_eq!(json(property)["properties"][0]["key"], "plan");
+
+    for (field, filters) in [
+        (
+            "groups",
+            FlagFilters::new().set("groups", "x").condition(condition()),
+        ),
+        (
+            "groups",
+            FlagFilters::new().set("groups", "x").rollout_percentage(5),
+        ),
+        (
+            "payloads",
+            FlagFilters::new().set("payloads", "x").payload("a", 1),
+        ),
+        (
+            "multivariate",
+            FlagFilters::new().set("multivariate", "x").variant(a()),
+        ),
+        (
+            "multivariate",
+            FlagFilters::new()
+                .set("multivariate", json!({"variants": {"a": 1}}))
+                .variant(a()),
+        ),
+    ] {
+        let error = serde_json::to_value(filters).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{field}: it is set to")),
+            "{error}"
+        );
+    }
+    let flag = NewFeatureFlag::new("x").set("filters", "x").variant("a", 1);
+    let error = serde_json::to_value(flag).unwrap_err().to_string();
+    assert!(error.starts_with("filters: it is set to"), "{error}");
 }
