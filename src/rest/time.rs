@@ -83,11 +83,11 @@ impl Time {
     /// A day, in the time zone of the project.
     ///
     /// # Errors
-    /// [`TimeError`] where there is no such day.
+    /// [`TimeError`] where there is no such day in the years 1 to 9999.
     pub fn day(year: i16, month: i8, day: i8) -> Result<Self, TimeError> {
         match Date::new(year, month, day) {
-            Ok(date) => Ok(Self::written(date.to_string())),
-            Err(_) => Err(TimeError),
+            Ok(date) if year > 0 => Ok(Self::written(date.to_string())),
+            _ => Err(TimeError),
         }
     }
 
@@ -119,15 +119,22 @@ impl Time {
         if is_relative(text) {
             return Ok(Self::written(text.to_owned()));
         }
-        if !is_local(text) {
+        // The last day of the last year is none of `jiff`'s time stamps, and people write it for "never".
+        let (local, zone) = match text.strip_suffix(['Z', 'z']) {
+            Some(local) if local.len() > 10 => (local, "Z"),
+            _ => (text, ""),
+        };
+        if !is_local(local) {
             return Err(TimeError);
         }
-        let local = match text.len() {
-            10 => text.parse::<Date>().map(|date| date.to_string()),
-            _ => text.parse::<DateTime>().map(|time| time.to_string()),
+        let written = match local.len() {
+            10 => local.parse::<Date>().map(|date| date.to_string()),
+            _ => local
+                .parse::<DateTime>()
+                .map(|time| format!("{time}{zone}")),
         };
-        match local {
-            Ok(local) if !local.starts_with("0000") => Ok(Self::written(local)),
+        match written {
+            Ok(written) if !written.starts_with("0000") => Ok(Self::written(written)),
             _ => Err(TimeError),
         }
     }
@@ -216,9 +223,13 @@ fn is_relative(text: &str) -> bool {
 /// Whether a text has neither an offset nor a time zone, both of which `jiff` passes over, and is no other form of
 /// ISO 8601 than `2031-04-05`, alone or before a time.
 fn is_local(text: &str) -> bool {
-    text.bytes()
-        .all(|b| b.is_ascii_digit() || b"-:T .".contains(&b))
-        && text.get(4..5) == Some("-")
+    let is_of = |part: Option<&str>, others: &[u8]| {
+        part.is_some_and(|part| {
+            part.bytes()
+                .all(|b| b.is_ascii_digit() || others.contains(&b))
+        })
+    };
+    text.get(4..5) == Some("-") && is_of(text.get(..10), b"-") && is_of(text.get(10..), b":T .")
 }
 
 /// PostHog reads the years 1 to 9999.
@@ -328,6 +339,10 @@ mod tests {
             ("dStart", "dStart"),
             ("-90M", "-90M"),
             ("all", "all"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("9999-12-31", "9999-12-31"),
+            ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+            ("9999-12-31 23:59:59.5z", "9999-12-31T23:59:59.5Z"),
         ] {
             assert_eq!(
                 Time::parse(text).map(|t| t.text).as_deref(),
@@ -347,6 +362,9 @@ mod tests {
             "d",
             "-m",
             "20310405",
+            "2031-04-05Z",
+            "2031-04-05T06:07:08-",
+            "9999-12-31T23:59:59-01:00",
             "0000-04-05",
             "-000044-03-15T00:00:00Z",
             "yesterday",
@@ -396,6 +414,7 @@ mod tests {
             assert!(time.checked("after").is_err());
         }
         assert_eq!(Time::day(2031, 2, 29), Err(TimeError));
+        assert_eq!(Time::day(0, 2, 28), Err(TimeError));
         assert_eq!(Time::day(2032, 2, 29).unwrap().as_str(), "2032-02-29");
     }
 
