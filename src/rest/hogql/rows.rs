@@ -40,7 +40,14 @@ impl<'a> Row<'a> {
                 cells,
             },
             // Some kinds of queries name the values in each row.
-            Value::Object(row) => {
+            Value::Object(mut row) => {
+                if columns.len() == row.len() && row.keys().all(|name| columns.contains(name)) {
+                    let cells = columns.iter().filter_map(|name| row.remove(name));
+                    return Self {
+                        cells: cells.collect(),
+                        columns: Columns::Shared(columns),
+                    };
+                }
                 let (names, cells) = row.into_iter().unzip();
                 Self {
                     columns: Columns::Own(names),
@@ -101,6 +108,11 @@ impl<'a> Row<'a> {
 
     /// Reads the cells by position, every one of them.
     fn visit_all<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if matches!(self.columns, Columns::Own(_)) && self.cells.len() > 1 {
+            return Err(Error::custom(
+                "it has values with names and no order; read it into a struct or a map",
+            ));
+        }
         let mut walk = self.by_position();
         let all = walk.cells.len();
         let read = visitor.visit_seq(&mut walk)?;

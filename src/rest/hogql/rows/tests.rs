@@ -103,6 +103,29 @@ fn structs_by_name_tuples_by_position_one_column_by_itself() {
 }
 
 #[test]
+fn values_with_names_are_read_in_the_order_of_the_columns_or_by_name() {
+    let named = json!([{"total": 1, "event": 2}]);
+    for columns in [["total", "event"], ["event", "total"]] {
+        let [first, second] = columns.map(|name| named[0][name].as_u64().unwrap());
+        assert_eq!(
+            rows(&columns, named.clone()),
+            Ok(vec![(first, second)]),
+            "{columns:?}"
+        );
+    }
+    for columns in [&[][..], &["total"], &["total", "total"], &["total", "x"]] {
+        let error = rows::<(u8, u8)>(columns, named.clone()).unwrap_err();
+        assert!(error.contains("no order"), "{error}");
+        let error = rows::<Vec<u8>>(columns, named.clone()).unwrap_err();
+        assert!(error.contains("no order"), "{error}");
+        let read = rows::<BTreeMap<String, u8>>(columns, named.clone()).unwrap();
+        assert_eq!(json!(read), named);
+    }
+    assert_eq!(rows(&[], json!([{"n": 1}])), Ok(vec![1u8]));
+    assert_eq!(rows(&[], json!([{"n": 1}])), Ok(vec![(1u8,)]));
+}
+
+#[test]
 fn values_that_are_written_in_several_ways() {
     assert_eq!(
         rows(&["b"], json!([[0], [1], [true], ["false"]])),
