@@ -47,11 +47,12 @@ fn is_of_model(said: &str) -> bool {
 }
 
 /// What names a field of a type of the program, or is said by this crate.
-const OWN_PROBLEMS: [&str; 4] = [
+const OWN_PROBLEMS: [&str; 5] = [
     "missing field `",
     "duplicate field `",
     "column \"",
     "it has ",
+    "an object has a name twice",
 ];
 
 const SERDE_KINDS: [&str; 10] = [

@@ -12,6 +12,7 @@
 
 mod walk;
 
+use super::models::whole::Whole;
 use super::request::{ApiCall, Request};
 use crate::error::PostHogError;
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
@@ -104,24 +105,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
                 let mut page = Page::default();
                 let mut results = None;
                 while let Some(name) = map.next_key::<String>()? {
+                    if page.extra.contains_key(&name) || (name == "results" && results.is_some()) {
+                        return Err(serde::de::Error::custom("an object has a name twice"));
+                    }
                     if name == "results" {
-                        if results.is_some() {
-                            return Err(serde::de::Error::duplicate_field("results"));
-                        }
                         results = Some(map.next_value::<Option<Vec<T>>>()?.unwrap_or_default());
                         continue;
                     }
-                    let value = map.next_value::<Value>()?;
-                    match (name.as_str(), &value) {
-                        ("next" | "previous" | "count", Value::Null) => {}
-                        ("next", Value::String(url)) => page.next = address(url),
-                        ("previous", Value::String(url)) => page.previous = address(url),
-                        ("count", count) if number(count).is_some() => page.count = number(count),
-                        _ => {
-                            page.extra.insert(name, value);
-                        }
-                    }
+                    let Whole(value) = map.next_value()?;
+                    page.extra.insert(name, value);
                 }
+                page.next = taken(&mut page.extra, "next", address);
+                page.previous = taken(&mut page.extra, "previous", address);
+                page.count = taken(&mut page.extra, "count", number);
                 page.results = results.ok_or_else(|| serde::de::Error::missing_field("results"))?;
                 Ok(page)
             }
@@ -137,8 +133,23 @@ fn says_next(body: &[u8]) -> bool {
     fields.is_ok_and(|fields| fields.contains_key("next"))
 }
 
-fn address(url: &str) -> Option<String> {
-    (!url.is_empty()).then(|| url.to_owned())
+/// Takes a field out, unless it is not what it should be. `null` and an empty text are none.
+fn taken<T>(
+    extra: &mut Map<String, Value>,
+    name: &str,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Option<T> {
+    let value = extra.get(name)?;
+    let read = read(value);
+    if read.is_some() || value.is_null() || value == "" {
+        extra.remove(name);
+    }
+    read
+}
+
+fn address(value: &Value) -> Option<String> {
+    let url = value.as_str().filter(|url| !url.is_empty());
+    url.map(str::to_owned)
 }
 
 fn number(value: &Value) -> Option<u64> {

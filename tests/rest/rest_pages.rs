@@ -447,13 +447,21 @@ async fn a_list_that_goes_on_nobody_knows_where_is_an_error() {
 async fn nothing_of_a_page_is_dropped() {
     let server = PostHogServer::start().unwrap();
     let client = client(&server);
-    // Two lists of results: neither is the one.
-    server.answer_next(Answer::status(200).body(r#"{"results": [1], "results": [2]}"#));
-    let error = list(&client).await.unwrap_err();
-    assert!(
-        matches!(error, PostHogError::SerializationError { .. }),
-        "{error}"
-    );
+    // Two lists of results, or two of anything else: neither is the one.
+    for twice in [
+        r#"{"results": [1], "results": [2]}"#,
+        r#"{"results": [1], "next": null, "next": "/?offset=1"}"#,
+        r#"{"count": 1, "results": [1], "count": 2}"#,
+        r#"{"results": [1], "other": 1, "other": 2}"#,
+        r#"{"results": [1], "other": {"a": 1, "a": 2}}"#,
+    ] {
+        server.answer_next(Answer::status(200).body(twice));
+        let error = list(&client).await.unwrap_err();
+        assert!(
+            matches!(error, PostHogError::SerializationError { .. }),
+            "{twice}: {error}"
+        );
+    }
     // Items under another name.
     for other in [json!({"data": [1]}), json!({"items": [1], "next": null})] {
         server.answer_next(answer(other));

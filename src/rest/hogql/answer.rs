@@ -6,6 +6,7 @@ use super::rows::Row;
 use super::status::HogQlStatus;
 use crate::error::PostHogError;
 use crate::redact::{self, excerpt, without_keys};
+use crate::rest::models::whole::read_object;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -232,7 +233,7 @@ impl HogQlAnswer {
 
 impl<'de> Deserialize<'de> for HogQlAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Self::from_map)
+        read_object(deserializer, "HogQlAnswer").map(Self::from_map)
     }
 }
 
@@ -357,6 +358,27 @@ mod tests {
         assert_eq!(bare, HogQlAnswer::default());
         assert!(bare.rows::<u8>().is_err());
         assert!(serde_json::from_value::<HogQlAnswer>(json!([])).is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_an_error() {
+        for twice in [
+            r#"{"results": [[1]], "results": [[2]]}"#,
+            r#"{"results": [{"a": 1, "a": 2}]}"#,
+        ] {
+            let error = serde_json::from_str::<HogQlAnswer>(twice).unwrap_err();
+            assert!(error.to_string().contains("a name twice"), "{error}");
+        }
+        // In a text of JSON too.
+        let answer: HogQlAnswer = serde_json::from_value(json!({
+            "columns": ["properties"], "results": [[r#"{"a": 1, "a": 2}"#]],
+        }))
+        .unwrap();
+        let maps = answer
+            .clone()
+            .rows::<(std::collections::BTreeMap<String, u8>,)>();
+        assert!(maps.is_err(), "{maps:?}");
+        assert!(answer.rows::<String>().is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::http::numbers;
 use crate::redact;
+use crate::rest::models::whole::Whole;
 use crate::rest::time::Time;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -138,11 +139,13 @@ fn inexact() -> Error {
     )
 }
 
-/// The list or object that a text is, such as that of a column `properties`.
+/// The list or object that a text is, such as that of a column `properties`. A text that has a name twice stays a text:
+/// one of the two would be lost.
 fn unpacked(value: Value) -> Value {
     match &value {
         Value::String(text) if text.starts_with(['[', '{']) => {
-            serde_json::from_slice(&numbers::exact(text.as_bytes())).unwrap_or(value)
+            let nested = serde_json::from_slice(&numbers::exact(text.as_bytes()));
+            nested.map_or(value, |Whole(nested)| nested)
         }
         _ => value,
     }
