@@ -41,25 +41,40 @@ pub(crate) fn operation_being_read() -> Option<&'static str> {
     READING.get()
 }
 
-/// The answer without the numbers that JSON does not have, if they are what cannot be read.
+/// The answer without the numbers that JSON does not have, and without halves of characters, if these may be what cannot
+/// be read.
 #[cold]
-fn without_nan(operation: &'static str, json: &[u8], error: &serde_json::Error) -> Option<Vec<u8>> {
+fn readable(operation: &'static str, json: &[u8], error: &serde_json::Error) -> Option<Vec<u8>> {
     if !error.is_syntax() {
         return None;
     }
-    let (json, count) = numbers::without_nan(json)?;
-    log!(
-        target: "tracing_posthog::http",
-        warn,
-        operation,
-        count,
-        "the answer holds NaN or Infinity, which JSON does not have; they are read as null",
-    );
-    Some(json)
+    let numbers = numbers::without_nan(json);
+    if let Some((_, count)) = numbers {
+        log!(
+            target: "tracing_posthog::http",
+            warn,
+            operation,
+            count,
+            "the answer holds NaN or Infinity, which JSON does not have; they are read as null",
+        );
+    }
+    let text = numbers.as_ref().map_or(json, |(text, _)| text);
+    let halves = numbers::without_lone_surrogates(text);
+    if let Some((_, count)) = halves {
+        log!(
+            target: "tracing_posthog::http",
+            warn,
+            operation,
+            count,
+            "the answer holds halves of characters, which no text can hold; they are read as U+FFFD",
+        );
+    }
+    halves.or(numbers).map(|(text, _)| text)
 }
 
 impl Http {
     /// Reads an answer as JSON. An empty one is `null`, and so are `NaN`, `Infinity` and `-Infinity`.
+    /// Half of a character is `U+FFFD`.
     pub(crate) fn read_json<A: DeserializeOwned>(
         &self,
         operation: &'static str,
@@ -73,7 +88,7 @@ impl Http {
             Ok(read) => return Ok(read),
             Err(error) => error,
         };
-        match without_nan(operation, value, &error) {
+        match readable(operation, value, &error) {
             Some(json) => {
                 serde_json::from_slice(&json).map_err(|e| self.misfit(operation, &json, e))
             }

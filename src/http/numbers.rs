@@ -1,8 +1,12 @@
-//! Numbers that JSON does not have, and numbers that reading JSON would round.
+//! What PostHog writes at times and `serde_json` does not read: numbers that JSON does not have, numbers that it would
+//! round, and halves of characters.
 //!
 //! PostHog's Python writes `NaN`, `Infinity` and `-Infinity` at times, which no JSON parser reads. And it writes integers
 //! of any size, which a [`Value`](serde_json::Value) keeps as a rounded float. Both are found by one pass over the text,
 //! outside of its strings.
+//!
+//! Texts that a program cut between the two `\u` escapes of one character, such as an emoji, stay so in PostHog. No text
+//! of Rust's holds one of the two alone.
 
 #[cfg(feature = "rest")]
 use std::borrow::Cow;
@@ -17,6 +21,40 @@ pub(crate) fn without_nan(json: &[u8]) -> Option<(Vec<u8>, usize)> {
         })
     });
     text.map(|text| (text, count))
+}
+
+/// The text with `\ufffd` for each half of a surrogate pair that stands alone, and how many there were. `None`: there are
+/// none. It has the same length.
+pub(crate) fn without_lone_surrogates(json: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let mut alone = Vec::new();
+    let mut at = 0;
+    // A backslash stands only in strings.
+    while let Some(found) = json
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|b| *b == b'\\'))
+    {
+        at += found;
+        at += match (escaped_unit(json, at), escaped_unit(json, at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                alone.push(at);
+                6
+            }
+            _ => 2,
+        };
+    }
+    let mut text = (!alone.is_empty()).then(|| json.to_vec())?;
+    for at in &alone {
+        text[at + 2..at + 6].copy_from_slice(b"fffd");
+    }
+    Some((text, alone.len()))
+}
+
+/// The UTF-16 unit that the text has as an escape there, such as `\ud83d`.
+fn escaped_unit(json: &[u8], at: usize) -> Option<u16> {
+    let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// The text with each number as a string that a [`Value`](serde_json::Value) would not keep as it is: `NaN` and its like,
@@ -131,6 +169,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_halves_that_stand_alone_are_replaced() {
+        for (text, want, count) in [
+            (r#"["\ud83d"]"#, r#"["\ufffd"]"#, 1),
+            (r#"{"\uDE00": 1}"#, r#"{"\ufffd": 1}"#, 1),
+            (
+                r#"["\ud83d\ud83d\ude00\ude00"]"#,
+                r#"["\ufffd\ud83d\ude00\ufffd"]"#,
+                2,
+            ),
+            (r#"["\ud83d\n\ude00"]"#, r#"["\ufffd\n\ufffd"]"#, 2),
+            (r#"["\\\\\ud83d"]"#, r#"["\\\\\ufffd"]"#, 1),
+        ] {
+            let (got, n) = without_lone_surrogates(text.as_bytes()).unwrap();
+            assert_eq!((String::from_utf8(got).unwrap().as_str(), n), (want, count));
+        }
+        for none in [
+            "",
+            r#"["\ud83d\ude00"]"#,
+            r#"["\\ud83d"]"#,
+            r#"["\u00e4\u+123\ud8"]"#,
+            "\\",
+            "\\ud83",
+        ] {
+            assert_eq!(without_lone_surrogates(none.as_bytes()), None, "{none}");
+        }
+    }
+
     #[cfg(feature = "rest")]
     #[test]
     fn numbers_that_would_be_rounded_become_text() {
@@ -175,6 +241,7 @@ mod tests {
         fn json_as_serde_writes_it_stays_as_it_is(value in json()) {
             let text = value.to_string();
             prop_assert_eq!(without_nan(text.as_bytes()), None);
+            prop_assert_eq!(without_lone_surrogates(text.as_bytes()), None);
             #[cfg(feature = "rest")]
             prop_assert_eq!(&*exact(text.as_bytes()), text.as_bytes());
         }
@@ -182,6 +249,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_to_their_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = without_nan(&bytes);
+            let _ = without_lone_surrogates(&bytes);
             #[cfg(feature = "rest")]
             let _ = exact(&bytes);
         }

@@ -168,6 +168,7 @@ impl<A, P> Request<A, P> {
 
     /// Sends the request and reads the answer as any type. An empty answer is `null`: `()`, `Option::None` or
     /// [`Value::Null`](serde_json::Value::Null). So are `NaN` and `Infinity`, which JSON does not have, with a warning.
+    /// Half of a character, such as an emoji that was cut, is `U+FFFD`, with a warning.
     ///
     /// # Errors
     /// Any of [`PostHogError`].

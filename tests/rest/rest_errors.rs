@@ -252,6 +252,19 @@ async fn numbers_that_json_does_not_have_cost_no_other_value() {
     );
 }
 
+#[tokio::test]
+async fn half_a_character_costs_no_other_value() {
+    let (server, client) = start();
+    for (text, want) in [
+        (r#"["cut \ud83d", 1]"#, json!(["cut \u{fffd}", 1])),
+        (r#"{"\ude00": NaN}"#, json!({"\u{fffd}": null})),
+        (r#"["\ud83d\ude00\ud83d"]"#, json!(["\u{1f600}\u{fffd}"])),
+    ] {
+        server.answer_next(Answer::status(200).body(text));
+        assert_eq!(get(&client).send().await.unwrap(), want);
+    }
+}
+
 #[derive(Deserialize, Debug)]
 #[allow(dead_code)]
 struct Ratio {

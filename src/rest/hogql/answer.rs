@@ -52,7 +52,8 @@ pub struct HogQlAnswer {
 
 impl HogQlAnswer {
     /// Reads each row: into a struct by the names of the columns, into a tuple by their order, or a single column into
-    /// any plain type. Maps go by name, lists by order: a single column of lists is `(Vec<T>,)`.
+    /// any plain type. Maps go by name, lists by order: a single column of lists is `(Vec<T>,)`. Rows that are objects, of
+    /// other kinds of queries, have the order of the columns; without columns they have none, and are read by name.
     ///
     /// PostHog writes some values in more than one way, and all of them are read: numbers as text, booleans as 0 and 1,
     /// and, if a list, map or struct is asked for, JSON as text, which is how a column `properties` comes. The same goes
@@ -379,6 +380,16 @@ mod tests {
             .rows::<(std::collections::BTreeMap<String, u8>,)>();
         assert!(maps.is_err(), "{maps:?}");
         assert!(answer.rows::<String>().is_ok());
+    }
+
+    #[test]
+    fn half_a_character_costs_no_row() {
+        let answer: HogQlAnswer = serde_json::from_value(json!({
+            "columns": ["properties"], "results": [["{\"a\": \"cut \\ud83d\"}"]],
+        }))
+        .unwrap();
+        let rows: Vec<(std::collections::BTreeMap<String, String>,)> = answer.rows().unwrap();
+        assert_eq!(rows[0].0["a"], "cut \u{fffd}");
     }
 
     #[test]

@@ -140,11 +140,18 @@ fn inexact() -> Error {
 }
 
 /// The list or object that a text is, such as that of a column `properties`. A text that has a name twice stays a text:
-/// one of the two would be lost.
+/// one of the two would be lost. Half of a character is `U+FFFD`.
 fn unpacked(value: Value) -> Value {
     match &value {
         Value::String(text) if text.starts_with(['[', '{']) => {
-            let nested = serde_json::from_slice(&numbers::exact(text.as_bytes()));
+            let json = numbers::exact(text.as_bytes());
+            let nested =
+                serde_json::from_slice(&json).or_else(
+                    |error| match numbers::without_lone_surrogates(&json) {
+                        Some((json, _)) => serde_json::from_slice(&json),
+                        None => Err(error),
+                    },
+                );
             nested.map_or(value, |Whole(nested)| nested)
         }
         _ => value,
