@@ -152,6 +152,17 @@ impl Fields {
         self.object.insert(field.to_owned(), value);
     }
 
+    /// The fields of an object.
+    pub(crate) fn of(object: Object) -> Self {
+        let problem = None;
+        Self { object, problem }
+    }
+
+    /// Sets a field that is not set.
+    pub(crate) fn set_new(&mut self, field: &str, value: Value) {
+        self.object.entry(field).or_insert(value);
+    }
+
     fn set_or(&mut self, field: &'static str, value: Result<Value, Problem>) {
         match value {
             Ok(value) => self.set(field, value),
@@ -171,6 +182,10 @@ impl Fields {
 
     pub(crate) fn number(&mut self, field: &'static str, value: Option<Number>) {
         self.set_or(field, finite(field, value));
+    }
+
+    pub(crate) fn percentage(&mut self, field: &'static str, value: Option<Number>) {
+        self.set_or(field, percentage(field, value));
     }
 
     pub(crate) fn time(&mut self, field: &'static str, value: Time) {
@@ -206,46 +221,49 @@ impl Fields {
 
     /// Adds one entry to an object, which is made where there is none.
     pub(crate) fn entry(&mut self, field: &'static str, name: String, value: &impl Serialize) {
-        let value = match to_json(field, value) {
-            Ok(value) => value,
-            Err(problem) => return self.fail(problem),
-        };
-        self.add(field, Value::Object(Object::new()), |into| {
-            into.as_object_mut()?.insert(name, value);
-            Some(())
-        });
+        match to_json(field, value) {
+            Ok(value) => {
+                if let Some(object) = self.object_mut(field) {
+                    object.insert(name, value);
+                }
+            }
+            Err(problem) => self.fail(problem),
+        }
     }
 
     /// Adds one item to a list, which is made where there is none.
     pub(crate) fn push(&mut self, field: &'static str, item: impl Part) {
-        let item = match item.into_json() {
-            Ok(item) => item,
-            Err(problem) => return self.fail(problem),
-        };
-        self.add(field, Value::Array(Vec::new()), |into| {
-            into.as_array_mut()?.push(item);
-            Some(())
-        });
+        match item.into_json() {
+            Ok(item) => {
+                if let Some(list) = self.list_mut(field) {
+                    list.push(item);
+                }
+            }
+            Err(problem) => self.fail(problem),
+        }
     }
 
-    /// Changes a field in place. Without one, or where it is `null`, it is `empty` before. What `change` refuses is a
-    /// problem: it would be lost.
-    pub(crate) fn add(
-        &mut self,
-        field: &'static str,
-        empty: Value,
-        change: impl FnOnce(&mut Value) -> Option<()>,
-    ) {
-        let value = self.object.entry(field).or_insert(Value::Null);
-        if value.is_null() {
-            *value = empty;
+    /// The object of a field, which is made where there is none or `null`. Anything else there is a problem.
+    pub(crate) fn object_mut(&mut self, field: &'static str) -> Option<&mut Object> {
+        let there = self.object.entry(field).or_insert(Value::Null);
+        match as_object(field, there) {
+            Ok(object) => Some(object),
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+                None
+            }
         }
-        if change(value).is_none() {
-            self.fail(Problem {
-                setting: field,
-                problem: "it is set to a value of another shape, which nothing can be added to; set all of it at once"
-                    .into(),
-            });
+    }
+
+    /// The list of a field, which is made where there is none or `null`. Anything else there is a problem.
+    pub(crate) fn list_mut(&mut self, field: &'static str) -> Option<&mut Vec<Value>> {
+        let there = self.object.entry(field).or_insert(Value::Null);
+        match as_list(field, there) {
+            Ok(list) => Some(list),
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+                None
+            }
         }
     }
 
@@ -279,6 +297,52 @@ pub(crate) fn finite(field: &'static str, value: Option<Number>) -> Result<Value
         setting: field,
         problem: "NaN and infinities cannot be sent; give a finite number".into(),
     })
+}
+
+/// The object in a value, which replaces `null`.
+pub(crate) fn as_object<'a>(
+    field: &'static str,
+    value: &'a mut Value,
+) -> Result<&'a mut Object, Problem> {
+    if value.is_null() {
+        *value = Value::Object(Object::new());
+    }
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Problem {
+            setting: field,
+            problem: "it is set to what is no object, and nothing can be added to that".into(),
+        }),
+    }
+}
+
+/// The list in a value, which replaces `null`.
+pub(crate) fn as_list<'a>(
+    field: &'static str,
+    value: &'a mut Value,
+) -> Result<&'a mut Vec<Value>, Problem> {
+    if value.is_null() {
+        *value = Value::Array(Vec::new());
+    }
+    match value {
+        Value::Array(list) => Ok(list),
+        _ => Err(Problem {
+            setting: field,
+            problem: "it is set to what is no list, and nothing can be added to that".into(),
+        }),
+    }
+}
+
+/// A percentage, from 0 to 100.
+pub(crate) fn percentage(field: &'static str, value: Option<Number>) -> Result<Value, Problem> {
+    let value = finite(field, value)?;
+    match value.as_f64() {
+        Some(number) if (0.0..=100.0).contains(&number) => Ok(value),
+        _ => Err(Problem {
+            setting: field,
+            problem: format!("{value} is no percentage; give a number from 0 to 100"),
+        }),
+    }
 }
 
 /// One number of a list.

@@ -1055,7 +1055,7 @@ fn rollout_keeps_the_conditions_that_were_given() {
 }
 
 #[test]
-fn percentages_are_sent_as_they_are() {
+fn percentages_are_sent_without_a_needless_fraction() {
     for (given, sent) in [(25.0, json!(25)), (0.1, json!(0.1)), (-0.0, json!(0))] {
         let body = write(NewFeatureFlag::new("k").rollout_percentage(given));
         assert_eq!(body["filters"]["groups"][0]["rollout_percentage"], sent);

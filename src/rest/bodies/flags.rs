@@ -5,8 +5,10 @@
 //! in whole, and nothing sets filters twice.
 
 use super::models;
+use super::models::field::ToObject;
 use super::prelude::*;
 use super::{NewFeatureFlag, PropertyFilter};
+use crate::rest::body::{as_list, as_object, percentage as checked};
 use crate::rest::request::Problem;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -38,6 +40,8 @@ pub struct FlagFilters {
     fields: Fields,
     /// The only condition is that of [`new`](Self::new), which the first other one replaces.
     is_for_everyone: bool,
+    /// The percentage of conditions that have none.
+    rollout: Option<Value>,
 }
 
 impl FlagFilters {
@@ -51,6 +55,7 @@ impl FlagFilters {
         Self {
             fields,
             is_for_everyone: true,
+            rollout: None,
         }
     }
 
@@ -60,61 +65,69 @@ impl FlagFilters {
             self.fields.set("groups", json!([]));
             self.is_for_everyone = false;
         }
+        let condition = self.rolled_out(condition);
         self.fields.push("groups", condition);
         self
     }
 
     /// Replaces all release conditions. Without any, nobody gets the flag.
     pub fn conditions(mut self, conditions: impl IntoIterator<Item = FlagCondition>) -> Self {
-        let conditions = conditions.into_iter().map(Part::into_json);
-        self.fields.list("groups", conditions);
+        let conditions: Vec<_> = conditions
+            .into_iter()
+            .map(|condition| self.rolled_out(condition).into_json())
+            .collect();
+        self.fields.list("groups", conditions.into_iter());
         self.is_for_everyone = false;
         self
     }
 
-    /// The percentage (0 to 100) in all release conditions.
-    pub fn rollout_percentage(mut self, percentage: impl IntoNumber) -> Self {
-        match finite("rollout_percentage", percentage.into_number()) {
-            Ok(percentage) => {
-                self.fields.add("groups", Value::Null, |groups| {
-                    for group in groups.as_array_mut()? {
-                        if let Value::Object(group) = group {
-                            group.insert("rollout_percentage".to_owned(), percentage.clone());
-                        }
-                    }
-                    Some(())
-                });
-            }
-            Err(problem) => self.fields.fail(problem),
+    /// A condition, with the percentage that was set before it where it has none.
+    fn rolled_out(&self, mut condition: FlagCondition) -> FlagCondition {
+        if let Some(percentage) = &self.rollout {
+            condition
+                .fields
+                .set_new("rollout_percentage", percentage.clone());
         }
-        self
+        condition
     }
 
-    /// Adds a variant, or replaces that of the same key. The percentages of all variants add up to 100.
-    pub fn variant(mut self, variant: FlagVariant) -> Self {
-        let variant = match variant.into_json() {
-            Ok(variant) => variant,
+    /// The percentage (0 to 100) in all release conditions that there are, and in those added later that have none.
+    pub fn rollout_percentage(mut self, percentage: impl IntoNumber) -> Self {
+        let percentage = match checked("rollout_percentage", percentage.into_number()) {
+            Ok(percentage) => percentage,
             Err(problem) => {
                 self.fields.fail(problem);
                 return self;
             }
         };
-        self.fields.add("multivariate", json!({}), |all| {
-            let variants = all
-                .as_object_mut()?
-                .entry("variants")
-                .or_insert(Value::Null);
-            if variants.is_null() {
-                *variants = json!([]);
+        for group in self.fields.list_mut("groups").into_iter().flatten() {
+            if let Value::Object(group) = group {
+                group.insert("rollout_percentage".to_owned(), percentage.clone());
             }
-            let variants = variants.as_array_mut()?;
+        }
+        self.rollout = Some(percentage);
+        self
+    }
+
+    /// Adds a variant, or replaces that of the same key. The percentages of all variants add up to 100.
+    pub fn variant(mut self, variant: FlagVariant) -> Self {
+        if let Err(problem) = self.add_variant(variant) {
+            self.fields.fail(problem);
+        }
+        self
+    }
+
+    fn add_variant(&mut self, variant: FlagVariant) -> Result<(), Problem> {
+        let variant = variant.into_json()?;
+        if let Some(all) = self.fields.object_mut("multivariate") {
+            let variants = all.entry("variants").or_insert(Value::Null);
+            let variants = as_list("multivariate", variants)?;
             match variants.iter_mut().find(|v| v["key"] == variant["key"]) {
                 Some(old) => *old = variant,
                 None => variants.push(variant),
             }
-            Some(())
-        });
-        self
+        }
+        Ok(())
     }
 
     /// Takes all variants away: the flag is on or off.
@@ -168,11 +181,8 @@ impl FlagFilters {
         self
     }
 
-    /// Those that were put into a body.
-    fn of(value: Option<Value>) -> Self {
-        let Some(Value::Object(mut object)) = value else {
-            return Self::new();
-        };
+    /// Those of an object: of a model, or put into a body.
+    fn of(mut object: models::Object) -> Self {
         // Models write no empty lists. A condition without properties has an empty one.
         let groups = object.get_mut("groups").and_then(Value::as_array_mut);
         for group in groups
@@ -190,6 +200,7 @@ impl FlagFilters {
         Self {
             fields,
             is_for_everyone: false,
+            rollout: None,
         }
     }
 }
@@ -203,28 +214,31 @@ impl Default for FlagFilters {
 /// The filters of a flag that was read, with all that they have: a flag without release conditions stays one.
 impl From<models::FeatureFlagFilters> for FlagFilters {
     fn from(model: models::FeatureFlagFilters) -> Self {
-        Self::of(Some(whole(Value::from(model))))
+        let mut object = model.to_object();
+        for field in ["groups", "super_groups", "holdout_groups"] {
+            whole_in(object.get_mut(field));
+        }
+        let variants = object.get_mut("multivariate");
+        whole_in(variants.and_then(|all| all.get_mut("variants")));
+        Self::of(object)
     }
 }
 
-/// Models keep percentages as floats. PostHog compares `25` and `25.0` as text in places, so all other numbers stay as
-/// they were read.
-fn whole(mut value: Value) -> Value {
-    match &mut value {
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = whole(item.take())),
-        Value::Object(object) => {
-            for (name, item) in object {
-                *item = match item.as_f64() {
-                    Some(float) if name == "rollout_percentage" => {
-                        float.into_number().map_or(Value::Null, Value::Number)
-                    }
-                    _ => whole(item.take()),
-                };
-            }
+/// Numbers that models keep as floats, as they were: PostHog compares `25` and `25.0` as text in places.
+fn whole(object: &mut models::Object) {
+    for field in ["rollout_percentage", "users_affected"] {
+        if let Some(value) = object.get_mut(field)
+            && let Some(float) = value.as_f64().filter(|_| value.is_f64())
+            && let Some(number) = float.into_number()
+        {
+            *value = Value::Number(number);
         }
-        _ => {}
     }
-    value
+}
+
+fn whole_in(list: Option<&mut Value>) {
+    let items = list.and_then(Value::as_array_mut).into_iter().flatten();
+    items.filter_map(Value::as_object_mut).for_each(whole);
 }
 
 impl fmt::Debug for FlagFilters {
@@ -254,7 +268,7 @@ body! {
         /// Conditions on properties. All must hold.
         properties: parts(PropertyFilter),
         /// The percentage (0 to 100) of those whom the properties fit. Everyone, where it is not set.
-        rollout_percentage: number,
+        rollout_percentage: percentage,
         /// The variant that they get, in place of one by percentage.
         variant / clear_variant: text,
         /// The number of the group type (0 to 4) that this condition is decided by.
@@ -264,7 +278,7 @@ body! {
     /// A variant of a feature flag.
     pub struct FlagVariant {
         -> /// A variant of that key, for that percentage (0 to 100) of those who get the flag.
-        new(key: text, rollout_percentage: number)
+        new(key: text, rollout_percentage: percentage)
         /// The name that people see.
         name: text,
     }
@@ -281,13 +295,22 @@ impl FlagCondition {
 /// A condition that was read, with all that it has.
 impl From<models::FlagCondition> for FlagCondition {
     fn from(model: models::FlagCondition) -> Self {
-        let mut condition = Self::new();
-        if let Value::Object(object) = whole(Value::from(model)) {
-            for (name, value) in object {
-                condition.fields.set(&name, value);
-            }
-        }
-        condition
+        let mut object = model.to_object();
+        whole(&mut object);
+        // Models write no empty lists.
+        object.entry("properties").or_insert_with(|| json!([]));
+        let fields = Fields::of(object);
+        Self { fields }
+    }
+}
+
+/// A variant that was read, with all that it has.
+impl From<models::FlagVariant> for FlagVariant {
+    fn from(model: models::FlagVariant) -> Self {
+        let mut object = model.to_object();
+        whole(&mut object);
+        let fields = Fields::of(object);
+        Self { fields }
     }
 }
 
@@ -321,13 +344,17 @@ impl NewFeatureFlag {
     }
 
     fn edit(mut self, change: impl FnOnce(FlagFilters) -> FlagFilters) -> Self {
-        self.fields
-            .add("filters", Value::Null, |filters| match filters {
-                Value::Null | Value::Object(_) => Some(()),
-                _ => None,
-            });
-        let filters = change(FlagFilters::of(self.fields.take("filters")));
-        self.fields.part("filters", filters);
+        let filters = match self.fields.take("filters") {
+            None | Some(Value::Null) => FlagFilters::new(),
+            Some(mut value) => match as_object("filters", &mut value) {
+                Ok(object) => FlagFilters::of(std::mem::take(object)),
+                Err(problem) => {
+                    self.fields.fail(problem);
+                    return self;
+                }
+            },
+        };
+        self.fields.part("filters", change(filters));
         self
     }
 }

@@ -4,6 +4,8 @@
 
 use super::prelude::*;
 use super::{NewCohort, PersonDeletion, PropertyOperator};
+use crate::rest::body::as_list;
+use crate::rest::request::Problem;
 use serde::Serialize;
 use serde_json::{Number, Value, json};
 
@@ -54,7 +56,7 @@ impl CohortFilters {
         Self::of("OR", criteria.into_iter().collect())
     }
 
-    /// And persons whom all of these fit.
+    /// Also persons whom all of these fit, whether or not the other criteria fit them.
     pub fn or_all(self, criteria: impl IntoIterator<Item = CohortCriterion>) -> Self {
         self.or("AND", criteria.into_iter().collect())
     }
@@ -66,18 +68,21 @@ impl CohortFilters {
     }
 
     fn or(mut self, how: &'static str, criteria: Vec<CohortCriterion>) -> Self {
-        let criteria: Result<Vec<_>, _> = criteria.into_iter().map(Part::into_json).collect();
-        match (criteria, self.fields.take("properties")) {
-            (Ok(criteria), Some(mut properties)) => {
-                if let Some(groups) = properties["values"].as_array_mut() {
-                    groups.push(json!({"type": how, "values": criteria}));
-                }
-                self.fields.set("properties", properties);
-            }
-            (Err(problem), _) => self.fields.fail(problem),
-            (Ok(_), None) => {}
+        if let Err(problem) = self.add(how, criteria) {
+            self.fields.fail(problem);
         }
         self
+    }
+
+    fn add(&mut self, how: &'static str, criteria: Vec<CohortCriterion>) -> Result<(), Problem> {
+        let criteria: Result<Vec<_>, _> = criteria.into_iter().map(Part::into_json).collect();
+        let group = json!({"type": how, "values": criteria?});
+        if let Some(properties) = self.fields.object_mut("properties") {
+            properties.entry("type").or_insert_with(|| "OR".into());
+            let groups = properties.entry("values").or_insert(Value::Null);
+            as_list("properties", groups)?.push(group);
+        }
+        Ok(())
     }
 
     #[cfg(test)]
@@ -105,10 +110,25 @@ impl CohortCriterion {
         operator: PropertyOperator,
         value: impl Serialize,
     ) -> Self {
-        let mut of = Self::of("person");
-        of.fields.text("key", key.into());
-        of.fields.part("operator", operator);
+        let mut of = Self::valueless(key.into(), operator);
         of.fields.json("value", &value);
+        of
+    }
+
+    /// The person has the property.
+    pub fn is_set(key: impl Into<String>) -> Self {
+        Self::valueless(key.into(), PropertyOperator::IsSet)
+    }
+
+    /// The person does not have the property.
+    pub fn is_not_set(key: impl Into<String>) -> Self {
+        Self::valueless(key.into(), PropertyOperator::IsNotSet)
+    }
+
+    fn valueless(key: String, operator: PropertyOperator) -> Self {
+        let mut of = Self::of("person");
+        of.fields.text("key", key);
+        of.fields.part("operator", operator);
         of
     }
 
@@ -166,6 +186,8 @@ impl crate::rest::body::sample::Sample for CohortCriterion {
     fn samples() -> Vec<Self> {
         vec![
             Self::person("plan", PropertyOperator::Exact, ["pro"]),
+            Self::is_set("plan"),
+            Self::is_not_set("plan"),
             Self::performed_event("order", 30).negated(true),
             Self::performed_event_times("order", PropertyOperator::Gte, 3, 30),
             Self::performed_action(7, 30),

@@ -6,4 +6,4 @@ pub(super) use crate::rest::body::macros::{
 };
 #[cfg(test)]
 pub(super) use crate::rest::body::sample::{body_samples, more_samples, sample, sample_count};
-pub(super) use crate::rest::body::{Fields, Part, finite, to_json};
+pub(super) use crate::rest::body::{Fields, Part, to_json};

@@ -20,7 +20,7 @@
 /// }
 /// ```
 ///
-/// Kinds: `text`, `integer`, `number`, `boolean`, `time`, `json` (anything that is `Serialize`), `part(T)` (another
+/// Kinds: `text`, `integer`, `number`, `percentage` (0 to 100), `boolean`, `time`, `json` (anything that is `Serialize`), `part(T)` (another
 /// body, or an enum), and lists of these: `texts`, `integers`, `numbers`, `times`, `jsons`, `parts(T)`;
 /// `parts_by_name(T)`: an object of parts.
 ///
@@ -171,6 +171,7 @@ macro_rules! body_type {
     (text) => { impl Into<String> };
     (integer) => { impl Into<serde_json::Number> };
     (number) => { impl $crate::rest::body::IntoNumber };
+    (percentage) => { impl $crate::rest::body::IntoNumber };
     (boolean) => { bool };
     (time) => { impl $crate::rest::IntoTime };
     (json) => { impl serde::Serialize };
@@ -194,6 +195,9 @@ macro_rules! body_set {
     };
     ($fields:expr, $wire:expr, $value:ident, number) => {
         $crate::rest::body::with::number($fields, $wire, $value)
+    };
+    ($fields:expr, $wire:expr, $value:ident, percentage) => {
+        $crate::rest::body::with::percentage($fields, $wire, $value)
     };
     ($fields:expr, $wire:expr, $value:ident, boolean) => {
         $crate::rest::body::with::boolean($fields, $wire, $value)

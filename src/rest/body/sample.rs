@@ -88,6 +88,9 @@ macro_rules! sample {
     ($at:expr, number) => {
         3_u8
     };
+    ($at:expr, percentage) => {
+        3_u8
+    };
     ($at:expr, boolean) => {
         true
     };

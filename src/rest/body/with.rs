@@ -33,6 +33,15 @@ pub(crate) fn number(mut fields: Fields, field: &'static str, value: impl IntoNu
     fields
 }
 
+pub(crate) fn percentage(
+    mut fields: Fields,
+    field: &'static str,
+    value: impl IntoNumber,
+) -> Fields {
+    fields.percentage(field, value.into_number());
+    fields
+}
+
 #[inline]
 pub(crate) fn boolean(mut fields: Fields, field: &'static str, value: bool) -> Fields {
     fields.set(field, Value::Bool(value));

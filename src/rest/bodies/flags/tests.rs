@@ -10,11 +10,7 @@ fn json(of: impl Serialize) -> Value {
 #[test]
 fn filters_that_were_read_keep_all_they_have() {
     let read = json!({
-        "groups": [{
-            "properties": [{"key": "a", "value": 1, "new": true}, {"key": "b", "value": [2.0], "new": 3.0}],
-            "rollout_percentage": 10,
-            "later": 1,
-        }],
+        "groups": [{"properties": [{"key": "a", "value": 1, "new": true}], "rollout_percentage": 10, "later": 1}],
         "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]},
         "payloads": {"a": "1"},
         "unknown": {"a": [null]},
@@ -91,62 +87,135 @@ fn a_percentage_that_is_no_number_is_an_error() {
     assert!(error.starts_with("rollout_percentage: NaN"), "{error}");
 }
 
+fn error(of: impl Serialize) -> String {
+    serde_json::to_value(of).unwrap_err().to_string()
+}
+
 #[test]
-fn what_is_added_after_a_field_was_set_is_sent_or_an_error() {
-    let condition = || FlagCondition::new().rollout_percentage(5);
-    let a = || FlagVariant::new("a", 100);
-    // `null` is nothing, so that something can be added.
+fn a_percentage_holds_for_conditions_before_and_after_it() {
+    let pro = || {
+        FlagCondition::new().property(PropertyFilter::new("plan", PropertyOperator::Exact, "pro"))
+    };
+    let percentages = |filters: FlagFilters| {
+        let groups = json(filters)["groups"].take();
+        let groups = groups.as_array().unwrap().iter();
+        groups
+            .map(|group| group["rollout_percentage"].clone())
+            .collect::<Vec<_>>()
+    };
+    let new = FlagFilters::new;
+    assert_eq!(
+        percentages(new().rollout_percentage(25).condition(pro())),
+        [25]
+    );
+    assert_eq!(
+        percentages(new().condition(pro()).rollout_percentage(25)),
+        [25]
+    );
+    let own = new()
+        .rollout_percentage(25)
+        .condition(pro().rollout_percentage(50))
+        .condition(pro());
+    assert_eq!(percentages(own), [50, 25]);
+    let all = new()
+        .rollout_percentage(25)
+        .conditions([pro(), pro().rollout_percentage(5)]);
+    assert_eq!(percentages(all), [25, 5]);
+    assert_eq!(percentages(new().condition(pro())), [Value::Null]);
+}
+
+#[test]
+fn what_is_added_to_null_is_kept_and_to_anything_else_an_error() {
     let filters = FlagFilters::new()
-        .set("groups", Value::Null)
-        .condition(condition())
         .set("payloads", Value::Null)
         .payload("a", 1)
-        .set("multivariate", json!({"variants": null, "other": 1}))
-        .variant(a());
-    assert_eq!(
-        json(filters),
-        json!({
-            "groups": [{"properties": [], "rollout_percentage": 5}],
-            "payloads": {"a": "1"},
-            "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}], "other": 1},
-        })
-    );
-    let property = FlagCondition::new()
-        .set("properties", Value::Null)
-        .property(PropertyFilter::is_set("plan"));
-    assert_eq!(json(property)["properties"][0]["key"], "plan");
-
-    for (field, filters) in [
+        .set("groups", Value::Null)
+        .condition(FlagCondition::new())
+        .set("multivariate", json!({"variants": null}))
+        .variant(FlagVariant::new("a", 100));
+    let wanted = json!({
+        "groups": [{"properties": []}],
+        "payloads": {"a": "1"},
+        "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]},
+    });
+    assert_eq!(json(filters), wanted);
+    let new = FlagFilters::new;
+    for (filters, field) in [
+        (new().set("payloads", 1).payload("a", 1), "payloads: "),
         (
-            "groups",
-            FlagFilters::new().set("groups", "x").condition(condition()),
+            new().set("groups", "a").condition(FlagCondition::new()),
+            "groups: ",
+        ),
+        (new().set("groups", "a").rollout_percentage(5), "groups: "),
+        (
+            new()
+                .set("multivariate", json!([]))
+                .variant(FlagVariant::new("a", 100)),
+            "multivariate: ",
         ),
         (
-            "groups",
-            FlagFilters::new().set("groups", "x").rollout_percentage(5),
-        ),
-        (
-            "payloads",
-            FlagFilters::new().set("payloads", "x").payload("a", 1),
-        ),
-        (
-            "multivariate",
-            FlagFilters::new().set("multivariate", "x").variant(a()),
-        ),
-        (
-            "multivariate",
-            FlagFilters::new()
-                .set("multivariate", json!({"variants": {"a": 1}}))
-                .variant(a()),
+            new()
+                .set("multivariate", json!({"variants": 1}))
+                .variant(FlagVariant::new("a", 100)),
+            "multivariate: ",
         ),
     ] {
-        let error = serde_json::to_value(filters).unwrap_err().to_string();
-        assert!(
-            error.starts_with(&format!("{field}: it is set to")),
-            "{error}"
-        );
+        let error = error(filters);
+        assert!(error.starts_with(field), "{field} {error}");
     }
-    let flag = NewFeatureFlag::new("x").set("filters", "x").variant("a", 1);
-    let error = serde_json::to_value(flag).unwrap_err().to_string();
-    assert!(error.starts_with("filters: it is set to"), "{error}");
+    let flag = NewFeatureFlag::new("x")
+        .set("filters", 7)
+        .rollout_percentage(5);
+    assert!(error(flag).starts_with("filters: "));
+    let flag = NewFeatureFlag::new("x")
+        .set("filters", Value::Null)
+        .rollout_percentage(5);
+    assert_eq!(json(flag)["filters"]["groups"][0]["rollout_percentage"], 5);
+}
+
+#[test]
+fn only_percentages_lose_their_fraction() {
+    let read = json!({
+        "groups": [{
+            "properties": [{"key": "a", "value": 1.0}],
+            "rollout_percentage": 25,
+            "users_affected": 3,
+            "later": 2.0,
+        }],
+        "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100, "weight": 1.0}]},
+        "unknown": 3.0,
+    });
+    let model: models::FeatureFlagFilters = serde_json::from_value(read.clone()).unwrap();
+    // By text: numbers that differ only in their type are to differ.
+    assert_eq!(
+        json(FlagFilters::from(model.clone())).to_string(),
+        read.to_string()
+    );
+    let condition = model.groups[0].clone();
+    let variant = model.multivariate.unwrap().variants[0].clone();
+    let condition = json(FlagCondition::from(condition)).to_string();
+    assert_eq!(condition, read["groups"][0].to_string());
+    let variant = json(FlagVariant::from(variant)).to_string();
+    assert_eq!(variant, read["multivariate"]["variants"][0].to_string());
+}
+
+#[test]
+fn percentages_stay_between_none_and_all() {
+    for good in [0.0, 0.5, 100.0] {
+        json(FlagFilters::new().rollout_percentage(good));
+    }
+    for bad in [-0.5, 100.5, f64::INFINITY] {
+        let variant = FlagVariant::new("a", bad);
+        let errors = [
+            error(FlagFilters::new().rollout_percentage(bad)),
+            error(FlagFilters::new().variant(variant.clone())),
+            error(variant),
+            error(FlagCondition::new().rollout_percentage(bad)),
+            error(NewFeatureFlag::new("x").rollout_percentage(bad)),
+            error(NewFeatureFlag::new("x").variant("a", bad)),
+        ];
+        for error in errors {
+            assert!(error.starts_with("rollout_percentage: "), "{error}");
+        }
+    }
 }
