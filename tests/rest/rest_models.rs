@@ -27,7 +27,7 @@ macro_rules! all_models {
 
 all_models! {
     Action ActionStep ActivityChange ActivityDetail ActivityLogEntry ActivityLogFilters Alert
-    AlertCheck AlertDestinations AlertSimulation AlertSimulationOfBreakdown AlertThreshold
+    AlertCheck AlertDestinations AlertSimulationResult AlertSimulationOfBreakdown AlertThreshold
     Annotation AppMetricSeries AppMetricTotals AppMetrics ApprovalPolicy Assignee BatchExport
     BatchExportBackfill BatchExportCancellation BatchExportDestination BatchExportPause
     BatchExportRun BlastRadius BulkTagUpdate ChangeRequest ChangeRequestDecision ClusteringJob
@@ -45,14 +45,14 @@ all_models! {
     ExperimentRecalculation ExperimentRunningTime ExperimentSavedMetric ExperimentStats
     ExperimentTimeseries ExperimentToSavedMetric ExportedAsset ExternalDataJob
     ExternalDataPrerequisites ExternalDataSchema ExternalDataSource ExternalDataSyncOptions
-    ExternalReference FeatureFlag FeatureFlagFilters FileSystemEntry FlagBulkDeletion
+    ExternalReference FeatureFlag FeatureFlagFilters FileSystemEntry FlagBulkDeletionResult
     FlagCondition FlagConditionAnalysis FlagCopies FlagDependents FlagKeys FlagPropertyAnalysis
     FlagStatus FlagTestEvaluation FlagVariant FlagVariants GithubLogin GithubRepositories
     GithubRepository GoogleAccounts GoogleConversions Group GroupType GroupUsageMetric HealthIssue
     HogFlow HogFlowAction HogFlowBatchJob HogFlowPublication HogFlowPublishImpact HogFlowSchedule
     HogFlowTemplate HogFunction HogFunctionFilters HogFunctionInput HogFunctionInputSchema
     HogFunctionMapping HogFunctionMappingTemplate HogFunctionMasking HogFunctionMinimal
-    HogFunctionStatus HogFunctionTemplate HogFunctionTest HogInvocationResult HogQlMetadata
+    HogFunctionStatus HogFunctionTemplate HogFunctionTestResult HogInvocationResult HogQlMetadata
     HogQlRemark Insight InsightResult InsightVariable Integration IssueAggregations IssueCohort
     JiraProjects LinearTeams LinkedinAccounts LinkedinConversions LlmPrompt LlmPromptHeading
     LlmProviderKey LlmSkill LlmSkillFile LlmSkillHeading LocalEvaluation LogEntry LogsAlert
@@ -67,7 +67,7 @@ all_models! {
     ScoreDefinition SessionRecording SessionRecordingBulkDeletion SessionRecordingPlaylist
     SharingConfiguration SignalSourceConfig SkippedTagUpdate SlackChannel SlackChannels SourceLink
     StartedBackfill Subscription SubscriptionDelivery Success Survey SurveyQuestion SurveyStats
-    SurveysStats SymbolSetDownload SymbolSetUpload SymbolSetUploads TagUpdate Task TaskRun Team
+    SurveysStats SymbolSetDownload SymbolSetUpload SymbolSetUploadTargets TagUpdate Task TaskRun Team
     TeamBasic Ticket TicketView TraceReview TraceReviewScore TrendingInsight TwilioNumbers
     UndeletedFlag User UserBasic UserInterview VolumeBucket WarehouseCredential WarehouseSource
     WarehouseTable WebExperiment WorkflowEmail

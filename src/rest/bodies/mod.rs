@@ -1,7 +1,8 @@
 //! What operations are sent: types whose constructor takes what PostHog requires, and whose methods set the rest.
 //!
 //! A field is sent if and only if it was set. Methods that begin with `clear_` send `null`, which clears a field;
-//! [`set`](NewFeatureFlag::set) sets fields that a type does not name. A method takes its own type, or
+//! [`set`](NewFeatureFlag::set) sets fields that a type does not name. Sets of values, such as [`IssueStatus`], are the types
+//! that answers have. A method takes its own type, or
 //! [`Raw`](super::Raw) of any value.
 //!
 //! ```no_run
@@ -23,11 +24,26 @@
 //  api/bodies.txt  ──┴─ tools/apigen ──► generated/ ──body!──► types ──► Fields (rest/body.rs) ──► the request
 // ```
 //
-// - `generated/`: most types, by product. The other modules: what a schema cannot say, each with its reason.
+// - `generated/`: most types, by product. Sets of values that answers have too are those of `models`. The other modules: what a schema cannot say, each with its reason.
 // - `check`: samples of every type fit PostHog's schema, where the table does not correct it.
 //
 // Invariants: a type sends no field that its schema lacks, unless api/bodies.txt adds it; what is required is an argument
 // of the constructor; no method loses what another has set.
+
+/// Sets of values that answers have too: one type for both.
+macro_rules! model_values {
+    ($($name:ident = $schema:literal,)*) => {$(
+        crate::rest::body::macros::text_part!($name);
+
+        #[cfg(test)]
+        impl crate::rest::body::sample::Sample for $name {
+            fn samples() -> Vec<Self> {
+                let values = crate::rest::bodies::check::values_of($schema).into_iter();
+                values.map(Self::from).collect()
+            }
+        }
+    )*};
+}
 
 mod errors;
 mod experiments;
@@ -36,6 +52,7 @@ mod generated;
 mod people;
 mod prelude;
 mod properties;
+mod read;
 mod surveys;
 
 #[cfg(test)]
@@ -47,37 +64,10 @@ use super::models;
 pub use errors::{IssueAssignee, IssueBulkAction, RuleFilters};
 pub use flags::{FlagCondition, FlagFilters, FlagVariant};
 pub use generated::*;
+pub use models::MembershipLevel;
 pub use people::{CohortCriterion, CohortFilters};
-pub use properties::{PropertyFilter, PropertyKind, PropertyOperator};
+pub use properties::{PropertyFilter, PropertyKind};
 pub use surveys::{RatingDisplay, SurveyQuestion};
-
-/// Enums of models as parts of bodies.
-macro_rules! model_values {
-    ($($name:ident = $schema:literal),* $(,)?) => {$(
-        impl crate::rest::body::Part for models::$name {
-            #[inline]
-            fn into_json(self) -> Result<serde_json::Value, crate::rest::request::Problem> {
-                Ok(serde_json::Value::from(self.as_str()))
-            }
-        }
-
-        #[cfg(test)]
-        impl crate::rest::body::sample::Sample for models::$name {
-            fn samples() -> Vec<Self> {
-                check::values_of($schema).into_iter().map(Self::from).collect()
-            }
-        }
-    )*};
-}
-
-model_values!(
-    AnnotationCreation = "CreationTypeEnum",
-    AnnotationScope = "AnnotationScopeEnum",
-    EvaluationRuntime = "EvaluationRuntimeEnum",
-    ExperimentType = "ExperimentTypeEnum",
-    Stage = "StageEnum",
-    SurveyType = "SurveyType",
-);
 
 /// What a user may do with a dashboard.
 ///

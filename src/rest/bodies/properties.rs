@@ -2,10 +2,9 @@
 //!
 //! By hand, because PostHog's schema has seven shapes of them that differ in which operators go with which values.
 
-use super::models;
+use super::PropertyOperator;
 use super::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
 
 object! {
     /// A condition on a property.
@@ -26,52 +25,6 @@ object! {
 }
 
 one_of! {
-    /// How a [`PropertyFilter`] compares, named as PostHog names it.
-    pub enum PropertyOperator {
-        Exact = "exact",
-        IsNot = "is_not",
-        /// Contains the text, in upper or lower case.
-        Icontains = "icontains",
-        NotIcontains = "not_icontains",
-        IcontainsMulti = "icontains_multi",
-        NotIcontainsMulti = "not_icontains_multi",
-        StartsWith = "starts_with",
-        NotStartsWith = "not_starts_with",
-        EndsWith = "ends_with",
-        NotEndsWith = "not_ends_with",
-        Regex = "regex",
-        NotRegex = "not_regex",
-        Gt = "gt",
-        Gte = "gte",
-        Lt = "lt",
-        Lte = "lte",
-        IsSet = "is_set",
-        IsNotSet = "is_not_set",
-        IsDateExact = "is_date_exact",
-        IsDateBefore = "is_date_before",
-        IsDateAfter = "is_date_after",
-        Between = "between",
-        NotBetween = "not_between",
-        Min = "min",
-        Max = "max",
-        /// Of cohorts.
-        In = "in",
-        /// Of cohorts.
-        NotIn = "not_in",
-        IsCleanedPathExact = "is_cleaned_path_exact",
-        /// Of flags.
-        FlagEvaluatesTo = "flag_evaluates_to",
-        SemverEq = "semver_eq",
-        SemverNeq = "semver_neq",
-        SemverGt = "semver_gt",
-        SemverGte = "semver_gte",
-        SemverLt = "semver_lt",
-        SemverLte = "semver_lte",
-        SemverTilde = "semver_tilde",
-        SemverCaret = "semver_caret",
-        SemverWildcard = "semver_wildcard",
-    }
-
     /// What the property of a [`PropertyFilter`] belongs to.
     pub enum PropertyKind {
         Person = "person",
@@ -149,19 +102,6 @@ impl PropertyFilter {
         fields.text("key", key);
         fields.part("operator", operator);
         fields.set("type", kind.into());
-        Self { fields }
-    }
-}
-
-/// A filter that was read, with all that it has.
-impl From<models::PropertyFilter> for PropertyFilter {
-    fn from(model: models::PropertyFilter) -> Self {
-        let mut fields = Fields::default();
-        if let Value::Object(object) = Value::from(model) {
-            for (name, value) in object {
-                fields.set(&name, value);
-            }
-        }
         Self { fields }
     }
 }

@@ -234,52 +234,46 @@ macro_rules! body_set {
     };
 }
 
-/// Makes a type for the texts that a field takes.
+/// Makes a type for the texts that a field takes: as models have them, and a part of bodies.
 macro_rules! one_of {
     ($(
         $(#[$doc:meta])*
         pub enum $name:ident {
             $( $(#[$value_doc:meta])* $value:ident = $wire:literal, )*
         }
-    )*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub enum $name {
-            $(
-                $(#[$value_doc])*
-                #[doc = concat!("`", $wire, "`.")]
-                $value,
-            )*
-            /// A value that this version does not know.
-            Other(String),
-        }
+    )*) => {
+        $crate::rest::models::macros::values! {$(
+            $(#[$doc])*
+            pub enum $name {
+                $( $(#[$value_doc])* $value = $wire, )*
+            }
+        )*}
 
-        impl $name {
-            /// The value as PostHog writes it.
-            #[inline]
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $( Self::$value => $wire, )*
-                    Self::Other(text) => text,
+        $(
+            text_part!($name);
+
+            #[cfg(test)]
+            impl $crate::rest::body::sample::Sample for $name {
+                fn samples() -> Vec<Self> {
+                    vec![$( Self::$value, )*]
                 }
             }
-        }
+        )*
+    };
+}
 
+/// Makes a set of values a part of bodies.
+macro_rules! text_part {
+    ($name:ty) => {
         impl $crate::rest::body::Part for $name {
             #[inline]
             fn into_json(self) -> Result<serde_json::Value, $crate::rest::request::Problem> {
                 Ok(serde_json::Value::from(self.as_str()))
             }
         }
-
-        #[cfg(test)]
-        impl $crate::rest::body::sample::Sample for $name {
-            fn samples() -> Vec<Self> {
-                vec![$( Self::$value, )*]
-            }
-        }
-    )*};
+    };
 }
 
-pub(crate) use {body, body_clear, body_default, body_set, body_type, body_wire, object, one_of};
+pub(crate) use {
+    body, body_clear, body_default, body_set, body_type, body_wire, object, one_of, text_part,
+};

@@ -118,12 +118,13 @@ macro_rules! values {
                 #[doc = concat!("`", $wire, "`.")]
                 $value,
             )*
-            /// A value that this version does not know, as PostHog sent it.
+            /// A value that this version does not know.
             Other(String),
         }
 
         impl $name {
             /// The value as PostHog writes it.
+            #[inline]
             pub fn as_str(&self) -> &str {
                 match self {
                     $( Self::$value => $wire, )*
@@ -133,6 +134,7 @@ macro_rules! values {
         }
 
         impl From<String> for $name {
+            #[inline]
             fn from(text: String) -> Self {
                 match text.as_str() {
                     $( $wire => Self::$value, )*
@@ -142,16 +144,19 @@ macro_rules! values {
         }
 
         impl From<&str> for $name {
+            #[inline]
             fn from(text: &str) -> Self {
                 Self::from(text.to_owned())
             }
         }
 
         impl $crate::rest::models::field::Item for $name {
+            #[inline]
             fn fits(value: &serde_json::Value) -> bool {
                 value.is_string()
             }
 
+            #[inline]
             fn read(value: serde_json::Value) -> Option<Self> {
                 match value {
                     serde_json::Value::String(text) => Some(text.into()),
@@ -159,24 +164,28 @@ macro_rules! values {
                 }
             }
 
+            #[inline]
             fn write(&self) -> serde_json::Value {
                 serde_json::Value::from(self.as_str())
             }
         }
 
         impl std::fmt::Display for $name {
+            #[inline]
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
+            #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 String::deserialize(from).map(Self::from)
             }
         }
 
         impl serde::Serialize for $name {
+            #[inline]
             fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
                 into.serialize_str(self.as_str())
             }
@@ -206,6 +215,7 @@ macro_rules! levels {
 
         impl $name {
             /// The number as PostHog writes it.
+            #[inline]
             pub fn as_i64(self) -> i64 {
                 match self {
                     $( Self::$value => $wire, )*
@@ -215,6 +225,7 @@ macro_rules! levels {
         }
 
         impl From<i64> for $name {
+            #[inline]
             fn from(number: i64) -> Self {
                 match number {
                     $( $wire => Self::$value, )*
@@ -224,26 +235,31 @@ macro_rules! levels {
         }
 
         impl $crate::rest::models::field::Item for $name {
+            #[inline]
             fn fits(value: &serde_json::Value) -> bool {
                 <i64 as $crate::rest::models::field::Item>::fits(value)
             }
 
+            #[inline]
             fn read(value: serde_json::Value) -> Option<Self> {
                 <i64 as $crate::rest::models::field::Item>::read(value).map(Self::from)
             }
 
+            #[inline]
             fn write(&self) -> serde_json::Value {
                 serde_json::Value::from(self.as_i64())
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
+            #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 i64::deserialize(from).map(Self::from)
             }
         }
 
         impl serde::Serialize for $name {
+            #[inline]
             fn serialize<S: serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
                 into.serialize_i64(self.as_i64())
             }
@@ -251,4 +267,5 @@ macro_rules! levels {
     )*};
 }
 
-pub(super) use {levels, model, values, wire};
+pub(crate) use values;
+pub(super) use {levels, model, wire};

@@ -79,25 +79,15 @@ body! {
         /// The text of the element, compared as [`text_matching`](Self::text_matching) says.
         text / clear_text: text,
         /// `text_matching`.
-        text_matching / clear_text_matching: part(ActionMatch),
+        text_matching / clear_text_matching: part(models::MatchKind),
         /// The address that the element leads to.
         href / clear_href: text,
         /// `href_matching`.
-        href_matching / clear_href_matching: part(ActionMatch),
+        href_matching / clear_href_matching: part(models::MatchKind),
         /// The address of the page.
         url / clear_url: text,
         /// `url_matching`.
-        url_matching / clear_url_matching: part(ActionMatch),
-    }
-
-}
-
-one_of! {
-    /// What [`ActionStep`] takes as `text_matching`.
-    pub enum ActionMatch {
-        Contains = "contains",
-        Regex = "regex",
-        Exact = "exact",
+        url_matching / clear_url_matching: part(models::MatchKind),
     }
 
 }

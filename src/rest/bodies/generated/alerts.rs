@@ -42,7 +42,7 @@ body! {
         /// How many intervals late it is checked, so that all events are there.
         evaluation_delay_intervals: integer,
         /// How often it is checked.
-        calculation_interval: part(AlertInterval),
+        calculation_interval: part(models::AlertInterval),
         /// Until when it is quiet, as a text such as `2031-04-05` or `2h`.
         snoozed_until / clear_snoozed_until: text,
         /// Whether it is not checked on weekends.
@@ -84,7 +84,7 @@ body! {
         /// How many intervals late it is checked, so that all events are there.
         evaluation_delay_intervals: integer,
         /// How often it is checked.
-        calculation_interval: part(AlertInterval),
+        calculation_interval: part(models::AlertInterval),
         /// Until when it is quiet, as a text such as `2031-04-05` or `2h`.
         snoozed_until / clear_snoozed_until: text,
         /// Whether it is not checked on weekends.
@@ -261,16 +261,6 @@ body! {
 }
 
 one_of! {
-    /// What [`NewAlert`] takes as `calculation_interval`.
-    pub enum AlertInterval {
-        RealTime = "real_time",
-        Every15Minutes = "every_15_minutes",
-        Hourly = "hourly",
-        Daily = "daily",
-        Weekly = "weekly",
-        Monthly = "monthly",
-    }
-
     /// What [`NewAlert`] takes as `investigation_inconclusive_action`.
     pub enum InconclusiveAction {
         Notify = "notify",

@@ -56,7 +56,7 @@ body! {
         /// Whether sums and averages make sense.
         is_numerical: boolean,
         /// The type that its values have.
-        property_type / clear_property_type: part(PropertyType),
+        property_type / clear_property_type: part(models::PropertyType),
         /// Tags. They replace those that it has.
         tags: texts,
         /// What it is for.
@@ -159,18 +159,6 @@ body! {
         reference as "ref" / clear_reference: text,
         /// Where it leads to.
         href / clear_href: text,
-    }
-
-}
-
-one_of! {
-    /// What [`PropertyDefinitionChange`] takes as `property_type`.
-    pub enum PropertyType {
-        DateTime = "DateTime",
-        String = "String",
-        Numeric = "Numeric",
-        Boolean = "Boolean",
-        Duration = "Duration",
     }
 
 }

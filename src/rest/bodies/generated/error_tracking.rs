@@ -12,9 +12,9 @@ body! {
         -> /// No change, until fields are set.
         new()
         /// `status`.
-        status: part(IssueStatus),
+        status: part(models::IssueStatus),
         /// `severity`.
-        severity / clear_severity: part(IssueSeverity),
+        severity / clear_severity: part(models::IssueSeverity),
         /// The name that people see.
         name / clear_name: text,
         /// What it is for.
@@ -195,7 +195,7 @@ body! {
         ///
         /// - `filters`: Which exceptions.
         /// - `severity`
-        new(filters: part(RuleFilters), severity: part(IssueSeverity))
+        new(filters: part(RuleFilters), severity: part(models::IssueSeverity))
         /// The place among the rules. By default `0`.
         order_key: integer,
     }
@@ -209,7 +209,7 @@ body! {
         /// Which exceptions.
         filters: part(RuleFilters),
         /// `severity`.
-        severity: part(IssueSeverity),
+        severity: part(models::IssueSeverity),
     }
 
     /// Rate limits of error tracking.
@@ -291,24 +291,6 @@ body! {
         ///
         /// - `content_hashes`: The hash of what was uploaded, by the UUID of the symbol set.
         new(content_hashes: json)
-    }
-
-}
-
-one_of! {
-    /// What [`IssueChange`] takes as `status`.
-    pub enum IssueStatus {
-        Active = "active",
-        Resolved = "resolved",
-        Suppressed = "suppressed",
-    }
-
-    /// What [`IssueChange`] takes as `severity`.
-    pub enum IssueSeverity {
-        Low = "low",
-        Medium = "medium",
-        High = "high",
-        Critical = "critical",
     }
 
 }

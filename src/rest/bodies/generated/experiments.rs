@@ -64,7 +64,7 @@ body! {
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
         /// `conclusion`.
-        conclusion / clear_conclusion: part(Conclusion),
+        conclusion / clear_conclusion: part(models::Conclusion),
         /// `conclusion_comment`.
         conclusion_comment / clear_conclusion_comment: text,
         /// `repository`.
@@ -134,7 +134,7 @@ body! {
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
         /// `conclusion`.
-        conclusion / clear_conclusion: part(Conclusion),
+        conclusion / clear_conclusion: part(models::Conclusion),
         /// `conclusion_comment`.
         conclusion_comment / clear_conclusion_comment: text,
         /// `repository`.
@@ -283,7 +283,7 @@ body! {
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
         /// `conclusion`.
-        conclusion / clear_conclusion: part(Conclusion),
+        conclusion / clear_conclusion: part(models::Conclusion),
         /// `conclusion_comment`.
         conclusion_comment / clear_conclusion_comment: text,
         /// `repository`.
@@ -335,7 +335,7 @@ body! {
         -> /// PostHog requires no field.
         new()
         /// `conclusion`.
-        conclusion / clear_conclusion: part(Conclusion),
+        conclusion / clear_conclusion: part(models::Conclusion),
         /// Why.
         comment as "conclusion_comment" / clear_comment: text,
         /// `open_cleanup_pr`. By default `false`.
@@ -353,7 +353,7 @@ body! {
         /// - `variant_key`: The key of the variant.
         new(variant_key: text)
         /// `conclusion`.
-        conclusion / clear_conclusion: part(Conclusion),
+        conclusion / clear_conclusion: part(models::Conclusion),
         /// Why.
         comment as "conclusion_comment" / clear_comment: text,
         /// `open_cleanup_pr`. By default `false`.
@@ -485,15 +485,6 @@ body! {
 }
 
 one_of! {
-    /// What [`NewExperiment`] takes as `conclusion`.
-    pub enum Conclusion {
-        Won = "won",
-        Lost = "lost",
-        Inconclusive = "inconclusive",
-        StoppedEarly = "stopped_early",
-        Invalid = "invalid",
-    }
-
     /// What [`ExperimentMetric`] takes as `breakdownAttributionType`.
     pub enum ExperimentMetricBreakdownAttributionType {
         FirstTouch = "first_touch",

@@ -198,7 +198,7 @@ body! {
         /// Tags. They replace those that it has.
         tags: texts,
         /// `status`.
-        status: part(HogFlowStatus),
+        status: part(models::HogFlowStatus),
         /// `origin_product`.
         origin_product / clear_origin_product: part(HogFlowOriginProduct),
         /// `source_record`.
@@ -208,7 +208,7 @@ body! {
         /// What counts as its goal.
         conversion / clear_conversion: json,
         /// When people leave it.
-        exit_condition: part(HogFlowExit),
+        exit_condition: part(models::HogFlowExit),
         /// `email_sending_rate_limit`.
         email_sending_rate_limit / clear_email_sending_rate_limit: json,
         /// What leads from which step to which.
@@ -234,7 +234,7 @@ body! {
         /// What counts as its goal.
         conversion / clear_conversion: json,
         /// When people leave it.
-        exit_condition: part(HogFlowExit),
+        exit_condition: part(models::HogFlowExit),
         /// `email_sending_rate_limit`.
         email_sending_rate_limit / clear_email_sending_rate_limit: json,
         /// Variables: `{"key": …, "type": …}` each.
@@ -381,26 +381,11 @@ one_of! {
         ReplayVisionScan = "replay_vision_scan",
     }
 
-    /// What [`NewHogFlow`] takes as `status`.
-    pub enum HogFlowStatus {
-        Draft = "draft",
-        Active = "active",
-        Archived = "archived",
-    }
-
     /// What [`NewHogFlow`] takes as `origin_product`.
     pub enum HogFlowOriginProduct {
         Loops = "loops",
         Broadcasts = "broadcasts",
         TransactionalEmails = "transactional_emails",
-    }
-
-    /// What [`NewHogFlow`] takes as `exit_condition`.
-    pub enum HogFlowExit {
-        ExitOnConversion = "exit_on_conversion",
-        ExitOnTriggerNotMatched = "exit_on_trigger_not_matched",
-        ExitOnTriggerNotMatchedOrConversion = "exit_on_trigger_not_matched_or_conversion",
-        ExitOnlyAtEnd = "exit_only_at_end",
     }
 
 }

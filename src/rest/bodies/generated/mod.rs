@@ -36,3 +36,41 @@ pub use organizations::*;
 #[cfg(test)]
 pub(super) mod checks;
 mod prelude;
+
+pub use crate::rest::models::AlertInterval;
+pub use crate::rest::models::AnnotationCreation;
+pub use crate::rest::models::AnnotationScope;
+pub use crate::rest::models::CohortType;
+pub use crate::rest::models::Conclusion;
+pub use crate::rest::models::EvaluationRuntime;
+pub use crate::rest::models::ExperimentType;
+pub use crate::rest::models::HogFlowExit;
+pub use crate::rest::models::HogFlowStatus;
+pub use crate::rest::models::IssueSeverity;
+pub use crate::rest::models::IssueStatus;
+pub use crate::rest::models::MatchKind;
+pub use crate::rest::models::PropertyOperator;
+pub use crate::rest::models::PropertyType;
+pub use crate::rest::models::SamplingInterval;
+pub use crate::rest::models::Stage;
+pub use crate::rest::models::SurveyType;
+
+model_values! {
+    AlertInterval = "AlertsCreateBody.calculation_interval",
+    AnnotationCreation = "CreationTypeEnum",
+    AnnotationScope = "AnnotationScopeEnum",
+    CohortType = "CohortsCreateBody.cohort_type",
+    Conclusion = "ConclusionEnum",
+    EvaluationRuntime = "EvaluationRuntimeEnum",
+    ExperimentType = "ExperimentTypeEnum",
+    HogFlowExit = "HogFlowsCreateBody.exit_condition",
+    HogFlowStatus = "HogFlowsCreateBody.status",
+    IssueSeverity = "ErrorTrackingIssuesPartialUpdateBody.severity",
+    IssueStatus = "ErrorTrackingIssuesPartialUpdateBody.status",
+    MatchKind = "UrlMatchingEnum",
+    PropertyOperator = "PropertyOperator",
+    PropertyType = "PropertyTypeEnum",
+    SamplingInterval = "ResponseSamplingIntervalTypeEnum",
+    Stage = "StageEnum",
+    SurveyType = "SurveyType",
+}

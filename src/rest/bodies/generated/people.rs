@@ -209,7 +209,7 @@ body! {
         /// Whether it is a list, and changes only by hand.
         is_static: boolean,
         /// `cohort_type`.
-        cohort_type / clear_cohort_type: part(CohortType),
+        cohort_type / clear_cohort_type: part(models::CohortType),
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
     }
@@ -233,7 +233,7 @@ body! {
         /// Whether it is a list, and changes only by hand.
         is_static: boolean,
         /// `cohort_type`.
-        cohort_type / clear_cohort_type: part(CohortType),
+        cohort_type / clear_cohort_type: part(models::CohortType),
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
     }
@@ -277,15 +277,6 @@ one_of! {
     pub enum GroupMetricMath {
         Count = "count",
         Sum = "sum",
-    }
-
-    /// What [`NewCohort`] takes as `cohort_type`.
-    pub enum CohortType {
-        Static = "static",
-        PersonProperty = "person_property",
-        Behavioral = "behavioral",
-        Realtime = "realtime",
-        Analytical = "analytical",
     }
 
 }

@@ -4,7 +4,7 @@
 
 pub(super) use super::super::*;
 pub(super) use crate::rest::body::macros::{
-    body, body_clear, body_default, body_set, body_type, body_wire, object, one_of,
+    body, body_clear, body_default, body_set, body_type, body_wire, object, one_of, text_part,
 };
 #[cfg(test)]
 pub(super) use crate::rest::body::sample::{body_samples, more_samples, sample, sample_count};

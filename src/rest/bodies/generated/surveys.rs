@@ -66,7 +66,7 @@ body! {
         /// `response_sampling_start_date`.
         response_sampling_start_date / clear_response_sampling_start_date: time,
         /// `response_sampling_interval_type`.
-        response_sampling_interval_type / clear_response_sampling_interval_type: part(SamplingInterval),
+        response_sampling_interval_type / clear_response_sampling_interval_type: part(models::SamplingInterval),
         /// `response_sampling_interval`.
         response_sampling_interval / clear_response_sampling_interval: integer,
         /// `response_sampling_limit`.
@@ -138,7 +138,7 @@ body! {
         /// `response_sampling_start_date`.
         response_sampling_start_date / clear_response_sampling_start_date: time,
         /// `response_sampling_interval_type`.
-        response_sampling_interval_type / clear_response_sampling_interval_type: part(SamplingInterval),
+        response_sampling_interval_type / clear_response_sampling_interval_type: part(models::SamplingInterval),
         /// `response_sampling_interval`.
         response_sampling_interval / clear_response_sampling_interval: integer,
         /// `response_sampling_limit`.
@@ -301,13 +301,6 @@ one_of! {
         Once = "once",
         Recurring = "recurring",
         Always = "always",
-    }
-
-    /// What [`NewSurvey`] takes as `response_sampling_interval_type`.
-    pub enum SamplingInterval {
-        Day = "day",
-        Week = "week",
-        Month = "month",
     }
 
     /// What [`SurveyConditions`] takes as `urlMatchType`.

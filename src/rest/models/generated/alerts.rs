@@ -85,7 +85,7 @@ model! {
     /// What an alert would have found.
     ///
     /// Answered by `simulate` of `…/alerts/`.
-    pub struct AlertSimulation {
+    pub struct AlertSimulationResult {
         /// Values of the insight, by time.
         data: Vec<Option<f64>>,
         dates: Vec<Time>,
@@ -103,7 +103,7 @@ model! {
 
     /// The same for one value of the breakdown.
     ///
-    /// Part of [`AlertSimulation`].
+    /// Part of [`AlertSimulationResult`].
     pub struct AlertSimulationOfBreakdown {
         label: Option<String>,
         data: Vec<Option<f64>>,
@@ -128,10 +128,11 @@ values! {
 
     /// How often an alert is checked.
     pub enum AlertInterval {
+        RealTime = "real_time",
+        Every15Minutes = "every_15_minutes",
         Hourly = "hourly",
         Daily = "daily",
         Weekly = "weekly",
         Monthly = "monthly",
-        Every15Minutes = "every_15_minutes",
     }
 }

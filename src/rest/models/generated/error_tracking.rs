@@ -82,7 +82,7 @@ model! {
 
     /// Where the symbols of one chunk are uploaded to.
     ///
-    /// Answered by `start_upload` of `…/error_tracking/symbol_sets/`; part of [`SymbolSetUploads`].
+    /// Answered by `start_upload` of `…/error_tracking/symbol_sets/`; part of [`SymbolSetUploadTargets`].
     pub struct SymbolSetUpload {
         presigned_url: Option<PresignedUpload>,
         symbol_set_id: Option<String>,
@@ -91,7 +91,7 @@ model! {
     /// The same of several chunks.
     ///
     /// Answered by `bulk_start_upload` of `…/error_tracking/symbol_sets/`.
-    pub struct SymbolSetUploads {
+    pub struct SymbolSetUploadTargets {
         /// By id of the chunk.
         id_map: BTreeMap<String, SymbolSetUpload>,
     }

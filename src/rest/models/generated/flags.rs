@@ -86,14 +86,14 @@ model! {
     /// What became of flags that were to be deleted.
     ///
     /// Answered by `bulk_delete` of `…/feature_flags/`.
-    pub struct FlagBulkDeletion {
+    pub struct FlagBulkDeletionResult {
         deleted: Vec<DeletedFlag>,
         errors: Vec<UndeletedFlag>,
     }
 
     /// A flag that was deleted.
     ///
-    /// Part of [`FlagBulkDeletion`].
+    /// Part of [`FlagBulkDeletionResult`].
     pub struct DeletedFlag {
         id: Option<i64>,
         key: Option<String>,
@@ -105,7 +105,7 @@ model! {
 
     /// A flag that could not be deleted.
     ///
-    /// Part of [`FlagBulkDeletion`].
+    /// Part of [`FlagBulkDeletionResult`].
     pub struct UndeletedFlag {
         id: Option<String>,
         key: Option<String>,

@@ -50,7 +50,7 @@ model! {
     /// What a test of a Hog function did.
     ///
     /// Answered by `invocations` of `…/hog_functions/`.
-    pub struct HogFunctionTest {
+    pub struct HogFunctionTestResult {
         configuration: Option<HogFunction>,
         globals: Object,
         clickhouse_event: Object,

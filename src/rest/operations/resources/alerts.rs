@@ -84,7 +84,7 @@ impl Alerts {
     pub fn simulate(
         &self,
         body: impl IntoBody<bodies::AlertSimulation>,
-    ) -> Request<models::AlertSimulation> {
+    ) -> Request<models::AlertSimulationResult> {
         Request::new(
             self.at
                 .under("projects")

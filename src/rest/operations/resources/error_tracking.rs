@@ -1319,7 +1319,7 @@ impl ErrorTrackingSymbolSets {
     pub fn bulk_start_upload(
         &self,
         body: impl IntoBody<bodies::SymbolSetUploads>,
-    ) -> Request<models::SymbolSetUploads> {
+    ) -> Request<models::SymbolSetUploadTargets> {
         Request::new(self.at.under("environments").call(
             "error_tracking.symbol_sets.bulk_start_upload",
             Method::POST,

@@ -108,7 +108,7 @@ impl FeatureFlags {
     pub fn bulk_delete(
         &self,
         body: impl IntoBody<bodies::FlagBulkDeletion>,
-    ) -> Request<models::FlagBulkDeletion> {
+    ) -> Request<models::FlagBulkDeletionResult> {
         Request::new(
             self.at
                 .call("feature_flags.bulk_delete", Method::POST, "/bulk_delete/"),

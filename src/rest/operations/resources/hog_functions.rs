@@ -168,7 +168,7 @@ impl HogFunctions {
         &self,
         id: impl Display,
         body: impl IntoBody<bodies::HogFunctionTest>,
-    ) -> Request<models::HogFunctionTest> {
+    ) -> Request<models::HogFunctionTestResult> {
         Request::new(self.at.id("id", &id).call(
             "hog_functions.invocations",
             Method::POST,

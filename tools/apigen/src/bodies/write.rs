@@ -73,13 +73,29 @@ impl Writer<'_> {
             return Err(problems.join("\n"));
         }
         index += "\nmod prelude;\n#[cfg(test)]\npub(super) mod checks;\n";
+        // Sets of values that are in answers too, by name, with the schema of those that bodies take.
+        let mut shared: BTreeMap<&str, &str> = BTreeMap::new();
+        for (schema, (name, is_model)) in &self.bodies.enums {
+            if *is_model {
+                shared.entry(name).or_insert(schema);
+            }
+        }
+        index.push('\n');
+        for name in shared.keys() {
+            index += &format!("pub use crate::rest::models::{name};\n");
+        }
+        index += "\nmodel_values! {\n";
+        for (name, schema) in shared {
+            index += &format!("    {name} = {schema:?},\n");
+        }
+        index += "}\n";
         files.insert(format!("{FOLDER}/mod.rs"), NOTE.to_owned() + &index);
         files.insert(
             format!("{FOLDER}/prelude.rs"),
             NOTE.to_owned()
                 + "//! What the files of this folder use.\n\n\
                    pub(super) use super::super::*;\n\
-                   pub(super) use crate::rest::body::macros::{body, body_clear, body_default, body_set, body_type, body_wire, object, one_of};\n\
+                   pub(super) use crate::rest::body::macros::{body, body_clear, body_default, body_set, body_type, body_wire, object, one_of, text_part};\n\
                    #[cfg(test)]\npub(super) use crate::rest::body::sample::{body_samples, more_samples, sample, sample_count};\n\
                    pub(super) use crate::rest::models;\n",
         );
