@@ -848,6 +848,7 @@ fn numbers_at_the_edges() {
         ("id", json!("+7")),
         ("id", json!("7.0")),
         ("rollout_percentage", json!("12.50")),
+        ("id", json!("-0")),
         ("rollout_percentage", json!("0.12345678901234567891")),
         ("rollout_percentage", json!(9_007_199_254_740_993_u64)),
         ("rollout_percentage", json!(u64::MAX)),

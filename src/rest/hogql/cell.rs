@@ -9,7 +9,7 @@ use crate::rest::models::whole::Whole;
 use crate::rest::time::Time;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
-use serde_json::{Error, Value};
+use serde_json::{Error, Number, Value};
 use std::time::SystemTime;
 
 /// The struct that serde reads a [`SystemTime`] as.
@@ -98,10 +98,11 @@ impl Cell {
     /// An error for an integer that the float type does not hold exactly.
     fn check_float(&self, holds: impl Fn(i128) -> bool) -> Result<(), Error> {
         let integer = match &self.value {
-            Value::Number(number) => number
-                .as_u64()
-                .map(i128::from)
-                .or_else(|| number.as_i64().map(i128::from)),
+            Value::Number(number) if number.is_f64() => None,
+            Value::Number(number) => match of_number(number) {
+                None => return Err(inexact()),
+                integer => integer,
+            },
             Value::String(text) => match text.parse::<i128>() {
                 Ok(integer) => Some(integer),
                 // Digits beyond 128 bits.
@@ -123,9 +124,19 @@ impl Cell {
                 .as_f64()
                 .filter(|n| n.fract() == 0.0 && n.abs() < 9e15)
                 .map(|n| n as i128),
+            Value::Number(number) => of_number(number),
             _ => None,
         }
     }
+}
+
+/// An integer. With `serde_json`'s feature `arbitrary_precision`, which any crate of a build can turn on, some have more
+/// than 64 bits; and its own reading calls those that do not fit a type no JSON.
+fn of_number(number: &Number) -> Option<i128> {
+    let small = number.as_i64().map(i128::from);
+    small
+        .or_else(|| number.as_u64().map(i128::from))
+        .or_else(|| number.to_string().parse().ok())
 }
 
 fn is_integer(text: &str) -> bool {
@@ -175,7 +186,12 @@ macro_rules! integers {
                     (_, Ok(n)) => visitor.visit_i64(n),
                     _ => visitor.visit_i128(n),
                 },
-                None => self.value.$method(visitor),
+                None => match &self.value {
+                    Value::Number(number) if number.is_f64() => {
+                        visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN))
+                    }
+                    _ => self.value.$method(visitor),
+                },
             }
         }
     )*};

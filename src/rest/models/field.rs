@@ -330,6 +330,12 @@ fn float(value: &Value) -> Option<f64> {
 fn plain(text: &str) -> Option<Number> {
     // By the parser that is there already; std's is 15 KB more in the user's program.
     let number: Number = text.parse().ok()?;
+    // Made anew: with its feature `arbitrary_precision`, `serde_json` keeps the text of numbers.
+    let number = match (number.as_i64(), number.as_u64()) {
+        (Some(n), _) => n.into(),
+        (_, Some(n)) => n.into(),
+        _ => Number::from_f64(number.as_f64()?)?,
+    };
     (number.to_string() == text).then_some(number)
 }
 

@@ -35,6 +35,9 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
+/// The name by which `serde_json` hands a number on where some crate of a build turns its feature `arbitrary_precision` on.
+const NUMBER: &str = "$serde_json::private::Number";
+
 struct Wholly;
 
 impl<'de> Visitor<'de> for Wholly {
@@ -95,6 +98,12 @@ impl<'de> Visitor<'de> for Wholly {
                 return Err(A::Error::custom("an object has a name twice"));
             }
             let Whole(value) = from.next_value()?;
+            if name == NUMBER
+                && object.is_empty()
+                && let Some(Ok(number)) = value.as_str().map(str::parse)
+            {
+                return Ok(Value::Number(number));
+            }
             object.insert(name, value);
         }
         let value = Value::Object(object);
@@ -136,5 +145,66 @@ mod tests {
             let Whole(whole) = Whole::deserialize(&value).unwrap();
             assert_eq!(whole, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::models::FlagVariant;
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, MapDeserializer};
+    use serde_json::json;
+
+    /// A number as `serde_json` hands it out with that feature.
+    struct AsText(&'static str);
+
+    impl<'de> Deserializer<'de> for AsText {
+        type Error = Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.visit_map(MapDeserializer::new([(NUMBER, self.0)].into_iter()))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        }
+    }
+
+    impl IntoDeserializer<'_, Error> for AsText {
+        type Deserializer = Self;
+
+        fn into_deserializer(self) -> Self {
+            self
+        }
+    }
+
+    #[test]
+    fn numbers_that_come_as_text_are_numbers() {
+        let fields = [("x", AsText("1.5")), ("y", AsText("-7"))];
+        let object = read_object(MapDeserializer::new(fields.into_iter()), "Thing").unwrap();
+        assert_eq!(Value::Object(object), json!({"x": 1.5, "y": -7}));
+    }
+
+    /// Sees something only by `cargo test --lib --features serde_json/arbitrary_precision`.
+    #[test]
+    fn models_read_numbers_whatever_feature_serde_json_has() {
+        let text = r#"{"rollout_percentage": 12.5, "more": [1.5, 7, 1e3]}"#;
+        for variant in [
+            serde_json::from_str::<FlagVariant>(text),
+            serde_json::from_str(text).and_then(serde_json::from_value),
+        ] {
+            let variant = variant.unwrap();
+            assert_eq!(variant.rollout_percentage, Some(12.5));
+            let more = variant.extra["more"].as_array().unwrap().iter();
+            assert!(
+                more.map(Value::as_f64)
+                    .eq([Some(1.5), Some(7.0), Some(1e3)])
+            );
+        }
+        let text = r#"{"rollout_percentage": "1.50", "order": "-0"}"#;
+        let variant: FlagVariant = serde_json::from_str(text).unwrap();
+        assert_eq!(variant.rollout_percentage, None, "{variant:?}");
     }
 }

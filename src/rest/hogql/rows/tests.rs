@@ -2,6 +2,7 @@
 
 use super::super::HogQlAnswer;
 use super::*;
+use crate::http::numbers;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -240,4 +241,32 @@ fn misfits_name_row_and_column() {
     assert!(e.contains("the results are not rows"), "{e}");
     let long = rows::<u8>(&["a"], json!([["x".repeat(10_000)]])).unwrap_err();
     assert!(long.len() < 500, "{}", long.len());
+}
+
+/// Sees more by `cargo test --lib --features serde_json/arbitrary_precision`.
+#[test]
+fn numbers_are_read_whatever_feature_serde_json_has() {
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(untagged)]
+    enum Amount {
+        Number(f64),
+        Text(String),
+    }
+    let answer =
+        r#"{"columns": ["n", "p"], "results": [[1.5, "{\"a\": [2.5, 3]}"], [4, {"b": [1e3]}]]}"#;
+    let answer = || serde_json::from_str::<HogQlAnswer>(answer).unwrap();
+    let read = answer()
+        .rows::<(f64, BTreeMap<String, Vec<f64>>)>()
+        .unwrap();
+    assert_eq!((read[0].0, &read[0].1["a"]), (1.5, &vec![2.5, 3.0]));
+    assert_eq!((read[1].0, &read[1].1["b"]), (4.0, &vec![1e3]));
+    let read = answer().rows::<(Amount, Value)>().unwrap();
+    assert_eq!(read[0].0, Amount::Number(1.5));
+    assert_eq!(read[1].1["b"][0].as_f64(), Some(1e3));
+    let inexact = r#"{"columns": ["n"], "results": [[36893488147419103233]]}"#;
+    let exactly = numbers::exact(inexact.as_bytes());
+    let answer: HogQlAnswer = serde_json::from_slice(&exactly).unwrap();
+    assert!(answer.rows::<f64>().is_err());
+    let e = rows::<u8>(&["n"], json!([[1.5]])).unwrap_err();
+    assert!(e.contains("invalid type: floating"), "{e}");
 }
