@@ -121,9 +121,10 @@ pub enum PostHogError {
         /// How long PostHog's answer took.
         waited: Duration,
     },
-    /// A query has more rows than PostHog returned.
+    /// A query has, or may have, more rows than PostHog returned: it says so, or it returned 50,000 rows, the most that it
+    /// does, of a query without a plain `LIMIT` of up to 50,000 at its end.
     #[error(
-        "{operation}: PostHog returned the first {rows} rows and has more; write a LIMIT of up to 50,000 into the query, or take \
+        "{operation}: PostHog returned {rows} rows, and there may be more; end the query in a LIMIT of up to 50,000, or take \
          these with `first_rows()`"
     )]
     #[non_exhaustive]

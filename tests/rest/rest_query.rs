@@ -189,6 +189,26 @@ async fn a_limit_that_posthog_cuts_silently_is_noticed() {
     server.answer_next(rows(50_000));
     assert_eq!(hogql(above).first_rows::<u8>().await.unwrap().len(), 50_000);
 
+    // Queries that may ask for more.
+    let many = "SELECT 1 AS n FROM events LIMIT 0, 60000";
+    let node = json!({"kind": "DataTableNode", "source": {"kind": "HogQLQuery", "query": above}});
+    let queries = [
+        hogql("SELECT 1 AS n FROM events LIMIT {n}").value("n", 60_000),
+        hogql("SELECT 1 AS n LIMIT 1").set("query", above),
+        hogql(many),
+    ];
+    for query in queries {
+        server.answer_next(rows(50_000));
+        let error = query.rows::<u8>().await.unwrap_err();
+        assert!(matches!(error, PostHogError::MoreRows { .. }), "{error}");
+    }
+    server.answer_next(rows(50_000));
+    let node = client.project(1).query_node(&node).rows::<u8>().await;
+    assert!(
+        matches!(node, Err(PostHogError::MoreRows { .. })),
+        "{node:?}"
+    );
+
     // All that there are, or that were asked for.
     for (sql, n) in [
         (above, 49_999),

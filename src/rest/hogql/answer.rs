@@ -28,9 +28,9 @@ pub struct HogQlAnswer {
     pub types: Vec<String>,
     /// The rows, or whatever this kind of query results in. Null while the query is still running.
     pub results: Value,
-    /// Whether there are more rows than these. PostHog says so if the HogQL has no `LIMIT`, and if a node asks for fewer
-    /// rows than there are. It is also true if the HogQL has a `LIMIT` above 50,000 and PostHog returned 50,000 rows, the
-    /// most that it returns; then there probably are more.
+    /// Whether there are, or may be, more rows than these. PostHog says so if the HogQL has no `LIMIT`, and if a node asks
+    /// for fewer rows than there are. It is also true for exactly 50,000 rows, the most that PostHog returns, unless the
+    /// query is HogQL that ends in a `LIMIT` of at most 50,000, written as a number.
     pub has_more: bool,
     /// The most rows that PostHog would return.
     pub limit: Option<u64>,
@@ -92,7 +92,7 @@ impl HogQlAnswer {
     /// ```
     ///
     /// # Errors
-    /// - [`PostHogError::MoreRows`] if there are more rows than PostHog returned; [`first_rows`](Self::first_rows) takes
+    /// - [`PostHogError::MoreRows`] if there are, or may be, more rows than PostHog returned; [`first_rows`](Self::first_rows) takes
     ///   these.
     /// - [`PostHogError::SerializationError`] if a row does not fit, with the number of the row and the name of the
     ///   column. Nothing is rounded, cut off or left out: a tuple has as many fields as there are columns, a map needs
@@ -183,7 +183,7 @@ impl HogQlAnswer {
             (_, Some(status)) => status.reason(),
             _ => {
                 let rows = self.results.as_array().map_or(0, Vec::len);
-                self.has_more |= handle.is_cut(rows);
+                self.has_more |= handle.may_be_cut(rows);
                 return Ok(self);
             }
         };
@@ -212,7 +212,11 @@ impl HogQlAnswer {
                 kind => text_of(kind),
             }),
             results: map.remove("results").unwrap_or_default(),
-            has_more: flag(&mut map, "hasMore"),
+            has_more: match map.get("hasMore") {
+                None | Some(Value::Null | Value::Bool(_)) => flag(&mut map, "hasMore"),
+                // Whatever it says, it does not say that these are all.
+                Some(_) => true,
+            },
             limit: number(&mut map, "limit"),
             offset: number(&mut map, "offset"),
             hogql: text(&mut map, "hogql"),
@@ -390,6 +394,22 @@ mod tests {
         .unwrap();
         let rows: Vec<(std::collections::BTreeMap<String, String>,)> = answer.rows().unwrap();
         assert_eq!(rows[0].0["a"], "cut \u{fffd}");
+    }
+
+    #[test]
+    fn what_does_not_say_that_these_are_all_rows_counts_as_more() {
+        for (has_more, want) in [
+            (json!(null), false),
+            (json!(false), false),
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(1), true),
+            (json!({}), true),
+        ] {
+            let answer = json!({"results": [[1]], "hasMore": has_more});
+            let answer: HogQlAnswer = serde_json::from_value(answer).unwrap();
+            assert_eq!(answer.rows::<u8>().is_err(), want, "{has_more}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::OPERATION;
 use super::answer::HogQlAnswer;
-use super::handle::{Handle, row_limit};
+use super::handle::{Handle, asks_for_few};
 use super::refresh::HogQlRefresh;
 use crate::error::PostHogError;
 use crate::event::uuid_v7::UuidV7;
@@ -54,8 +54,6 @@ impl From<Bad> for PostHogError {
 impl Draft {
     /// A query of the project or environment whose path is `scope`.
     pub(super) fn new(scope: &At, node: Result<Map<String, Value>, Bad>) -> Self {
-        let sql = node.as_ref().ok().and_then(|node| node.get("query"));
-        let row_limit = sql.and_then(Value::as_str).and_then(row_limit);
         let millis = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64);
@@ -63,7 +61,7 @@ impl Draft {
             handle: Handle {
                 at: scope.down("query"),
                 id: UuidV7::default().at(millis).to_string(),
-                row_limit,
+                asks_for_few: false,
             },
             node,
             options: Map::new(),
@@ -113,13 +111,14 @@ impl Draft {
         self,
         refresh: Option<HogQlRefresh>,
     ) -> Result<(Handle, Map<String, Value>), PostHogError> {
-        let mut body = self.options;
-        body.insert("query".into(), self.node?.into());
-        body.insert("client_query_id".into(), self.handle.id.clone().into());
+        let (mut handle, mut body, node) = (self.handle, self.options, self.node?);
+        handle.asks_for_few = asks_for_few(&node);
+        body.insert("query".into(), node.into());
+        body.insert("client_query_id".into(), handle.id.clone().into());
         if let Some(refresh) = refresh {
             body.insert("refresh".into(), refresh.as_str().into());
         }
-        Ok((self.handle, body))
+        Ok((handle, body))
     }
 
     /// Shows neither the query nor its values: both may be personal.

@@ -21,23 +21,35 @@ pub(super) struct Handle {
     /// Ends in `query`.
     pub(super) at: At,
     pub(super) id: String,
-    /// The `LIMIT` that the HogQL asks for, if it is written as a number.
-    pub(super) row_limit: Option<u64>,
+    /// Whether the query itself asks for no more rows than PostHog returns.
+    pub(super) asks_for_few: bool,
 }
 
-/// The last `LIMIT` in a text of HogQL, if it is a number.
-pub(super) fn row_limit(sql: &str) -> Option<u64> {
-    let is_between = |c: char| !(c.is_alphanumeric() || c == '_');
-    let mut words = sql.rsplit(is_between).filter(|word| !word.is_empty());
-    let mut after = "";
-    let limit = words.find(|word| {
-        let is_limit = word.eq_ignore_ascii_case("limit");
-        if !is_limit {
-            after = word;
-        }
-        is_limit
-    });
-    limit.and_then(|_| after.parse().ok())
+/// Whether a node is sure to ask for no more rows than PostHog returns: HogQL that ends in such a `LIMIT`. What is not sure
+/// is false.
+pub(super) fn asks_for_few(node: &Map<String, Value>) -> bool {
+    let is_hogql = node.get("kind").is_some_and(|kind| kind == "HogQLQuery");
+    let sql = node.get("query").and_then(Value::as_str);
+    is_hogql && sql.and_then(last_limit).is_some_and(|n| n <= MOST_ROWS)
+}
+
+/// The `LIMIT` of a whole query: a number at its very end, with or without an `OFFSET`. `None` where it may be another's, or
+/// in a comment.
+fn last_limit(sql: &str) -> Option<usize> {
+    let unsure = ["UNION", "INTERSECT", "EXCEPT", "--", "/*", "//", "#"];
+    let upper = sql.to_ascii_uppercase();
+    if unsure.iter().any(|word| upper.contains(word)) {
+        return None;
+    }
+    let sql = sql.trim_end().trim_end_matches(';');
+    let mut words = sql.split_whitespace().rev();
+    let mut number: usize = words.next()?.parse().ok()?;
+    let mut word = words.next()?;
+    if word.eq_ignore_ascii_case("OFFSET") {
+        number = words.next()?.parse().ok()?;
+        word = words.next()?;
+    }
+    word.eq_ignore_ascii_case("LIMIT").then_some(number)
 }
 
 impl Handle {
@@ -73,9 +85,9 @@ impl Handle {
         excerpt(&self.at.client().inner.http.clean(&self.id), 100)
     }
 
-    /// Whether PostHog returned the most rows that it does, of a query that asks for more.
-    pub(super) fn is_cut(&self, rows: usize) -> bool {
-        rows == MOST_ROWS && self.row_limit.is_some_and(|limit| limit > MOST_ROWS as u64)
+    /// Whether PostHog returned the most rows that it does, of a query that may have more.
+    pub(super) fn may_be_cut(&self, rows: usize) -> bool {
+        rows == MOST_ROWS && !self.asks_for_few
     }
 
     pub(super) fn io(&self) -> &Io {
@@ -113,18 +125,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_limit_counts() {
-        for (sql, want) in [
-            ("SELECT 1 FROM events LIMIT 100000", Some(100_000)),
-            ("select 1 limit\n100000 OFFSET 5;", Some(100_000)),
-            ("SELECT 1 FROM (SELECT 1 LIMIT 7) LIMIT 9", Some(9)),
-            ("SELECT 1 LIMIT {n}", None),
-            ("SELECT limits FROM events", None),
-            ("SELECT 1", None),
-            ("LIMIT", None),
-            ("", None),
-        ] {
-            assert_eq!(row_limit(sql), want, "{sql}");
+    fn only_a_plain_limit_at_the_end_counts() {
+        let few = [
+            "SELECT 1 FROM events LIMIT 50000",
+            "select 1 limit\n7;",
+            "SELECT 1 LIMIT 50000 OFFSET 100000 ;",
+            "SELECT 1 FROM (SELECT 1 LIMIT 70000) LIMIT 9",
+        ];
+        let unsure = [
+            "SELECT 1 LIMIT 50001",
+            "SELECT 1 LIMIT 100000 OFFSET 5",
+            "SELECT 1 LIMIT 0, 100000",
+            "SELECT 1 LIMIT 0, 100",
+            "SELECT 1 LIMIT {n}",
+            "SELECT 1 LIMIT 5 BY event",
+            "SELECT 1 LIMIT 5 WITH TIES",
+            "SELECT 1 LIMIT 100000 -- LIMIT 5",
+            "SELECT 1 LIMIT 100000 /* no\nLIMIT 5",
+            "SELECT 1 LIMIT 100000 // LIMIT 5",
+            "SELECT 1 LIMIT 100000 # LIMIT 5",
+            "SELECT 1 UNION ALL SELECT 2 LIMIT 5",
+            "(SELECT 1)UNION ALL(SELECT 2) LIMIT 5",
+            "SELECT 1 FROM (SELECT 1 LIMIT 5)",
+            "SELECT limits FROM events",
+            "SELECT 1 LIMIT 5e9",
+            "LIMIT",
+            "",
+        ];
+        let node = |sql: &str| {
+            let node = serde_json::json!({"kind": "HogQLQuery", "query": sql});
+            node.as_object().cloned().unwrap()
+        };
+        for sql in few {
+            assert!(asks_for_few(&node(sql)), "{sql}");
         }
+        for sql in unsure {
+            assert!(!asks_for_few(&node(sql)), "{sql}");
+        }
+        let mut other = node(few[0]);
+        other.insert("kind".into(), "DataTableNode".into());
+        assert!(!asks_for_few(&other));
     }
 }
