@@ -56,8 +56,9 @@ impl HogQlAnswer {
     /// other kinds of queries, have the order of the columns; without columns they have none, and are read by name.
     ///
     /// PostHog writes some values in more than one way, and all of them are read: numbers as text, booleans as 0 and 1,
-    /// and, if a list, map or struct is asked for, JSON as text, which is how a column `properties` comes. The same goes
-    /// for values within arrays and tuples.
+    /// and, if a list, map or struct is asked for, JSON as text, which is how a column `properties` comes. A `String`
+    /// reads numbers too: integers digit by digit, decimals in their shortest form. The same goes for values within
+    /// arrays and tuples.
     ///
     /// # Dates and times
     ///
@@ -95,9 +96,10 @@ impl HogQlAnswer {
     /// - [`PostHogError::MoreRows`] if there are, or may be, more rows than PostHog returned; [`first_rows`](Self::first_rows) takes
     ///   these.
     /// - [`PostHogError::SerializationError`] if a row does not fit, with the number of the row and the name of the
-    ///   column. Nothing is rounded, cut off or left out: a tuple has as many fields as there are columns, a map needs
-    ///   columns of different names, an integer fits its type (also a float, which holds it exactly). Only a struct
-    ///   ignores columns that it does not name.
+    ///   column. Nothing is cut off or left out: a tuple has as many fields as there are columns, a map needs columns of
+    ///   different names, an integer fits its type (also a float, which holds it exactly). Only a struct ignores columns
+    ///   that it does not name. Only decimals are rounded, to the nearest number that the float type has; one beyond its
+    ///   range is an error, not infinite.
     /// - [`PostHogError::QueryRunning`] if the query is still running.
     pub fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, PostHogError> {
         match (&self.results, self.has_more) {

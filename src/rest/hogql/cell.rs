@@ -1,7 +1,8 @@
 //! [`Cell`]: one value of a row, or within one, as serde reads it.
 //!
 //! PostHog writes some values in more than one way: numbers as text, booleans as numbers, objects and lists as text of
-//! JSON, times as text. A cell reads all of them. Invariant: a number is read exactly or not at all.
+//! JSON, times as text. A cell reads all of them. Invariant: an integer is read exactly or not at all; a decimal is the nearest that
+//! the float type has, or an error where that is infinite.
 
 use crate::http::numbers;
 use crate::redact;
@@ -88,10 +89,18 @@ impl Cell {
         visitor.visit_map(MapDeserializer::<_, Error>::new(fields.into_iter()))
     }
 
-    fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value.as_str().map(str::parse) {
-            Some(Ok(n)) => visitor.visit_f64(n),
-            _ => self.value.deserialize_f64(visitor),
+    /// A float of a type whose largest number is `max`.
+    fn float<'de, V: Visitor<'de>>(self, max: f64, visitor: V) -> Result<V::Value, Error> {
+        let text = self.value.as_str();
+        let number = text.map_or_else(|| self.value.as_f64(), |text| text.parse().ok());
+        let is_named = text.is_some_and(|text| text.contains(['f', 'F']));
+        match number {
+            Some(n) if n.abs() > max && !is_named => Err(Error::custom(
+                "invalid value: floating point, expected one that the float type does not take for infinite; read it as \
+                 `f64` or as text",
+            )),
+            Some(n) => visitor.visit_f64(n),
+            None => self.value.deserialize_f64(visitor),
         }
     }
 
@@ -234,7 +243,7 @@ impl<'de> Deserializer<'de> for Cell {
     }
 
     forward! {
-        deserialize_any() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_any() deserialize_char() deserialize_str()
         deserialize_bytes() deserialize_byte_buf() deserialize_unit()
         deserialize_identifier() deserialize_ignored_any()
         deserialize_unit_struct(name: &'static str)
@@ -259,6 +268,14 @@ impl<'de> Deserializer<'de> for Cell {
         }
     }
 
+    /// A number is text too, where that is asked for.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.value {
+            Value::Number(number) => visitor.visit_string(number.to_string()),
+            _ => self.value.deserialize_string(visitor),
+        }
+    }
+
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match (&self.value, self.value.as_u64()) {
             (_, Some(n @ (0 | 1))) => visitor.visit_bool(n == 1),
@@ -273,12 +290,12 @@ impl<'de> Deserializer<'de> for Cell {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.check_float(|n| n as f32 as i128 == n)?;
-        self.float(visitor)
+        self.float(f64::from(f32::MAX), visitor)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.check_float(|n| n as f64 as i128 == n)?;
-        self.float(visitor)
+        self.float(f64::MAX, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

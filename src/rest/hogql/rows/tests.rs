@@ -151,6 +151,41 @@ fn values_that_are_written_in_several_ways() {
 }
 
 #[test]
+fn numbers_are_text_where_text_is_asked_for() {
+    let cells = json!([[9_007_199_254_740_993_u64], [-3], [1.5], ["7"]]);
+    let text = |s: &str| s.to_owned();
+    let want = ["9007199254740993", "-3", "1.5", "7"].map(text);
+    assert_eq!(rows(&["n"], cells), Ok(want.to_vec()));
+    assert_eq!(
+        rows(&["n"], json!([[[1, 2]]])),
+        Ok(vec![(vec![text("1"), text("2")],)])
+    );
+    assert!(rows::<String>(&["n"], json!([[true]])).is_err());
+}
+
+#[test]
+fn decimals_are_rounded_but_never_become_infinite() {
+    assert_eq!(
+        rows(&["f"], json!([[0.1], ["1e38"]])),
+        Ok(vec![0.1f32, 1e38])
+    );
+    assert_eq!(rows(&["f"], json!([[1e300]])), Ok(vec![1e300f64]));
+    for cell in [json!(1e300), json!(-1e39), json!("1e39")] {
+        let e = rows::<f32>(&["f"], json!([[cell]])).unwrap_err();
+        assert!(
+            e.contains("column \"f\": ") && e.contains("infinite"),
+            "{e}"
+        );
+    }
+    let e = rows::<f64>(&["f"], json!([["1e999"]])).unwrap_err();
+    assert!(e.contains("infinite"), "{e}");
+    for cell in ["inf", "-Infinity", "Inf"] {
+        let read = rows::<f32>(&["f"], json!([[cell]])).unwrap();
+        assert!(read[0].is_infinite());
+    }
+}
+
+#[test]
 fn what_stands_inside_of_cells_is_read_as_cells_are() {
     #[derive(Deserialize, Debug, PartialEq)]
     struct Props {
