@@ -52,7 +52,7 @@ impl From<Problem> for PostHogError {
 pub(crate) enum Content {
     None,
     Json(Bytes),
-    Unwritable(Option<serde_json::Error>),
+    Unwritable(serde_json::Error),
     Raw(HeaderValue, reqwest::Body),
     Bad(Problem),
 }
@@ -62,7 +62,7 @@ impl Content {
     pub(crate) fn json(json: Result<Vec<u8>, serde_json::Error>) -> Self {
         match json {
             Ok(json) => Self::Json(json.into()),
-            Err(error) => Self::Unwritable(Some(error)),
+            Err(error) => Self::Unwritable(error),
         }
     }
 }
@@ -72,7 +72,7 @@ impl Clone for Content {
         match self {
             Self::None => Self::None,
             Self::Json(json) => Self::Json(json.clone()),
-            Self::Unwritable(_) => Self::Unwritable(None),
+            Self::Unwritable(why) => Self::Unwritable(serde::ser::Error::custom(why)),
             Self::Raw(kind, body) => match body.as_bytes() {
                 Some(bytes) => Self::Raw(kind.clone(), Bytes::copy_from_slice(bytes).into()),
                 None => Self::Bad(Problem {
@@ -261,7 +261,7 @@ impl ApiCall {
                 return Err(PostHogError::SerializationError {
                     operation: self.operation,
                     what: "the body cannot be written as JSON".into(),
-                    source: source.unwrap_or_else(|| serde::ser::Error::custom("see above")),
+                    source,
                 });
             }
         };
@@ -337,5 +337,21 @@ impl http_body::Body for OfUser {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.0.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_body_that_cannot_be_written_knows_why() {
+        let bad = serde_json::to_vec(&std::collections::BTreeMap::from([((), 1)]));
+        let body = Content::json(bad);
+        let (Content::Unwritable(why), Content::Unwritable(copy)) = (&body, &body.clone()) else {
+            unreachable!("keys of JSON are text");
+        };
+        assert_eq!(why.to_string(), copy.to_string());
+        assert!(why.to_string().contains("key"), "{why}");
     }
 }
