@@ -223,7 +223,13 @@ impl PostHogClientBuilder {
     ///
     /// Give it `redirect::Policy::none()`, or a policy that follows 307 and 308 only. By default reqwest
     /// follows all redirects and turns a `POST` that meets a 301, 302 or 303 into a `GET`, which carries no
-    /// events: they are then reported as refused, unless what answers there says that it took them.
+    /// events: they are then reported as refused, unless what answers there says that it took them. Such a client also
+    /// follows redirects to [files](crate::rest::Request::file) in object storage, and takes its own headers and those of
+    /// [`header`](Self::header) there.
+    ///
+    /// If your client does not follow them, files are fetched from object storage by a client of this crate, which adds no
+    /// headers, but knows neither the proxy nor the certificates of yours: it has the proxies of the environment, and the
+    /// TLS that this crate was built with.
     pub fn reqwest_client(mut self, client: reqwest::Client) -> Self {
         self.http = Some(client);
         self

@@ -351,4 +351,27 @@ mod tests {
             assert_eq!(sent.is_complete(), !foreign, "{sent:?}");
         }
     }
+
+    #[tokio::test]
+    async fn the_client_of_storages_is_replaced_after_a_panic() {
+        use crate::testing::Answer;
+        let (posthog, storage) = (
+            PostHogServer::start().unwrap(),
+            PostHogServer::start().unwrap(),
+        );
+        let to = format!("http://localhost:{}/a?sig=1", storage.addr().port());
+        posthog.answer_with(move |_| Some(Answer::status(302).header("location", to.as_str())));
+        storage.answer_with(|_| Some(Answer::status(200).body("a,b\n")));
+        let own = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = PostHogClient::builder()
+            .personal_api_key("phx_test")
+            .host(posthog.url())
+            .reqwest_client(own.build().unwrap())
+            .build()
+            .unwrap();
+        let panics = reqwest::Client::builder().dns_resolver(Arc::new(Panics));
+        *client.inner.http.bare_client.lock().unwrap() = Some(panics.build().unwrap());
+        let file = client.request(reqwest::Method::GET, "/api/a/").file();
+        assert_eq!(file.send_for_bytes().await.unwrap(), "a,b\n");
+    }
 }

@@ -176,9 +176,16 @@ impl Http {
 
     fn client(&self) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that the caller gave cannot be built again.
-        if self.client_panicked.swap(false, Relaxed) && !self.foreign_client {
-            *slot = None;
+        if self.client_panicked.swap(false, Relaxed) {
+            // One that the caller gave cannot be built again.
+            if !self.foreign_client {
+                *slot = None;
+            }
+            let mut bare = self
+                .bare_client
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *bare = None;
         }
         if let Some(client) = &*slot {
             return Ok(client.clone());

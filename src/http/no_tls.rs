@@ -6,6 +6,11 @@
 use crate::error::PostHogError;
 use std::any::TypeId;
 
+/// Of a file in a storage, whose address is a secret.
+pub(super) const NO_TLS_FOR_FILES: &str = "PostHog keeps the file in a storage that needs TLS, and this program was built without: \
+     turn on a feature of tracing-posthog (`rustls`, `rustls-ring`, `rustls-no-provider` or `native-tls`); a \
+     `reqwest_client` of your own is not used for storages";
+
 /// Stands in for what reqwest has with TLS only.
 struct Absent;
 
@@ -18,7 +23,8 @@ mod tls {
     }
 }
 
-fn is_compiled() -> bool {
+/// Whether the program has TLS.
+pub(super) fn is_compiled() -> bool {
     #[allow(unused_imports)]
     use reqwest::*;
     is_there(tls::Version::TLS_1_2)

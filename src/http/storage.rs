@@ -45,6 +45,18 @@ fn may_follow(address: &Url, own_scheme: &str) -> bool {
 impl Http {
     /// Asks the storage for the file.
     pub(super) async fn fetch_file(&self, address: Url) -> Result<reqwest::Response, Failed> {
+        #[cfg(not(any(
+            feature = "rustls",
+            feature = "rustls-no-provider",
+            feature = "native-tls"
+        )))]
+        if address.scheme() == "https" && !super::no_tls::is_compiled() {
+            return Err(Failed {
+                kind: RequestErrorKind::Setup,
+                source: Some(super::no_tls::NO_TLS_FOR_FILES.into()),
+                by: By::Storage,
+            });
+        }
         let client = self.bare_client().map_err(|error| Failed {
             kind: RequestErrorKind::ClientSetup,
             source: Some(error),
