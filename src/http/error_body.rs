@@ -36,8 +36,12 @@ impl Http {
                 excerpt(&self.clean(address), 300)
             ),
             Some(Redirect::Followed(address)) => {
+                let lost = match endpoint.destination {
+                    Destination::Capture => "which may take no events",
+                    _ => "which got no key",
+                };
                 let mut detail = format!(
-                    "the HTTP client followed a redirect to {}, which may take no events: set the host to \
+                    "the HTTP client followed a redirect to {}, {lost}: set the host to \
                      that address, or give the client `redirect::Policy::none()`",
                     excerpt(&self.clean(address), 300)
                 );

@@ -56,6 +56,7 @@ pub(crate) use redirect::Redirect;
 pub(crate) use request::Tries;
 pub(crate) use request::{Auth, Body, Destination, Endpoint, Redirects, Request, ResponseMode};
 pub(crate) use response::Response;
+pub(crate) use storage::{By, is_page};
 pub(crate) use stream::{BodyStream, StreamError};
 
 use crate::announcement::Announcement;

@@ -6,6 +6,7 @@
 
 use super::Http;
 use super::request::{Destination, Request};
+use super::storage::{self, By};
 use crate::redact::vouched_path;
 use reqwest::Url;
 use reqwest::header::LOCATION;
@@ -35,7 +36,11 @@ impl Redirect {
             return Some(Self::NotFollowed(address(&url, url.path())));
         }
         let capture = request.endpoint.destination == Destination::Capture;
-        (capture && http.foreign_client && url != sent_to).then(|| {
+        // Without the key, which stays with the first host. A storage needs none.
+        let refused = !answer.status().is_success()
+            && url.origin() != sent_to.origin()
+            && storage::who_answered(request, sent_to, answer) == By::PostHog;
+        (http.foreign_client && url != sent_to && (capture || refused)).then(|| {
             let path = url.path();
             let base = path.strip_suffix(&*request.endpoint.path).unwrap_or(path);
             Self::Followed(address(url, base))

@@ -9,7 +9,8 @@ use crate::client::PostHogClient;
 use crate::error::PostHogError;
 use crate::http::request::{MAX_RESPONSE, content_type};
 use crate::http::{
-    Auth, Body, Destination, Endpoint, Redirects, Request as HttpRequest, Response, ResponseMode,
+    Auth, Body, By, Destination, Endpoint, Redirects, Request as HttpRequest, Response,
+    ResponseMode, is_page,
 };
 use crate::suppress::SuppressGuard;
 use bytes::Bytes;
@@ -271,6 +272,8 @@ impl ApiCall {
             method: self.method,
             path: self.path?.into(),
         };
+        let asked = (self.redirects == Redirects::ToStorage)
+            .then(|| (endpoint.path.clone(), self.parameters.clone()));
         #[cfg(feature = "rate-limit")]
         if self.client.inner.limiter.is_some() {
             let inner = self.client.inner.clone();
@@ -283,20 +286,27 @@ impl ApiCall {
             })
             .await?;
         }
-        http.api_request_raw(HttpRequest {
-            idempotent: endpoint.method.is_idempotent(),
-            endpoint,
-            auth: Auth::PersonalKey,
-            query: self.parameters,
-            headers,
-            body,
-            mode,
-            redirects: self.redirects,
-            tries: None,
-            final_error: Some(failed_query),
-            events: None,
-        })
-        .await
+        let response = http
+            .api_request_raw(HttpRequest {
+                idempotent: endpoint.method.is_idempotent(),
+                endpoint,
+                auth: Auth::PersonalKey,
+                query: self.parameters,
+                headers,
+                body,
+                mode,
+                redirects: self.redirects,
+                tries: None,
+                final_error: Some(failed_query),
+                events: None,
+            })
+            .await?;
+        match asked {
+            Some((path, parameters)) if is_page(&response, &path, &parameters) => {
+                Err(no_file(self.operation, response.by))
+            }
+            _ => Ok(response),
+        }
     }
 
     /// Sends the request and leaves the answer's body to be read.
@@ -313,6 +323,23 @@ impl ApiCall {
         Ok(Chunks::new(response.stream, move |error| {
             endpoint.failed(&http, error.kind, error.source, attempts)
         }))
+    }
+}
+
+/// The error of a page of HTML where a file was asked for.
+#[cold]
+fn no_file(operation: &'static str, by: By) -> PostHogError {
+    let from = match by {
+        By::PostHog => "PostHog's host",
+        By::Storage => "the address that PostHog redirects to",
+    };
+    PostHogError::SerializationError {
+        operation,
+        what: format!(
+            "{from} answers a page of HTML, such as that of a login, and not the file; check the host and what stands \
+             before it"
+        ),
+        source: serde::de::Error::custom("the answer is a page of HTML"),
     }
 }
 

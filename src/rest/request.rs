@@ -140,10 +140,20 @@ impl<A, P> Request<A, P> {
     /// Says that the answer is a file, which PostHog may keep in object storage: it then answers a redirect to an address
     /// that is signed for a short time. Methods for files, such as the content of an export, do this themselves.
     ///
-    /// A `GET` follows one such redirect, to any host. The storage gets the address as it stands, and no key, header or
-    /// cookie of this client. The address is of `https`, or of `http` if PostHog's own is, and shows in no error. Read the
-    /// file with [`send_for_bytes`](Self::send_for_bytes), [`send_for_stream`](Self::send_for_stream) or
+    /// A `GET` follows one such redirect, to any host; to PostHog's own host or a subdomain of it only if the address is
+    /// signed. The storage gets the address as it stands, and no key, header or cookie of this client. The address is of
+    /// `https`, or of `http` if PostHog's own is, and shows in no error. Read the file with
+    /// [`send_for_bytes`](Self::send_for_bytes), [`send_for_stream`](Self::send_for_stream) or
     /// [`send_for_text`](Self::send_for_text).
+    ///
+    /// An answer of the type `text/html` is the page of a login rather than the file, and so an error
+    /// ([`SerializationError`](PostHogError::SerializationError)), unless `html` stands in the path or in the value of a
+    /// query parameter.
+    ///
+    /// With a [`reqwest_client`](crate::PostHogClientBuilder::reqwest_client) of your own, the storage is still asked by a
+    /// client of this crate, which knows neither your proxy nor your certificates; but a client of yours that follows
+    /// redirects itself, as reqwest's do by default, goes to the storage by itself, and takes its own headers and those
+    /// of [`header`](crate::PostHogClientBuilder::header) along.
     ///
     /// ```no_run
     /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
@@ -180,7 +190,8 @@ impl<A, P> Request<A, P> {
     /// [`send_for_stream`](Self::send_for_stream) reads more.
     ///
     /// # Errors
-    /// Any of [`PostHogError`] but [`SerializationError`](PostHogError::SerializationError).
+    /// Any of [`PostHogError`]; [`SerializationError`](PostHogError::SerializationError) only for a body that cannot be
+    /// written, and for a page of HTML instead of a [`file`](Self::file).
     pub async fn send_for_bytes(self) -> Result<Bytes, PostHogError> {
         self.call.send_raw().await
     }

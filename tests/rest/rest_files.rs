@@ -173,8 +173,84 @@ async fn circles_end() {
     posthog.answer_with(move |_| Some(redirect(302, &itself)));
     let error = get(&client).send_for_bytes().await.unwrap_err();
     assert_eq!(error.status(), Some(302));
-    assert_eq!(posthog.request_count(), 2);
-    assert_eq!(posthog.requests()[1].header("authorization"), None);
+    assert_eq!(posthog.request_count(), 1);
+}
+
+#[tokio::test]
+async fn a_page_of_posthog_itself_is_no_storage() {
+    let (posthog, _, client) = start(302);
+    let own = posthog.addr();
+    // Its login, its `https`, and a file of its own.
+    for to in [
+        format!("{}/login?next={PATH}", posthog.url()),
+        format!("https://{own}{PATH}"),
+        format!("https://{}{PATH}", own.ip()),
+    ] {
+        posthog.clear();
+        let location = to.clone();
+        posthog.answer_with(move |request| match request.path.as_str() {
+            PATH => Some(redirect(302, &location)),
+            _ => Some(Answer::status(200).body("<html>log in</html>")),
+        });
+        let error = get(&client).send_for_bytes().await.unwrap_err();
+        assert_eq!(error.status(), Some(302), "{to}: {error}");
+        let (host, said) = (own.ip().to_string(), error.to_string());
+        assert!(
+            said.contains("it redirects to") && said.contains(&host),
+            "{said}"
+        );
+        assert!(said.contains("check host and path"), "{said}");
+        assert_eq!(posthog.request_count(), 1);
+    }
+    let signed = format!("{}{SIGNED}", posthog.url());
+    posthog.clear();
+    posthog.answer_with(move |request| match request.path.as_str() {
+        PATH => Some(redirect(302, &signed)),
+        _ => Some(Answer::status(200).body("a,b\n")),
+    });
+    assert_eq!(get(&client).send_for_bytes().await.unwrap(), "a,b\n");
+    check(&posthog.requests()[1]);
+}
+
+#[tokio::test]
+async fn a_login_page_is_not_handed_out_as_the_file() {
+    let (posthog, storage, client) = start(302);
+    let page = || {
+        let page = Answer::status(200).body("<html>log in</html>");
+        page.header("content-type", "Text/HTML; charset=utf-8")
+    };
+    storage.answer_with(move |_| Some(page()));
+    let bytes = get(&client).send_for_bytes().await.map(drop);
+    let text = get(&client).send_for_text().await.map(drop);
+    let stream = get(&client).send_for_stream().await.map(drop);
+    for result in [bytes, text, stream] {
+        let said = result.unwrap_err().to_string();
+        assert!(said.contains("a page of HTML"), "{said}");
+        assert!(said.contains("redirects to"), "{said}");
+    }
+    let asked = get(&client).query("export_format", "text/html");
+    asked.send_for_bytes().await.unwrap();
+
+    // PostHog's own host, and what is no file.
+    posthog.answer_with(move |_| Some(page()));
+    let error = get(&client).send_for_bytes().await.unwrap_err();
+    assert!(error.to_string().contains("PostHog's host"), "{error}");
+    let plain = client.request(Method::GET, PATH);
+    plain.send_for_bytes().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_follows_redirects_itself_is_named_where_that_loses_the_key() {
+    let (posthog, other, _) = start(302);
+    let to = format!("http://localhost:{}{PATH}", other.addr().port());
+    posthog.answer_with(move |_| Some(redirect(302, &to)));
+    other.answer_with(|_| Some(Answer::status(401)));
+    let client = builder(&posthog).reqwest_client(reqwest::Client::new());
+    let client = client.build().unwrap();
+    let plain = client.request(Method::GET, PATH);
+    let said = plain.send_for_bytes().await.unwrap_err().to_string();
+    assert!(said.contains("http://localhost:"), "{said}");
+    assert!(said.contains("got no key"), "{said}");
 }
 
 #[tokio::test]
