@@ -208,7 +208,12 @@ fn names_in(places: &[std::path::PathBuf]) -> BTreeSet<String> {
 
 fn types_of(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut words = text
+    let code: Vec<&str> = text
+        .lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+        .collect();
+    let code = code.join("\n");
+    let mut words = code
         .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ';'))
         .filter(|w| !w.is_empty());
     while let Some(word) = words.next() {
@@ -245,11 +250,15 @@ mod tests {
     fn types_are_found_by_how_they_are_written() {
         let found = types_of(
             "pub struct One { a: u8 }\nvalues! { pub enum Two { A } }\npub type Three = One;\n\
-             pub use super::{four::Four, Five as Six};\nstruct Seven;\n// Eight\n",
+             pub use super::{four::Four, Five as Six};\nstruct Seven;\n// A struct Eight\n\
+             /// The enum Nine.\n",
         );
         for name in ["One", "Two", "Three", "Four", "Six", "Seven"] {
             assert!(found.contains(name), "{name}: {found:?}");
         }
-        assert!(!found.contains("Eight"));
+        assert!(
+            !found.contains("Eight") && !found.contains("Nine"),
+            "{found:?}"
+        );
     }
 }
