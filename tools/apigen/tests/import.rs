@@ -299,6 +299,99 @@ fn the_same_document_again_changes_nothing() {
 }
 
 #[test]
+fn descriptions_are_kept_as_data() {
+    let home = Home::new();
+    let mut described = document();
+    let list = &mut described["paths"]["/api/projects/{project_id}/cohorts/"]["get"];
+    list["description"] = Value::Null;
+    list["summary"] = "All cohorts.".into();
+    list["parameters"][2]["description"] = "Created since\nthen.\n\nAnd more.".into();
+    let name = &mut described["components"]["schemas"]["Cohort"]["properties"]["name"];
+    name["description"] = "What people\ncall it.".into();
+    home.import(&described, "2026-12");
+    let check = || {
+        let list = home.row("GET", "/api/{scope}/{project_id}/cohorts/");
+        assert_eq!(list["description"], "All cohorts.");
+        let params = list["query_params"].as_array().unwrap();
+        let since = params.iter().find(|p| p["name"] == "since").unwrap();
+        assert_eq!(since["description"], "Created since then.");
+        let schemas: Value = serde_json::from_str(&home.text("schemas.json")).unwrap();
+        let name = &schemas["Cohort"]["fields"][1];
+        assert_eq!(name["description"], "What people call it.");
+    };
+    check();
+    // A document without descriptions takes none away.
+    let mut bare = document();
+    bare["paths"]["/api/projects/{project_id}/cohorts/"]["get"]["description"] = Value::Null;
+    let report = home.import(&bare, "2027-01");
+    assert!(report.changed.is_empty(), "{report}");
+    check();
+}
+
+#[test]
+fn an_object_of_parts_has_its_own_fields_too() {
+    let home = Home::new();
+    let mut made = document();
+    let schemas = made["components"]["schemas"].as_object_mut().unwrap();
+    let part = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let text = json!({"type": "string"});
+    schemas.insert(
+        "Whole".into(),
+        json!({"allOf": [part("Half")], "required": ["own", "half"],
+            "properties": {"own": text, "inner": {"allOf": [part("Half")], "properties": {"more": text}}}}),
+    );
+    schemas.insert(
+        "Half".into(),
+        json!({"type": "object", "properties": {"half": text, "own": {"type": "integer"}}}),
+    );
+    // Made of itself, at once and by another one.
+    schemas.insert(
+        "Self".into(),
+        json!({"allOf": [part("Self"), {"properties": {"a": text}}]}),
+    );
+    schemas.insert(
+        "Egg".into(),
+        json!({"allOf": [part("Hen"), {"properties": {"egg": text}}]}),
+    );
+    schemas.insert(
+        "Hen".into(),
+        json!({"allOf": [part("Egg")], "properties":
+        {"hen": {"allOf": [part("Hen")], "properties": {"b": text}}}}),
+    );
+    home.import(&made, "2026-12");
+    let schemas: Value = serde_json::from_str(&home.text("schemas.json")).unwrap();
+    let fields = |name: &str| -> Vec<(String, String, bool)> {
+        let fields = schemas[name]["fields"].as_array().unwrap();
+        let text = |f: &Value, fact: &str| f[fact].as_str().unwrap().to_owned();
+        let fields = fields.iter();
+        fields
+            .map(|f| (text(f, "name"), text(f, "type"), f["required"] == true))
+            .collect()
+    };
+    let of = |name: &str, kind: &str, required| (name.to_owned(), kind.to_owned(), required);
+    assert_eq!(
+        fields("Whole"),
+        [
+            of("half", "string", true),
+            of("own", "string", true),
+            of("inner", "Whole.inner", false)
+        ]
+    );
+    assert_eq!(
+        fields("Whole.inner"),
+        [
+            of("half", "string", false),
+            of("own", "integer", false),
+            of("more", "string", false)
+        ]
+    );
+    assert_eq!(fields("Self"), [of("a", "string", false)]);
+    let names = |name: &str| fields(name).into_iter().map(|f| f.0).collect::<Vec<_>>();
+    assert_eq!(names("Egg"), ["hen", "egg"]);
+    assert_eq!(names("Hen"), ["egg", "hen"]);
+}
+
+#[test]
 fn what_is_no_document_is_refused() {
     let home = Home::new();
     let file = home.0.path().join("openapi.json");

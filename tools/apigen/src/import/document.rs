@@ -61,6 +61,7 @@ impl Document {
         let mut types = Types {
             document,
             made: BTreeMap::new(),
+            within: Vec::new(),
         };
         let mut operations = BTreeMap::new();
         for (path, item) in paths {
@@ -113,6 +114,8 @@ struct Types<'d> {
     document: &'d Value,
     /// Schemas that have a name only here: objects within objects.
     made: BTreeMap<String, Map<String, Value>>,
+    /// The schemas whose parts are being read: one may be made of itself.
+    within: Vec<&'d str>,
 }
 
 impl<'d> Types<'d> {
@@ -135,6 +138,10 @@ impl<'d> Types<'d> {
                 let mut facts = self.field(name, name, &param["schema"], required);
                 if param["deprecated"] == true {
                     facts.insert("deprecated".into(), true.into());
+                }
+                let description = paragraph(&param["description"]);
+                if !description.is_empty() {
+                    facts.insert("description".into(), description.into());
                 }
                 query_params.push(facts);
             } else if param["in"] == "path" {
@@ -189,7 +196,10 @@ impl<'d> Types<'d> {
             response,
             deprecated: operation["deprecated"] == true,
             key_scopes: keys.flatten().cloned().collect(),
-            description: paragraph(operation),
+            description: match paragraph(&operation["description"]) {
+                none if none.is_empty() => paragraph(&operation["summary"]),
+                description => description,
+            },
         }
     }
 
@@ -214,32 +224,61 @@ impl<'d> Types<'d> {
 
     /// The fields of an object, also of one that is made of several.
     fn fields(&mut self, name: &str, schema: &'d Value) -> Option<Vec<Value>> {
+        let required = schema["required"].as_array();
+        let is_required =
+            |field: &str| required.is_some_and(|r| r.iter().any(|name| name == field));
+        let properties = schema["properties"].as_object();
         if let Some(parts) = schema["allOf"].as_array() {
             let mut fields: Vec<Value> = Vec::new();
+            let mut put = |field: Value| {
+                fields.retain(|f| f["name"] != field["name"]);
+                fields.push(field);
+            };
             for part in parts {
-                let part = self.resolve(part);
-                for field in self.fields(name, part)? {
-                    fields.retain(|f| f["name"] != field["name"]);
-                    fields.push(field);
+                match (self.part(name, part), properties) {
+                    (Some(part), _) => part.into_iter().for_each(&mut put),
+                    (None, Some(_)) => {}
+                    (None, None) => return None,
+                }
+            }
+            for (field, schema) in properties.into_iter().flatten() {
+                let nested = format!("{name}.{field}");
+                put(self.field(field, &nested, schema, false).into());
+            }
+            for field in &mut fields {
+                if field["name"].as_str().is_some_and(is_required) {
+                    field["required"] = true.into();
                 }
             }
             return Some(fields);
         }
-        let properties = match schema["properties"].as_object() {
+        let properties = match properties {
             Some(properties) => properties,
             None if schema["type"] == "object" && schema.get("additionalProperties").is_none() => {
                 return Some(Vec::new());
             }
             None => return None,
         };
-        let required = schema["required"].as_array();
-        let is_required =
-            |field: &str| required.is_some_and(|r| r.iter().any(|name| name == field));
         let fields = properties.iter().map(|(field, schema)| {
             let nested = format!("{name}.{field}");
             Value::Object(self.field(field, &nested, schema, is_required(field)))
         });
         Some(fields.collect())
+    }
+
+    /// The fields that one part of an object brings; none where that is the object itself.
+    fn part(&mut self, name: &str, part: &'d Value) -> Option<Vec<Value>> {
+        let Some(reference) = part["$ref"].as_str() else {
+            return self.fields(name, part);
+        };
+        if self.within.contains(&reference) {
+            return Some(Vec::new());
+        }
+        self.within.push(reference);
+        let part = self.resolve(part);
+        let fields = self.fields(name, part);
+        self.within.pop();
+        fields
     }
 
     /// A field or parameter. An object within it becomes a schema of the name `nested`.
@@ -272,6 +311,10 @@ impl<'d> Types<'d> {
         if let Some(values) = schema["items"].get("enum") {
             facts.insert("item_enum".into(), values.clone());
         }
+        let description = paragraph(&schema["description"]);
+        if !description.is_empty() {
+            facts.insert("description".into(), description.into());
+        }
         facts
     }
 
@@ -283,6 +326,7 @@ impl<'d> Types<'d> {
         let mut nullable = schema["nullable"] == true;
         if let Some(parts) = schema["allOf"].as_array()
             && let [part] = &parts[..]
+            && schema.get("properties").is_none()
         {
             let (text, inner) = self.text(part, nested);
             return (text, nullable || inner);
@@ -363,8 +407,8 @@ fn rename(path: &str) -> String {
 }
 
 /// The first paragraph of a description, on one line.
-fn paragraph(operation: &Value) -> String {
-    let text = operation["description"].as_str().unwrap_or_default();
+fn paragraph(text: &Value) -> String {
+    let text = text.as_str().unwrap_or_default();
     let first = text.trim().split("\n\n").next().unwrap_or_default();
     first.split_whitespace().collect::<Vec<_>>().join(" ")
 }

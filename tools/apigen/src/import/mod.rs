@@ -168,6 +168,10 @@ fn take_over(
         Some(value) => value.clone(),
     };
     for fact in facts {
+        // A document that describes nothing takes no description away.
+        if *fact == "description" && !new.contains_key(*fact) {
+            continue;
+        }
         let (before, after) = (says(old.get(*fact)), says(new.get(*fact)));
         if before == after {
             continue;

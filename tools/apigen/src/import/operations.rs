@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Row = Map<String, Value>;
 
 /// Facts of a query parameter that a document knows.
-const FACTS: [&str; 9] = [
+const FACTS: [&str; 10] = [
     "type",
     "required",
     "nullable",
@@ -18,6 +18,7 @@ const FACTS: [&str; 9] = [
     "const",
     "default",
     "deprecated",
+    "description",
 ];
 
 pub fn merge(
@@ -76,12 +77,7 @@ fn update(
     let mut new = Map::new();
     new.insert("response".into(), operation.response.clone().into());
     new.insert("deprecated".into(), operation.deprecated.into());
-    if operation.description.is_empty() {
-        new.extend(
-            row.get("description")
-                .map(|d| ("description".to_owned(), d.clone())),
-        );
-    } else {
+    if !operation.description.is_empty() {
         new.insert("description".into(), operation.description.clone().into());
     }
     take_over(

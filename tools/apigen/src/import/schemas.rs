@@ -5,7 +5,7 @@ use super::{NO_DOCUMENTS, Report, take_over};
 use serde_json::{Map, Value};
 
 /// Facts of a field that a document knows.
-const FACTS: [&str; 9] = [
+const FACTS: [&str; 10] = [
     "type",
     "required",
     "nullable",
@@ -15,6 +15,7 @@ const FACTS: [&str; 9] = [
     "const",
     "format",
     "default",
+    "description",
 ];
 
 pub fn merge(
