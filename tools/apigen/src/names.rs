@@ -1,15 +1,26 @@
 //! Names of Rust made from names of PostHog, and words for the documentation.
 
-const KEYWORDS: [&str; 12] = [
-    "type", "ref", "where", "move", "match", "use", "as", "in", "for", "loop", "self", "async",
+/// All words that Rust keeps for itself, or may some day.
+const KEYWORDS: [&str; 51] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
+    "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
+    "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
+    "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
+pub fn is_keyword(name: &str) -> bool {
+    KEYWORDS.contains(&name)
+}
+
 /// Methods that every request has.
-const TAKEN: [&str; 17] = [
+pub const TAKEN: [&str; 19] = [
     "query",
+    "query_repeated",
     "body",
     "form",
     "raw_body",
+    "file",
     "answer_as",
     "untyped",
     "send",
@@ -22,7 +33,7 @@ const TAKEN: [&str; 17] = [
     "all",
     "all_up_to",
     "first",
-    "items",
+    "into_future",
 ];
 
 /// `dateRange`, `id__in`, `$unset`, `snapshot-history` as Rust names them.
@@ -70,7 +81,7 @@ pub fn variant(value: &str) -> String {
 /// The name of an argument.
 pub fn argument(wire: &str) -> String {
     let name = snake(wire);
-    match KEYWORDS.contains(&name.as_str()) || name == "body" || name == "form" {
+    match is_keyword(&name) || name == "body" || name == "form" {
         true => name + "_",
         false => name,
     }
@@ -79,7 +90,7 @@ pub fn argument(wire: &str) -> String {
 /// The name of a method that sets a query parameter.
 pub fn setter(wire: &str) -> String {
     let name = snake(wire);
-    match KEYWORDS.contains(&name.as_str()) || TAKEN.contains(&name.as_str()) {
+    match is_keyword(&name) || TAKEN.contains(&name.as_str()) {
         true => name + "_",
         false => name,
     }
@@ -118,7 +129,9 @@ const WORDS: [(&str, &str, &str); 14] = [
 ];
 
 /// Words that are spelled in capitals.
-const CAPITALS: [&str; 7] = ["aeo", "ai", "ci", "cimd", "llm", "mcp", "utm"];
+const CAPITALS: [&str; 11] = [
+    "aeo", "ai", "api", "bi", "ci", "cimd", "llm", "mcp", "pr", "saml", "utm",
+];
 
 /// Names that others spell their way.
 const NAMES: [(&str, &str); 11] = [
@@ -284,6 +297,9 @@ mod tests {
             ("ref", "ref_"),
             ("where", "where_"),
             ("move", "move_"),
+            ("static", "static_"),
+            ("final", "final_"),
+            ("gen", "gen_"),
         ] {
             assert_eq!((setter(wire), argument(wire)), (name.into(), name.into()));
         }
@@ -300,10 +316,40 @@ mod tests {
             (setter("form"), argument("form")),
             ("form_".into(), "form_".into())
         );
+        assert_eq!(setter("file"), "file_");
+        assert_eq!(setter("items"), "items");
         assert_eq!(
             (setter("search"), argument("id")),
             ("search".into(), "id".into())
         );
+    }
+
+    /// Those of the crate's own files.
+    #[test]
+    fn the_methods_of_requests_are_known() {
+        let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/rest");
+        let files = ["request.rs", "form.rs", "page.rs", "operations/request.rs"];
+        let mut found = vec!["into_future".to_owned()];
+        for file in files {
+            let text = std::fs::read_to_string(home.join(file)).unwrap_or_default();
+            let mut is_request = false;
+            for line in text.lines() {
+                if line.starts_with("impl") {
+                    is_request = line.contains(" Request<") && !line.contains(" for ");
+                }
+                let method = line.trim().strip_prefix("pub ");
+                let method = method.map(|m| m.strip_prefix("async ").unwrap_or(m));
+                if let (true, Some(name)) = (is_request, method.and_then(|m| m.strip_prefix("fn ")))
+                {
+                    let end = name.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+                    found.push(name[..end.unwrap_or(name.len())].to_owned());
+                }
+            }
+        }
+        found.sort();
+        let mut known = TAKEN.to_vec();
+        known.sort();
+        assert_eq!(found, known);
     }
 
     #[test]
