@@ -4,6 +4,7 @@ use crate::emit::Emit;
 use crate::names::{plain, plural, singular, verb, with_article};
 use crate::table::{Body, Kind, Param, Prefix, Resource, Row};
 use crate::tree::{Root, dotted, template};
+use crate::words::{filter, quoted};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -28,7 +29,13 @@ impl Emit<'_> {
         let row = of.row;
         let name = format!("{}.{}", dotted(of.root, of.place), row.name);
         let what = self.facts.descriptions.get(&name).cloned();
-        let what = what.unwrap_or_else(|| sentence(of));
+        let seen = self
+            .facts
+            .seen
+            .get(&(row.method.clone(), template(of.resource, row)));
+        let what = what
+            .or_else(|| quoted(seen?.description()))
+            .unwrap_or_else(|| sentence(of));
         comment(code, "", &what);
         let _ = writeln!(code, "///");
         let mut facts = vec![format!("`{} {}`.", row.method, template(of.resource, row))];
@@ -79,7 +86,6 @@ impl Emit<'_> {
         let text = texts
             .get(&format!("{of}.{wire}"))
             .or_else(|| texts.get(wire));
-        let mut said = vec![text.cloned().unwrap_or_else(|| format!("`{wire}`."))];
         let seen: Vec<&Value> = rows
             .iter()
             .filter_map(|(resource, row)| {
@@ -93,6 +99,15 @@ impl Emit<'_> {
             let all = rows.len() == seen.len() && seen.iter().all(|s| s.get(fact) == Some(first));
             all.then_some(first)
         };
+        let reads = rows.iter().all(|(_, row)| row.method == "GET");
+        let named = || match param.kind {
+            _ if !reads => None,
+            Kind::Bool => filter(wire, true),
+            _ => filter(wire, false),
+        };
+        let described = || quoted(agreed("description")?.as_str()?);
+        let text = text.cloned().or_else(described).or_else(named);
+        let mut said = vec![text.unwrap_or_else(|| format!("`{wire}`."))];
         if let (Kind::Str, Some(values)) = (&param.kind, agreed("enum").and_then(Value::as_array)) {
             let values: Vec<String> = values.iter().map(|v| format!("`{}`", plain(v))).collect();
             said.push(format!("One of {}.", values.join(", ")));

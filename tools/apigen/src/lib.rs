@@ -21,3 +21,4 @@ pub mod lists;
 pub mod names;
 pub mod table;
 pub mod tree;
+pub mod words;

@@ -22,6 +22,8 @@ const SCHEMAS: &str = r#"{
   {"name":"owners","type":"array<Owner>","required":false},
   {"name":"extra","type":"Owner | string","required":false},
   {"name":"state","type":"Kind | BlankEnum","required":false},
+  {"name":"mode","type":"string","required":false,"enum":["fast","slow"]},
+  {"name":"owner_id","type":"number","required":false},
   {"name":"version","type":"number","required":true,"nullable":true}]},
 "Flag":{"kind":"object","fields":[{"name":"key","type":"string","required":true}]},
 "Owner":{"kind":"object","fields":[
@@ -90,6 +92,9 @@ fn a_schema_becomes_a_type() {
         "extra: json,",
         "state: part(FlagState),",
         "version: integer,",
+        // What the data knows, and what a name says.
+        "/// `mode`. One of `fast`, `slow`.\n        mode: text,",
+        "/// The id of the owner.\n        owner_id: integer,",
         "added / clear_added: boolean,",
         "pub struct FlagChange {\n        -> /// No change, until fields are set.\n        new()\n        /// `key`.\n        key: text,\n    }",
         // What is always the same is no argument.
@@ -141,6 +146,10 @@ fn what_cannot_be_meant_is_said_with_its_line() {
         (
             body("extra -> share"),
             "NewFlag: two methods are called `share`",
+        ),
+        (
+            body("+owner_gone -> clear_owner : text"),
+            "NewFlag: two methods are called `clear_owner`",
         ),
         (
             body("GET /api/projects/{project_id}/flags/"),

@@ -17,7 +17,7 @@ query LimitOffset limit:int offset:int
 /api/{scope}/{project_id}/flags
   list         GET     /                -> Page<Flag>  flag:read  ?LimitOffset
   create       POST    /                json:NewFlag  -> Flag  flag:write
-  get          GET     /{id}/           -> Flag  flag:read  preview  ?at:time!  ?order:Order ?tags:[str] ?type
+  get          GET     /{id}/           -> Flag  flag:read  preview  ?at:time!  ?order:Order ?tags:[str] ?type ?since ?has_notes:bool
   delete       PATCH   /{id}/           ={\"deleted\":true}  -> Flag
   hard_delete  DELETE  /{id}/           -> done  2025-10  refused  deprecated=delete
   update       PATCH   /{id}/           json  -> Flag
@@ -29,10 +29,14 @@ query LimitOffset limit:int offset:int
 ";
 
 const SEEN: &str = r#"[{"method":"GET","path":"/api/{scope}/{project_id}/flags/{id}/","query_params":[
-    {"name":"order","default":"created_at"},{"name":"type","enum":["a","b"],"default":""}]}]"#;
+    {"name":"order","default":"created_at"},{"name":"type","enum":["a","b"],"default":""},
+    {"name":"tags","description":"Not said."},{"name":"since","description":"Only <new> ones"},{"name":"has_notes"}]},
+{"method":"POST","path":"/api/projects/{project_id}/flags/{id}/{file}/","description":"Puts up a file, see [there](https://a.b)"},
+{"method":"POST","path":"/api/{scope}/{project_id}/flags/{id}/launch/","description":"Not said."}]"#;
 
 fn facts() -> Facts {
-    let seen = data::read(SEEN).unwrap().remove(0);
+    let seen = data::read(SEEN).unwrap().into_iter();
+    let key = |seen: &data::Seen| (seen.method().to_owned(), seen.path().to_owned());
     let texts = |texts: &[(&str, &str)]| {
         let pairs = texts.iter();
         let pairs = pairs.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
@@ -45,7 +49,7 @@ fn facts() -> Facts {
             ("tags", "Only what has these tags."),
             ("flags.get.tags", "Only flags with these tags."),
         ]),
-        seen: [((seen.method().into(), seen.path().into()), seen)].into(),
+        seen: seen.map(|seen| (key(&seen), seen)).collect(),
     }
 }
 
@@ -94,7 +98,10 @@ fn a_line_becomes_a_method() {
         // Under one prefix, whatever the handle.
         "pub fn upload(&self, id: impl Display, file: impl Display, form: Form) -> Request<Untyped>",
         ".under(\"projects\") .id(\"id\", &id) .id(\"file\", &file)",
-        "/// Runs the action `upload` on a flag. ///",
+        // PostHog's words, where the tables say nothing.
+        "/// Puts up a file, see \\[there\\](<https://a.b>). ///",
+        "/// Only \\<new\\> ones. since \"since\"",
+        "/// Whether to return what has notes, or what has none. has_notes \"has_notes\"",
         "/// Turns a flag on. /// /// `POST /api/{scope}/{project_id}/flags/{id}/launch/`. \
              May have a [`body`](Request::body).",
         // Parameters: a text of their own, of their name, the data's facts, or the name alone.

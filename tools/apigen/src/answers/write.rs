@@ -2,8 +2,9 @@
 
 use super::read::Item;
 use super::{GENERATED, Made};
-use crate::names::snake;
+use crate::names::{is_keyword, snake};
 use crate::table::Table;
+use crate::words::quoted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -129,7 +130,9 @@ impl Made {
                     .map_err(|e| format!("line {}: {e}", item.line))?,
                 None => self.guess(wire),
             };
-            put(wire.name, kind, said.map_or("", |f| &f.doc))?;
+            let doc = said.map(|f| f.doc.clone()).filter(|doc| !doc.is_empty());
+            let doc = doc.or_else(|| quoted(wire.of["description"].as_str()?));
+            put(wire.name, kind, &doc.unwrap_or_default())?;
         }
         // Fields that no schema has.
         for field in &item.fields {
@@ -220,9 +223,7 @@ fn rust_name(wire: &str, has_kind: bool) -> String {
     match name.as_str() {
         "type" if !has_kind => "kind".into(),
         "ref" => "reference".into(),
-        "extra" | "type" | "where" | "move" | "match" | "use" | "as" | "in" | "for" | "loop"
-        | "self" | "async" | "static" | "final" | "yield" | "box" | "macro" | "mod" | "fn"
-        | "if" | "else" | "impl" | "trait" | "struct" | "enum" => name + "_",
+        word if word == "extra" || is_keyword(word) => name + "_",
         _ => name,
     }
 }

@@ -2,6 +2,8 @@
 
 use super::table::{Bodies, Field, Mark, Type};
 use super::{FOLDER, NOTE, Seen, method};
+use crate::names::plain;
+use crate::words::{self, quoted};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,6 +15,13 @@ struct Line {
     kind: String,
     doc: String,
     clear: bool,
+}
+
+impl Line {
+    /// The name of the method that sets it to null.
+    fn clear(&self) -> String {
+        format!("clear_{}", self.rust.trim_end_matches('_'))
+    }
 }
 
 /// Makes the files.
@@ -210,10 +219,13 @@ impl One<'_> {
         // Arguments stand in the order of the table, where it names them.
         let place = |wire: &str| of.fields.iter().position(|f| f.wire == wire);
         required.sort_by_key(|line| place(&line.wire).unwrap_or(usize::MAX));
-        let mut names = BTreeSet::from(["new", "set"]);
+        let mut names = BTreeSet::from(["new", "set"].map(str::to_owned));
         for line in required.iter().chain(&optional) {
-            if !names.insert(&line.rust) {
-                return Err(format!("two methods are called `{}`", line.rust));
+            let clear = line.clear.then(|| line.clear());
+            for name in [Some(line.rust.clone()), clear].into_iter().flatten() {
+                if !names.insert(name.clone()) {
+                    return Err(format!("two methods are called `{name}`"));
+                }
             }
         }
         let text = indented(&self.text(&required, &optional, &presets));
@@ -253,9 +265,15 @@ impl One<'_> {
     }
 
     fn line_of(&self, said: &Field, kind: String, clear: bool, json: &Value) -> Line {
-        let described = || json["description"].as_str().map(|d| d.replace('\n', " "));
-        let named = || format!("`{}`.", said.wire);
-        let mut doc = said.doc.clone().or_else(described).unwrap_or_else(named);
+        let described = || quoted(json["description"].as_str()?);
+        let named = || words::field(&said.wire, &kind);
+        let doc = said.doc.clone().or_else(described).or_else(named);
+        let mut doc = doc.unwrap_or_else(|| format!("`{}`.", said.wire));
+        let values = json["enum"].as_array().filter(|_| said.doc.is_none());
+        if let ("text" | "json", Some(values)) = (kind.as_str(), values) {
+            let values: Vec<_> = values.iter().map(|v| format!("`{}`", plain(v))).collect();
+            let _ = write!(doc, " One of {}.", values.join(", "));
+        }
         let default = &json["default"];
         if matches!(
             default,
@@ -337,7 +355,7 @@ impl One<'_> {
         }
         for line in optional {
             let clear = match line.clear {
-                true => format!(" / clear_{}", line.rust.trim_end_matches('_')),
+                true => format!(" / {}", line.clear()),
                 false => String::new(),
             };
             let _ = writeln!(
