@@ -5,7 +5,7 @@
 
 use super::field::Object;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
+use serde_json::Value;
 use std::fmt;
 
 /// Reads a JSON object; anything else is an error that names the model, and not what was there.
@@ -106,45 +106,7 @@ impl<'de> Visitor<'de> for Wholly {
             }
             object.insert(name, value);
         }
-        let value = Value::Object(object);
-        Ok(number(&value).map_or(value, Value::Number))
-    }
-}
-
-/// The number that an object stands for. With its feature `arbitrary_precision`, which any crate of a build can turn on,
-/// `serde_json` hands floats and large integers out as objects of one text.
-fn number(value: &Value) -> Option<Number> {
-    let object = value.as_object().filter(|object| object.len() == 1)?;
-    let is_text = object.values().all(Value::is_string);
-    is_text.then(|| Number::deserialize(value).ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    /// Sees something only by `cargo test --lib --features serde_json/arbitrary_precision`.
-    #[test]
-    fn numbers_of_any_size_stay_numbers() {
-        let text = r#"{"a":[0.5,1.10,123456789012345678901234567890],"b":{"c":-2.5e3}}"#;
-        let Whole(whole) = serde_json::from_str(text).unwrap();
-        let value: Value = serde_json::from_str(text).unwrap();
-        assert_eq!(whole, value);
-        let Whole(again) = Whole::deserialize(&value).unwrap();
-        assert_eq!(again, value);
-    }
-
-    #[test]
-    fn objects_of_one_text_stay_objects() {
-        for value in [
-            json!({"a": "1"}),
-            json!({"a": {"b": "1.5"}}),
-            json!([{"": "1"}]),
-        ] {
-            let Whole(whole) = Whole::deserialize(&value).unwrap();
-            assert_eq!(whole, value);
-        }
+        Ok(Value::Object(object))
     }
 }
 
@@ -206,5 +168,28 @@ mod tests {
         let text = r#"{"rollout_percentage": "1.50", "order": "-0"}"#;
         let variant: FlagVariant = serde_json::from_str(text).unwrap();
         assert_eq!(variant.rollout_percentage, None, "{variant:?}");
+    }
+
+    /// Sees something only by `cargo test --lib --features serde_json/arbitrary_precision`.
+    #[test]
+    fn numbers_of_any_size_stay_numbers() {
+        let text = r#"{"a":[0.5,1.10,123456789012345678901234567890],"b":{"c":-2.5e3}}"#;
+        let Whole(whole) = serde_json::from_str(text).unwrap();
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(whole, value);
+        let Whole(again) = Whole::deserialize(&value).unwrap();
+        assert_eq!(again, value);
+    }
+
+    #[test]
+    fn objects_of_one_text_stay_objects() {
+        for value in [
+            json!({"a": "1"}),
+            json!({"a": {"b": "1.5"}}),
+            json!([{"": "1"}]),
+        ] {
+            let Whole(whole) = Whole::deserialize(&value).unwrap();
+            assert_eq!(whole, value);
+        }
     }
 }
