@@ -59,6 +59,15 @@ impl<'de> Visitor<'de> for Wholly {
         Ok(Value::from(value))
     }
 
+    /// With `arbitrary_precision`, a [`Value`] hands out integers beyond 64 bits.
+    fn visit_i128<E: Error>(self, value: i128) -> Result<Value, E> {
+        serde_json::from_str(&value.to_string()).map_err(E::custom)
+    }
+
+    fn visit_u128<E: Error>(self, value: u128) -> Result<Value, E> {
+        serde_json::from_str(&value.to_string()).map_err(E::custom)
+    }
+
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
         Ok(Value::from(value))
     }
