@@ -6,6 +6,7 @@ use super::rows::Row;
 use super::status::HogQlStatus;
 use crate::error::PostHogError;
 use crate::redact::{self, excerpt, without_keys};
+use crate::rest::Time;
 use crate::rest::models::whole::read_object;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
@@ -41,7 +42,7 @@ pub struct HogQlAnswer {
     /// Whether the answer comes from PostHog's cache.
     pub is_cached: bool,
     /// When the answer was computed.
-    pub last_refresh: Option<String>,
+    pub last_refresh: Option<Time>,
     /// The state of a query that runs in the background.
     pub query_status: Option<HogQlStatus>,
     /// All other fields, such as `timings` and `clickhouse`.
@@ -223,7 +224,7 @@ impl HogQlAnswer {
             offset: number(&mut map, "offset"),
             hogql: text(&mut map, "hogql"),
             is_cached: flag(&mut map, "is_cached"),
-            last_refresh: text(&mut map, "last_refresh"),
+            last_refresh: time(&mut map, "last_refresh"),
             query_status: match map.remove("query_status") {
                 Some(Value::Object(status)) => Some(HogQlStatus::from_map(status)),
                 Some(Value::Null) | None => None,
@@ -301,6 +302,11 @@ pub(super) fn text(map: &mut Map<String, Value>, name: &str) -> Option<String> {
     take(map, name, |value| value.as_str().map(str::to_owned))
 }
 
+/// Any text, whether it says a time or not.
+pub(super) fn time(map: &mut Map<String, Value>, name: &str) -> Option<Time> {
+    text(map, name).map(Time::received)
+}
+
 pub(super) fn number(map: &mut Map<String, Value>, name: &str) -> Option<u64> {
     take(map, name, |value| match value {
         Value::String(text) => text.parse().ok(),
@@ -343,14 +349,15 @@ mod tests {
         let answer: HogQlAnswer = serde_json::from_value(json!({
             "columns": ["event", 7], "types": [["event", "String"], "UInt64"], "results": [["a", 1]],
             "hasMore": true, "limit": 100, "offset": "3", "hogql": 5, "is_cached": null,
-            "last_refresh": "now", "query_status": null, "timings": [{"k": "x", "t": 1.5}], "error": null,
+            "last_refresh": "2031-04-05T06:07:08Z", "query_status": null, "timings": [{"k": "x", "t": 1.5}], "error": null,
         }))
         .unwrap();
         assert_eq!(answer.columns, ["event", "7"]);
         assert_eq!(answer.types, ["String", "UInt64"]);
         assert!(answer.has_more && !answer.is_cached);
         assert_eq!((answer.limit, answer.offset), (Some(100), Some(3)));
-        assert_eq!(answer.last_refresh.as_deref(), Some("now"));
+        let refreshed = Time::parse("2031-04-05T06:07:08Z").unwrap();
+        assert_eq!(answer.last_refresh, Some(refreshed));
         assert_eq!(answer.extra["hogql"], 5);
         assert_eq!(answer.extra["timings"][0]["t"], 1.5);
         let error = answer.clone().one::<(String, u8)>().unwrap_err();

@@ -1,6 +1,7 @@
 //! [`HogQlStatus`] and [`HogQlProgress`]: how a query in the background is doing.
 
-use super::answer::{HogQlAnswer, flag, number, text};
+use super::answer::{HogQlAnswer, flag, number, text, time};
+use crate::rest::Time;
 use crate::rest::failed_query::NO_REASON;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -20,11 +21,11 @@ pub struct HogQlStatus {
     /// What went wrong, in PostHog's words.
     pub error_message: Option<String>,
     /// When PostHog received the query.
-    pub start_time: Option<String>,
+    pub start_time: Option<Time>,
     /// When a worker took it up.
-    pub pickup_time: Option<String>,
+    pub pickup_time: Option<Time>,
     /// When it ended.
-    pub end_time: Option<String>,
+    pub end_time: Option<Time>,
     /// How far it has come, if PostHog knows.
     pub progress: Option<HogQlProgress>,
     /// The whole answer, once the query is complete.
@@ -48,9 +49,9 @@ impl HogQlStatus {
             complete: flag(&mut map, "complete"),
             error: flag(&mut map, "error"),
             error_message: text(&mut map, "error_message"),
-            start_time: text(&mut map, "start_time"),
-            pickup_time: text(&mut map, "pickup_time"),
-            end_time: text(&mut map, "end_time"),
+            start_time: time(&mut map, "start_time"),
+            pickup_time: time(&mut map, "pickup_time"),
+            end_time: time(&mut map, "end_time"),
             progress,
             results: map.remove("results").unwrap_or_default(),
             extra: map,
@@ -157,13 +158,15 @@ mod tests {
     #[test]
     fn nothing_of_a_status_is_lost() {
         let status: HogQlStatus = serde_json::from_value(json!({
-            "id": 7, "complete": "yes", "task_id": "t", "start_time": 1,
+            "id": 7, "complete": "yes", "task_id": "t", "start_time": 1, "end_time": "soon",
             "query_progress": {"rows_read": -1, "bytes_read": "12", "time_elapsed": 1.5, "active_cpu_time": "x",
                                "estimated_rows_total": 3.5, "queue": 4},
         }))
         .unwrap();
         let left = json!({"id": 7, "complete": "yes", "task_id": "t", "start_time": 1});
         assert_eq!(Value::Object(status.extra), left);
+        let end = status.end_time.unwrap();
+        assert_eq!((end.as_str(), end.to_system_time()), ("soon", None));
         let progress = status.progress.unwrap();
         assert_eq!((progress.bytes_read, progress.time_elapsed), (12, 1.5));
         let left = json!({"rows_read": -1, "active_cpu_time": "x", "estimated_rows_total": 3.5, "queue": 4});
