@@ -121,7 +121,7 @@ async fn store(to: &PresignedUpload, content: &[u8]) -> Result<(), Box<dyn Error
         |name: &str| format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"");
     let mut form = Vec::new();
     for (name, value) in &to.fields {
-        form.extend(format!("{}\r\n\r\n{value}\r\n", part(name)).into_bytes());
+        form.extend(format!("{}\r\n\r\n{}\r\n", part(name), value.reveal()).into_bytes());
     }
     // The storage reads nothing that comes after the file.
     form.extend(format!("{}; filename=\"file\"\r\n\r\n", part("file")).into_bytes());

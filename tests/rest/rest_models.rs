@@ -1146,3 +1146,18 @@ fn floats_are_read_and_written_as_they_were() {
     let flag: FeatureFlag = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&flag).unwrap(), text);
 }
+
+#[test]
+fn permissions_for_a_while_are_hidden() {
+    let upload: PresignedUpload = read(json!({
+        "url": "https://s3/secret", "fields": {"policy": "secret", "x-amz-signature": "secret"},
+    }));
+    let publication: HogFlowPublication = read(json!({"confirm_token": "secret"}));
+    let reach: BlastRadius = read(json!({"confirm_token": "secret"}));
+    let run: TaskRun = read(json!({"log_url": "https://s3/secret"}));
+    let shown = format!("{upload:?} {publication:?} {reach:?} {run:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+    assert_eq!(upload.fields["policy"].reveal(), "secret");
+    let written = json!(upload);
+    assert_eq!(written["fields"]["x-amz-signature"], "secret");
+}

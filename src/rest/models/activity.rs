@@ -2,6 +2,7 @@
 //!
 //! Written by hand: the schemas call the details of an activity any JSON.
 
+use super::field::Hidden;
 use super::macros::{model, wire};
 use super::organizations::UserBasic;
 use crate::rest::Time;
@@ -286,7 +287,8 @@ model! {
         provider: Option<String>,
         model: Option<String>,
         reasoning_effort: Option<String>,
-        log_url: Option<String>,
+        /// Where the log can be read, for a while.
+        log_url: Option<Hidden>,
         artifacts: Option<Value>,
     }
 

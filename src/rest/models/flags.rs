@@ -2,7 +2,7 @@
 //!
 //! Written by hand: the schemas call the filters of a flag a map of anything.
 
-use super::field::Object;
+use super::field::{Hidden, Object};
 use super::macros::{model, values, wire};
 use super::organizations::UserBasic;
 use super::shared::PropertyFilter;
@@ -227,7 +227,7 @@ model! {
         /// What counts once: `email`; missing: a person.
         dedupe_key: Option<String>,
         /// Shows that this audience was looked at, to run a batch for it.
-        confirm_token: Option<String>,
+        confirm_token: Option<Hidden>,
     }
 
     /// A feature that people may opt in to before all get it.

@@ -101,8 +101,8 @@ model! {
     /// Part of [`SymbolSetUpload`].
     pub struct PresignedUpload {
         url: Option<Hidden>,
-        /// To be sent with the file.
-        fields: BTreeMap<String, String>,
+        /// To be sent with the file: a permission to write, for a while.
+        fields: BTreeMap<String, Hidden>,
     }
 
     /// Where a symbol set can be downloaded, for a while.

@@ -190,7 +190,7 @@ model! {
         in_flight_runs: Option<i64>,
         draft_updated_at: Option<Time>,
         /// To be given with `confirm`, of a preview.
-        confirm_token: Option<String>,
+        confirm_token: Option<Hidden>,
         impact: Option<HogFlowPublishImpact>,
         workflow: Option<HogFlow>,
     }
