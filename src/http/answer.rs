@@ -17,6 +17,8 @@ const DEEPEST: usize = 128;
 /// Some proxies put it before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+// Not set after reading instead: an answer is of any type, and what asks may stand anywhere within it, as in a page of
+// untyped items.
 thread_local! {
     static READING: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
