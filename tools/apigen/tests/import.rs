@@ -304,7 +304,10 @@ fn descriptions_are_kept_as_data() {
     let mut described = document();
     let list = &mut described["paths"]["/api/projects/{project_id}/cohorts/"]["get"];
     list["description"] = Value::Null;
-    list["summary"] = "All cohorts.".into();
+    // What one prefix does not say, the other one may.
+    described["paths"]["/api/environments/{environment_id}/cohorts/"]["get"]["summary"] =
+        "All cohorts.".into();
+    let list = &mut described["paths"]["/api/projects/{project_id}/cohorts/"]["get"];
     list["parameters"][2]["description"] = "Created since\nthen.\n\nAnd more.".into();
     let name = &mut described["components"]["schemas"]["Cohort"]["properties"]["name"];
     name["description"] = "What people\ncall it.".into();

@@ -104,6 +104,9 @@ fn fold(one: Operation, other: Operation) -> Operation {
             first.query_params.push(param);
         }
     }
+    if first.description.is_empty() {
+        first.description = second.description;
+    }
     first.scopes.extend(second.scopes);
     first.path = first.path.replacen("/api/projects/", "/api/{scope}/", 1);
     first
