@@ -116,7 +116,7 @@ body! {
         -> /// What PostHog requires.
         ///
         /// - `slack_workspace_id`: Number of the Slack integration.
-        /// - `slack_channel_id`
+        /// - `slack_channel_id`: The id of the Slack channel.
         new(slack_workspace_id: integer, slack_channel_id: text)
         /// `slack_channel_name`.
         slack_channel_name: text,
@@ -202,7 +202,7 @@ body! {
         integration_id / clear_integration_id: integer,
         /// Whether one is sent at once.
         send_test_now: boolean,
-        /// `summary_enabled`.
+        /// Whether to enable summary.
         summary_enabled: boolean,
         /// `summary_prompt_guide`.
         summary_prompt_guide: text,
@@ -250,7 +250,7 @@ body! {
         title / clear_title: text,
         /// Number of the integration that sends it.
         integration_id / clear_integration_id: integer,
-        /// `summary_enabled`.
+        /// Whether to enable summary.
         summary_enabled: boolean,
         /// `summary_prompt_guide`.
         summary_prompt_guide: text,

@@ -20,11 +20,11 @@ body! {
         pinned: boolean,
         /// `breakdown_colors`.
         breakdown_colors / clear_breakdown_colors: parts(BreakdownColor),
-        /// `data_color_theme_id`.
+        /// The id of the data color theme.
         data_color_theme_id / clear_data_color_theme_id: integer,
         /// Tags. They replace those that it has.
         tags: texts,
-        /// `quick_filter_ids`.
+        /// The ids of the quick filters.
         quick_filter_ids / clear_quick_filter_ids: texts,
         /// `grid_spacing`.
         grid_spacing: part(DashboardGridSpacing),
@@ -58,11 +58,11 @@ body! {
         filters: part(DashboardFilters),
         /// `breakdown_colors`.
         breakdown_colors / clear_breakdown_colors: parts(BreakdownColor),
-        /// `data_color_theme_id`.
+        /// The id of the data color theme.
         data_color_theme_id / clear_data_color_theme_id: integer,
         /// Tags. They replace those that it has.
         tags: texts,
-        /// `quick_filter_ids`.
+        /// The ids of the quick filters.
         quick_filter_ids / clear_quick_filter_ids: texts,
         /// `grid_spacing`.
         grid_spacing: part(DashboardGridSpacing),
@@ -104,7 +104,7 @@ body! {
         new(id: integer)
         /// `layouts`.
         layouts: json,
-        /// `show_description`.
+        /// Whether to show the description.
         show_description: boolean,
         /// `group_key`.
         group_key / clear_group_key: text,
@@ -257,7 +257,7 @@ body! {
         description: text,
         /// `layouts`.
         layouts: json,
-        /// `show_description`.
+        /// Whether to show the description.
         show_description: boolean,
     }
 
@@ -274,6 +274,8 @@ body! {
     /// A change of a widget.
     pub struct WidgetChange {
         -> /// What PostHog requires.
+        ///
+        /// - `tile_id`: The id of the tile.
         new(tile_id: integer)
         /// The name that people see.
         name / clear_name: text,
@@ -390,7 +392,7 @@ body! {
         is_multi: boolean,
         /// `values_query`.
         values_query / clear_values_query: text,
-        /// `values_query_connection_id`.
+        /// The id of the values query connection.
         values_query_connection_id / clear_values_query_connection_id: text,
     }
 
@@ -412,7 +414,7 @@ body! {
         is_multi: boolean,
         /// `values_query`.
         values_query / clear_values_query: text,
-        /// `values_query_connection_id`.
+        /// The id of the values query connection.
         values_query_connection_id / clear_values_query_connection_id: text,
     }
 

@@ -129,7 +129,7 @@ body! {
         stats_config: json,
         /// `scheduling_config`.
         scheduling_config: json,
-        /// `allow_unknown_events`.
+        /// Whether to allow unknown events.
         allow_unknown_events: boolean,
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
@@ -177,7 +177,7 @@ body! {
         funnel_order_type / clear_funnel_order_type: part(ExperimentMetricFunnelOrderType),
         /// Whether more is better.
         goal / clear_goal: part(ExperimentMetricGoal),
-        /// `ignore_zeros`.
+        /// Whether to ignore zeros.
         ignore_zeros / clear_ignore_zeros: boolean,
         /// `lower_bound_percentile`.
         lower_bound_percentile / clear_lower_bound_percentile: number,
@@ -252,7 +252,7 @@ body! {
         start_date / clear_start_date: time,
         /// When it ends.
         end_date / clear_end_date: time,
-        /// `holdout_id`.
+        /// The id of the holdout.
         holdout_id / clear_holdout_id: integer,
         /// `parameters`.
         parameters / clear_parameters: json,
@@ -260,7 +260,7 @@ body! {
         running_time_calculation / clear_running_time_calculation: json,
         /// `excluded_variants`.
         excluded_variants / clear_excluded_variants: texts,
-        /// `saved_metrics_ids`.
+        /// The ids of the saved metrics.
         saved_metrics as "saved_metrics_ids" / clear_saved_metrics: jsons,
         /// Whether it is archived. By default `false`.
         archived: boolean,
@@ -278,7 +278,7 @@ body! {
         stats_config: json,
         /// `scheduling_config`.
         scheduling_config: json,
-        /// `allow_unknown_events`. By default `false`.
+        /// Whether to allow unknown events. By default `false`.
         allow_unknown_events: boolean,
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,
@@ -338,7 +338,7 @@ body! {
         conclusion / clear_conclusion: part(models::Conclusion),
         /// Why.
         comment as "conclusion_comment" / clear_comment: text,
-        /// `open_cleanup_pr`. By default `false`.
+        /// Whether to open the cleanup PR. By default `false`.
         open_cleanup_pr: boolean,
         /// `repository`.
         repository / clear_repository: text,
@@ -356,7 +356,7 @@ body! {
         conclusion / clear_conclusion: part(models::Conclusion),
         /// Why.
         comment as "conclusion_comment" / clear_comment: text,
-        /// `open_cleanup_pr`. By default `false`.
+        /// Whether to open the cleanup PR. By default `false`.
         open_cleanup_pr: boolean,
         /// `repository`.
         repository / clear_repository: text,
@@ -385,7 +385,7 @@ body! {
         /// - `minimum_detectable_effect`: The change, in percent, that must be visible.
         /// - `metric_type`
         new(minimum_detectable_effect: number, metric_type: part(RunningTimeMetric))
-        /// `number_of_variants`. By default `2`.
+        /// How many variants. By default `2`.
         number_of_variants: integer,
         /// `exposure_rate_per_day`.
         exposure_rate_per_day / clear_exposure_rate_per_day: integer,

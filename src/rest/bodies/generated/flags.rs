@@ -153,7 +153,7 @@ body! {
         tags: texts,
         /// `excluded_tags`.
         excluded_tags: texts,
-        /// `has_evaluation_contexts`.
+        /// Whether it has evaluation contexts.
         has_evaluation_contexts: boolean,
         /// Whether it is archived.
         archived: boolean,
@@ -318,7 +318,7 @@ body! {
         documentation_url: text,
         /// `payload`.
         payload: json,
-        /// `feature_flag_id`.
+        /// The id of the feature flag.
         feature_flag_id: integer,
         /// Folder in which PostHog's file system shows it, as `Team/Growth`.
         folder as "_create_in_folder": text,

@@ -155,7 +155,7 @@ body! {
         clickhouse_event: json,
         /// Whether requests are only logged. By default `true`.
         mock_async_functions: boolean,
-        /// `invocation_id`.
+        /// The id of the invocation.
         invocation_id / clear_invocation_id: text,
     }
 
@@ -314,9 +314,9 @@ body! {
         new(title: text, rationale: text, content: json, base_version: integer)
         /// `evidence`.
         evidence: json,
-        /// `step_id`.
+        /// The id of the step.
         step_id / clear_step_id: text,
-        /// `source_id`.
+        /// The id of the source.
         source_id / clear_source_id: text,
     }
 

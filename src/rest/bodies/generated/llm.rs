@@ -372,7 +372,7 @@ body! {
         output_type: part(HogEvaluationTestOutputType),
         /// What it may say.
         output_config: json,
-        /// `sample_count`. By default `5`.
+        /// How many samples. By default `5`.
         sample_count: integer,
         /// `allows_na`. By default `false`.
         allows_na: boolean,
@@ -421,6 +421,8 @@ body! {
     /// The body of [`LlmAnalytics::evaluation_config_set_active_key`](crate::rest::resources::LlmAnalytics::evaluation_config_set_active_key) (`POST /api/projects/{project_id}/llm_analytics/evaluation_config/set_active_key/`).
     pub struct ActiveProviderKey {
         -> /// What PostHog requires.
+        ///
+        /// - `key_id`: The id of the key.
         new(key_id: text)
     }
 

@@ -21,7 +21,7 @@ body! {
         message / clear_message: text,
         /// Projects that they may see: `[{"id": 1, "level": "member"}]`.
         private_project_access: json,
-        /// `send_email`.
+        /// Whether to send the email.
         send_email: boolean,
         /// `combine_pending_invites`.
         combine_pending_invites: boolean,
@@ -38,17 +38,17 @@ body! {
         new(name: text)
         /// The UUID of its logo.
         logo_media_id / clear_logo_media_id: text,
-        /// `is_member_join_email_enabled`.
+        /// Whether member join email is enabled.
         is_member_join_email_enabled: boolean,
         /// Whether all members need a second factor.
         enforce_2fa / clear_enforce_2fa: boolean,
         /// Whether members may invite others.
         members_can_invite / clear_members_can_invite: boolean,
-        /// `members_can_use_personal_api_keys`.
+        /// Whether members can use personal API keys.
         members_can_use_personal_api_keys: boolean,
-        /// `allow_publicly_shared_resources`.
+        /// Whether to allow publicly shared resources.
         allow_publicly_shared_resources: boolean,
-        /// `is_ai_data_processing_approved`.
+        /// Whether AI data processing is approved.
         is_ai_data_processing_approved / clear_is_ai_data_processing_approved: boolean,
         /// `default_experiment_stats_method`.
         default_experiment_stats_method / clear_default_experiment_stats_method: part(StatsMethod),
@@ -68,23 +68,23 @@ body! {
         logo_media_id / clear_logo_media_id: text,
         /// Whether all members need a second factor.
         enforce_2fa / clear_enforce_2fa: boolean,
-        /// `enforce_verified_domains`.
+        /// Whether to enforce verified domains.
         enforce_verified_domains / clear_enforce_verified_domains: boolean,
         /// Whether members may invite others.
         members_can_invite / clear_members_can_invite: boolean,
-        /// `members_can_create_projects`.
+        /// Whether members can create projects.
         members_can_create_projects / clear_members_can_create_projects: boolean,
-        /// `members_can_use_personal_api_keys`.
+        /// Whether members can use personal API keys.
         members_can_use_personal_api_keys: boolean,
-        /// `members_can_see_org_members`.
+        /// Whether members can see org members.
         members_can_see_org_members: boolean,
-        /// `allow_publicly_shared_resources`.
+        /// Whether to allow publicly shared resources.
         allow_publicly_shared_resources: boolean,
         /// `read_only_mcp_access`.
         read_only_mcp_access / clear_read_only_mcp_access: boolean,
         /// A text that all members see.
         member_notice / clear_member_notice: json,
-        /// `is_ai_data_processing_approved`.
+        /// Whether AI data processing is approved.
         is_ai_data_processing_approved / clear_is_ai_data_processing_approved: boolean,
         /// `is_ai_training_opted_in`.
         is_ai_training_opted_in / clear_is_ai_training_opted_in: boolean,
@@ -127,25 +127,25 @@ body! {
         data_attributes: json,
         /// `person_display_name_properties`.
         person_display_name_properties / clear_person_display_name_properties: texts,
-        /// `autocapture_opt_out`.
+        /// Whether to opt out of autocapture.
         autocapture_opt_out / clear_autocapture_opt_out: boolean,
-        /// `autocapture_exceptions_opt_in`.
+        /// Whether to opt in to autocapture exceptions.
         autocapture_exceptions_opt_in / clear_autocapture_exceptions_opt_in: boolean,
-        /// `autocapture_web_vitals_opt_in`.
+        /// Whether to opt in to autocapture web vitals.
         autocapture_web_vitals_opt_in / clear_autocapture_web_vitals_opt_in: boolean,
         /// `autocapture_web_vitals_allowed_metrics`.
         autocapture_web_vitals_allowed_metrics: json,
         /// `autocapture_exceptions_errors_to_ignore`.
         autocapture_exceptions_errors_to_ignore: json,
-        /// `capture_console_log_opt_in`.
+        /// Whether to capture console log.
         capture_console_log_opt_in / clear_capture_console_log_opt_in: boolean,
-        /// `capture_performance_opt_in`.
+        /// Whether to capture performance.
         capture_performance_opt_in / clear_capture_performance_opt_in: boolean,
         /// Whether sessions are recorded.
         session_recording_opt_in: boolean,
         /// How many sessions are recorded, as a text from `0.00` to `1.00`.
         session_recording_sample_rate / clear_session_recording_sample_rate: text,
-        /// `session_recording_minimum_duration_milliseconds`.
+        /// The session recording minimum duration, in milliseconds.
         session_recording_minimum_duration_milliseconds / clear_session_recording_minimum_duration_milliseconds: number,
         /// `session_recording_linked_flag`.
         session_recording_linked_flag: json,
@@ -179,7 +179,7 @@ body! {
         live_events_columns / clear_live_events_columns: texts,
         /// `recording_domains`.
         recording_domains / clear_recording_domains: texts,
-        /// `inject_web_apps`.
+        /// Whether to inject web apps.
         inject_web_apps / clear_inject_web_apps: boolean,
         /// `extra_settings`.
         extra_settings: json,
@@ -187,23 +187,23 @@ body! {
         modifiers: json,
         /// `has_completed_onboarding_for`.
         has_completed_onboarding_for: json,
-        /// `surveys_opt_in`.
+        /// Whether to opt in to surveys.
         surveys_opt_in / clear_surveys_opt_in: boolean,
-        /// `heatmaps_opt_in`.
+        /// Whether to opt in to heatmaps.
         heatmaps_opt_in / clear_heatmaps_opt_in: boolean,
         /// `flags_persistence_default`.
         flags_persistence_default / clear_flags_persistence_default: boolean,
-        /// `receive_org_level_activity_logs`.
+        /// Whether to receive org level activity logs.
         receive_org_level_activity_logs / clear_receive_org_level_activity_logs: boolean,
         /// `business_model`.
         business_model / clear_business_model: part(BusinessModel),
-        /// `conversations_enabled`.
+        /// Whether to enable conversations.
         conversations_enabled / clear_conversations_enabled: boolean,
         /// `conversations_settings`.
         conversations_settings / clear_conversations_settings: json,
         /// `logs_settings`.
         logs_settings: json,
-        /// `proactive_tasks_enabled`.
+        /// Whether to enable proactive tasks.
         proactive_tasks_enabled / clear_proactive_tasks_enabled: boolean,
         /// `revenue_analytics_config`.
         revenue_analytics_config: json,
@@ -217,25 +217,25 @@ body! {
         feature_flag_policy_config: json,
         /// `base_currency`.
         base_currency: part(Currency),
-        /// `capture_dead_clicks`.
+        /// Whether to capture dead clicks.
         capture_dead_clicks / clear_capture_dead_clicks: boolean,
         /// `cookieless_server_hash_mode`.
         cookieless_server_hash_mode / clear_cookieless_server_hash_mode: number,
         /// `human_friendly_comparison_periods`.
         human_friendly_comparison_periods / clear_human_friendly_comparison_periods: boolean,
-        /// `feature_flag_confirmation_enabled`.
+        /// Whether to enable feature flag confirmation.
         feature_flag_confirmation_enabled / clear_feature_flag_confirmation_enabled: boolean,
         /// `feature_flag_confirmation_message`.
         feature_flag_confirmation_message / clear_feature_flag_confirmation_message: text,
-        /// `default_evaluation_contexts_enabled`.
+        /// Whether to enable default evaluation contexts.
         default_evaluation_contexts_enabled / clear_default_evaluation_contexts_enabled: boolean,
-        /// `require_evaluation_contexts`.
+        /// Whether to require evaluation contexts.
         require_evaluation_contexts / clear_require_evaluation_contexts: boolean,
         /// `default_data_theme`.
         default_data_theme / clear_default_data_theme: number,
         /// `onboarding_tasks`.
         onboarding_tasks: json,
-        /// `web_analytics_pre_aggregated_tables_enabled`.
+        /// Whether to enable web analytics pre aggregated tables.
         web_analytics_pre_aggregated_tables_enabled / clear_web_analytics_pre_aggregated_tables_enabled: boolean,
     }
 
@@ -248,7 +248,7 @@ body! {
         new()
         /// The name that people see.
         name: text,
-        /// `logo_media_id`.
+        /// The id of the logo media.
         logo_media_id / clear_logo_media_id: text,
         /// `product_description`.
         product_description / clear_product_description: text,
@@ -274,25 +274,25 @@ body! {
         data_attributes: json,
         /// `person_display_name_properties`.
         person_display_name_properties / clear_person_display_name_properties: texts,
-        /// `autocapture_opt_out`.
+        /// Whether to opt out of autocapture.
         autocapture_opt_out / clear_autocapture_opt_out: boolean,
-        /// `autocapture_exceptions_opt_in`.
+        /// Whether to opt in to autocapture exceptions.
         autocapture_exceptions_opt_in / clear_autocapture_exceptions_opt_in: boolean,
-        /// `autocapture_web_vitals_opt_in`.
+        /// Whether to opt in to autocapture web vitals.
         autocapture_web_vitals_opt_in / clear_autocapture_web_vitals_opt_in: boolean,
         /// `autocapture_web_vitals_allowed_metrics`.
         autocapture_web_vitals_allowed_metrics: json,
         /// `autocapture_exceptions_errors_to_ignore`.
         autocapture_exceptions_errors_to_ignore: json,
-        /// `capture_console_log_opt_in`.
+        /// Whether to capture console log.
         capture_console_log_opt_in / clear_capture_console_log_opt_in: boolean,
-        /// `capture_performance_opt_in`.
+        /// Whether to capture performance.
         capture_performance_opt_in / clear_capture_performance_opt_in: boolean,
         /// Whether sessions are recorded.
         session_recording_opt_in: boolean,
         /// How many sessions are recorded, as a text from `0.00` to `1.00`.
         session_recording_sample_rate / clear_session_recording_sample_rate: text,
-        /// `session_recording_minimum_duration_milliseconds`.
+        /// The session recording minimum duration, in milliseconds.
         session_recording_minimum_duration_milliseconds / clear_session_recording_minimum_duration_milliseconds: number,
         /// `session_recording_linked_flag`.
         session_recording_linked_flag: json,
@@ -328,7 +328,7 @@ body! {
         live_events_columns / clear_live_events_columns: texts,
         /// `recording_domains`.
         recording_domains / clear_recording_domains: texts,
-        /// `inject_web_apps`.
+        /// Whether to inject web apps.
         inject_web_apps / clear_inject_web_apps: boolean,
         /// `extra_settings`.
         extra_settings: json,
@@ -336,23 +336,23 @@ body! {
         modifiers: json,
         /// `has_completed_onboarding_for`.
         has_completed_onboarding_for: json,
-        /// `surveys_opt_in`.
+        /// Whether to opt in to surveys.
         surveys_opt_in / clear_surveys_opt_in: boolean,
-        /// `heatmaps_opt_in`.
+        /// Whether to opt in to heatmaps.
         heatmaps_opt_in / clear_heatmaps_opt_in: boolean,
         /// `flags_persistence_default`.
         flags_persistence_default / clear_flags_persistence_default: boolean,
-        /// `receive_org_level_activity_logs`.
+        /// Whether to receive org level activity logs.
         receive_org_level_activity_logs / clear_receive_org_level_activity_logs: boolean,
         /// `business_model`.
         business_model / clear_business_model: part(BusinessModel),
-        /// `conversations_enabled`.
+        /// Whether to enable conversations.
         conversations_enabled / clear_conversations_enabled: boolean,
         /// `conversations_settings`.
         conversations_settings / clear_conversations_settings: json,
         /// `logs_settings`.
         logs_settings: json,
-        /// `proactive_tasks_enabled`.
+        /// Whether to enable proactive tasks.
         proactive_tasks_enabled / clear_proactive_tasks_enabled: boolean,
         /// `revenue_analytics_config`.
         revenue_analytics_config: json,
@@ -366,25 +366,25 @@ body! {
         feature_flag_policy_config: json,
         /// `base_currency`.
         base_currency: part(Currency),
-        /// `capture_dead_clicks`.
+        /// Whether to capture dead clicks.
         capture_dead_clicks / clear_capture_dead_clicks: boolean,
         /// `cookieless_server_hash_mode`.
         cookieless_server_hash_mode / clear_cookieless_server_hash_mode: number,
         /// `human_friendly_comparison_periods`.
         human_friendly_comparison_periods / clear_human_friendly_comparison_periods: boolean,
-        /// `feature_flag_confirmation_enabled`.
+        /// Whether to enable feature flag confirmation.
         feature_flag_confirmation_enabled / clear_feature_flag_confirmation_enabled: boolean,
         /// `feature_flag_confirmation_message`.
         feature_flag_confirmation_message / clear_feature_flag_confirmation_message: text,
-        /// `default_evaluation_contexts_enabled`.
+        /// Whether to enable default evaluation contexts.
         default_evaluation_contexts_enabled / clear_default_evaluation_contexts_enabled: boolean,
-        /// `require_evaluation_contexts`.
+        /// Whether to require evaluation contexts.
         require_evaluation_contexts / clear_require_evaluation_contexts: boolean,
         /// `default_data_theme`.
         default_data_theme / clear_default_data_theme: number,
         /// `onboarding_tasks`.
         onboarding_tasks: json,
-        /// `web_analytics_pre_aggregated_tables_enabled`.
+        /// Whether to enable web analytics pre aggregated tables.
         web_analytics_pre_aggregated_tables_enabled / clear_web_analytics_pre_aggregated_tables_enabled: boolean,
     }
 
@@ -441,7 +441,7 @@ body! {
         jit_provisioning_enabled: boolean,
         /// The way that users must log in: `google-oauth2`, `saml`, …; empty: any.
         sso_enforcement: text,
-        /// `saml_entity_id`.
+        /// The id of the SAML entity.
         saml_entity_id / clear_saml_entity_id: text,
         /// `saml_acs_url`.
         saml_acs_url / clear_saml_acs_url: text,
@@ -459,7 +459,7 @@ body! {
         jit_provisioning_enabled: boolean,
         /// The way that users must log in: `google-oauth2`, `saml`, …; empty: any.
         sso_enforcement: text,
-        /// `saml_entity_id`.
+        /// The id of the SAML entity.
         saml_entity_id / clear_saml_entity_id: text,
         /// `saml_acs_url`.
         saml_acs_url / clear_saml_acs_url: text,
@@ -493,7 +493,7 @@ body! {
         notification_settings: json,
         /// `anonymize_data`.
         anonymize_data / clear_anonymize_data: boolean,
-        /// `allow_impersonation`.
+        /// Whether to allow impersonation.
         allow_impersonation / clear_allow_impersonation: boolean,
         /// `toolbar_mode`.
         toolbar_mode / clear_toolbar_mode: part(ToolbarMode),
@@ -513,7 +513,7 @@ body! {
         theme_mode / clear_theme_mode: part(ThemeMode),
         /// `hedgehog_config`.
         hedgehog_config: json,
-        /// `allow_sidebar_suggestions`.
+        /// Whether to allow sidebar suggestions.
         allow_sidebar_suggestions / clear_allow_sidebar_suggestions: boolean,
         /// `shortcut_position`.
         shortcut_position / clear_shortcut_position: part(ShortcutPosition),
@@ -521,7 +521,7 @@ body! {
         role_at_organization: part(UserRoleAtOrganization),
         /// `passkeys_enabled_for_2fa`.
         passkeys_enabled_for_2fa / clear_passkeys_enabled_for_2fa: boolean,
-        /// `hide_mcp_hints`.
+        /// Whether to hide MCP hints.
         hide_mcp_hints: boolean,
         /// `ui_configuration`.
         ui_configuration: json,
@@ -603,23 +603,23 @@ body! {
         initial_permission_mode / clear_initial_permission_mode: part(TaskInitialPermissionMode),
         /// `pending_user_message`.
         pending_user_message / clear_pending_user_message: text,
-        /// `pending_user_artifact_ids`.
+        /// The ids of the pending user artifacts.
         pending_user_artifact_ids: texts,
         /// `auto_publish`.
         auto_publish / clear_auto_publish: boolean,
         /// `channel`.
         channel / clear_channel: text,
-        /// `scheduled_at`.
+        /// When it was scheduled.
         scheduled_at / clear_scheduled_at: text,
-        /// `start_run`. By default `false`.
+        /// Whether to start the run. By default `false`.
         start_run: boolean,
         /// `signal_report_discussion_question`.
         signal_report_discussion_question: text,
         /// `naming_source`.
         naming_source: text,
-        /// `sandbox_environment_id`.
+        /// The id of the sandbox environment.
         sandbox_environment_id / clear_sandbox_environment_id: text,
-        /// `custom_image_id`.
+        /// The id of the custom image.
         custom_image_id / clear_custom_image_id: text,
         /// `runtime`.
         runtime: part(TaskRuntime),

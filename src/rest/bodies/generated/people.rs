@@ -133,7 +133,7 @@ body! {
         detail_dashboard / clear_detail_dashboard: integer,
         /// `default_columns`.
         default_columns / clear_default_columns: texts,
-        /// `created_at`.
+        /// When it was created.
         created_at / clear_created_at: text,
     }
 

@@ -114,7 +114,7 @@ body! {
         description / clear_description: text,
         /// Whether it is copied, or asked. By default `warehouse`.
         access_method: part(SourceAccess),
-        /// `direct_query_enabled`. By default `false`.
+        /// Whether to enable direct query. By default `false`.
         direct_query_enabled: boolean,
         /// UUIDs of destinations that get its tables too.
         destination_ids: texts,
@@ -134,7 +134,7 @@ body! {
         prefix / clear_prefix: text,
         /// What it is for.
         description / clear_description: text,
-        /// `direct_query_enabled`. By default `false`.
+        /// Whether to enable direct query. By default `false`.
         direct_query_enabled: boolean,
     }
 
@@ -148,13 +148,13 @@ body! {
         created_via / clear_created_via: part(CreatedVia),
         /// `client_secret`.
         client_secret: text,
-        /// `account_id`.
+        /// The id of the account.
         account_id: text,
         /// What the names of its tables begin with.
         prefix / clear_prefix: text,
         /// What it is for.
         description / clear_description: text,
-        /// `direct_query_enabled`.
+        /// Whether to enable direct query.
         direct_query_enabled: boolean,
         /// Whether new tables are read too.
         auto_sync_new_schemas: boolean,
@@ -190,7 +190,7 @@ body! {
         sync_frequency / clear_sync_frequency: text,
         /// `sync_time_of_day`.
         sync_time_of_day / clear_sync_time_of_day: text,
-        /// `full_refresh_interval_days`.
+        /// The full refresh interval, in days.
         full_refresh_interval_days / clear_full_refresh_interval_days: integer,
         /// `full_refresh_time_of_day`.
         full_refresh_time_of_day / clear_full_refresh_time_of_day: text,
@@ -230,13 +230,13 @@ body! {
         incremental_field / clear_incremental_field: text,
         /// `incremental_field_type`.
         incremental_field_type / clear_incremental_field_type: part(IncrementalFieldType),
-        /// `incremental_field_lookback_seconds`.
+        /// The incremental field lookback, in seconds.
         incremental_field_lookback_seconds / clear_incremental_field_lookback_seconds: integer,
         /// How often it is read.
         sync_frequency / clear_sync_frequency: part(SyncFrequency),
         /// When, as `06:30:00`.
         sync_time_of_day / clear_sync_time_of_day: text,
-        /// `full_refresh_interval_days`.
+        /// The full refresh interval, in days.
         full_refresh_interval_days / clear_full_refresh_interval_days: integer,
         /// `full_refresh_time_of_day`.
         full_refresh_time_of_day / clear_full_refresh_time_of_day: text,

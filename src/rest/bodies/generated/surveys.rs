@@ -145,7 +145,7 @@ body! {
         response_sampling_limit / clear_response_sampling_limit: integer,
         /// `response_sampling_daily_limits`.
         response_sampling_daily_limits: json,
-        /// `enable_partial_responses`.
+        /// Whether to enable partial responses.
         enable_partial_responses / clear_enable_partial_responses: boolean,
         /// `enable_iframe_embedding`.
         enable_iframe_embedding / clear_enable_iframe_embedding: boolean,
@@ -213,7 +213,7 @@ body! {
         white_label as "whiteLabel": boolean,
         /// `autoDisappear`.
         auto_disappear as "autoDisappear": boolean,
-        /// `displayThankYouMessage`.
+        /// Whether to display the thank you message.
         display_thank_you_message as "displayThankYouMessage": boolean,
         /// `thankYouMessageHeader`.
         thank_you_message_header as "thankYouMessageHeader": text,
@@ -223,7 +223,7 @@ body! {
         thank_you_message_description_content_type as "thankYouMessageDescriptionContentType": part(SurveyTextFormat),
         /// `thankYouMessageCloseButtonText`.
         thank_you_message_close_button_text as "thankYouMessageCloseButtonText": text,
-        /// `displayIntroScreen`.
+        /// Whether to display the intro screen.
         display_intro_screen as "displayIntroScreen": boolean,
         /// `introScreenHeader`.
         intro_screen_header as "introScreenHeader": text,
@@ -239,9 +239,9 @@ body! {
         placeholder: text,
         /// `position`.
         position: part(SurveyPosition),
-        /// `shuffleQuestions`.
+        /// Whether to shuffle questions.
         shuffle_questions as "shuffleQuestions": boolean,
-        /// `surveyPopupDelaySeconds`.
+        /// The survey popup delay, in seconds.
         survey_popup_delay_seconds as "surveyPopupDelaySeconds" / clear_survey_popup_delay_seconds: integer,
         /// `allowGoBack`.
         allow_go_back as "allowGoBack": boolean,

@@ -216,9 +216,9 @@ params! {
         prompt_version "prompt_version": text,
         /// `run_source`.
         run_source "run_source": text,
-        /// `scorer_definition_id`.
+        /// Only of the scorer definition of this id.
         scorer_definition_id "scorer_definition_id": text,
-        /// `scorer_version_ids`.
+        /// Only of the scorer versions of these ids.
         scorer_version_ids "scorer_version_ids": text,
         /// Only what contains this text.
         search "search": text,
@@ -295,7 +295,7 @@ params! {
         cursor "cursor": text,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `scorer_version_ids`.
+        /// Only of the scorer versions of these ids.
         scorer_version_ids "scorer_version_ids": text,
     }
 }
@@ -410,7 +410,7 @@ params! {
         prompt_version "prompt_version": text,
         /// `run_source`.
         run_source "run_source": text,
-        /// `scorer_version_ids`.
+        /// Only of the scorer versions of these ids.
         scorer_version_ids "scorer_version_ids": text,
         /// Only what contains this text.
         search "search": text,

@@ -135,7 +135,7 @@ params! {
     pub enum AlertsList {
         /// Only what this user created.
         created_by "created_by": text,
-        /// `has_detector`.
+        /// Whether to return what has a detector, or what has none.
         has_detector "has_detector": boolean,
         /// Only of the insight of this id.
         insight_id "insight_id": integer,

@@ -73,7 +73,7 @@ impl BusinessKnowledge {
 params! {
     /// Query parameters of [`repositories_file`](BusinessKnowledge::repositories_file).
     pub enum BusinessKnowledgeRepositoriesFile {
-        /// `library_id`.
+        /// Only of the library of this id.
         library_id "library_id": text,
     }
 }
@@ -81,7 +81,7 @@ params! {
 params! {
     /// Query parameters of [`repositories_search`](BusinessKnowledge::repositories_search).
     pub enum BusinessKnowledgeRepositoriesSearch {
-        /// `library_id`.
+        /// Only of the library of this id.
         library_id "library_id": text,
         /// The repository, as `owner/name`.
         repo "repo": text,
@@ -139,7 +139,7 @@ impl BusinessKnowledgeDocumentsSearch {
 params! {
     /// Query parameters of [`list`](BusinessKnowledgeDocumentsSearch::list).
     pub enum BusinessKnowledgeDocumentsSearchList {
-        /// `library_id`.
+        /// Only of the library of this id.
         library_id "library_id": text,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -318,7 +318,7 @@ params! {
     pub enum BusinessKnowledgeSourcesList {
         /// Only what was added by them.
         added_by "added_by": one(values::SourceAddedBy),
-        /// `library_id`.
+        /// Only of the library of this id.
         library_id "library_id": text,
         /// How many to return at most, on one page.
         limit "limit": integer,

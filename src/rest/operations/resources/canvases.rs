@@ -300,7 +300,7 @@ params! {
 params! {
     /// Query parameters of [`layout`](Canvases::layout).
     pub enum CanvasesLayout {
-        /// `include_components`.
+        /// Whether to include components.
         include_components "include_components": boolean,
         /// The id of the version.
         version_id "version_id": text,

@@ -372,7 +372,7 @@ params! {
         search "search": text,
         /// `sla`.
         sla "sla": one(values::TicketSla),
-        /// `snoozed`.
+        /// Whether to return what is snoozed, or what is not.
         snoozed "snoozed": boolean,
         /// Only those of this status.
         status "status": text,

@@ -89,7 +89,7 @@ impl CustomerTasks {
 params! {
     /// Query parameters of [`list`](CustomerTasks::list).
     pub enum CustomerTasksList {
-        /// `account_id`.
+        /// Only of the account of this id.
         account_id "account_id": text,
         /// Which ones, by whether they are archived. Default: `active`.
         archive_state "archive_state": one(values::ArchiveState),

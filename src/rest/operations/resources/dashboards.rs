@@ -397,7 +397,7 @@ params! {
     pub enum DashboardsWidgetCatalog {
         /// The format of the answer.
         format "format": one(values::TextFormat),
-        /// `widget_type`.
+        /// Only with this type of widget.
         widget_type "widget_type": some(values::WidgetType),
     }
 }

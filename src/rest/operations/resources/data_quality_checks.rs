@@ -118,7 +118,7 @@ impl DataQualityChecksCheckTypes {
 params! {
     /// Query parameters of [`list`](DataQualityChecksCheckTypes::list).
     pub enum DataQualityChecksCheckTypesList {
-        /// `subject_type`.
+        /// Only with this type of subject.
         subject_type "subject_type": one(values::SubjectType),
     }
 }
@@ -172,7 +172,7 @@ params! {
         offset "offset": integer,
         /// Only what contains this text.
         search "search": text,
-        /// `subject_type`.
+        /// Only with this type of subject.
         subject_type "subject_type": one(values::SubjectType),
     }
 }

@@ -141,7 +141,7 @@ params! {
         directory_id_isnull "directory_id__isnull": boolean,
         /// Whether to return the enabled ones, or those that are not.
         enabled "enabled": boolean,
-        /// `evaluation_type`.
+        /// Only with this type of evaluation.
         evaluation_type "evaluation_type": one(values::EvaluationType),
         /// Only those of these ids.
         id_in "id__in": texts,

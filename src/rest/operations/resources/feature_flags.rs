@@ -444,7 +444,7 @@ params! {
         excluded_properties "excluded_properties": text,
         /// What has one of these tags is left out.
         excluded_tags "excluded_tags": text,
-        /// `has_evaluation_contexts`.
+        /// Whether to return what has evaluation contexts, or what has none.
         has_evaluation_contexts "has_evaluation_contexts": boolean,
         /// `key`.
         key "key": text,

@@ -180,7 +180,7 @@ params! {
         offset "offset": integer,
         /// `priorities`.
         priorities "priorities": some(values::FeatureRequestPriority),
-        /// `product_area_ids`.
+        /// Only of the product areas of these ids.
         product_area_ids "product_area_ids": texts,
         /// `request_ordering`. Default: `-updated_at`.
         request_ordering "request_ordering": text,

@@ -44,7 +44,7 @@ impl HealthIssues {
 params! {
     /// Query parameters of [`list`](HealthIssues::list).
     pub enum HealthIssuesList {
-        /// `dismissed`.
+        /// Whether to return what is dismissed, or what is not.
         dismissed "dismissed": boolean,
         /// `kind`.
         kind "kind": text,

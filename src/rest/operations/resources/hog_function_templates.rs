@@ -40,7 +40,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `template_id`.
+        /// Only of the template of this id.
         template_id "template_id": text,
         /// `type`.
         type_ "type": text,

@@ -222,7 +222,7 @@ params! {
         date_to "date_to": time,
         /// `display`.
         display "display": text,
-        /// `exclude_bi`.
+        /// Whether to leave out BI.
         exclude_bi "exclude_bi": boolean,
         /// Whether to return favorites only.
         favorited "favorited": boolean,

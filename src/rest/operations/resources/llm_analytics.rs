@@ -179,7 +179,7 @@ impl LlmAnalytics {
 params! {
     /// Query parameters of [`models`](LlmAnalytics::models).
     pub enum LlmAnalyticsModels {
-        /// `key_id`.
+        /// Only of the key of this id.
         key_id "key_id": text,
         /// `provider`.
         provider "provider": one(values::LlmAnalyticsProvider),

@@ -207,7 +207,7 @@ params! {
     pub enum MarketingAnalyticsDiagnose {
         /// How many days before a conversion count for it. Default: `7`.
         attribution_lookback_days "attribution_lookback_days": integer,
-        /// `include_conversion_goals`. Default: `true`.
+        /// Whether to include conversion goals. Default: `true`.
         include_conversion_goals "include_conversion_goals": boolean,
         /// Only of this type of source.
         source_type "source_type": text,

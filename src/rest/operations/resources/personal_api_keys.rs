@@ -2,7 +2,7 @@
 
 use super::super::prelude::*;
 
-/// Personal api keys: `/api/personal_api_keys/`.
+/// Personal API keys: `/api/personal_api_keys/`.
 #[derive(Debug, Clone)]
 pub struct PersonalApiKeys {
     pub(crate) at: At,

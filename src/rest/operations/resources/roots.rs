@@ -1752,7 +1752,7 @@ impl PostHogClient {
         }
     }
 
-    /// Personal api keys.
+    /// Personal API keys.
     #[inline]
     pub fn personal_api_keys(&self) -> PersonalApiKeys {
         PersonalApiKeys {

@@ -80,7 +80,7 @@ params! {
         model_name "model_name": text,
         /// How many to skip.
         offset "offset": integer,
-        /// `record_id`.
+        /// Only of the record of this id.
         record_id "record_id": text,
     }
 }

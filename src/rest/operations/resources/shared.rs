@@ -329,9 +329,9 @@ params! {
         cursor "cursor": text,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
-        /// `scorer_definition_id`.
+        /// Only of the scorer definition of this id.
         scorer_definition_id "scorer_definition_id": text,
-        /// `scorer_version_ids`.
+        /// Only of the scorer versions of these ids.
         scorer_version_ids "scorer_version_ids": text,
     }
 }

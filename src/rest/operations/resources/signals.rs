@@ -209,9 +209,9 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `include_buckets`. Default: `true`.
+        /// Whether to include buckets. Default: `true`.
         include_buckets "include_buckets": boolean,
-        /// `include_warmup`. Default: `false`.
+        /// Whether to include warmup. Default: `false`.
         include_warmup "include_warmup": boolean,
         /// `series_key`.
         series_key "series_key": text,
@@ -245,7 +245,7 @@ params! {
     pub enum SignalsScoutProjectProfileCurrent {
         /// Whether to calculate anew in place of answering from a cache. Default: `false`.
         force_refresh "force_refresh": boolean,
-        /// `run_id`.
+        /// Only of the run of this id.
         run_id "run_id": text,
         /// Whether to return the summary only. Default: `false`.
         summary_only "summary_only": boolean,
@@ -461,13 +461,13 @@ params! {
         created_after "created_after": time,
         /// `exclude`.
         exclude "exclude": texts,
-        /// `has_implementation_pr`.
+        /// Whether to return what has an implementation PR, or what has none.
         has_implementation_pr "has_implementation_pr": boolean,
-        /// `include_all_statuses`.
+        /// Whether to include all statuses.
         include_all_statuses "include_all_statuses": boolean,
-        /// `include_source_metadata`. Default: `true`.
+        /// Whether to include source metadata. Default: `true`.
         include_source_metadata "include_source_metadata": boolean,
-        /// `include_unlisted`. Default: `false`.
+        /// Whether to include unlisted ones. Default: `false`.
         include_unlisted "include_unlisted": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,
@@ -1030,7 +1030,7 @@ params! {
 params! {
     /// Query parameters of [`trial_setup`](SignalsScoutConfigs::trial_setup).
     pub enum SignalsScoutConfigsTrialSetup {
-        /// `context_id`.
+        /// Only of the context of this id.
         context_id "context_id": text,
     }
 }
@@ -1384,7 +1384,7 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `emitted`.
+        /// Whether to return what is emitted, or what is not.
         emitted "emitted": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,

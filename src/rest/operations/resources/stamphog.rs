@@ -66,7 +66,7 @@ params! {
         limit "limit": integer,
         /// How many to skip.
         offset "offset": integer,
-        /// `slack_channel_id`.
+        /// Only of the Slack channel of this id.
         slack_channel_id "slack_channel_id": text,
     }
 }

@@ -270,7 +270,7 @@ impl TasksComments {
 params! {
     /// Query parameters of [`list`](TasksComments::list).
     pub enum TasksCommentsList {
-        /// `artifact_id`.
+        /// Only of the artifact of this id.
         artifact_id "artifact_id": text,
         /// Where the page starts, as the address of the page before says.
         cursor "cursor": text,

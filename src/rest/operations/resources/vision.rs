@@ -884,7 +884,7 @@ params! {
         date_from "date_from": time,
         /// Only what is up to this time.
         date_to "date_to": time,
-        /// `labeled`.
+        /// Whether to return what is labeled, or what is not.
         labeled "labeled": boolean,
         /// How many to return at most, on one page.
         limit "limit": integer,

@@ -109,7 +109,7 @@ params! {
         offset "offset": integer,
         /// Only those of this status.
         status "status": one(values::WarehouseSuggestionStatus),
-        /// `subject_id`.
+        /// Only of the subject of this id.
         subject_id "subject_id": text,
     }
 }
