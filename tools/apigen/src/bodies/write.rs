@@ -172,6 +172,9 @@ impl One<'_> {
                 (false, true) => free.push(wire.to_owned()),
                 _ => {}
             }
+            if !by_schema && own.is_some_and(|own| own.required == Some(false)) {
+                return Err(format!("the schema does not require `{wire}`, so `~` says nothing"));
+            }
             if said.corrects {
                 other.push(wire.to_owned());
             }
