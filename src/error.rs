@@ -70,7 +70,7 @@ pub enum PostHogError {
     },
     /// A list could not be read to its end: its `next` address leads to another host, the pages do not end, or PostHog does
     /// not say where the other items are.
-    #[error("{operation}: cannot read the next page: {problem}")]
+    #[error("{operation}: the list cannot be read to its end: {problem}")]
     #[non_exhaustive]
     Paging {
         /// What was being done, such as `list persons`.

@@ -332,7 +332,7 @@ impl PostHogClientBuilder {
             return Err(PostHogError::config(
                 "project_api_key",
                 "no key is given; set POSTHOG_API_KEY or call `project_api_key` to send events, \
-                 `personal_api_key` to use the REST API",
+                 POSTHOG_PERSONAL_API_KEY or `personal_api_key` to use the REST API",
             ));
         }
         #[cfg(feature = "flags")]

@@ -29,7 +29,8 @@ impl PersonDeletion {
 }
 
 impl NewCohort {
-    /// A fixed list of persons, by their UUIDs.
+    /// A fixed list of persons, by their UUIDs. PostHog passes over what is none, such as a distinct id: find the person
+    /// of one by `persons().list().distinct_id(id)`.
     pub fn persons(mut self, uuids: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let uuids = uuids.into_iter().map(|uuid| Ok(Value::String(uuid.into())));
         self.fields.list("_create_static_person_ids", uuids);

@@ -108,6 +108,10 @@ impl Emit<'_> {
         let described = || quoted(agreed("description")?.as_str()?);
         let text = text.cloned().or_else(described).or_else(named);
         let mut said = vec![text.unwrap_or_else(|| format!("`{wire}`."))];
+        let is_time = agreed("format").is_some_and(|format| format == "date-time");
+        if param.kind == Kind::Time && is_time {
+            said.push("A point in time, not relative to now.".to_owned());
+        }
         if let (Kind::Str, Some(values)) = (&param.kind, agreed("enum").and_then(Value::as_array)) {
             let values: Vec<String> = values.iter().map(|v| format!("`{}`", plain(v))).collect();
             said.push(format!("One of {}.", values.join(", ")));

@@ -133,7 +133,7 @@ checks! {
     NewExternalDestination: "ExternalDataDestinationsCreateBody", &[], &[], &[], &[];
     ExternalDestinationSources: "ExternalDataDestinationsAddSourcesCreateBody", &[], &[], &[], &[];
     NewWarehouseTable: "WarehouseTablesCreateBody", &[], &[], &[], &[];
-    WarehouseTableChange: "PatchedTable", &[], &[], &[], &["credential"];
+    WarehouseTableChange: "PatchedTable", &[], &[], &[], &[];
     BucketCredential: "Credential_2026", &[], &[], &[], &[];
     NewSavedQuery: "WarehouseSavedQueriesCreateBody", &[], &[], &[], &[];
     SavedQueryChange: "WarehouseSavedQueriesPartialUpdateBody", &[], &[], &[], &[];

@@ -189,11 +189,11 @@ body! {
         numerator / clear_numerator: part(ExperimentSource),
         /// `numerator_outlier_handling`.
         numerator_outlier_handling / clear_numerator_outlier_handling: json,
-        /// `retention_window_end`.
+        /// Of retention: when coming back counts no more, in units after the start.
         retention_window_end / clear_retention_window_end: number,
-        /// `retention_window_start`.
+        /// Of retention: when coming back begins to count, in units after the start.
         retention_window_start / clear_retention_window_start: number,
-        /// `retention_window_unit`.
+        /// Of retention: the unit of its window.
         retention_window_unit / clear_retention_window_unit: part(ConversionWindowUnit),
         /// The steps of a funnel.
         series / clear_series: parts(ExperimentSource),
@@ -201,7 +201,7 @@ body! {
         source / clear_source: part(ExperimentSource),
         /// What retention starts with.
         start_event / clear_start_event: part(ExperimentSource),
-        /// `start_handling`.
+        /// Of retention: which start counts, of several.
         start_handling / clear_start_handling: part(ExperimentMetricStartHandling),
         /// `threshold`.
         threshold / clear_threshold: number,

@@ -9,7 +9,7 @@ pub struct ActivityLog {
 }
 
 impl ActivityLog {
-    /// Lists activity log.
+    /// Lists what was done in the project. Newer, with filters: `advanced_activity_logs`.
     ///
     /// `GET /api/projects/{project_id}/activity_log/`.
     #[inline]

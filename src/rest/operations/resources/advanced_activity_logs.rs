@@ -9,7 +9,7 @@ pub struct AdvancedActivityLogs {
 }
 
 impl AdvancedActivityLogs {
-    /// Lists advanced activity logs.
+    /// Lists what was done in the project, with filters by person, scope, item and time.
     ///
     /// `GET /api/projects/{project_id}/advanced_activity_logs/`. Key scope: `activity_log:read`. Preview.
     #[inline]
@@ -41,13 +41,14 @@ params! {
         activities "activities": texts,
         /// `clients`.
         clients "clients": texts,
-        /// `detail_filters`.
+        /// Filters of the details of entries, as a JSON object.
         detail_filters "detail_filters": text,
-        /// The last day.
+        /// Only what was done at or before this point in time; PostHog refuses a relative one. A point in
+        /// time, not relative to now.
         end_date "end_date": time,
         /// Whether to go on with what comes later. Default: `false`.
         follow "follow": boolean,
-        /// A condition in HogQL.
+        /// Reserved by PostHog: it has no effect yet.
         hogql_filter "hogql_filter": text,
         /// Whether to return the values, too. Default: `false`.
         include_values "include_values": boolean,
@@ -69,9 +70,10 @@ params! {
         scopes "scopes": texts,
         /// Only what contains this text.
         search_text "search_text": text,
-        /// The first day.
+        /// Only what was done at or after this point in time; PostHog refuses a relative one. A point in time,
+        /// not relative to now.
         start_date "start_date": time,
-        /// Only of these projects, as a JSON list of ids.
+        /// Only of these projects; without effect where the address names a project.
         team_ids "team_ids": integers,
         /// Only of these users.
         users "users": texts,

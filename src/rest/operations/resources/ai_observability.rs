@@ -204,9 +204,9 @@ params! {
         dataset_revision_identifier "dataset_revision_identifier": text,
         /// `dataset_source`.
         dataset_source "dataset_source": text,
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,
@@ -398,9 +398,9 @@ params! {
         dataset_revision_identifier "dataset_revision_identifier": text,
         /// `dataset_source`.
         dataset_source "dataset_source": text,
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// How many to return at most, on one page. Default: `50`.
         limit "limit": integer,

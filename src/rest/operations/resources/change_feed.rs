@@ -21,9 +21,9 @@ impl ChangeFeed {
 params! {
     /// Query parameters of [`list`](ChangeFeed::list).
     pub enum ChangeFeedList {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// Only of these kinds.
         kinds "kinds": some(values::ChangeFeedKind),

@@ -95,9 +95,9 @@ params! {
         archive_state "archive_state": one(values::ArchiveState),
         /// Only what is assigned to this user.
         assigned_to "assigned_to": text,
-        /// Only what is due after this time.
+        /// Only what is due after this time. A point in time, not relative to now.
         due_after "due_after": time,
-        /// Only what is due before this time.
+        /// Only what is due before this time. A point in time, not relative to now.
         due_before "due_before": time,
         /// Whether to return what has a due date, or what has none.
         has_due_at "has_due_at": boolean,

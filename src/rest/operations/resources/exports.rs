@@ -18,7 +18,8 @@ impl Exports {
         Request::new(self.at.call("exports.list", Method::GET, "/"))
     }
 
-    /// Creates an export.
+    /// Starts an export: `{"export_format": "text/csv", "insight": 7}`, or `dashboard`. It is done when
+    /// `has_content` is true.
     ///
     /// `POST /api/{scope}/{project_id}/exports/`.
     #[inline]
@@ -34,7 +35,7 @@ impl Exports {
         Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
     }
 
-    /// Downloads the file of an export.
+    /// Downloads the file of an export: send it with `send_for_bytes` or `send_for_stream`.
     ///
     /// `GET /api/{scope}/{project_id}/exports/{id}/content/`. Follows a redirect to object storage: see
     /// [`Request::file`].

@@ -329,7 +329,7 @@ params! {
         broadcast_eligible "broadcast_eligible": boolean,
         /// `broadcast_status`.
         broadcast_status "broadcast_status": text,
-        /// Only what was created at this time.
+        /// Only what was created at this time. A point in time, not relative to now.
         created_at "created_at": time,
         /// Only what this user created.
         created_by "created_by": text,
@@ -357,7 +357,7 @@ params! {
         trigger "trigger": text,
         /// `type`.
         type_ "type": text,
-        /// Only what was changed at this time.
+        /// Only what was changed at this time. A point in time, not relative to now.
         updated_at "updated_at": time,
     }
 }

@@ -243,7 +243,7 @@ impl HogFunctions {
 params! {
     /// Query parameters of [`list`](HogFunctions::list).
     pub enum HogFunctionsList {
-        /// Only what was created at this time.
+        /// Only what was created at this time. A point in time, not relative to now.
         created_at "created_at": time,
         /// Only what this user created.
         created_by "created_by": integer,
@@ -259,7 +259,7 @@ params! {
         search "search": text,
         /// `type`.
         type_ "type": texts,
-        /// Only what was changed at this time.
+        /// Only what was changed at this time. A point in time, not relative to now.
         updated_at "updated_at": time,
     }
 }

@@ -141,7 +141,7 @@ params! {
 params! {
     /// Query parameters of [`generate_intent`](McpAnalyticsSessions::generate_intent).
     pub enum McpAnalyticsSessionsGenerateIntent {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
     }
 }
@@ -149,7 +149,7 @@ params! {
 params! {
     /// Query parameters of [`tool_calls`](McpAnalyticsSessions::tool_calls).
     pub enum McpAnalyticsSessionsToolCalls {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
         /// Whether to leave out the project's internal and test users. Default: `false`.
         filter_test_accounts "filter_test_accounts": boolean,

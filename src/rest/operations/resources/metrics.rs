@@ -78,9 +78,9 @@ impl Metrics {
 params! {
     /// Query parameters of [`attribute_values`](Metrics::attribute_values).
     pub enum MetricsAttributeValues {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "dateFrom": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "dateTo": time,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,
@@ -94,9 +94,9 @@ params! {
 params! {
     /// Query parameters of [`attributes`](Metrics::attributes).
     pub enum MetricsAttributes {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "dateFrom": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "dateTo": time,
         /// How many to return at most, on one page. Default: `100`.
         limit "limit": integer,

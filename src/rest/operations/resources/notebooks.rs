@@ -345,9 +345,9 @@ params! {
         contains "contains": text,
         /// Only notebooks that the user of this uuid created.
         created_by "created_by": text,
-        /// Only notebooks created after this time.
+        /// Only notebooks created after this time. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only notebooks created before this time.
+        /// Only notebooks created before this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// How many to return at most, on one page.
         limit "limit": integer,

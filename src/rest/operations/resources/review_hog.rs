@@ -93,7 +93,7 @@ params! {
     pub enum ReviewHogReviewsPrStatus {
         /// The commit that is reviewed.
         head_sha "head_sha": text,
-        /// Only what was requested at this time.
+        /// Only what was requested at this time. A point in time, not relative to now.
         requested_at "requested_at": time,
         /// `run_mode`. Default: `review`.
         run_mode "run_mode": one(values::RunMode),

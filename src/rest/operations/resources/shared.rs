@@ -179,9 +179,9 @@ params! {
         limit "limit": integer,
         /// How many to skip. Default: `0`.
         offset "offset": integer,
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         timestamp_from "timestamp_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         timestamp_to "timestamp_to": time,
         /// `type`. Default: `click`.
         type_ "type": text,
@@ -255,9 +255,9 @@ params! {
 params! {
     /// Query parameters that several operations share.
     pub enum LogEntries {
-        /// Only what is later than this time.
+        /// Only what is later than this time. A point in time, not relative to now.
         after "after": time,
-        /// Only what is earlier than this time.
+        /// Only what is earlier than this time. A point in time, not relative to now.
         before "before": time,
         /// Only of this instance: one run of a function.
         instance_id "instance_id": text,

@@ -257,9 +257,9 @@ params! {
     pub enum SignalsScoutScratchpad {
         /// How much of each content to return, in characters.
         content_max_chars "content_max_chars": integer,
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// Whether to return expired ones, too. Default: `false`.
         include_expired "include_expired": boolean,
@@ -457,7 +457,7 @@ params! {
         channel_id "channel_id": text,
         /// Whether to return only how many there are. Default: `false`.
         count_only "count_only": boolean,
-        /// Only what was created after this time.
+        /// Only what was created after this time. A point in time, not relative to now.
         created_after "created_after": time,
         /// `exclude`.
         exclude "exclude": texts,
@@ -1108,9 +1108,9 @@ params! {
     pub enum SignalsScoutNotesList {
         /// How much of each content to return, in characters.
         content_max_chars "content_max_chars": integer,
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// Whether to return expired ones, too. Default: `false`.
         include_expired "include_expired": boolean,
@@ -1380,9 +1380,9 @@ impl SignalsScoutRuns {
 params! {
     /// Query parameters of [`list`](SignalsScoutRuns::list).
     pub enum SignalsScoutRunsList {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// Whether to return what is emitted, or what is not.
         emitted "emitted": boolean,
@@ -1400,9 +1400,9 @@ params! {
 params! {
     /// Query parameters of [`emissions_recent`](SignalsScoutRuns::emissions_recent).
     pub enum SignalsScoutRunsEmissionsRecent {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// How many to return at most, on one page.
         limit "limit": integer,

@@ -256,9 +256,9 @@ params! {
 params! {
     /// Query parameters of [`all_stats`](Surveys::all_stats).
     pub enum SurveysAllStats {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
     }
 }
@@ -266,9 +266,9 @@ params! {
 params! {
     /// Query parameters of [`stats`](Surveys::stats).
     pub enum SurveysStats {
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         date_from "date_from": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         date_to "date_to": time,
         /// Whether to return figures of each question, too.
         include_per_question_stats "include_per_question_stats": boolean,
@@ -316,9 +316,9 @@ params! {
         score_gte "score_gte": number,
         /// Only scores up to this one.
         score_lte "score_lte": number,
-        /// Only what is from this time on.
+        /// Only what is from this time on. A point in time, not relative to now.
         since "since": time,
-        /// Only what is up to this time.
+        /// Only what is up to this time. A point in time, not relative to now.
         until "until": time,
     }
 }

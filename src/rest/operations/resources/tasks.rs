@@ -416,7 +416,7 @@ impl TasksRuns {
 params! {
     /// Query parameters of [`session_logs`](TasksRuns::session_logs).
     pub enum TasksRunsSessionLogs {
-        /// Only what is later than this time.
+        /// Only what is later than this time. A point in time, not relative to now.
         after "after": time,
         /// Only events of these types.
         event_types "event_types": text,

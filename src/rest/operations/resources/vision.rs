@@ -703,7 +703,7 @@ params! {
 params! {
     /// Query parameters of [`watch_feed`](VisionScanners::watch_feed).
     pub enum VisionScannersWatchFeed {
-        /// Only what was known at this time.
+        /// Only what was known at this time. A point in time, not relative to now.
         as_of "as_of": time,
         /// Only what this user created.
         created_by "created_by": text,
