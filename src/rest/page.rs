@@ -12,7 +12,7 @@
 
 mod walk;
 
-use super::models::whole::Whole;
+use super::models::whole::{Whole, twice};
 use super::request::{ApiCall, Request};
 use crate::error::PostHogError;
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
@@ -106,7 +106,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
                 let mut results = None;
                 while let Some(name) = map.next_key::<String>()? {
                     if page.extra.contains_key(&name) || (name == "results" && results.is_some()) {
-                        return Err(serde::de::Error::custom("an object has a name twice"));
+                        return Err(twice());
                     }
                     if name == "results" {
                         results = Some(map.next_value::<Option<Vec<T>>>()?.unwrap_or_default());

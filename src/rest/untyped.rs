@@ -5,6 +5,7 @@
 
 use crate::error::PostHogError;
 use crate::http::answer;
+use crate::rest::models::whole::Whole;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -16,8 +17,9 @@ use std::ops::Deref;
 /// Use it like a [`Value`], or turn it into a type of yours with [`into`](Self::into). A later version may answer a model
 /// instead; [`send_as`](super::Request::send_as) reads any answer as your own type, in this version and later ones.
 ///
-/// All of the answer is kept, except for what a [`Value`] cannot hold: an integer beyond 64 bits is a rounded float.
-/// [`send_for_text`](super::Request::send_for_text) gives the JSON as PostHog wrote it.
+/// All of the answer is kept, except for what a [`Value`] cannot hold: an integer beyond 64 bits is a rounded float, and an
+/// object that has a name twice is an error. [`send_for_text`](super::Request::send_for_text) gives the JSON as PostHog
+/// wrote it.
 ///
 /// ```no_run
 /// # async fn f(client: tracing_posthog::PostHogClient) -> Result<(), tracing_posthog::PostHogError> {
@@ -66,7 +68,7 @@ impl Untyped {
 impl<'de> Deserialize<'de> for Untyped {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self {
-            value: Value::deserialize(from)?,
+            value: Whole::deserialize(from)?.0,
             operation: answer::operation_being_read(),
         })
     }
@@ -143,6 +145,14 @@ mod tests {
         assert!(format!("{answer:#?}").contains("{\n  \"a\": ["));
         assert_eq!(serde_json::to_value(&answer).unwrap(), json!({"a": [1]}));
         assert_eq!(answer.into_value(), json!({"a": [1]}));
+    }
+
+    #[test]
+    fn a_name_that_an_object_has_twice_is_an_error() {
+        for text in [r#"{"a": 1, "a": 2}"#, r#"[{"a": {"b": 1, "b": 1}}]"#] {
+            let error = serde_json::from_str::<Untyped>(text).unwrap_err();
+            assert!(error.to_string().contains("a name twice"), "{error}");
+        }
     }
 
     #[test]

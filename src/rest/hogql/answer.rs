@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The answer to a query.
 ///
 /// Reading it never fails for what PostHog adds, leaves out or writes otherwise: such fields are in
-/// [`extra`](Self::extra).
+/// [`extra`](Self::extra). Only an object that has a name twice is an error.
 ///
 /// JSON and [`Value`] cannot hold every number that ClickHouse has. In [`results`](Self::results), an integer beyond 64
 /// bits, a decimal of more than 17 digits, and `NaN`, `Infinity` and `-Infinity` are therefore strings;

@@ -6,7 +6,7 @@
 
 use crate::http::numbers;
 use crate::redact;
-use crate::rest::models::whole::Whole;
+use crate::rest::models::whole::{Whole, twice};
 use crate::rest::time::Time;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -46,7 +46,7 @@ impl Cell {
     }
 
     fn nested<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match unpacked(self.value) {
+        match unpacked(self.value)? {
             Value::Array(items) => {
                 let mut items = SeqDeserializer::new(items.into_iter().map(Self::of));
                 let read = visitor.visit_seq(&mut items)?;
@@ -159,9 +159,11 @@ fn inexact() -> Error {
     )
 }
 
-/// The list or object that a text is, such as that of a column `properties`. A text that has a name twice stays a text:
-/// one of the two would be lost. Half of a character is `U+FFFD`.
-fn unpacked(value: Value) -> Value {
+/// The list or object that a text is, such as that of a column `properties`. Half of a character is `U+FFFD`.
+///
+/// # Errors
+/// If an object in the text has a name twice: one of the two would be lost.
+fn unpacked(value: Value) -> Result<Value, Error> {
     match &value {
         Value::String(text) if text.starts_with(['[', '{']) => {
             let json = numbers::exact(text.as_bytes());
@@ -172,9 +174,14 @@ fn unpacked(value: Value) -> Value {
                         None => Err(error),
                     },
                 );
-            nested.map_or(value, |Whole(nested)| nested)
+            match nested {
+                Ok(Whole(nested)) => Ok(nested),
+                Err(error) if error.is_data() => Err(twice()),
+                // A text that only looks like one.
+                Err(_) => Ok(value),
+            }
         }
-        _ => value,
+        _ => Ok(value),
     }
 }
 

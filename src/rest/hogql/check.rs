@@ -3,6 +3,7 @@
 use super::HogQlQuery;
 use super::answer::{flag, list, number, text, text_of};
 use crate::error::PostHogError;
+use crate::rest::models::whole::read_object;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
@@ -58,15 +59,31 @@ impl HogQlNotice {
     }
 }
 
+/// What is left of the check and of what was around it. Of a name that both have, the check's is in `results`, as it came.
+fn together(check: Map<String, Value>, around: Map<String, Value>) -> Map<String, Value> {
+    let mut all = around;
+    let mut others = Map::new();
+    for (name, value) in check {
+        match all.contains_key(&name) {
+            true => others.insert(name, value),
+            false => all.insert(name, value),
+        };
+    }
+    if !others.is_empty() {
+        all.insert("results".to_owned(), Value::Object(others));
+    }
+    all
+}
+
 impl<'de> Deserialize<'de> for HogQlCheck {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut map = Map::deserialize(deserializer)?;
+        let mut map = read_object(deserializer, "HogQlCheck")?;
         // Asked as a query, the answer may be wrapped like one.
-        if let Some(Value::Object(inner)) = map.get_mut("results") {
-            let inner = std::mem::take(inner);
-            map.remove("results");
-            map.extend(inner);
-        }
+        let around = match map.remove("results") {
+            Some(Value::Object(inner)) => std::mem::replace(&mut map, inner),
+            Some(other) => Map::from_iter([("results".to_owned(), other)]),
+            None => Map::new(),
+        };
         let errors = list(&mut map, "errors", HogQlNotice::read);
         Ok(Self {
             is_valid: match map.contains_key("isValid") {
@@ -77,7 +94,7 @@ impl<'de> Deserialize<'de> for HogQlCheck {
             warnings: list(&mut map, "warnings", HogQlNotice::read),
             diagnostics: list(&mut map, "diagnostics", HogQlNotice::read),
             tables: list(&mut map, "table_names", text_of),
-            extra: map,
+            extra: together(map, around),
         })
     }
 }
@@ -154,5 +171,15 @@ mod tests {
         assert_eq!(Value::Object(check.extra), left);
         let left = json!({"message": 5, "start": -1, "code": "c"});
         assert_eq!(Value::Object(check.warnings[0].extra.clone()), left);
+        let check: HogQlCheck = serde_json::from_value(json!({
+            "timings": [1], "errors": ["no"], "results": {"isValid": true, "errors": [], "timings": [2], "x": 3},
+        }))
+        .unwrap();
+        assert!(check.is_valid && check.errors.is_empty());
+        let left = json!({"timings": [1], "errors": ["no"], "x": 3, "results": {"timings": [2]}});
+        assert_eq!(Value::Object(check.extra), left);
+        let check: HogQlCheck = serde_json::from_value(json!({"results": [1]})).unwrap();
+        assert_eq!(check.extra["results"], json!([1]));
+        assert!(serde_json::from_str::<HogQlCheck>(r#"{"a": 1, "a": 2}"#).is_err());
     }
 }

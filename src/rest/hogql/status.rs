@@ -3,6 +3,7 @@
 use super::answer::{HogQlAnswer, flag, number, text, time};
 use crate::rest::Time;
 use crate::rest::failed_query::NO_REASON;
+use crate::rest::models::whole::read_object;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -84,7 +85,7 @@ impl HogQlStatus {
 
 impl<'de> Deserialize<'de> for HogQlStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Self::from_map)
+        read_object(deserializer, "HogQlStatus").map(Self::from_map)
     }
 }
 
@@ -174,5 +175,6 @@ mod tests {
 
         let odd: HogQlStatus = serde_json::from_value(json!({"query_progress": [1]})).unwrap();
         assert_eq!(odd.extra["query_progress"], json!([1]));
+        assert!(serde_json::from_str::<HogQlStatus>(r#"{"id": "a", "id": "b"}"#).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! Reads JSON as an object that nothing is missing from.
 //!
-//! A [`Value`] keeps the last of two fields of one name and drops the other. Here that is an error. Integers beyond 64 bits
-//! are floats, as in every `Value`: `serde_json` reads them so.
+//! A [`Value`] keeps the last of two fields of one name and drops the other. Here that is an error. All answers are read
+//! by this module: models, and what keeps the rest of an answer in an `extra` or is JSON of any shape. Integers beyond 64
+//! bits are floats, as in every `Value`: `serde_json` reads them so.
 
 use super::field::Object;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -28,6 +29,11 @@ pub(crate) fn read_object<'de, D: Deserializer<'de>>(
 
 /// Any JSON in which no object has a name twice: a [`Value`] would keep one of the two.
 pub(crate) struct Whole(pub(crate) Value);
+
+/// The error of an object that has a name twice.
+pub(crate) fn twice<E: Error>() -> E {
+    E::custom("an object has a name twice")
+}
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -104,7 +110,7 @@ impl<'de> Visitor<'de> for Wholly {
         let mut object = Object::new();
         while let Some(name) = from.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom("an object has a name twice"));
+                return Err(twice());
             }
             let Whole(value) = from.next_value()?;
             if name == NUMBER

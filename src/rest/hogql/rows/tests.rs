@@ -227,6 +227,7 @@ fn what_stands_inside_of_cells_is_read_as_cells_are() {
         (json!(["a", 7, 8]), "invalid length"),
         (json!("[\"a\""), "invalid type: string"),
         (json!("7"), "invalid type: string"),
+        (json!(r#"[{"a": 1, "a": 2}]"#), "an object has a name twice"),
         (json!(7), "invalid type: integer"),
     ] {
         let e = rows::<((String, u8),)>(&["t"], json!([[cell]])).unwrap_err();
