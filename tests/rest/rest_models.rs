@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use tracing_posthog::rest::Time;
 use tracing_posthog::rest::bodies::{
     FeatureFlagChange, FlagFilters, NewAction, NewAnnotation, NewCohort, NewEarlyAccessFeature,
-    NewFeatureFlag, NewGroup, NewInvite, PersonDeletion,
+    NewFeatureFlag, NewGroup, NewInvite, PersonDeletion, SubscriptionChange,
 };
 use tracing_posthog::rest::models::*;
 
@@ -1160,4 +1160,25 @@ fn permissions_for_a_while_are_hidden() {
     assert_eq!(upload.fields["policy"].reveal(), "secret");
     let written = json!(upload);
     assert_eq!(written["fields"]["x-amz-signature"], "secret");
+}
+
+#[test]
+fn values_that_were_read_can_be_sent() {
+    let read: Subscription = read(json!({
+        "frequency": "weekly", "target_type": "webhook", "byweekday": ["monday", "sunday"],
+    }));
+    assert_eq!(read.frequency, Some(Frequency::Weekly));
+    assert_eq!(read.target_type, Some(SubscriptionTarget::Webhook));
+    assert_eq!(read.byweekday, [Weekday::Monday, Weekday::Sunday]);
+    let change = SubscriptionChange::new()
+        .frequency(read.frequency.unwrap())
+        .target_type(read.target_type.unwrap())
+        .byweekday(read.byweekday);
+    let sent =
+        json!({"frequency": "weekly", "target_type": "webhook", "byweekday": ["monday", "sunday"]});
+    assert_eq!(json!(change), sent);
+    let interval: BatchExport =
+        serde_json::from_str(r#"{"interval": "every 30 minutes"}"#).unwrap();
+    let other = BatchExportInterval::Other("every 30 minutes".into());
+    assert_eq!(interval.interval, Some(other));
 }

@@ -82,8 +82,8 @@ model! {
         status: Option<String>,
         /// Which SDKs may evaluate it.
         evaluation_runtime: Option<EvaluationRuntime>,
-        /// What percentages are counted by: `distinct_id` or `device_id`.
-        bucketing_identifier: Option<String>,
+        /// What percentages are counted by.
+        bucketing_identifier: Option<BucketingIdentifier>,
         /// When an SDK last evaluated it.
         last_called_at: Option<Time>,
         experiment_set_metadata: Vec<Object>,
@@ -183,8 +183,8 @@ model! {
         evaluation_runtime: Option<EvaluationRuntime>,
         /// Environments in which it is evaluated; all if empty.
         evaluation_tags: Vec<String>,
-        /// What percentages are counted by: `distinct_id` or `device_id`.
-        bucketing_identifier: Option<String>,
+        /// What percentages are counted by.
+        bucketing_identifier: Option<BucketingIdentifier>,
         evaluation_contexts: Vec<String>,
     }
 
@@ -256,6 +256,12 @@ model! {
 }
 
 values! {
+    /// By what a rollout of a flag tells people apart.
+    pub enum BucketingIdentifier {
+        DistinctId = "distinct_id",
+        DeviceId = "device_id",
+    }
+
     /// Which SDKs may evaluate a flag.
     pub enum EvaluationRuntime {
         Server = "server",

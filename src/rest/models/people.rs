@@ -74,12 +74,12 @@ model! {
         id: Option<String>,
         /// Name that people see.
         name: Option<String>,
-        /// `numeric` or `currency`.
-        format: Option<String>,
+        /// How it is written.
+        format: Option<GroupMetricFormat>,
         /// Days over which it is counted.
         interval: Option<i64>,
-        /// `number` or `sparkline`.
-        display: Option<String>,
+        /// How it is shown.
+        display: Option<GroupMetricDisplay>,
         /// Which events are counted.
         filters: Option<Value>,
         math: Option<String>,
@@ -132,6 +132,18 @@ model! {
 }
 
 values! {
+    /// How the number of a [`GroupUsageMetric`] is written.
+    pub enum GroupMetricFormat {
+        Numeric = "numeric",
+        Currency = "currency",
+    }
+
+    /// How a [`GroupUsageMetric`] is shown.
+    pub enum GroupMetricDisplay {
+        Number = "number",
+        Sparkline = "sparkline",
+    }
+
     /// What kind of cohort it is.
     pub enum CohortType {
         /// A fixed list.

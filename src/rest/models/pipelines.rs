@@ -278,8 +278,8 @@ model! {
         model: Option<String>,
         /// Where to.
         destination: Option<BatchExportDestination>,
-        /// How often: `hour`, `day`, `week`, `every 5 minutes`, ….
-        interval: Option<String>,
+        /// How often.
+        interval: Option<BatchExportInterval>,
         /// Whether it rests.
         paused: Option<bool>,
         /// When it was created.
@@ -433,6 +433,15 @@ model! {
 }
 
 values! {
+    /// How often a [`BatchExport`] runs.
+    pub enum BatchExportInterval {
+        Hour = "hour",
+        Day = "day",
+        Week = "week",
+        Every5Minutes = "every 5 minutes",
+        Every15Minutes = "every 15 minutes",
+    }
+
     /// What a Hog function does.
     pub enum HogFunctionType {
         /// Sends events elsewhere.

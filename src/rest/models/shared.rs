@@ -59,16 +59,16 @@ model! {
         dashboard: Option<i64>,
         /// Number of the insight it shows.
         insight: Option<i64>,
-        /// Where it goes: `email`, `slack` or `webhook`.
-        target_type: Option<String>,
+        /// Where it goes.
+        target_type: Option<SubscriptionTarget>,
         /// Addresses (with commas between), channel or URL.
         target_value: Option<String>,
-        /// `daily`, `weekly`, `monthly` or `yearly`.
-        frequency: Option<String>,
+        /// How often.
+        frequency: Option<Frequency>,
         /// Every so many days, weeks, months or years.
         interval: Option<i64>,
         /// On which days of the week.
-        byweekday: Vec<String>,
+        byweekday: Vec<Weekday>,
         /// Which of those days within a month; -1 is the last.
         bysetpos: Option<i64>,
         /// After how many deliveries it ends.
@@ -165,6 +165,33 @@ model! {
 }
 
 values! {
+    /// How often something is done.
+    pub enum Frequency {
+        Daily = "daily",
+        Weekly = "weekly",
+        Monthly = "monthly",
+        Yearly = "yearly",
+    }
+
+    /// What a [`Subscription`] is sent by.
+    pub enum SubscriptionTarget {
+        Email = "email",
+        Slack = "slack",
+        Teams = "teams",
+        Webhook = "webhook",
+    }
+
+    /// A day of the week.
+    pub enum Weekday {
+        Monday = "monday",
+        Tuesday = "tuesday",
+        Wednesday = "wednesday",
+        Thursday = "thursday",
+        Friday = "friday",
+        Saturday = "saturday",
+        Sunday = "sunday",
+    }
+
     /// How a property is compared with a value, as PostHog names it.
     pub enum PropertyOperator {
         Exact = "exact",

@@ -175,7 +175,7 @@ body! {
         /// - `frequency`: How often.
         /// - `interval`: Every how many days, weeks, months or years.
         /// - `start_date`: The first time.
-        new(target_type: part(SubscriptionTarget), target_value: text, frequency: part(Frequency), interval: integer, start_date: time)
+        new(target_type: part(models::SubscriptionTarget), target_value: text, frequency: part(models::Frequency), interval: integer, start_date: time)
         /// Number of the dashboard.
         dashboard / clear_dashboard: integer,
         /// Number of the insight.
@@ -187,7 +187,7 @@ body! {
         /// `ai_prompt_config`.
         ai_prompt_config: json,
         /// `byweekday`.
-        byweekday / clear_byweekday: parts(Weekday),
+        byweekday / clear_byweekday: parts(models::Weekday),
         /// Which of the weekdays of a month: 1 is the first, -1 the last.
         bysetpos / clear_bysetpos: integer,
         /// How many times.
@@ -227,15 +227,15 @@ body! {
         /// `ai_prompt_config`.
         ai_prompt_config: json,
         /// What it is sent by.
-        target_type: part(SubscriptionTarget),
+        target_type: part(models::SubscriptionTarget),
         /// To whom: addresses with commas between, or a channel.
         target_value: text,
         /// How often.
-        frequency: part(Frequency),
+        frequency: part(models::Frequency),
         /// Every how many days, weeks, months or years.
         interval: integer,
         /// `byweekday`.
-        byweekday / clear_byweekday: parts(Weekday),
+        byweekday / clear_byweekday: parts(models::Weekday),
         /// Which of the weekdays of a month: 1 is the first, -1 the last.
         bysetpos / clear_bysetpos: integer,
         /// How many times.
@@ -265,24 +265,6 @@ one_of! {
     pub enum InconclusiveAction {
         Notify = "notify",
         Suppress = "suppress",
-    }
-
-    /// What [`NewSubscription`] takes as `target_type`.
-    pub enum SubscriptionTarget {
-        Email = "email",
-        Slack = "slack",
-        Teams = "teams",
-    }
-
-    /// What [`NewSubscription`] takes as `byweekday`.
-    pub enum Weekday {
-        Monday = "monday",
-        Tuesday = "tuesday",
-        Wednesday = "wednesday",
-        Thursday = "thursday",
-        Friday = "friday",
-        Saturday = "saturday",
-        Sunday = "sunday",
     }
 
 }

@@ -73,7 +73,7 @@ body! {
         /// Which SDKs may evaluate it.
         evaluation_runtime / clear_evaluation_runtime: part(models::EvaluationRuntime),
         /// What percentages are counted by.
-        bucketing_identifier / clear_bucketing_identifier: part(BucketingIdentifier),
+        bucketing_identifier / clear_bucketing_identifier: part(models::BucketingIdentifier),
     }
 
     /// A change of a feature flag.
@@ -116,7 +116,7 @@ body! {
         /// Which SDKs may evaluate it.
         evaluation_runtime / clear_evaluation_runtime: part(models::EvaluationRuntime),
         /// What percentages are counted by.
-        bucketing_identifier / clear_bucketing_identifier: part(BucketingIdentifier),
+        bucketing_identifier / clear_bucketing_identifier: part(models::BucketingIdentifier),
         /// The version that you changed. If it is not the newest any more, PostHog refuses.
         version: integer,
     }
@@ -274,7 +274,7 @@ body! {
         /// Whether it repeats. By default `false`.
         is_recurring: boolean,
         /// How often it repeats.
-        recurrence_interval / clear_recurrence_interval: part(Frequency),
+        recurrence_interval / clear_recurrence_interval: part(models::Frequency),
         /// When it repeats, as a cron expression.
         cron_expression / clear_cron_expression: text,
         /// When it ends.
@@ -296,7 +296,7 @@ body! {
         /// Whether it repeats.
         is_recurring: boolean,
         /// How often it repeats.
-        recurrence_interval / clear_recurrence_interval: part(Frequency),
+        recurrence_interval / clear_recurrence_interval: part(models::Frequency),
         /// When it repeats, as a cron expression.
         cron_expression / clear_cron_expression: text,
         /// When it ends.
@@ -343,12 +343,6 @@ body! {
 }
 
 one_of! {
-    /// What [`NewFeatureFlag`] takes as `bucketing_identifier`.
-    pub enum BucketingIdentifier {
-        DistinctId = "distinct_id",
-        DeviceId = "device_id",
-    }
-
     /// What [`FlagBulkFilters`] takes as `active`.
     pub enum FlagActivity {
         True = "true",
@@ -369,14 +363,6 @@ one_of! {
         Add = "add",
         Remove = "remove",
         Set = "set",
-    }
-
-    /// What [`NewScheduledChange`] takes as `recurrence_interval`.
-    pub enum Frequency {
-        Daily = "daily",
-        Weekly = "weekly",
-        Monthly = "monthly",
-        Yearly = "yearly",
     }
 
 }

@@ -40,10 +40,15 @@ mod prelude;
 pub use crate::rest::models::AlertInterval;
 pub use crate::rest::models::AnnotationCreation;
 pub use crate::rest::models::AnnotationScope;
+pub use crate::rest::models::BatchExportInterval;
+pub use crate::rest::models::BucketingIdentifier;
 pub use crate::rest::models::CohortType;
 pub use crate::rest::models::Conclusion;
 pub use crate::rest::models::EvaluationRuntime;
 pub use crate::rest::models::ExperimentType;
+pub use crate::rest::models::Frequency;
+pub use crate::rest::models::GroupMetricDisplay;
+pub use crate::rest::models::GroupMetricFormat;
 pub use crate::rest::models::HogFlowExit;
 pub use crate::rest::models::HogFlowStatus;
 pub use crate::rest::models::IssueSeverity;
@@ -53,16 +58,24 @@ pub use crate::rest::models::PropertyOperator;
 pub use crate::rest::models::PropertyType;
 pub use crate::rest::models::SamplingInterval;
 pub use crate::rest::models::Stage;
+pub use crate::rest::models::SubscriptionTarget;
 pub use crate::rest::models::SurveyType;
+pub use crate::rest::models::SyncType;
+pub use crate::rest::models::Weekday;
 
 model_values! {
     AlertInterval = "AlertsCreateBody.calculation_interval",
     AnnotationCreation = "CreationTypeEnum",
     AnnotationScope = "AnnotationScopeEnum",
+    BatchExportInterval = "BatchExportsCreateBody.interval",
+    BucketingIdentifier = "FeatureFlagsCreateBody.bucketing_identifier",
     CohortType = "CohortsCreateBody.cohort_type",
     Conclusion = "ConclusionEnum",
     EvaluationRuntime = "EvaluationRuntimeEnum",
     ExperimentType = "ExperimentTypeEnum",
+    Frequency = "FrequencyEnum",
+    GroupMetricDisplay = "DisplayEnum",
+    GroupMetricFormat = "UsageMetricFormat",
     HogFlowExit = "HogFlowsCreateBody.exit_condition",
     HogFlowStatus = "HogFlowsCreateBody.status",
     IssueSeverity = "ErrorTrackingIssuesPartialUpdateBody.severity",
@@ -72,5 +85,8 @@ model_values! {
     PropertyType = "PropertyTypeEnum",
     SamplingInterval = "ResponseSamplingIntervalTypeEnum",
     Stage = "StageEnum",
+    SubscriptionTarget = "SubscriptionsCreateBody.target_type",
     SurveyType = "SurveyType",
+    SyncType = "ExternalDataSchemasPartialUpdateBody.sync_type",
+    Weekday = "ByweekdayEnum",
 }

@@ -148,11 +148,11 @@ body! {
         /// - `name`: The name that people see.
         new(filters: json, name: text)
         /// `format`. By default `numeric`.
-        format: part(GroupMetricFormat),
+        format: part(models::GroupMetricFormat),
         /// Days that are looked at. By default `7`.
         interval: integer,
         /// `display`. By default `number`.
-        display: part(GroupMetricDisplay),
+        display: part(models::GroupMetricDisplay),
         /// `math`. By default `count`.
         math: part(GroupMetricMath),
         /// `math_property`.
@@ -168,11 +168,11 @@ body! {
         /// The name that people see.
         name: text,
         /// `format`.
-        format: part(GroupMetricFormat),
+        format: part(models::GroupMetricFormat),
         /// Days that are looked at.
         interval: integer,
         /// `display`.
-        display: part(GroupMetricDisplay),
+        display: part(models::GroupMetricDisplay),
         /// Which events count.
         filters: json,
         /// `math`.
@@ -261,18 +261,6 @@ body! {
 }
 
 one_of! {
-    /// What [`NewGroupMetric`] takes as `format`.
-    pub enum GroupMetricFormat {
-        Numeric = "numeric",
-        Currency = "currency",
-    }
-
-    /// What [`NewGroupMetric`] takes as `display`.
-    pub enum GroupMetricDisplay {
-        Number = "number",
-        Sparkline = "sparkline",
-    }
-
     /// What [`NewGroupMetric`] takes as `math`.
     pub enum GroupMetricMath {
         Count = "count",

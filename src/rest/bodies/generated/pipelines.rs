@@ -29,7 +29,7 @@ body! {
         /// - `name`: The name that people see.
         /// - `destination`: Where to: `{"type": "Postgres", "integration_id": 4, "config": {…}}`.
         /// - `interval`: How often.
-        new(name: text, destination: json, interval: part(BatchExportInterval))
+        new(name: text, destination: json, interval: part(models::BatchExportInterval))
         /// What is exported.
         model: part(BatchExportModel),
         /// Whether it waits.
@@ -66,7 +66,7 @@ body! {
         /// Where to: `{"type": "Postgres", "integration_id": 4, "config": {…}}`.
         destination: json,
         /// How often.
-        interval: part(BatchExportInterval),
+        interval: part(models::BatchExportInterval),
         /// Whether it waits.
         paused: boolean,
         /// Which columns, as a HogQL query.
@@ -181,7 +181,7 @@ body! {
         /// Whether it is read.
         should_sync: boolean,
         /// How it is read.
-        sync_type / clear_sync_type: part(SyncType),
+        sync_type / clear_sync_type: part(models::SyncType),
         /// `incremental_field`.
         incremental_field / clear_incremental_field: text,
         /// `incremental_field_type`.
@@ -225,7 +225,7 @@ body! {
         /// Whether it is read.
         should_sync: boolean,
         /// How it is read.
-        sync_type / clear_sync_type: part(SyncType),
+        sync_type / clear_sync_type: part(models::SyncType),
         /// The column that says what is new.
         incremental_field / clear_incremental_field: text,
         /// `incremental_field_type`.
@@ -510,15 +510,6 @@ one_of! {
         Hogql = "hogql",
     }
 
-    /// What [`NewBatchExport`] takes as `interval`.
-    pub enum BatchExportInterval {
-        Hour = "hour",
-        Day = "day",
-        Week = "week",
-        Every5Minutes = "every 5 minutes",
-        Every15Minutes = "every 15 minutes",
-    }
-
     /// What [`NewBatchExport`] takes as `incremental_mode`.
     pub enum IncrementalMode {
         Append = "APPEND",
@@ -538,16 +529,6 @@ one_of! {
         Mcp = "mcp",
         Wizard = "wizard",
         SelfDriving = "self_driving",
-    }
-
-    /// What [`ExternalSchemaUpdate`] takes as `sync_type`.
-    pub enum SyncType {
-        FullRefresh = "full_refresh",
-        Incremental = "incremental",
-        Append = "append",
-        Webhook = "webhook",
-        Cdc = "cdc",
-        Xmin = "xmin",
     }
 
     /// What [`ExternalSchemaUpdate`] takes as `cdc_table_mode`.

@@ -28,7 +28,7 @@ model! {
         created_by: Option<UserBasic>,
         updated_at: Option<Time>,
         is_recurring: Option<bool>,
-        recurrence_interval: Option<String>,
+        recurrence_interval: Option<Frequency>,
         /// When it repeats, where `recurrence_interval` does not say it.
         cron_expression: Option<String>,
         last_executed_at: Option<Time>,

@@ -2,7 +2,7 @@
 
 //! External sources, their tables, and saved queries.
 
-use super::super::macros::{model, wire};
+use super::super::macros::{model, values, wire};
 #[allow(unused_imports)]
 use super::super::*;
 use crate::rest::Time;
@@ -49,8 +49,7 @@ model! {
         latest_error: Option<String>,
         incremental: Option<bool>,
         status: Option<String>,
-        /// `full_refresh`, `incremental`, `append`, `webhook` or `cdc`.
-        sync_type: Option<String>,
+        sync_type: Option<SyncType>,
         incremental_field: Option<String>,
         incremental_field_type: Option<String>,
         /// Such as `6hour`.
@@ -138,5 +137,17 @@ model! {
         updated_at: Option<Time>,
         /// UUID of the saved query.
         saved_query: Option<String>,
+    }
+}
+
+values! {
+    /// How a table of a source is read.
+    pub enum SyncType {
+        FullRefresh = "full_refresh",
+        Incremental = "incremental",
+        Append = "append",
+        Webhook = "webhook",
+        Cdc = "cdc",
+        Xmin = "xmin",
     }
 }
