@@ -85,6 +85,7 @@ mod request;
 #[cfg(feature = "rest")]
 mod time;
 mod untyped;
+mod whole;
 
 #[cfg(feature = "rest")]
 pub use body::{BodyContent, IntoBody, IntoNumber, Raw};

@@ -12,9 +12,9 @@
 
 mod walk;
 
-use super::models::whole::{Whole, twice};
 use super::request::{ApiCall, Request};
 use crate::error::PostHogError;
+use crate::rest::whole::{Whole, twice};
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
 use serde::de::{
     Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,

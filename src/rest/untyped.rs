@@ -5,7 +5,7 @@
 
 use crate::error::PostHogError;
 use crate::http::answer;
-use crate::rest::models::whole::Whole;
+use crate::rest::whole::Whole;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;

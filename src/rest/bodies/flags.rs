@@ -17,7 +17,7 @@ use std::fmt;
 /// Release conditions, variants and payloads of a feature flag: who gets what.
 ///
 /// Everyone gets the flag until a [`condition`](Self::condition) is added. PostHog replaces filters whole: to change those
-/// of a flag, start with what you have read, `FlagFilters::from(flag.filters.unwrap_or_default())`. Fields that this crate
+/// of a flag, start with what you have read, `FlagFilters::from(filters)` of what `get` answers. Fields that this crate
 /// does not know stay too.
 ///
 /// ```
@@ -100,7 +100,17 @@ impl FlagFilters {
                 return self;
             }
         };
-        for group in self.fields.list_mut("groups").into_iter().flatten() {
+        let conditions = self.fields.list_mut("groups");
+        if conditions.as_ref().is_some_and(|conditions| conditions.is_empty()) {
+            self.fields.fail(Problem {
+                setting: "rollout_percentage",
+                problem: "the filters have no release condition that could have it; add one, or read the flag with `get`: \
+                          other operations answer flags without their filters"
+                    .into(),
+            });
+            return self;
+        }
+        for group in conditions.into_iter().flatten() {
             if let Value::Object(group) = group {
                 group.insert("rollout_percentage".to_owned(), percentage.clone());
             }

@@ -7,7 +7,7 @@ use super::status::HogQlStatus;
 use crate::error::PostHogError;
 use crate::redact::{self, excerpt, without_keys};
 use crate::rest::Time;
-use crate::rest::models::whole::read_object;
+use crate::rest::whole::read_object;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 use std::time::Duration;

@@ -6,8 +6,8 @@
 
 use crate::http::numbers;
 use crate::redact;
-use crate::rest::models::whole::{Whole, twice};
 use crate::rest::time::Time;
+use crate::rest::whole::{Whole, twice};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde_json::{Error, Number, Value};

@@ -3,7 +3,7 @@
 use super::HogQlQuery;
 use super::answer::{flag, list, number, text, text_of};
 use crate::error::PostHogError;
-use crate::rest::models::whole::read_object;
+use crate::rest::whole::read_object;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,7 @@
 use super::answer::{HogQlAnswer, flag, number, text, time};
 use crate::rest::Time;
 use crate::rest::failed_query::NO_REASON;
-use crate::rest::models::whole::read_object;
+use crate::rest::whole::read_object;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 

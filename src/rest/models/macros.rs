@@ -80,7 +80,7 @@ macro_rules! model {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let object = $crate::rest::models::whole::read_object(from, stringify!($name))?;
+                let object = $crate::rest::whole::read_object(from, stringify!($name))?;
                 let mut model = Self::default();
                 $crate::rest::models::field::fill(&mut model, object);
                 Ok(model)

@@ -50,7 +50,6 @@ mod projects;
 mod query;
 mod recordings;
 mod shared;
-pub(crate) mod whole;
 
 pub use activity::*;
 pub use dashboards::*;

@@ -219,3 +219,11 @@ fn percentages_stay_between_none_and_all() {
         }
     }
 }
+
+#[test]
+fn filters_without_conditions_take_no_percentage() {
+    let read = FlagFilters::from(models::FeatureFlagFilters::default());
+    assert_eq!(json(read.clone())["groups"], json!([]));
+    let error = error(read.rollout_percentage(50));
+    assert!(error.starts_with("rollout_percentage: the filters have no"), "{error}");
+}

@@ -4,16 +4,16 @@
 //! by this module: models, and what keeps the rest of an answer in an `extra` or is JSON of any shape. Integers beyond 64
 //! bits are floats, as in every `Value`: `serde_json` reads them so.
 
-use super::field::Object;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// Reads a JSON object; anything else is an error that names the model, and not what was there.
+#[cfg(feature = "rest")]
 pub(crate) fn read_object<'de, D: Deserializer<'de>>(
     from: D,
     model: &'static str,
-) -> Result<Object, D::Error> {
+) -> Result<Map<String, Value>, D::Error> {
     let what = match Whole::deserialize(from)?.0 {
         Value::Object(object) => return Ok(object),
         Value::Null => "null",
@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Wholly {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut object = Object::new();
+        let mut object = Map::new();
         while let Some(name) = from.next_key::<String>()? {
             if object.contains_key(&name) {
                 return Err(twice());
@@ -128,6 +128,7 @@ impl<'de> Visitor<'de> for Wholly {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "rest")]
     use crate::rest::models::FlagVariant;
     use serde::de::IntoDeserializer;
     use serde::de::value::{Error, MapDeserializer};
