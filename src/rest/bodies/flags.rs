@@ -101,7 +101,10 @@ impl FlagFilters {
             }
         };
         let conditions = self.fields.list_mut("groups");
-        if conditions.as_ref().is_some_and(|conditions| conditions.is_empty()) {
+        if conditions
+            .as_ref()
+            .is_some_and(|conditions| conditions.is_empty())
+        {
             self.fields.fail(Problem {
                 setting: "rollout_percentage",
                 problem: "the filters have no release condition that could have it; add one, or read the flag with `get`: \

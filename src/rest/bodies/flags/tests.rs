@@ -225,5 +225,19 @@ fn filters_without_conditions_take_no_percentage() {
     let read = FlagFilters::from(models::FeatureFlagFilters::default());
     assert_eq!(json(read.clone())["groups"], json!([]));
     let error = error(read.rollout_percentage(50));
-    assert!(error.starts_with("rollout_percentage: the filters have no"), "{error}");
+    assert!(
+        error.starts_with("rollout_percentage: the filters have no"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_percentage_of_one_condition_has_the_same_bounds() {
+    use crate::rest::bodies::FlagConditionRollout;
+    assert_eq!(
+        json(FlagConditionRollout::new(0, 100))["rollout_percentage"],
+        100
+    );
+    let error = error(FlagConditionRollout::new(0, 101));
+    assert!(error.starts_with("rollout_percentage: 101 "), "{error}");
 }

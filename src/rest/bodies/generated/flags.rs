@@ -86,9 +86,9 @@ body! {
     /// # use tracing_posthog::rest::models::FeatureFlag;
     /// # let flag: FeatureFlag = serde_json::from_str(r#"{"filters": {"groups": [{"properties": []}]}}"#)?;
     ///
-    /// let filters = FlagFilters::from(flag.filters.unwrap_or_default()).rollout_percentage(50);
+    /// let filters = FlagFilters::from(flag.filters.ok_or("no filters")?).rollout_percentage(50);
     /// let change = FeatureFlagChange::new().filters(filters);
-    /// # Ok::<(), serde_json::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// The body of [`FeatureFlags::update`](crate::rest::resources::FeatureFlags::update) (`PATCH /api/projects/{project_id}/feature_flags/{id}/`).
@@ -200,7 +200,7 @@ body! {
         ///
         /// - `condition_index`: Which condition, from 0.
         /// - `rollout_percentage`: The percentage (0 to 100) of those whom the condition fits.
-        new(condition_index: integer, rollout_percentage: number; "version" = ())
+        new(condition_index: integer, rollout_percentage: percentage; "version" = ())
         /// The version that you changed. If it is not the newest any more, PostHog refuses.
         version: integer,
     }
