@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for Wholly {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rest"))]
 mod tests {
     use super::*;
     #[cfg(feature = "rest")]
