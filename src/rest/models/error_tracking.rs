@@ -136,6 +136,8 @@ model! {
         assignee: Option<Assignee>,
         /// Issue that they become, of grouping rules.
         issue: Option<Value>,
+        /// How bad the issues are, of severity rules.
+        severity: Option<IssueSeverity>,
         /// Its place: rules are tried in order.
         order_key: Option<i64>,
         /// Why PostHog turned it off.
