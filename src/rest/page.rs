@@ -13,7 +13,6 @@
 mod walk;
 
 use super::request::{ApiCall, Request};
-use super::whole::{Whole, twice};
 use crate::error::PostHogError;
 use crate::rest::whole::{Whole, twice};
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};

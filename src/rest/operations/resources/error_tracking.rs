@@ -1054,7 +1054,7 @@ impl ErrorTrackingSeverityRules {
     /// `GET /api/projects/{project_id}/error_tracking/severity_rules/`. Key scope: `error_tracking:read`. Sent
     /// under `/api/projects/` from an environment, too.
     #[inline]
-    pub fn list(&self) -> Request<Untyped> {
+    pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>> {
         Request::new(self.at.under("projects").call(
             "error_tracking.severity_rules.list",
             Method::GET,
