@@ -61,6 +61,7 @@ mod sealed {
 pub(crate) use sealed::Sealed;
 
 impl<T: Serialize> Sealed for Raw<T> {}
+impl<T: Sealed> Sealed for &T {}
 
 impl<B, T: Serialize> IntoBody<B> for Raw<T> {
     fn into_body(self) -> BodyContent {

@@ -3,7 +3,7 @@
 //! Invariant: an id from a caller stays within its segment. It is percent-encoded, and an id that a server would read as
 //! "here" or "one up" is an error.
 
-use super::request::{ApiCall, Problem, is_dots};
+use super::request::{ApiCall, Problem, Request, is_dots};
 use crate::client::PostHogClient;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -23,6 +23,13 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct At {
     client: PostHogClient,
     path: Result<String, Problem>,
+}
+
+/// One step from a place: see the methods of [`At`].
+pub(crate) enum Step<'a> {
+    Under(&'static str),
+    Down(&'static str),
+    Id(&'static str, &'a dyn Display),
 }
 
 impl fmt::Debug for At {
@@ -86,7 +93,27 @@ impl At {
         at
     }
 
-    /// A call to this place. `tail` is the end of the path, nearly always `/`.
+    /// A request to a place below this one. `tail` is the end of the path, nearly always `/`. One call does it all,
+    /// because there are more than a thousand methods that make one.
+    pub(crate) fn request<A, P>(
+        &self,
+        operation: &'static str,
+        method: Method,
+        steps: &[Step<'_>],
+        tail: &'static str,
+    ) -> Request<A, P> {
+        Request::new(self.below(steps).call(operation, method, tail))
+    }
+
+    fn below(&self, steps: &[Step<'_>]) -> Self {
+        steps.iter().fold(self.clone(), |at, step| match step {
+            Step::Under(prefix) => at.under(prefix),
+            Step::Down(segments) => at.down(segments),
+            Step::Id(name, id) => at.id(name, *id),
+        })
+    }
+
+    /// A call to this place.
     pub(crate) fn call(
         &self,
         operation: &'static str,

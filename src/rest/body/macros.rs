@@ -49,7 +49,7 @@ macro_rules! object {
         }
     )*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq)]
+        #[derive(Clone)]
         #[must_use = "a body does nothing until it is sent"]
         pub struct $name {
             pub(in crate::rest) fields: $crate::rest::body::Fields,
@@ -111,7 +111,6 @@ macro_rules! object {
         }
 
         impl $crate::rest::body::Sealed for $name {}
-        impl $crate::rest::body::Sealed for &$name {}
 
         impl $crate::rest::body::IntoBody<$name> for $name {
             #[inline]

@@ -7,7 +7,7 @@ pub(super) use super::resources::values;
 pub(super) use super::{Environment, Organization, Project, User};
 pub(super) use crate::client::PostHogClient;
 pub(super) use crate::rest::page::Page;
-pub(super) use crate::rest::path::At;
+pub(super) use crate::rest::path::{At, Step};
 pub(super) use crate::rest::{
     Form, IntoBody, IntoNumber, IntoTime, Raw, Request, Time, Untyped, bodies, models,
 };

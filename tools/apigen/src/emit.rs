@@ -157,23 +157,23 @@ impl Emit<'_> {
         two_prefixes: bool,
     ) {
         let mut arguments = String::from("&self");
-        let mut at = String::from("self.at");
+        let mut steps = Vec::new();
         let mut tail = String::new();
         let prefix = row_prefix(resource, row).filter(|_| two_prefixes);
         match prefix {
-            Some(Prefix::Projects) => at.push_str(".under(\"projects\")"),
-            Some(Prefix::Environments) => at.push_str(".under(\"environments\")"),
+            Some(Prefix::Projects) => steps.push("Step::Under(\"projects\")".to_owned()),
+            Some(Prefix::Environments) => steps.push("Step::Under(\"environments\")".to_owned()),
             Some(Prefix::Both) | None => {}
         }
         for segment in row.tail.split('/').skip(1) {
             if is_id(segment) {
                 if !tail.is_empty() {
-                    let _ = write!(at, ".down({:?})", tail.trim_start_matches('/'));
+                    steps.push(format!("Step::Down({:?})", tail.trim_start_matches('/')));
                     tail.clear();
                 }
                 let name = argument(id(segment));
                 let _ = write!(arguments, ", {name}: impl Display");
-                let _ = write!(at, ".id({:?}, &{name})", id(segment));
+                steps.push(format!("Step::Id({:?}, &{name})", id(segment)));
             } else {
                 tail.push('/');
                 tail.push_str(segment);
@@ -229,11 +229,12 @@ impl Emit<'_> {
         self.document(&mut file.code, &method);
         let _ = writeln!(
             file.code,
-            "#[inline]\npub fn {}({arguments}) -> {request} {{ Request::new({at}.call(\"{}.{}\", Method::{}, {tail:?})){then} }}\n",
+            "#[inline]\npub fn {}({arguments}) -> {request} {{ self.at.request(\"{}.{}\", Method::{}, &[{}], {tail:?}){then} }}\n",
             row.name,
             dotted(root, place),
             row.name,
             row.method,
+            steps.join(", "),
         );
     }
 

@@ -97,7 +97,7 @@ fn a_line_becomes_a_method() {
              pub fn hard_delete(&self, id: impl Display) -> Request<Done>",
         // Under one prefix, whatever the handle.
         "pub fn upload(&self, id: impl Display, file: impl Display, form: Form) -> Request<Untyped>",
-        ".under(\"projects\") .id(\"id\", &id) .id(\"file\", &file)",
+        "&[Step::Under(\"projects\"), Step::Id(\"id\", &id), Step::Id(\"file\", &file)]",
         // PostHog's words, where the tables say nothing.
         "/// Puts up a file, see \\[there\\](<https://a.b>). ///",
         "/// Only \\<new\\> ones. since \"since\"",

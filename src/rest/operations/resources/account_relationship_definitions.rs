@@ -15,9 +15,11 @@ impl AccountRelationshipDefinitions {
     /// `GET /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("account_relationship_definitions.list", Method::GET, "/"),
+        self.at.request(
+            "account_relationship_definitions.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -26,11 +28,14 @@ impl AccountRelationshipDefinitions {
     /// `POST /api/projects/{project_id}/account_relationship_definitions/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("account_relationship_definitions.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "account_relationship_definitions.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets an account relationship definition.
@@ -39,11 +44,12 @@ impl AccountRelationshipDefinitions {
     /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "account_relationship_definitions.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an account relationship definition.
@@ -52,12 +58,14 @@ impl AccountRelationshipDefinitions {
     /// Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "account_relationship_definitions.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "account_relationship_definitions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an account relationship definition.
@@ -66,10 +74,11 @@ impl AccountRelationshipDefinitions {
     /// Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "account_relationship_definitions.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

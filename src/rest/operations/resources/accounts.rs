@@ -16,7 +16,7 @@ impl Accounts {
     /// `GET /api/projects/{project_id}/accounts/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AccountsList> {
-        Request::new(self.at.call("accounts.list", Method::GET, "/"))
+        self.at.request("accounts.list", Method::GET, &[], "/")
     }
 
     /// Creates an account.
@@ -24,7 +24,9 @@ impl Accounts {
     /// `POST /api/projects/{project_id}/accounts/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("accounts.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("accounts.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an account.
@@ -32,7 +34,8 @@ impl Accounts {
     /// `GET /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call("accounts.get", Method::GET, "/"))
+        self.at
+            .request("accounts.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an account.
@@ -40,12 +43,14 @@ impl Accounts {
     /// `PATCH /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("accounts.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "accounts.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an account.
@@ -53,10 +58,11 @@ impl Accounts {
     /// `DELETE /api/projects/{project_id}/accounts/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("accounts.delete", Method::DELETE, "/"),
+        self.at.request(
+            "accounts.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -141,9 +147,11 @@ impl AccountsCustomPropertyValues {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("accounts.custom_property_values.list", Method::GET, "/"),
+        self.at.request(
+            "accounts.custom_property_values.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -153,11 +161,14 @@ impl AccountsCustomPropertyValues {
     /// `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("accounts.custom_property_values.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "accounts.custom_property_values.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -173,7 +184,8 @@ impl AccountsMeetings {
     /// `GET /api/projects/{project_id}/accounts/{id}/meetings/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
-        Request::new(self.at.call("accounts.meetings.list", Method::GET, "/"))
+        self.at
+            .request("accounts.meetings.list", Method::GET, &[], "/")
     }
 }
 
@@ -189,7 +201,8 @@ impl AccountsNotebooks {
     /// `GET /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AccountsNotebooksList> {
-        Request::new(self.at.call("accounts.notebooks.list", Method::GET, "/"))
+        self.at
+            .request("accounts.notebooks.list", Method::GET, &[], "/")
     }
 
     /// Creates a notebook.
@@ -197,7 +210,9 @@ impl AccountsNotebooks {
     /// `POST /api/projects/{project_id}/accounts/{account_id}/notebooks/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("accounts.notebooks.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("accounts.notebooks.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a notebook.
@@ -206,11 +221,12 @@ impl AccountsNotebooks {
     /// Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "accounts.notebooks.get",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 
     /// Deletes a notebook.
@@ -219,11 +235,12 @@ impl AccountsNotebooks {
     /// `account:write`. Preview.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "accounts.notebooks.delete",
             Method::DELETE,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -253,10 +270,8 @@ impl AccountsRelationships {
     /// `GET /api/projects/{project_id}/accounts/{account_id}/relationships/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped, AccountsRelationshipsList> {
-        Request::new(
-            self.at
-                .call("accounts.relationships.list", Method::GET, "/"),
-        )
+        self.at
+            .request("accounts.relationships.list", Method::GET, &[], "/")
     }
 
     /// Creates a relationship.
@@ -265,11 +280,9 @@ impl AccountsRelationships {
     /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("accounts.relationships.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("accounts.relationships.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Ends a relationship.
@@ -278,11 +291,12 @@ impl AccountsRelationships {
     /// `account:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn end(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "accounts.relationships.end",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/end/",
-        ))
+        )
     }
 }
 
@@ -306,6 +320,7 @@ impl AccountsSummaries {
     /// `GET /api/projects/{project_id}/accounts/{id}/summaries/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("accounts.summaries.list", Method::GET, "/"))
+        self.at
+            .request("accounts.summaries.list", Method::GET, &[], "/")
     }
 }

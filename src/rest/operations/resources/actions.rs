@@ -15,7 +15,7 @@ impl Actions {
     /// `GET /api/projects/{project_id}/actions/`. Key scope: `action:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Action>, ActionsList> {
-        Request::new(self.at.call("actions.list", Method::GET, "/"))
+        self.at.request("actions.list", Method::GET, &[], "/")
     }
 
     /// Creates an action.
@@ -26,7 +26,8 @@ impl Actions {
         &self,
         body: impl IntoBody<bodies::NewAction>,
     ) -> Request<models::Action, InTableFormat> {
-        Request::new(self.at.call("actions.create", Method::POST, "/"))
+        self.at
+            .request("actions.create", Method::POST, &[], "/")
             .with::<bodies::NewAction>(body)
     }
 
@@ -35,7 +36,8 @@ impl Actions {
     /// `GET /api/projects/{project_id}/actions/{id}/`. Key scope: `action:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Action, InTableFormat> {
-        Request::new(self.at.id("id", &id).call("actions.get", Method::GET, "/"))
+        self.at
+            .request("actions.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an action.
@@ -47,12 +49,9 @@ impl Actions {
         id: impl Display,
         body: impl IntoBody<bodies::ActionChange>,
     ) -> Request<models::Action, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("actions.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ActionChange>(body)
+        self.at
+            .request("actions.update", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .with::<bodies::ActionChange>(body)
     }
 
     /// Replaces all fields of an action.
@@ -64,12 +63,9 @@ impl Actions {
         id: impl Display,
         body: impl IntoBody<bodies::NewAction>,
     ) -> Request<models::Action, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("actions.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewAction>(body)
+        self.at
+            .request("actions.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<bodies::NewAction>(body)
     }
 
     /// Deletes an action: PostHog keeps it, marked as deleted.
@@ -77,12 +73,9 @@ impl Actions {
     /// `PATCH /api/projects/{project_id}/actions/{id}/`. Key scope: `action:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Action> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("actions.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request("actions.delete", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Asks to delete an action for good; `delete` is what PostHog supports.
@@ -90,10 +83,11 @@ impl Actions {
     /// `DELETE /api/projects/{project_id}/actions/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("actions.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "actions.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -14,6 +14,6 @@ impl ActivityLog {
     /// `GET /api/projects/{project_id}/activity_log/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.call("activity_log.list", Method::GET, "/"))
+        self.at.request("activity_log.list", Method::GET, &[], "/")
     }
 }

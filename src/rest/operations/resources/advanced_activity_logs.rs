@@ -14,10 +14,8 @@ impl AdvancedActivityLogs {
     /// `GET /api/projects/{project_id}/advanced_activity_logs/`. Key scope: `activity_log:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ActivityLogEntry>, AdvancedActivityLogsList> {
-        Request::new(
-            self.at
-                .call("advanced_activity_logs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("advanced_activity_logs.list", Method::GET, &[], "/")
     }
 
     /// Lists the values that the filters of the activity log can take.
@@ -26,11 +24,12 @@ impl AdvancedActivityLogs {
     /// Preview.
     #[inline]
     pub fn available_filters(&self) -> Request<models::ActivityLogFilters> {
-        Request::new(self.at.call(
+        self.at.request(
             "advanced_activity_logs.available_filters",
             Method::GET,
+            &[],
             "/available_filters/",
-        ))
+        )
     }
 }
 

@@ -14,7 +14,7 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AeoPromptsList> {
-        Request::new(self.at.call("aeo_prompts.list", Method::GET, "/"))
+        self.at.request("aeo_prompts.list", Method::GET, &[], "/")
     }
 
     /// Gets an AEO prompt.
@@ -22,11 +22,8 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("aeo_prompts.get", Method::GET, "/"),
-        )
+        self.at
+            .request("aeo_prompts.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an AEO prompt.
@@ -34,12 +31,14 @@ impl AeoPrompts {
     /// `PATCH /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("aeo_prompts.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "aeo_prompts.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an AEO prompt.
@@ -47,10 +46,11 @@ impl AeoPrompts {
     /// `DELETE /api/projects/{project_id}/aeo_prompts/{id}/`. Key scope: `web_analytics:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("aeo_prompts.delete", Method::DELETE, "/"),
+        self.at.request(
+            "aeo_prompts.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -59,11 +59,14 @@ impl AeoPrompts {
     /// `POST /api/projects/{project_id}/aeo_prompts/bulk_import/`. Key scope: `web_analytics:write`. Preview.
     #[inline]
     pub fn bulk_import(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("aeo_prompts.bulk_import", Method::POST, "/bulk_import/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "aeo_prompts.bulk_import",
+                Method::POST,
+                &[],
+                "/bulk_import/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the topics of all AEO prompts.
@@ -71,7 +74,8 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/topics/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn topics(&self) -> Request<Untyped> {
-        Request::new(self.at.call("aeo_prompts.topics", Method::GET, "/topics/"))
+        self.at
+            .request("aeo_prompts.topics", Method::GET, &[], "/topics/")
     }
 
     /// Gets the checks of an AEO prompt.
@@ -79,10 +83,11 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/checks/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn checks(&self, id: impl Display) -> Request<Page<Untyped>, AeoPromptsChecks> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("aeo_prompts.checks", Method::GET, "/checks/"),
+        self.at.request(
+            "aeo_prompts.checks",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/checks/",
         )
     }
 
@@ -91,10 +96,11 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/stats/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn stats(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("aeo_prompts.stats", Method::GET, "/stats/"),
+        self.at.request(
+            "aeo_prompts.stats",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/stats/",
         )
     }
 
@@ -103,10 +109,11 @@ impl AeoPrompts {
     /// `GET /api/projects/{project_id}/aeo_prompts/{id}/versions/`. Key scope: `web_analytics:read`. Preview.
     #[inline]
     pub fn versions(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("aeo_prompts.versions", Method::GET, "/versions/"),
+        self.at.request(
+            "aeo_prompts.versions",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/versions/",
         )
     }
 }

@@ -15,7 +15,7 @@ impl Agents {
     /// `GET /api/projects/{project_id}/agents/`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("agents.list", Method::GET, "/"))
+        self.at.request("agents.list", Method::GET, &[], "/")
     }
 
     /// Gets an agent.
@@ -23,6 +23,7 @@ impl Agents {
     /// `GET /api/projects/{project_id}/agents/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call("agents.get", Method::GET, "/"))
+        self.at
+            .request("agents.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 }

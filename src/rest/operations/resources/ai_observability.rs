@@ -40,11 +40,12 @@ impl AiObservabilityOfflineExperiments {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AiObservabilityOfflineExperimentsList> {
-        Request::new(self.at.call(
+        self.at.request(
             "ai_observability.offline_experiments.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Creates an offline experiment.
@@ -53,12 +54,14 @@ impl AiObservabilityOfflineExperiments {
     /// `offline_evaluation_ingestion:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "ai_observability.offline_experiments.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "ai_observability.offline_experiments.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets an offline experiment.
@@ -67,11 +70,12 @@ impl AiObservabilityOfflineExperiments {
     /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "ai_observability.offline_experiments.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an offline experiment.
@@ -80,12 +84,14 @@ impl AiObservabilityOfflineExperiments {
     /// `evaluation:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "ai_observability.offline_experiments.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "ai_observability.offline_experiments.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Marks an offline experiment as complete.
@@ -94,11 +100,12 @@ impl AiObservabilityOfflineExperiments {
     /// `offline_evaluation_ingestion:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn complete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "ai_observability.offline_experiments.complete",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/complete/",
-        ))
+        )
     }
 
     /// Marks an offline experiment as failed.
@@ -107,11 +114,12 @@ impl AiObservabilityOfflineExperiments {
     /// `offline_evaluation_ingestion:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn fail(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "ai_observability.offline_experiments.fail",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/fail/",
-        ))
+        )
     }
 
     /// Gets results of an offline experiment by item and scorer version.
@@ -125,13 +133,15 @@ impl AiObservabilityOfflineExperiments {
         item_ids: impl Display,
         scorer_version_ids: impl Display,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "ai_observability.offline_experiments.result_cells",
-            Method::GET,
-            "/result_cells/",
-        ))
-        .query("item_ids", item_ids)
-        .query("scorer_version_ids", scorer_version_ids)
+        self.at
+            .request(
+                "ai_observability.offline_experiments.result_cells",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/result_cells/",
+            )
+            .query("item_ids", item_ids)
+            .query("scorer_version_ids", scorer_version_ids)
     }
 
     /// Gets the payload of one result of an offline experiment.
@@ -140,16 +150,15 @@ impl AiObservabilityOfflineExperiments {
     /// Key scope: `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn results_payload(&self, id: impl Display, result_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .down("results")
-                .id("result_id", &result_id)
-                .call(
-                    "ai_observability.offline_experiments.results_payload",
-                    Method::GET,
-                    "/payload/",
-                ),
+        self.at.request(
+            "ai_observability.offline_experiments.results_payload",
+            Method::GET,
+            &[
+                Step::Id("id", &id),
+                Step::Down("results"),
+                Step::Id("result_id", &result_id),
+            ],
+            "/payload/",
         )
     }
 
@@ -159,12 +168,14 @@ impl AiObservabilityOfflineExperiments {
     /// `offline_evaluation_ingestion:write`. Preview.
     #[inline]
     pub fn upload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "ai_observability.offline_experiments.upload",
-            Method::POST,
-            "/upload/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "ai_observability.offline_experiments.upload",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/upload/",
+            )
+            .with::<()>(body)
     }
 
     /// Items.
@@ -246,11 +257,12 @@ impl AiObservabilityOfflineExperimentsItems {
     /// `evaluation:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AiObservabilityOfflineExperimentsItemsList> {
-        Request::new(self.at.call(
+        self.at.request(
             "ai_observability.offline_experiments.items.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Gets an item.
@@ -259,11 +271,12 @@ impl AiObservabilityOfflineExperimentsItems {
     /// `evaluation:read`. Preview.
     #[inline]
     pub fn get(&self, item_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("item_id", &item_id).call(
+        self.at.request(
             "ai_observability.offline_experiments.items.get",
             Method::GET,
+            &[Step::Id("item_id", &item_id)],
             "/",
-        ))
+        )
     }
 
     /// Gets the payload of one item of an offline experiment.
@@ -272,11 +285,12 @@ impl AiObservabilityOfflineExperimentsItems {
     /// scope: `evaluation:read`. Preview.
     #[inline]
     pub fn payload(&self, item_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("item_id", &item_id).call(
+        self.at.request(
             "ai_observability.offline_experiments.items.payload",
             Method::GET,
+            &[Step::Id("item_id", &item_id)],
             "/payload/",
-        ))
+        )
     }
 
     /// Results.
@@ -313,11 +327,12 @@ impl AiObservabilityOfflineExperimentsItemsResults {
     /// scope: `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, OfflineScores> {
-        Request::new(self.at.call(
+        self.at.request(
             "ai_observability.offline_experiments.items.results.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 }
 
@@ -334,11 +349,12 @@ impl AiObservabilityOfflineExperimentsScorerSummaries {
     /// `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, OfflineScores> {
-        Request::new(self.at.call(
+        self.at.request(
             "ai_observability.offline_experiments.scorer_summaries.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 }
 
@@ -371,11 +387,12 @@ impl AiObservabilityOfflineScorersHistory {
     /// `evaluation:read` and `llm_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, AiObservabilityOfflineScorersHistoryList> {
-        Request::new(self.at.call(
+        self.at.request(
             "ai_observability.offline_scorers.history.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 }
 

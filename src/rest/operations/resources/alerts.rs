@@ -14,7 +14,7 @@ impl Alerts {
     /// `GET /api/{scope}/{project_id}/alerts/`. Key scope: `alert:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Alert>, AlertsList> {
-        Request::new(self.at.call("alerts.list", Method::GET, "/"))
+        self.at.request("alerts.list", Method::GET, &[], "/")
     }
 
     /// Creates an alert.
@@ -22,7 +22,8 @@ impl Alerts {
     /// `POST /api/{scope}/{project_id}/alerts/`. Key scope: `alert:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewAlert>) -> Request<models::Alert> {
-        Request::new(self.at.call("alerts.create", Method::POST, "/"))
+        self.at
+            .request("alerts.create", Method::POST, &[], "/")
             .with::<bodies::NewAlert>(body)
     }
 
@@ -31,7 +32,8 @@ impl Alerts {
     /// `GET /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Alert, AlertsGet> {
-        Request::new(self.at.id("id", &id).call("alerts.get", Method::GET, "/"))
+        self.at
+            .request("alerts.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an alert.
@@ -43,12 +45,9 @@ impl Alerts {
         id: impl Display,
         body: impl IntoBody<bodies::AlertChange>,
     ) -> Request<models::Alert> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("alerts.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::AlertChange>(body)
+        self.at
+            .request("alerts.update", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .with::<bodies::AlertChange>(body)
     }
 
     /// Replaces all fields of an alert.
@@ -56,12 +55,9 @@ impl Alerts {
     /// `PUT /api/{scope}/{project_id}/alerts/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Alert> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("alerts.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("alerts.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<()>(body)
     }
 
     /// Deletes an alert.
@@ -69,11 +65,8 @@ impl Alerts {
     /// `DELETE /api/{scope}/{project_id}/alerts/{id}/`. Key scope: `alert:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("alerts.delete", Method::DELETE, "/"),
-        )
+        self.at
+            .request("alerts.delete", Method::DELETE, &[Step::Id("id", &id)], "/")
     }
 
     /// Tries an alert on past data, without saving or notifying.
@@ -85,12 +78,14 @@ impl Alerts {
         &self,
         body: impl IntoBody<bodies::AlertSimulation>,
     ) -> Request<models::AlertSimulationResult> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("alerts.simulate", Method::POST, "/simulate/"),
-        )
-        .with::<bodies::AlertSimulation>(body)
+        self.at
+            .request(
+                "alerts.simulate",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/simulate/",
+            )
+            .with::<bodies::AlertSimulation>(body)
     }
 
     /// Adds a destination to which an alert sends its notifications.
@@ -103,12 +98,14 @@ impl Alerts {
         id: impl Display,
         body: impl IntoBody<bodies::NewAlertDestination>,
     ) -> Request<models::AlertDestinations> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "alerts.destinations",
-            Method::POST,
-            "/destinations/",
-        ))
-        .with::<bodies::NewAlertDestination>(body)
+        self.at
+            .request(
+                "alerts.destinations",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/destinations/",
+            )
+            .with::<bodies::NewAlertDestination>(body)
     }
 
     /// Removes a destination of an alert.
@@ -121,12 +118,14 @@ impl Alerts {
         id: impl Display,
         body: impl IntoBody<bodies::AlertDestinationDeletion>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "alerts.destinations_delete",
-            Method::POST,
-            "/destinations/delete/",
-        ))
-        .with::<bodies::AlertDestinationDeletion>(body)
+        self.at
+            .request(
+                "alerts.destinations_delete",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/destinations/delete/",
+            )
+            .with::<bodies::AlertDestinationDeletion>(body)
     }
 }
 

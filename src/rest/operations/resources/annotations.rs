@@ -15,7 +15,7 @@ impl Annotations {
     /// `GET /api/projects/{project_id}/annotations/`. Key scope: `annotation:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Annotation>, LimitOffsetSearch> {
-        Request::new(self.at.call("annotations.list", Method::GET, "/"))
+        self.at.request("annotations.list", Method::GET, &[], "/")
     }
 
     /// Creates an annotation.
@@ -26,7 +26,8 @@ impl Annotations {
         &self,
         body: impl IntoBody<bodies::NewAnnotation>,
     ) -> Request<models::Annotation> {
-        Request::new(self.at.call("annotations.create", Method::POST, "/"))
+        self.at
+            .request("annotations.create", Method::POST, &[], "/")
             .with::<bodies::NewAnnotation>(body)
     }
 
@@ -35,11 +36,8 @@ impl Annotations {
     /// `GET /api/projects/{project_id}/annotations/{id}/`. Key scope: `annotation:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Annotation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("annotations.get", Method::GET, "/"),
-        )
+        self.at
+            .request("annotations.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an annotation.
@@ -51,12 +49,14 @@ impl Annotations {
         id: impl Display,
         body: impl IntoBody<bodies::AnnotationChange>,
     ) -> Request<models::Annotation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("annotations.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::AnnotationChange>(body)
+        self.at
+            .request(
+                "annotations.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::AnnotationChange>(body)
     }
 
     /// Replaces all fields of an annotation.
@@ -68,12 +68,14 @@ impl Annotations {
         id: impl Display,
         body: impl IntoBody<bodies::NewAnnotation>,
     ) -> Request<models::Annotation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("annotations.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewAnnotation>(body)
+        self.at
+            .request(
+                "annotations.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewAnnotation>(body)
     }
 
     /// Deletes an annotation: PostHog keeps it, marked as deleted.
@@ -81,12 +83,14 @@ impl Annotations {
     /// `PATCH /api/projects/{project_id}/annotations/{id}/`. Key scope: `annotation:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Annotation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("annotations.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "annotations.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Asks to delete an annotation for good; `delete` is what PostHog supports.
@@ -94,10 +98,11 @@ impl Annotations {
     /// `DELETE /api/projects/{project_id}/annotations/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("annotations.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "annotations.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -15,7 +15,7 @@ impl Announcements {
     /// `GET /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("announcements.list", Method::GET, "/"))
+        self.at.request("announcements.list", Method::GET, &[], "/")
     }
 
     /// Creates an announcement.
@@ -23,7 +23,9 @@ impl Announcements {
     /// `POST /api/projects/{project_id}/announcements/`. Key scope: `customer_analytics:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("announcements.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("announcements.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an announcement.
@@ -31,10 +33,11 @@ impl Announcements {
     /// `GET /api/projects/{project_id}/announcements/{short_id}/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("announcements.get", Method::GET, "/"),
+        self.at.request(
+            "announcements.get",
+            Method::GET,
+            &[Step::Id("short_id", &short_id)],
+            "/",
         )
     }
 
@@ -43,9 +46,7 @@ impl Announcements {
     /// `GET /api/projects/{project_id}/announcements/channels/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn channels(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("announcements.channels", Method::GET, "/channels/"),
-        )
+        self.at
+            .request("announcements.channels", Method::GET, &[], "/channels/")
     }
 }

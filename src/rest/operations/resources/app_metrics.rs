@@ -14,11 +14,8 @@ impl AppMetrics {
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("app_metrics.get", Method::GET, "/"),
-        )
+        self.at
+            .request("app_metrics.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Gets the details of the errors of an app.
@@ -26,11 +23,12 @@ impl AppMetrics {
     /// `GET /api/{scope}/{project_id}/app_metrics/{id}/error_details/`.
     #[inline]
     pub fn error_details(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "app_metrics.error_details",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/error_details/",
-        ))
+        )
     }
 
     /// Historical exports.
@@ -60,10 +58,8 @@ impl AppMetricsHistoricalExports {
     /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("app_metrics.historical_exports.list", Method::GET, "/"),
-        )
+        self.at
+            .request("app_metrics.historical_exports.list", Method::GET, &[], "/")
     }
 
     /// Gets a historical export.
@@ -71,10 +67,11 @@ impl AppMetricsHistoricalExports {
     /// `GET /api/{scope}/{project_id}/app_metrics/{plugin_config_id}/historical_exports/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "app_metrics.historical_exports.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

@@ -15,7 +15,8 @@ impl ApprovalPolicies {
     /// `GET /api/projects/{project_id}/approval_policies/`. Key scope: `approvals:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ApprovalPolicy>, LimitOffset> {
-        Request::new(self.at.call("approval_policies.list", Method::GET, "/"))
+        self.at
+            .request("approval_policies.list", Method::GET, &[], "/")
     }
 
     /// Gets an approval policy.
@@ -23,10 +24,11 @@ impl ApprovalPolicies {
     /// `GET /api/projects/{project_id}/approval_policies/{id}/`. Key scope: `approvals:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ApprovalPolicy> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("approval_policies.get", Method::GET, "/"),
+        self.at.request(
+            "approval_policies.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

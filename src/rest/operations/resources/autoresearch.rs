@@ -16,7 +16,7 @@ impl Autoresearch {
     /// `GET /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("autoresearch.list", Method::GET, "/"))
+        self.at.request("autoresearch.list", Method::GET, &[], "/")
     }
 
     /// Creates an autoresearch.
@@ -24,7 +24,9 @@ impl Autoresearch {
     /// `POST /api/projects/{project_id}/autoresearch/`. Key scope: `autoresearch:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("autoresearch.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("autoresearch.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an autoresearch.
@@ -32,11 +34,8 @@ impl Autoresearch {
     /// `GET /api/projects/{project_id}/autoresearch/{id}/`. Key scope: `autoresearch:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("autoresearch.get", Method::GET, "/"),
-        )
+        self.at
+            .request("autoresearch.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an autoresearch.
@@ -45,12 +44,14 @@ impl Autoresearch {
     /// Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("autoresearch.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Fills in a template of a pipeline.
@@ -59,12 +60,14 @@ impl Autoresearch {
     /// `query:read`. Preview.
     #[inline]
     pub fn resolve_template(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "autoresearch.resolve_template",
-            Method::POST,
-            "/resolve-template/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.resolve_template",
+                Method::POST,
+                &[],
+                "/resolve-template/",
+            )
+            .with::<()>(body)
     }
 
     /// Checks the definition of a pipeline, without saving it.
@@ -73,11 +76,9 @@ impl Autoresearch {
     /// Preview.
     #[inline]
     pub fn validate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("autoresearch.validate", Method::POST, "/validate/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("autoresearch.validate", Method::POST, &[], "/validate/")
+            .with::<()>(body)
     }
 
     /// Gets how well a pipeline's predictions turned out.
@@ -86,11 +87,12 @@ impl Autoresearch {
     /// Preview.
     #[inline]
     pub fn online_performance(&self, id: impl Display) -> Request<Untyped, UpTo> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "autoresearch.online_performance",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/online_performance/",
-        ))
+        )
     }
 
     /// Starts scoring with a pipeline.
@@ -99,10 +101,11 @@ impl Autoresearch {
     /// `person:write` and `query:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn score(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("autoresearch.score", Method::POST, "/score/"),
+        self.at.request(
+            "autoresearch.score",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/score/",
         )
     }
 
@@ -112,12 +115,14 @@ impl Autoresearch {
     /// `insight:read` and `query:read`. Preview.
     #[inline]
     pub fn train(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("autoresearch.train", Method::POST, "/train/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.train",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/train/",
+            )
+            .with::<()>(body)
     }
 
     /// Models.
@@ -169,7 +174,8 @@ impl AutoresearchModels {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("autoresearch.models.list", Method::GET, "/"))
+        self.at
+            .request("autoresearch.models.list", Method::GET, &[], "/")
     }
 
     /// Gets a model.
@@ -178,10 +184,11 @@ impl AutoresearchModels {
     /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("autoresearch.models.get", Method::GET, "/"),
+        self.at.request(
+            "autoresearch.models.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }
@@ -198,7 +205,8 @@ impl AutoresearchRuns {
     /// `GET /api/projects/{project_id}/autoresearch/{pipeline_id}/runs/`. Key scope: `autoresearch:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("autoresearch.runs.list", Method::GET, "/"))
+        self.at
+            .request("autoresearch.runs.list", Method::GET, &[], "/")
     }
 }
 
@@ -215,10 +223,8 @@ impl AutoresearchSuggestions {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("autoresearch.suggestions.list", Method::GET, "/"),
-        )
+        self.at
+            .request("autoresearch.suggestions.list", Method::GET, &[], "/")
     }
 
     /// Creates a suggestion.
@@ -227,11 +233,9 @@ impl AutoresearchSuggestions {
     /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("autoresearch.suggestions.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("autoresearch.suggestions.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Answers a suggestion.
@@ -240,12 +244,14 @@ impl AutoresearchSuggestions {
     /// `autoresearch:write`. Preview.
     #[inline]
     pub fn respond(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "autoresearch.suggestions.respond",
-            Method::POST,
-            "/respond/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.suggestions.respond",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/respond/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -262,10 +268,8 @@ impl AutoresearchTrainingRuns {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("autoresearch.training_runs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("autoresearch.training_runs.list", Method::GET, &[], "/")
     }
 
     /// Creates a training run.
@@ -274,11 +278,9 @@ impl AutoresearchTrainingRuns {
     /// `autoresearch:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("autoresearch.training_runs.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("autoresearch.training_runs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Lists past training runs.
@@ -287,11 +289,12 @@ impl AutoresearchTrainingRuns {
     /// `autoresearch:read`. Preview.
     #[inline]
     pub fn history(&self) -> Request<Untyped, UpTo> {
-        Request::new(self.at.call(
+        self.at.request(
             "autoresearch.training_runs.history",
             Method::GET,
+            &[],
             "/history/",
-        ))
+        )
     }
 
     /// Lists the artifacts of a training run.
@@ -300,11 +303,12 @@ impl AutoresearchTrainingRuns {
     /// `autoresearch:read`. Preview.
     #[inline]
     pub fn artifacts(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "autoresearch.training_runs.artifacts",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/artifacts/",
-        ))
+        )
     }
 
     /// Gets artifacts of a training run.
@@ -313,12 +317,14 @@ impl AutoresearchTrainingRuns {
     /// `autoresearch:read`. Preview.
     #[inline]
     pub fn artifacts_get(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "autoresearch.training_runs.artifacts_get",
-            Method::POST,
-            "/artifacts/get/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.training_runs.artifacts_get",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/artifacts/get/",
+            )
+            .with::<()>(body)
     }
 
     /// Uploads artifacts of a training run.
@@ -331,12 +337,14 @@ impl AutoresearchTrainingRuns {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "autoresearch.training_runs.artifacts_upload",
-            Method::POST,
-            "/artifacts/upload/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.training_runs.artifacts_upload",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/artifacts/upload/",
+            )
+            .with::<()>(body)
     }
 
     /// Marks a training run as complete.
@@ -345,12 +353,14 @@ impl AutoresearchTrainingRuns {
     /// `autoresearch:write`. Preview.
     #[inline]
     pub fn complete(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "autoresearch.training_runs.complete",
-            Method::POST,
-            "/complete/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.training_runs.complete",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/complete/",
+            )
+            .with::<()>(body)
     }
 
     /// Records an iteration of a training run.
@@ -359,12 +369,14 @@ impl AutoresearchTrainingRuns {
     /// `autoresearch:write`. Preview.
     #[inline]
     pub fn iterations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "autoresearch.training_runs.iterations",
-            Method::POST,
-            "/iterations/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.training_runs.iterations",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/iterations/",
+            )
+            .with::<()>(body)
     }
 
     /// Materializes the features of a training run.
@@ -377,11 +389,13 @@ impl AutoresearchTrainingRuns {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "autoresearch.training_runs.materialize_features",
-            Method::POST,
-            "/materialize-features/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "autoresearch.training_runs.materialize_features",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/materialize-features/",
+            )
+            .with::<()>(body)
     }
 }

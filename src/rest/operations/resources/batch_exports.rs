@@ -16,7 +16,7 @@ impl BatchExports {
     /// `GET /api/{scope}/{project_id}/batch_exports/`. Key scope: `batch_export:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
-        Request::new(self.at.call("batch_exports.list", Method::GET, "/"))
+        self.at.request("batch_exports.list", Method::GET, &[], "/")
     }
 
     /// Creates a batch export.
@@ -27,7 +27,8 @@ impl BatchExports {
         &self,
         body: impl IntoBody<bodies::NewBatchExport>,
     ) -> Request<models::BatchExport> {
-        Request::new(self.at.call("batch_exports.create", Method::POST, "/"))
+        self.at
+            .request("batch_exports.create", Method::POST, &[], "/")
             .with::<bodies::NewBatchExport>(body)
     }
 
@@ -36,10 +37,11 @@ impl BatchExports {
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: `batch_export:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.get", Method::GET, "/"),
+        self.at.request(
+            "batch_exports.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -52,12 +54,14 @@ impl BatchExports {
         id: impl Display,
         body: impl IntoBody<bodies::BatchExportChange>,
     ) -> Request<models::BatchExport> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::BatchExportChange>(body)
+        self.at
+            .request(
+                "batch_exports.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::BatchExportChange>(body)
     }
 
     /// Replaces all fields of a batch export.
@@ -69,12 +73,14 @@ impl BatchExports {
         id: impl Display,
         body: impl IntoBody<bodies::NewBatchExport>,
     ) -> Request<models::BatchExport> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewBatchExport>(body)
+        self.at
+            .request(
+                "batch_exports.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewBatchExport>(body)
     }
 
     /// Deletes a batch export.
@@ -82,10 +88,11 @@ impl BatchExports {
     /// `DELETE /api/{scope}/{project_id}/batch_exports/{id}/`. Key scope: `batch_export:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.delete", Method::DELETE, "/"),
+        self.at.request(
+            "batch_exports.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -95,11 +102,12 @@ impl BatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "batch_exports.run_test_step_new",
             Method::POST,
+            &[],
             "/run_test_step_new/",
-        ))
+        )
     }
 
     /// Lists the steps that test a destination.
@@ -107,7 +115,8 @@ impl BatchExports {
     /// `GET /api/{scope}/{project_id}/batch_exports/test/`. Seen in 2025 only.
     #[inline]
     pub fn test(&self) -> Request<Untyped> {
-        Request::new(self.at.call("batch_exports.test", Method::GET, "/test/"))
+        self.at
+            .request("batch_exports.test", Method::GET, &[], "/test/")
     }
 
     /// Exports past data once more.
@@ -117,11 +126,12 @@ impl BatchExports {
     #[deprecated = "PostHog calls this operation deprecated; use `backfills(id).create`"]
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<models::StartedBackfill> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "batch_exports.backfill",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/backfill/",
-        ))
+        )
     }
 
     /// Lists the log entries of a batch export.
@@ -129,10 +139,11 @@ impl BatchExports {
     /// `GET /api/{scope}/{project_id}/batch_exports/{id}/logs/`. Seen in 2025 only.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.logs", Method::GET, "/logs/"),
+        self.at.request(
+            "batch_exports.logs",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/logs/",
         )
     }
 
@@ -142,10 +153,11 @@ impl BatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<models::BatchExportPause> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.pause", Method::POST, "/pause/"),
+        self.at.request(
+            "batch_exports.pause",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/pause/",
         )
     }
 
@@ -155,11 +167,12 @@ impl BatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "batch_exports.run_test_step",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/run_test_step/",
-        ))
+        )
     }
 
     /// Unpauses a batch export.
@@ -168,10 +181,11 @@ impl BatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<models::BatchExportPause> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.unpause", Method::POST, "/unpause/"),
+        self.at.request(
+            "batch_exports.unpause",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/unpause/",
         )
     }
 
@@ -207,10 +221,8 @@ impl BatchExportsBackfills {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportBackfill>, CursorOrdering> {
-        Request::new(
-            self.at
-                .call("batch_exports.backfills.list", Method::GET, "/"),
-        )
+        self.at
+            .request("batch_exports.backfills.list", Method::GET, &[], "/")
     }
 
     /// Starts to export past data once more.
@@ -221,11 +233,9 @@ impl BatchExportsBackfills {
         &self,
         body: impl IntoBody<bodies::NewBackfill>,
     ) -> Request<models::BatchExportBackfill> {
-        Request::new(
-            self.at
-                .call("batch_exports.backfills.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewBackfill>(body)
+        self.at
+            .request("batch_exports.backfills.create", Method::POST, &[], "/")
+            .with::<bodies::NewBackfill>(body)
     }
 
     /// Gets a backfill.
@@ -233,10 +243,11 @@ impl BatchExportsBackfills {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/backfills/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportBackfill> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.backfills.get", Method::GET, "/"),
+        self.at.request(
+            "batch_exports.backfills.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -246,11 +257,12 @@ impl BatchExportsBackfills {
     /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<models::BatchExportCancellation> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "batch_exports.backfills.cancel",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/cancel/",
-        ))
+        )
     }
 }
 
@@ -266,7 +278,8 @@ impl BatchExportsRuns {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExportRun>, CursorOrdering> {
-        Request::new(self.at.call("batch_exports.runs.list", Method::GET, "/"))
+        self.at
+            .request("batch_exports.runs.list", Method::GET, &[], "/")
     }
 
     /// Gets a run.
@@ -274,10 +287,11 @@ impl BatchExportsRuns {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExportRun> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.runs.get", Method::GET, "/"),
+        self.at.request(
+            "batch_exports.runs.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -290,12 +304,14 @@ impl BatchExportsRuns {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::BatchExportCancellation> {
-        Request::new(self.at.id("id", &id).call(
-            "batch_exports.runs.cancel",
-            Method::POST,
-            "/cancel/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "batch_exports.runs.cancel",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/cancel/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the log entries of a run.
@@ -303,10 +319,11 @@ impl BatchExportsRuns {
     /// `GET /api/{scope}/{project_id}/batch_exports/{batch_export_id}/runs/{id}/logs/`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("batch_exports.runs.logs", Method::GET, "/logs/"),
+        self.at.request(
+            "batch_exports.runs.logs",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/logs/",
         )
     }
 
@@ -319,11 +336,13 @@ impl BatchExportsRuns {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::StartedBackfill> {
-        Request::new(self.at.id("id", &id).call(
-            "batch_exports.runs.retry",
-            Method::POST,
-            "/retry/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "batch_exports.runs.retry",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/retry/",
+            )
+            .with::<()>(body)
     }
 }

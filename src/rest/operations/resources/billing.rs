@@ -15,7 +15,7 @@ impl Billing {
     /// `GET /api/billing/`. Key scope: `billing:read`.
     #[inline]
     pub fn get(&self) -> Request<Untyped> {
-        Request::new(self.at.call("billing.get", Method::GET, "/"))
+        self.at.request("billing.get", Method::GET, &[], "/")
     }
 
     /// Gets what was spent, by product.
@@ -23,7 +23,8 @@ impl Billing {
     /// `GET /api/billing/spend/`. Key scope: `billing:read`.
     #[inline]
     pub fn spend(&self) -> Request<Untyped, BillingBreakdown> {
-        Request::new(self.at.call("billing.spend", Method::GET, "/spend/"))
+        self.at
+            .request("billing.spend", Method::GET, &[], "/spend/")
     }
 
     /// Gets what was used, by product.
@@ -31,6 +32,7 @@ impl Billing {
     /// `GET /api/billing/usage/`. Key scope: `billing:read`.
     #[inline]
     pub fn usage(&self) -> Request<Untyped, BillingBreakdown> {
-        Request::new(self.at.call("billing.usage", Method::GET, "/usage/"))
+        self.at
+            .request("billing.usage", Method::GET, &[], "/usage/")
     }
 }

@@ -19,13 +19,15 @@ impl BusinessKnowledge {
         path: impl Display,
         repo: impl Display,
     ) -> Request<Untyped, BusinessKnowledgeRepositoriesFile> {
-        Request::new(self.at.call(
-            "business_knowledge.repositories_file",
-            Method::GET,
-            "/repositories/file/",
-        ))
-        .query("path", path)
-        .query("repo", repo)
+        self.at
+            .request(
+                "business_knowledge.repositories_file",
+                Method::GET,
+                &[],
+                "/repositories/file/",
+            )
+            .query("path", path)
+            .query("repo", repo)
     }
 
     /// Searches the connected repositories.
@@ -37,12 +39,14 @@ impl BusinessKnowledge {
         &self,
         query: impl Display,
     ) -> Request<Untyped, BusinessKnowledgeRepositoriesSearch> {
-        Request::new(self.at.call(
-            "business_knowledge.repositories_search",
-            Method::GET,
-            "/repositories/search/",
-        ))
-        .query("query", query)
+        self.at
+            .request(
+                "business_knowledge.repositories_search",
+                Method::GET,
+                &[],
+                "/repositories/search/",
+            )
+            .query("query", query)
     }
 
     /// Documents.
@@ -128,11 +132,14 @@ impl BusinessKnowledgeDocumentsSearch {
         &self,
         query: impl Display,
     ) -> Request<Untyped, BusinessKnowledgeDocumentsSearchList> {
-        Request::new(
-            self.at
-                .call("business_knowledge.documents.search.list", Method::GET, "/"),
-        )
-        .query("query", query)
+        self.at
+            .request(
+                "business_knowledge.documents.search.list",
+                Method::GET,
+                &[],
+                "/",
+            )
+            .query("query", query)
     }
 }
 
@@ -164,11 +171,14 @@ impl BusinessKnowledgeDocumentsWindow {
         &self,
         around_ordinal: impl Into<Number>,
     ) -> Request<Untyped, BusinessKnowledgeDocumentsWindowList> {
-        Request::new(
-            self.at
-                .call("business_knowledge.documents.window.list", Method::GET, "/"),
-        )
-        .query("around_ordinal", around_ordinal.into())
+        self.at
+            .request(
+                "business_knowledge.documents.window.list",
+                Method::GET,
+                &[],
+                "/",
+            )
+            .query("around_ordinal", around_ordinal.into())
     }
 }
 
@@ -193,10 +203,8 @@ impl BusinessKnowledgeLibraries {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("business_knowledge.libraries.list", Method::GET, "/"),
-        )
+        self.at
+            .request("business_knowledge.libraries.list", Method::GET, &[], "/")
     }
 
     /// Creates a library.
@@ -205,11 +213,14 @@ impl BusinessKnowledgeLibraries {
     /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("business_knowledge.libraries.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "business_knowledge.libraries.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a library.
@@ -218,11 +229,12 @@ impl BusinessKnowledgeLibraries {
     /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "business_knowledge.libraries.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a library.
@@ -231,12 +243,14 @@ impl BusinessKnowledgeLibraries {
     /// `business_knowledge:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "business_knowledge.libraries.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "business_knowledge.libraries.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a library.
@@ -245,11 +259,12 @@ impl BusinessKnowledgeLibraries {
     /// `business_knowledge:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "business_knowledge.libraries.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -266,10 +281,8 @@ impl BusinessKnowledgeSources {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, BusinessKnowledgeSourcesList> {
-        Request::new(
-            self.at
-                .call("business_knowledge.sources.list", Method::GET, "/"),
-        )
+        self.at
+            .request("business_knowledge.sources.list", Method::GET, &[], "/")
     }
 
     /// Creates a source.
@@ -278,11 +291,9 @@ impl BusinessKnowledgeSources {
     /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("business_knowledge.sources.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("business_knowledge.sources.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a source.
@@ -291,10 +302,11 @@ impl BusinessKnowledgeSources {
     /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("business_knowledge.sources.get", Method::GET, "/"),
+        self.at.request(
+            "business_knowledge.sources.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -304,12 +316,14 @@ impl BusinessKnowledgeSources {
     /// Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "business_knowledge.sources.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "business_knowledge.sources.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }
 

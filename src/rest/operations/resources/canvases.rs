@@ -15,7 +15,7 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/`. Key scope: `canvas:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, CanvasesList> {
-        Request::new(self.at.call("canvases.list", Method::GET, "/"))
+        self.at.request("canvases.list", Method::GET, &[], "/")
     }
 
     /// Creates a canvas.
@@ -23,7 +23,9 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/`. Key scope: `canvas:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("canvases.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("canvases.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a canvas.
@@ -31,12 +33,14 @@ impl Canvases {
     /// `PATCH /api/projects/{project_id}/canvases/{id}/`. Key scope: `canvas:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the connectors that canvases can use.
@@ -44,10 +48,8 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/connectors/`. Key scope: `canvas:read`.
     #[inline]
     pub fn connectors(&self) -> Request<Untyped, CanvasesConnectors> {
-        Request::new(
-            self.at
-                .call("canvases.connectors", Method::GET, "/connectors/"),
-        )
+        self.at
+            .request("canvases.connectors", Method::GET, &[], "/connectors/")
     }
 
     /// Gets the builds of a canvas.
@@ -55,10 +57,11 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/{id}/builds/`. Key scope: `canvas:read`.
     #[inline]
     pub fn builds(&self, id: impl Display) -> Request<Untyped, CanvasesBuilds> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.builds", Method::GET, "/builds/"),
+        self.at.request(
+            "canvases.builds",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/builds/",
         )
     }
 
@@ -67,12 +70,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/draft/`. Key scope: `canvas:write`.
     #[inline]
     pub fn draft(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.draft", Method::POST, "/draft/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.draft",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/draft/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the drafts of a canvas.
@@ -80,10 +85,11 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/{id}/drafts/`. Key scope: `canvas:read`.
     #[inline]
     pub fn drafts(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.drafts", Method::GET, "/drafts/"),
+        self.at.request(
+            "canvases.drafts",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/drafts/",
         )
     }
 
@@ -92,12 +98,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/edit/`. Key scope: `canvas:write`.
     #[inline]
     pub fn edit(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.edit", Method::POST, "/edit/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.edit",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/edit/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the layout of a canvas.
@@ -105,10 +113,11 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/{id}/layout/`. Key scope: `canvas:read`.
     #[inline]
     pub fn layout(&self, id: impl Display) -> Request<Untyped, CanvasesLayout> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.layout", Method::GET, "/layout/"),
+        self.at.request(
+            "canvases.layout",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/layout/",
         )
     }
 
@@ -117,12 +126,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/patch/`. Key scope: `canvas:write`.
     #[inline]
     pub fn layout_patch(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "canvases.layout_patch",
-            Method::POST,
-            "/layout/patch/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.layout_patch",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/layout/patch/",
+            )
+            .with::<()>(body)
     }
 
     /// Publishes the layout of a canvas.
@@ -130,12 +141,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/layout/publish/`. Key scope: `canvas:write`.
     #[inline]
     pub fn layout_publish(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "canvases.layout_publish",
-            Method::POST,
-            "/layout/publish/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.layout_publish",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/layout/publish/",
+            )
+            .with::<()>(body)
     }
 
     /// Promotes a draft of a canvas.
@@ -143,12 +156,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/promote/`. Key scope: `canvas:write`.
     #[inline]
     pub fn promote(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.promote", Method::POST, "/promote/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.promote",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/promote/",
+            )
+            .with::<()>(body)
     }
 
     /// Publishes the current version of a canvas.
@@ -160,12 +175,14 @@ impl Canvases {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "canvases.publish_current_version",
-            Method::POST,
-            "/publish-current-version/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.publish_current_version",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/publish-current-version/",
+            )
+            .with::<()>(body)
     }
 
     /// Publishes a canvas.
@@ -173,12 +190,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/publish/`. Key scope: `canvas:write`.
     #[inline]
     pub fn publish(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.publish", Method::POST, "/publish/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.publish",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/publish/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the source of a canvas.
@@ -186,10 +205,11 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/{id}/source/`. Key scope: `canvas:read`.
     #[inline]
     pub fn source(&self, id: impl Display) -> Request<Untyped, CanvasesSource> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.source", Method::GET, "/source/"),
+        self.at.request(
+            "canvases.source",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/source/",
         )
     }
 
@@ -198,10 +218,11 @@ impl Canvases {
     /// `GET /api/projects/{project_id}/canvases/{id}/state/`. Key scope: `canvas:read`.
     #[inline]
     pub fn state(&self, id: impl Display) -> Request<Untyped, CanvasesState> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.state", Method::GET, "/state/"),
+        self.at.request(
+            "canvases.state",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/state/",
         )
     }
 
@@ -210,12 +231,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/state/set/`. Key scope: `canvas:write`.
     #[inline]
     pub fn state_set(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.state_set", Method::POST, "/state/set/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.state_set",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/state/set/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets one value of the state of a canvas.
@@ -228,13 +251,15 @@ impl Canvases {
         key: impl Display,
         scope: values::CanvasScope,
     ) -> Request<Untyped, CanvasesStateValue> {
-        Request::new(self.at.id("id", &id).call(
-            "canvases.state_value",
-            Method::GET,
-            "/state/value/",
-        ))
-        .query("key", key)
-        .query("scope", scope)
+        self.at
+            .request(
+                "canvases.state_value",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/state/value/",
+            )
+            .query("key", key)
+            .query("scope", scope)
     }
 
     /// Checks the source of a canvas, without saving it.
@@ -242,12 +267,14 @@ impl Canvases {
     /// `POST /api/projects/{project_id}/canvases/{id}/validate/`. Key scope: `canvas:read`.
     #[inline]
     pub fn validate(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("canvases.validate", Method::POST, "/validate/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "canvases.validate",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/validate/",
+            )
+            .with::<()>(body)
     }
 
     /// Comments.
@@ -359,7 +386,8 @@ impl CanvasesComments {
     /// `GET /api/projects/{project_id}/canvases/{id}/comments/`. Key scope: `canvas:read` and `comment:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, CanvasesCommentsList> {
-        Request::new(self.at.call("canvases.comments.list", Method::GET, "/"))
+        self.at
+            .request("canvases.comments.list", Method::GET, &[], "/")
     }
 
     /// Gets a comment.
@@ -368,11 +396,12 @@ impl CanvasesComments {
     /// `comment:read`.
     #[inline]
     pub fn get(&self, root_comment_id: impl Display) -> Request<Untyped, CommentThread> {
-        Request::new(self.at.id("root_comment_id", &root_comment_id).call(
+        self.at.request(
             "canvases.comments.get",
             Method::GET,
+            &[Step::Id("root_comment_id", &root_comment_id)],
             "/",
-        ))
+        )
     }
 }
 

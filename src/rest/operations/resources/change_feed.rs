@@ -14,7 +14,7 @@ impl ChangeFeed {
     /// `GET /api/projects/{project_id}/change_feed/`. Key scope: `annotation:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, ChangeFeedList> {
-        Request::new(self.at.call("change_feed.list", Method::GET, "/"))
+        self.at.request("change_feed.list", Method::GET, &[], "/")
     }
 }
 

@@ -14,7 +14,8 @@ impl ChangeRequests {
     /// `GET /api/projects/{project_id}/change_requests/`. Key scope: `approvals:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ChangeRequest>, ChangeRequestsList> {
-        Request::new(self.at.call("change_requests.list", Method::GET, "/"))
+        self.at
+            .request("change_requests.list", Method::GET, &[], "/")
     }
 
     /// Gets a change request.
@@ -22,10 +23,11 @@ impl ChangeRequests {
     /// `GET /api/projects/{project_id}/change_requests/{id}/`. Key scope: `approvals:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ChangeRequest> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("change_requests.get", Method::GET, "/"),
+        self.at.request(
+            "change_requests.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -38,12 +40,14 @@ impl ChangeRequests {
         id: impl Display,
         body: impl IntoBody<bodies::ChangeRequestApproval>,
     ) -> Request<models::ChangeRequestDecision> {
-        Request::new(self.at.id("id", &id).call(
-            "change_requests.approve",
-            Method::POST,
-            "/approve/",
-        ))
-        .with::<bodies::ChangeRequestApproval>(body)
+        self.at
+            .request(
+                "change_requests.approve",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/approve/",
+            )
+            .with::<bodies::ChangeRequestApproval>(body)
     }
 
     /// Rejects a change request.
@@ -55,12 +59,14 @@ impl ChangeRequests {
         id: impl Display,
         body: impl IntoBody<bodies::ChangeRequestRejection>,
     ) -> Request<models::ChangeRequestDecision> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("change_requests.reject", Method::POST, "/reject/"),
-        )
-        .with::<bodies::ChangeRequestRejection>(body)
+        self.at
+            .request(
+                "change_requests.reject",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/reject/",
+            )
+            .with::<bodies::ChangeRequestRejection>(body)
     }
 }
 

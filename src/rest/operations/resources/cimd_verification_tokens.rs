@@ -14,11 +14,12 @@ impl CimdVerificationTokens {
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.cimd_verification_tokens.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Creates a CIMD verification token.
@@ -26,12 +27,14 @@ impl CimdVerificationTokens {
     /// `POST /api/organizations/{organization_id}/cimd_verification_tokens/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "organization.cimd_verification_tokens.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.cimd_verification_tokens.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a CIMD verification token.
@@ -39,11 +42,12 @@ impl CimdVerificationTokens {
     /// `GET /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.cimd_verification_tokens.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a CIMD verification token.
@@ -51,12 +55,14 @@ impl CimdVerificationTokens {
     /// `PATCH /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.cimd_verification_tokens.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.cimd_verification_tokens.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a CIMD verification token.
@@ -64,10 +70,11 @@ impl CimdVerificationTokens {
     /// `DELETE /api/organizations/{organization_id}/cimd_verification_tokens/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.cimd_verification_tokens.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

@@ -14,11 +14,12 @@ impl Code {
     /// `GET /api/code/invites/check-access/`.
     #[inline]
     pub fn invites_check_access(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "code.invites_check_access",
             Method::GET,
+            &[],
             "/invites/check-access/",
-        ))
+        )
     }
 
     /// Redeems an invite to PostHog Code.
@@ -26,9 +27,7 @@ impl Code {
     /// `POST /api/code/invites/redeem/`. May have a [`body`](Request::body).
     #[inline]
     pub fn invites_redeem(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("code.invites_redeem", Method::POST, "/invites/redeem/"),
-        )
+        self.at
+            .request("code.invites_redeem", Method::POST, &[], "/invites/redeem/")
     }
 }

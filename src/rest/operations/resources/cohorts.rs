@@ -15,7 +15,7 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/`. Key scope: `cohort:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Cohort>, CohortsList> {
-        Request::new(self.at.call("cohorts.list", Method::GET, "/"))
+        self.at.request("cohorts.list", Method::GET, &[], "/")
     }
 
     /// Creates a cohort.
@@ -23,7 +23,8 @@ impl Cohorts {
     /// `POST /api/projects/{project_id}/cohorts/`. Key scope: `cohort:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewCohort>) -> Request<models::Cohort> {
-        Request::new(self.at.call("cohorts.create", Method::POST, "/"))
+        self.at
+            .request("cohorts.create", Method::POST, &[], "/")
             .with::<bodies::NewCohort>(body)
     }
 
@@ -32,7 +33,8 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Cohort> {
-        Request::new(self.at.id("id", &id).call("cohorts.get", Method::GET, "/"))
+        self.at
+            .request("cohorts.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a cohort.
@@ -44,12 +46,9 @@ impl Cohorts {
         id: impl Display,
         body: impl IntoBody<bodies::CohortChange>,
     ) -> Request<models::Cohort> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("cohorts.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::CohortChange>(body)
+        self.at
+            .request("cohorts.update", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .with::<bodies::CohortChange>(body)
     }
 
     /// Replaces all fields of a cohort.
@@ -61,12 +60,9 @@ impl Cohorts {
         id: impl Display,
         body: impl IntoBody<bodies::NewCohort>,
     ) -> Request<models::Cohort> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("cohorts.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewCohort>(body)
+        self.at
+            .request("cohorts.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<bodies::NewCohort>(body)
     }
 
     /// Deletes a cohort: PostHog keeps it, marked as deleted.
@@ -74,12 +70,9 @@ impl Cohorts {
     /// `PATCH /api/projects/{project_id}/cohorts/{id}/`. Key scope: `cohort:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Cohort> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("cohorts.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request("cohorts.delete", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Lists who changed what in all cohorts, and when.
@@ -87,10 +80,8 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .call("cohorts.all_activity", Method::GET, "/activity/"),
-        )
+        self.at
+            .request("cohorts.all_activity", Method::GET, &[], "/activity/")
     }
 
     /// Asks to delete a cohort for good; `delete` is what PostHog supports.
@@ -98,10 +89,11 @@ impl Cohorts {
     /// `DELETE /api/projects/{project_id}/cohorts/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("cohorts.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "cohorts.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -110,10 +102,11 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("cohorts.activity", Method::GET, "/activity/"),
+        self.at.request(
+            "cohorts.activity",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/activity/",
         )
     }
 
@@ -126,12 +119,14 @@ impl Cohorts {
         id: impl Display,
         body: impl IntoBody<bodies::CohortAddition>,
     ) -> Request<models::Success> {
-        Request::new(self.at.id("id", &id).call(
-            "cohorts.add_persons_to_static_cohort",
-            Method::PATCH,
-            "/add_persons_to_static_cohort/",
-        ))
-        .with::<bodies::CohortAddition>(body)
+        self.at
+            .request(
+                "cohorts.add_persons_to_static_cohort",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/add_persons_to_static_cohort/",
+            )
+            .with::<bodies::CohortAddition>(body)
     }
 
     /// Lists the past calculations of a cohort.
@@ -139,11 +134,12 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/calculation_history/`. Seen in 2025 only.
     #[inline]
     pub fn calculation_history(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "cohorts.calculation_history",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/calculation_history/",
-        ))
+        )
     }
 
     /// Creates a static copy of a dynamic cohort.
@@ -151,11 +147,12 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/duplicate_as_static_cohort/`. Seen in 2025 only.
     #[inline]
     pub fn duplicate_as_static_cohort(&self, id: impl Display) -> Request<models::Cohort> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "cohorts.duplicate_as_static_cohort",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/duplicate_as_static_cohort/",
-        ))
+        )
     }
 
     /// Lists the persons in a cohort.
@@ -163,10 +160,11 @@ impl Cohorts {
     /// `GET /api/projects/{project_id}/cohorts/{id}/persons/`. Seen in 2025 only.
     #[inline]
     pub fn persons(&self, id: impl Display) -> Request<Page<models::Person>, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("cohorts.persons", Method::GET, "/persons/"),
+        self.at.request(
+            "cohorts.persons",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/persons/",
         )
     }
 
@@ -180,12 +178,14 @@ impl Cohorts {
         id: impl Display,
         body: impl IntoBody<bodies::CohortRemoval>,
     ) -> Request<models::Success> {
-        Request::new(self.at.id("id", &id).call(
-            "cohorts.remove_person_from_static_cohort",
-            Method::PATCH,
-            "/remove_person_from_static_cohort/",
-        ))
-        .with::<bodies::CohortRemoval>(body)
+        self.at
+            .request(
+                "cohorts.remove_person_from_static_cohort",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/remove_person_from_static_cohort/",
+            )
+            .with::<bodies::CohortRemoval>(body)
     }
 }
 

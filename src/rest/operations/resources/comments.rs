@@ -14,7 +14,7 @@ impl Comments {
     /// `GET /api/projects/{project_id}/comments/`. Key scope: `comment:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Comment>, CommentsList> {
-        Request::new(self.at.call("comments.list", Method::GET, "/"))
+        self.at.request("comments.list", Method::GET, &[], "/")
     }
 
     /// Creates a comment.
@@ -22,7 +22,8 @@ impl Comments {
     /// `POST /api/projects/{project_id}/comments/`. Key scope: `comment:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewComment>) -> Request<models::Comment> {
-        Request::new(self.at.call("comments.create", Method::POST, "/"))
+        self.at
+            .request("comments.create", Method::POST, &[], "/")
             .with::<bodies::NewComment>(body)
     }
 
@@ -31,7 +32,8 @@ impl Comments {
     /// `GET /api/projects/{project_id}/comments/{id}/`. Key scope: `comment:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Comment> {
-        Request::new(self.at.id("id", &id).call("comments.get", Method::GET, "/"))
+        self.at
+            .request("comments.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Counts comments.
@@ -39,7 +41,8 @@ impl Comments {
     /// `GET /api/projects/{project_id}/comments/count/`. Key scope: `comment:read`.
     #[inline]
     pub fn count(&self) -> Request<models::CommentCount> {
-        Request::new(self.at.call("comments.count", Method::GET, "/count/"))
+        self.at
+            .request("comments.count", Method::GET, &[], "/count/")
     }
 
     /// Gets a comment with its replies.
@@ -47,10 +50,11 @@ impl Comments {
     /// `GET /api/projects/{project_id}/comments/{id}/thread/`. Key scope: `comment:read`.
     #[inline]
     pub fn thread(&self, id: impl Display) -> Request<Page<models::Comment>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("comments.thread", Method::GET, "/thread/"),
+        self.at.request(
+            "comments.thread",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/thread/",
         )
     }
 }

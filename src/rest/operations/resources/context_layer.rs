@@ -14,11 +14,14 @@ impl ContextLayer {
     /// `GET /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:read`. Preview.
     #[inline]
     pub fn agent_pages(&self, path: impl Display) -> Request<Untyped, ContextLayerAgentPages> {
-        Request::new(
-            self.at
-                .call("context_layer.agent_pages", Method::GET, "/agent/pages/"),
-        )
-        .query("path", path)
+        self.at
+            .request(
+                "context_layer.agent_pages",
+                Method::GET,
+                &[],
+                "/agent/pages/",
+            )
+            .query("path", path)
     }
 
     /// Writes a page of the context layer.
@@ -26,12 +29,14 @@ impl ContextLayer {
     /// `PUT /api/projects/{project_id}/context_layer/agent/pages/`. Key scope: `organization:write`. Preview.
     #[inline]
     pub fn replace_agent_pages(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "context_layer.replace_agent_pages",
-            Method::PUT,
-            "/agent/pages/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "context_layer.replace_agent_pages",
+                Method::PUT,
+                &[],
+                "/agent/pages/",
+            )
+            .with::<()>(body)
     }
 
     /// Proposes a change to the context layer.
@@ -40,12 +45,14 @@ impl ContextLayer {
     /// and `internal_run:read` and `task:write`. Preview.
     #[inline]
     pub fn agent_proposals(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "context_layer.agent_proposals",
-            Method::POST,
-            "/agent/proposals/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "context_layer.agent_proposals",
+                Method::POST,
+                &[],
+                "/agent/proposals/",
+            )
+            .with::<()>(body)
     }
 
     /// Agent.
@@ -98,10 +105,11 @@ impl ContextLayerAgentChannelPages {
     /// `organization:read`. Preview.
     #[inline]
     pub fn get(&self, channel_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("channel_id", &channel_id).call(
+        self.at.request(
             "context_layer.agent.channel_pages.get",
             Method::GET,
+            &[Step::Id("channel_id", &channel_id)],
             "/",
-        ))
+        )
     }
 }

@@ -15,7 +15,7 @@ impl Conversations {
     /// `GET /api/{scope}/{project_id}/conversations/`. Key scope: `conversation:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("conversations.list", Method::GET, "/"))
+        self.at.request("conversations.list", Method::GET, &[], "/")
     }
 
     /// Creates a conversation.
@@ -23,12 +23,14 @@ impl Conversations {
     /// `POST /api/environments/{project_id}/conversations/`. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .call("conversations.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.create",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a conversation.
@@ -36,11 +38,12 @@ impl Conversations {
     /// `GET /api/{scope}/{project_id}/conversations/{conversation}/`. Key scope: `conversation:read`.
     #[inline]
     pub fn get(&self, conversation: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("conversation", &conversation).call(
+        self.at.request(
             "conversations.get",
             Method::GET,
+            &[Step::Id("conversation", &conversation)],
             "/",
-        ))
+        )
     }
 
     /// Adds a message to a conversation with PostHog's AI.
@@ -49,15 +52,14 @@ impl Conversations {
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn append_message(&self, conversation: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .id("conversation", &conversation)
-                .call(
-                    "conversations.append_message",
-                    Method::POST,
-                    "/append_message/",
-                ),
+        self.at.request(
+            "conversations.append_message",
+            Method::POST,
+            &[
+                Step::Under("environments"),
+                Step::Id("conversation", &conversation),
+            ],
+            "/append_message/",
         )
     }
 
@@ -71,13 +73,17 @@ impl Conversations {
         conversation: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .id("conversation", &conversation)
-                .call("conversations.cancel", Method::PATCH, "/cancel/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.cancel",
+                Method::PATCH,
+                &[
+                    Step::Under("environments"),
+                    Step::Id("conversation", &conversation),
+                ],
+                "/cancel/",
+            )
+            .with::<()>(body)
     }
 
     /// Queued messages.
@@ -118,11 +124,12 @@ impl ConversationsQueue {
     /// from a project, too.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "conversations.queue.list",
             Method::GET,
+            &[Step::Under("environments")],
             "/",
-        ))
+        )
     }
 
     /// Creates a queued message.
@@ -131,12 +138,14 @@ impl ConversationsQueue {
     /// from a project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
-            "conversations.queue.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.queue.create",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a queued message.
@@ -145,13 +154,14 @@ impl ConversationsQueue {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn update(&self, queue_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .id("queue_id", &queue_id)
-                .call("conversations.queue.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.queue.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("queue_id", &queue_id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a queued message.
@@ -160,11 +170,11 @@ impl ConversationsQueue {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, queue_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .id("queue_id", &queue_id)
-                .call("conversations.queue.delete", Method::DELETE, "/"),
+        self.at.request(
+            "conversations.queue.delete",
+            Method::DELETE,
+            &[Step::Under("environments"), Step::Id("queue_id", &queue_id)],
+            "/",
         )
     }
 
@@ -174,11 +184,12 @@ impl ConversationsQueue {
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn clear(&self) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "conversations.queue.clear",
             Method::POST,
+            &[Step::Under("environments")],
             "/clear/",
-        ))
+        )
     }
 }
 
@@ -195,10 +206,11 @@ impl ConversationsTickets {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Ticket>, ConversationsTicketsList> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("conversations.tickets.list", Method::GET, "/"),
+        self.at.request(
+            "conversations.tickets.list",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/",
         )
     }
 
@@ -208,12 +220,14 @@ impl ConversationsTickets {
     /// too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Ticket> {
-        Request::new(self.at.under("projects").call(
-            "conversations.tickets.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.create",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a ticket.
@@ -222,11 +236,12 @@ impl ConversationsTickets {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Ticket> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "conversations.tickets.get",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a ticket.
@@ -235,12 +250,14 @@ impl ConversationsTickets {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Ticket> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "conversations.tickets.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.update",
+                Method::PATCH,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a ticket.
@@ -249,12 +266,14 @@ impl ConversationsTickets {
     /// environment, too.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Ticket> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "conversations.tickets.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.replace",
+                Method::PUT,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a ticket.
@@ -263,11 +282,12 @@ impl ConversationsTickets {
     /// environment, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "conversations.tickets.delete",
             Method::DELETE,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the tags of several tickets at once.
@@ -276,11 +296,12 @@ impl ConversationsTickets {
     /// an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk_update_tags(&self) -> Request<models::BulkTagUpdate> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "conversations.tickets.bulk_update_tags",
             Method::POST,
+            &[Step::Under("projects")],
             "/bulk_update_tags/",
-        ))
+        )
     }
 
     /// Starts a new ticket with a message to a customer.
@@ -289,12 +310,14 @@ impl ConversationsTickets {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn compose(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "conversations.tickets.compose",
-            Method::POST,
-            "/compose/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.compose",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/compose/",
+            )
+            .with::<()>(body)
     }
 
     /// Replies to a ticket.
@@ -303,12 +326,14 @@ impl ConversationsTickets {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn reply(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "conversations.tickets.reply",
-            Method::POST,
-            "/reply/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.reply",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/reply/",
+            )
+            .with::<()>(body)
     }
 
     /// Suggests a reply to a ticket, by AI.
@@ -317,11 +342,12 @@ impl ConversationsTickets {
     /// from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn suggest_reply(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "conversations.tickets.suggest_reply",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/suggest_reply/",
-        ))
+        )
     }
 
     /// Messages.
@@ -400,11 +426,12 @@ impl ConversationsTicketsMessages {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "conversations.tickets.messages.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 }
 
@@ -421,12 +448,14 @@ impl ConversationsTicketsNotes {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "conversations.tickets.notes.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.notes.create",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a note.
@@ -435,13 +464,14 @@ impl ConversationsTicketsNotes {
     /// `ticket:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn update(&self, message_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("projects")
-                .id("message_id", &message_id)
-                .call("conversations.tickets.notes.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.tickets.notes.update",
+                Method::PATCH,
+                &[Step::Under("projects"), Step::Id("message_id", &message_id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a note.
@@ -450,11 +480,11 @@ impl ConversationsTicketsNotes {
     /// `ticket:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete(&self, message_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("projects")
-                .id("message_id", &message_id)
-                .call("conversations.tickets.notes.delete", Method::DELETE, "/"),
+        self.at.request(
+            "conversations.tickets.notes.delete",
+            Method::DELETE,
+            &[Step::Under("projects"), Step::Id("message_id", &message_id)],
+            "/",
         )
     }
 }
@@ -471,7 +501,8 @@ impl ConversationsViews {
     /// `GET /api/{scope}/{project_id}/conversations/views/`. Key scope: `ticket:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::TicketView>, LimitOffset> {
-        Request::new(self.at.call("conversations.views.list", Method::GET, "/"))
+        self.at
+            .request("conversations.views.list", Method::GET, &[], "/")
     }
 
     /// Creates a view.
@@ -479,11 +510,9 @@ impl ConversationsViews {
     /// `POST /api/{scope}/{project_id}/conversations/views/`. Key scope: `ticket:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::TicketView> {
-        Request::new(
-            self.at
-                .call("conversations.views.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("conversations.views.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a view.
@@ -491,11 +520,12 @@ impl ConversationsViews {
     /// `GET /api/{scope}/{project_id}/conversations/views/{short_id}/`. Key scope: `ticket:read`.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::TicketView> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "conversations.views.get",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a view.
@@ -508,12 +538,14 @@ impl ConversationsViews {
         short_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::TicketView> {
-        Request::new(self.at.under("projects").id("short_id", &short_id).call(
-            "conversations.views.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "conversations.views.update",
+                Method::PATCH,
+                &[Step::Under("projects"), Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a view.
@@ -522,11 +554,11 @@ impl ConversationsViews {
     /// from a project, too.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .under("environments")
-                .id("short_id", &short_id)
-                .call("conversations.views.delete", Method::DELETE, "/"),
+        self.at.request(
+            "conversations.views.delete",
+            Method::DELETE,
+            &[Step::Under("environments"), Step::Id("short_id", &short_id)],
+            "/",
         )
     }
 }

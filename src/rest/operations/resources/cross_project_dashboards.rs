@@ -16,11 +16,12 @@ impl CrossProjectDashboards {
     /// `cross_project_dashboard:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.cross_project_dashboards.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Gets a cross project dashboard.
@@ -29,11 +30,12 @@ impl CrossProjectDashboards {
     /// `cross_project_dashboard:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.cross_project_dashboards.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Tiles.
@@ -58,10 +60,11 @@ impl CrossProjectDashboardsTiles {
     /// `cross_project_dashboard:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.cross_project_dashboards.tiles.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 }

@@ -15,10 +15,8 @@ impl CustomPropertyDefinitions {
     /// `GET /api/projects/{project_id}/custom_property_definitions/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("custom_property_definitions.list", Method::GET, "/"),
-        )
+        self.at
+            .request("custom_property_definitions.list", Method::GET, &[], "/")
     }
 
     /// Creates a custom property definition.
@@ -26,11 +24,9 @@ impl CustomPropertyDefinitions {
     /// `POST /api/projects/{project_id}/custom_property_definitions/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("custom_property_definitions.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("custom_property_definitions.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a custom property definition.
@@ -38,11 +34,12 @@ impl CustomPropertyDefinitions {
     /// `GET /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "custom_property_definitions.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a custom property definition.
@@ -50,12 +47,14 @@ impl CustomPropertyDefinitions {
     /// `PATCH /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "custom_property_definitions.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "custom_property_definitions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a custom property definition.
@@ -63,10 +62,11 @@ impl CustomPropertyDefinitions {
     /// `DELETE /api/projects/{project_id}/custom_property_definitions/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "custom_property_definitions.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

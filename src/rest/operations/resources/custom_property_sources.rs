@@ -16,10 +16,8 @@ impl CustomPropertySources {
     /// `GET /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("custom_property_sources.list", Method::GET, "/"),
-        )
+        self.at
+            .request("custom_property_sources.list", Method::GET, &[], "/")
     }
 
     /// Creates a custom property source.
@@ -27,11 +25,9 @@ impl CustomPropertySources {
     /// `POST /api/projects/{project_id}/custom_property_sources/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("custom_property_sources.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("custom_property_sources.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a custom property source.
@@ -39,10 +35,11 @@ impl CustomPropertySources {
     /// `GET /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("custom_property_sources.get", Method::GET, "/"),
+        self.at.request(
+            "custom_property_sources.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -51,12 +48,14 @@ impl CustomPropertySources {
     /// `PATCH /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "custom_property_sources.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "custom_property_sources.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a custom property source.
@@ -64,11 +63,12 @@ impl CustomPropertySources {
     /// `DELETE /api/projects/{project_id}/custom_property_sources/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "custom_property_sources.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Fills custom properties from past data.
@@ -77,11 +77,12 @@ impl CustomPropertySources {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "custom_property_sources.backfill",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/backfill/",
-        ))
+        )
     }
 
     /// Starts to fill custom properties from their source.
@@ -90,11 +91,12 @@ impl CustomPropertySources {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn sync(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "custom_property_sources.sync",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/sync/",
-        ))
+        )
     }
 
     /// Runs.
@@ -118,9 +120,7 @@ impl CustomPropertySourcesRuns {
     /// `GET /api/projects/{project_id}/custom_property_sources/{id}/runs/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
-        Request::new(
-            self.at
-                .call("custom_property_sources.runs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("custom_property_sources.runs.list", Method::GET, &[], "/")
     }
 }

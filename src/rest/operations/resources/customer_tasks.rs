@@ -15,7 +15,8 @@ impl CustomerTasks {
     /// `GET /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, CustomerTasksList> {
-        Request::new(self.at.call("customer_tasks.list", Method::GET, "/"))
+        self.at
+            .request("customer_tasks.list", Method::GET, &[], "/")
     }
 
     /// Creates a customer task.
@@ -23,7 +24,9 @@ impl CustomerTasks {
     /// `POST /api/projects/{project_id}/customer_tasks/`. Key scope: `customer_task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("customer_tasks.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("customer_tasks.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a customer task.
@@ -31,10 +34,11 @@ impl CustomerTasks {
     /// `GET /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("customer_tasks.get", Method::GET, "/"),
+        self.at.request(
+            "customer_tasks.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -43,12 +47,14 @@ impl CustomerTasks {
     /// `PATCH /api/projects/{project_id}/customer_tasks/{id}/`. Key scope: `customer_task:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("customer_tasks.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "customer_tasks.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Archives a customer task.
@@ -57,11 +63,12 @@ impl CustomerTasks {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "customer_tasks.archive",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/archive/",
-        ))
+        )
     }
 
     /// Restores a customer task.
@@ -70,11 +77,12 @@ impl CustomerTasks {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn restore(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "customer_tasks.restore",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/restore/",
-        ))
+        )
     }
 
     /// Activities.
@@ -126,9 +134,7 @@ impl CustomerTasksActivities {
     /// `GET /api/projects/{project_id}/customer_tasks/{id}/activities/`. Key scope: `customer_task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("customer_tasks.activities.list", Method::GET, "/"),
-        )
+        self.at
+            .request("customer_tasks.activities.list", Method::GET, &[], "/")
     }
 }

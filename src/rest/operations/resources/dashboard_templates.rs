@@ -14,7 +14,8 @@ impl DashboardTemplates {
     /// `GET /api/projects/{project_id}/dashboard_templates/`. Key scope: `dashboard_template:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DashboardTemplate>, DashboardTemplatesList> {
-        Request::new(self.at.call("dashboard_templates.list", Method::GET, "/"))
+        self.at
+            .request("dashboard_templates.list", Method::GET, &[], "/")
     }
 
     /// Creates a dashboard template.
@@ -22,11 +23,9 @@ impl DashboardTemplates {
     /// `POST /api/projects/{project_id}/dashboard_templates/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DashboardTemplate> {
-        Request::new(
-            self.at
-                .call("dashboard_templates.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("dashboard_templates.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a dashboard template.
@@ -34,10 +33,11 @@ impl DashboardTemplates {
     /// `GET /api/projects/{project_id}/dashboard_templates/{id}/`. Key scope: `dashboard_template:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DashboardTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboard_templates.get", Method::GET, "/"),
+        self.at.request(
+            "dashboard_templates.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -50,12 +50,14 @@ impl DashboardTemplates {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::DashboardTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboard_templates.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "dashboard_templates.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a dashboard template.
@@ -67,12 +69,14 @@ impl DashboardTemplates {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::DashboardTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboard_templates.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "dashboard_templates.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a dashboard template: PostHog keeps it, marked as deleted.
@@ -80,12 +84,14 @@ impl DashboardTemplates {
     /// `PATCH /api/projects/{project_id}/dashboard_templates/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::DashboardTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboard_templates.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "dashboard_templates.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Gets the JSON Schema of dashboard templates.
@@ -93,11 +99,12 @@ impl DashboardTemplates {
     /// `GET /api/projects/{project_id}/dashboard_templates/json_schema/`. Seen in 2025 only.
     #[inline]
     pub fn json_schema(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "dashboard_templates.json_schema",
             Method::GET,
+            &[],
             "/json_schema/",
-        ))
+        )
     }
 
     /// Asks to delete a dashboard template for good; `delete` is what PostHog supports.
@@ -105,11 +112,12 @@ impl DashboardTemplates {
     /// `DELETE /api/projects/{project_id}/dashboard_templates/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "dashboard_templates.hard_delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 

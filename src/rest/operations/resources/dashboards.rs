@@ -16,7 +16,7 @@ impl Dashboards {
     /// `GET /api/{scope}/{project_id}/dashboards/`. Key scope: `dashboard:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DashboardBasic>, DashboardsList> {
-        Request::new(self.at.call("dashboards.list", Method::GET, "/"))
+        self.at.request("dashboards.list", Method::GET, &[], "/")
     }
 
     /// Creates a dashboard.
@@ -27,7 +27,8 @@ impl Dashboards {
         &self,
         body: impl IntoBody<bodies::NewDashboard>,
     ) -> Request<models::Dashboard, FormatIncludeDashboards> {
-        Request::new(self.at.call("dashboards.create", Method::POST, "/"))
+        self.at
+            .request("dashboards.create", Method::POST, &[], "/")
             .with::<bodies::NewDashboard>(body)
     }
 
@@ -36,11 +37,8 @@ impl Dashboards {
     /// `GET /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: `dashboard:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Dashboard, DashboardsGet> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboards.get", Method::GET, "/"),
-        )
+        self.at
+            .request("dashboards.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a dashboard.
@@ -52,12 +50,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::DashboardChange>,
     ) -> Request<models::Dashboard, FormatIncludeDashboards> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboards.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::DashboardChange>(body)
+        self.at
+            .request(
+                "dashboards.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::DashboardChange>(body)
     }
 
     /// Replaces all fields of a dashboard.
@@ -69,12 +69,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::NewDashboard>,
     ) -> Request<models::Dashboard, InTextFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboards.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewDashboard>(body)
+        self.at
+            .request(
+                "dashboards.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewDashboard>(body)
     }
 
     /// Deletes a dashboard: PostHog keeps it, marked as deleted.
@@ -82,12 +84,14 @@ impl Dashboards {
     /// `PATCH /api/{scope}/{project_id}/dashboards/{id}/`. Key scope: `dashboard:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Dashboard> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboards.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "dashboards.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Deletes several dashboards at once.
@@ -99,12 +103,14 @@ impl Dashboards {
         &self,
         body: impl IntoBody<bodies::DashboardBulkDeletion>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "dashboards.bulk_delete",
-            Method::POST,
-            "/bulk_delete/",
-        ))
-        .with::<bodies::DashboardBulkDeletion>(body)
+        self.at
+            .request(
+                "dashboards.bulk_delete",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/bulk_delete/",
+            )
+            .with::<bodies::DashboardBulkDeletion>(body)
     }
 
     /// Creates a dashboard from a template that is given as JSON.
@@ -113,11 +119,12 @@ impl Dashboards {
     /// [`body`](Request::body).
     #[inline]
     pub fn create_from_template_json(&self) -> Request<models::Dashboard, InTextFormat> {
-        Request::new(self.at.call(
+        self.at.request(
             "dashboards.create_from_template_json",
             Method::POST,
+            &[],
             "/create_from_template_json/",
-        ))
+        )
     }
 
     /// Lists the widgets that dashboards can show.
@@ -126,11 +133,12 @@ impl Dashboards {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn widget_catalog(&self) -> Request<Untyped, DashboardsWidgetCatalog> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "dashboards.widget_catalog",
             Method::GET,
+            &[Step::Under("projects")],
             "/widget_catalog/",
-        ))
+        )
     }
 
     /// Asks to delete a dashboard for good; `delete` is what PostHog supports.
@@ -138,10 +146,11 @@ impl Dashboards {
     /// `DELETE /api/{scope}/{project_id}/dashboards/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTextFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dashboards.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "dashboards.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -155,12 +164,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::TileCopy>,
     ) -> Request<models::Dashboard> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.copy_tile",
-            Method::POST,
-            "/copy_tile/",
-        ))
-        .with::<bodies::TileCopy>(body)
+        self.at
+            .request(
+                "dashboards.copy_tile",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/copy_tile/",
+            )
+            .with::<bodies::TileCopy>(body)
     }
 
     /// Adds a text tile to a dashboard.
@@ -173,12 +184,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::NewTextTile>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.create_text_tile",
-            Method::POST,
-            "/create_text_tile/",
-        ))
-        .with::<bodies::NewTextTile>(body)
+        self.at
+            .request(
+                "dashboards.create_text_tile",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/create_text_tile/",
+            )
+            .with::<bodies::NewTextTile>(body)
     }
 
     /// Removes a tile from a dashboard.
@@ -191,12 +204,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::TileDeletion>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.delete_tile",
-            Method::POST,
-            "/delete_tile/",
-        ))
-        .with::<bodies::TileDeletion>(body)
+        self.at
+            .request(
+                "dashboards.delete_tile",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/delete_tile/",
+            )
+            .with::<bodies::TileDeletion>(body)
     }
 
     /// Moves a tile to another dashboard.
@@ -208,12 +223,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::TileMove>,
     ) -> Request<models::Dashboard, InTextFormat> {
-        Request::new(self.at.id("id", &id).call(
-            "dashboards.move_tile",
-            Method::PATCH,
-            "/move_tile/",
-        ))
-        .with::<bodies::TileMove>(body)
+        self.at
+            .request(
+                "dashboards.move_tile",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/move_tile/",
+            )
+            .with::<bodies::TileMove>(body)
     }
 
     /// Puts the tiles of a dashboard in the given order.
@@ -226,12 +243,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::TileOrder>,
     ) -> Request<models::Dashboard> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.reorder_tiles",
-            Method::POST,
-            "/reorder_tiles/",
-        ))
-        .with::<bodies::TileOrder>(body)
+        self.at
+            .request(
+                "dashboards.reorder_tiles",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/reorder_tiles/",
+            )
+            .with::<bodies::TileOrder>(body)
     }
 
     /// Runs all insights of a dashboard, and gets their results.
@@ -243,11 +262,12 @@ impl Dashboards {
         &self,
         id: impl Display,
     ) -> Request<models::DashboardResults, DashboardsRunInsights> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "dashboards.run_insights",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/run_insights/",
-        ))
+        )
     }
 
     /// Runs widgets of a dashboard, and gets their results.
@@ -260,12 +280,14 @@ impl Dashboards {
         id: impl Display,
         tile_ids: impl Display,
     ) -> Request<Untyped, InTextFormat> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.run_widgets",
-            Method::GET,
-            "/run_widgets/",
-        ))
-        .query("tile_ids", tile_ids)
+        self.at
+            .request(
+                "dashboards.run_widgets",
+                Method::GET,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/run_widgets/",
+            )
+            .query("tile_ids", tile_ids)
     }
 
     /// Streams a dashboard and then its tiles as server-sent events, as they are ready.
@@ -273,11 +295,12 @@ impl Dashboards {
     /// `GET /api/{scope}/{project_id}/dashboards/{id}/stream_tiles/`. Seen in 2025 only.
     #[inline]
     pub fn stream_tiles(&self, id: impl Display) -> Request<Untyped, InTextFormat> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "dashboards.stream_tiles",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/stream_tiles/",
-        ))
+        )
     }
 
     /// Changes a text tile of a dashboard.
@@ -290,12 +313,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::TextTileChange>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.update_text_tile",
-            Method::POST,
-            "/update_text_tile/",
-        ))
-        .with::<bodies::TextTileChange>(body)
+        self.at
+            .request(
+                "dashboards.update_text_tile",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/update_text_tile/",
+            )
+            .with::<bodies::TextTileChange>(body)
     }
 
     /// Adds several widgets to a dashboard.
@@ -308,12 +333,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::WidgetBatch>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.widgets_batch",
-            Method::POST,
-            "/widgets/batch/",
-        ))
-        .with::<bodies::WidgetBatch>(body)
+        self.at
+            .request(
+                "dashboards.widgets_batch",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/widgets/batch/",
+            )
+            .with::<bodies::WidgetBatch>(body)
     }
 
     /// Changes several widgets of a dashboard.
@@ -326,12 +353,14 @@ impl Dashboards {
         id: impl Display,
         body: impl IntoBody<bodies::WidgetBatchChange>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "dashboards.widgets_batch_update",
-            Method::PATCH,
-            "/widgets/batch_update/",
-        ))
-        .with::<bodies::WidgetBatchChange>(body)
+        self.at
+            .request(
+                "dashboards.widgets_batch_update",
+                Method::PATCH,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/widgets/batch_update/",
+            )
+            .with::<bodies::WidgetBatchChange>(body)
     }
 
     /// Collaborators.
@@ -434,10 +463,8 @@ impl DashboardsCollaborators {
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::DashboardCollaborator>> {
-        Request::new(
-            self.at
-                .call("dashboards.collaborators.list", Method::GET, "/"),
-        )
+        self.at
+            .request("dashboards.collaborators.list", Method::GET, &[], "/")
     }
 
     /// Creates a collaborator.
@@ -448,11 +475,9 @@ impl DashboardsCollaborators {
         &self,
         body: impl IntoBody<bodies::NewDashboardCollaborator>,
     ) -> Request<models::DashboardCollaborator> {
-        Request::new(
-            self.at
-                .call("dashboards.collaborators.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewDashboardCollaborator>(body)
+        self.at
+            .request("dashboards.collaborators.create", Method::POST, &[], "/")
+            .with::<bodies::NewDashboardCollaborator>(body)
     }
 
     /// Deletes a collaborator.
@@ -460,11 +485,12 @@ impl DashboardsCollaborators {
     /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/collaborators/{user__uuid}/`.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
-        Request::new(self.at.id("user__uuid", &user_uuid).call(
+        self.at.request(
             "dashboards.collaborators.delete",
             Method::DELETE,
+            &[Step::Id("user__uuid", &user_uuid)],
             "/",
-        ))
+        )
     }
 }
 
@@ -480,7 +506,8 @@ impl DashboardsSharing {
     /// `GET /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
-        Request::new(self.at.call("dashboards.sharing.list", Method::GET, "/"))
+        self.at
+            .request("dashboards.sharing.list", Method::GET, &[], "/")
     }
 
     /// Makes a new access token for a shared dashboard; the old link stops working.
@@ -489,10 +516,8 @@ impl DashboardsSharing {
     /// [`body`](Request::body).
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
-        Request::new(
-            self.at
-                .call("dashboards.sharing.refresh", Method::POST, "/refresh/"),
-        )
+        self.at
+            .request("dashboards.sharing.refresh", Method::POST, &[], "/refresh/")
     }
 
     /// Passwords.
@@ -519,11 +544,14 @@ impl DashboardsSharingPasswords {
         &self,
         body: impl IntoBody<bodies::NewSharingPassword>,
     ) -> Request<models::SharingConfiguration> {
-        Request::new(
-            self.at
-                .call("dashboards.sharing.passwords.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewSharingPassword>(body)
+        self.at
+            .request(
+                "dashboards.sharing.passwords.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewSharingPassword>(body)
     }
 
     /// Deletes a password.
@@ -531,10 +559,11 @@ impl DashboardsSharingPasswords {
     /// `DELETE /api/{scope}/{project_id}/dashboards/{dashboard_id}/sharing/passwords/{password_id}/`.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("password_id", &password_id).call(
+        self.at.request(
             "dashboards.sharing.passwords.delete",
             Method::DELETE,
+            &[Step::Id("password_id", &password_id)],
             "/",
-        ))
+        )
     }
 }

@@ -14,12 +14,14 @@ impl DataCatalog {
     /// `POST /api/projects/{project_id}/data_catalog/certifications/`. Key scope: `data_catalog:write`.
     #[inline]
     pub fn certifications(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "data_catalog.certifications",
-            Method::POST,
-            "/certifications/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_catalog.certifications",
+                Method::POST,
+                &[],
+                "/certifications/",
+            )
+            .with::<()>(body)
     }
 
     /// Proposes a relationship between tables.
@@ -27,12 +29,14 @@ impl DataCatalog {
     /// `POST /api/projects/{project_id}/data_catalog/relationship_proposals/`. Key scope: `data_catalog:write`.
     #[inline]
     pub fn relationship_proposals(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "data_catalog.relationship_proposals",
-            Method::POST,
-            "/relationship_proposals/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_catalog.relationship_proposals",
+                Method::POST,
+                &[],
+                "/relationship_proposals/",
+            )
+            .with::<()>(body)
     }
 
     /// Certifies a table or view.
@@ -41,11 +45,12 @@ impl DataCatalog {
     /// and `data_catalog_approval:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn certifications_certify(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.down("certifications").id("id", &id).call(
+        self.at.request(
             "data_catalog.certifications_certify",
             Method::POST,
+            &[Step::Down("certifications"), Step::Id("id", &id)],
             "/certify/",
-        ))
+        )
     }
 
     /// Marks a certified table or view as deprecated.
@@ -54,11 +59,12 @@ impl DataCatalog {
     /// `data_catalog:read` and `data_catalog_approval:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn certifications_deprecate(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.down("certifications").id("id", &id).call(
+        self.at.request(
             "data_catalog.certifications_deprecate",
             Method::POST,
+            &[Step::Down("certifications"), Step::Id("id", &id)],
             "/deprecate/",
-        ))
+        )
     }
 
     /// Accepts a proposed relationship.
@@ -68,11 +74,12 @@ impl DataCatalog {
     /// a [`body`](Request::body).
     #[inline]
     pub fn relationship_proposals_accept(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.down("relationship_proposals").id("id", &id).call(
+        self.at.request(
             "data_catalog.relationship_proposals_accept",
             Method::POST,
+            &[Step::Down("relationship_proposals"), Step::Id("id", &id)],
             "/accept/",
-        ))
+        )
     }
 
     /// Rejects a proposed relationship.
@@ -85,12 +92,14 @@ impl DataCatalog {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.down("relationship_proposals").id("id", &id).call(
-            "data_catalog.relationship_proposals_reject",
-            Method::POST,
-            "/reject/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_catalog.relationship_proposals_reject",
+                Method::POST,
+                &[Step::Down("relationship_proposals"), Step::Id("id", &id)],
+                "/reject/",
+            )
+            .with::<()>(body)
     }
 
     /// Metrics.
@@ -114,7 +123,8 @@ impl DataCatalogMetrics {
     /// `GET /api/projects/{project_id}/data_catalog/metrics/`. Key scope: `data_catalog:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, DataCatalogMetricsList> {
-        Request::new(self.at.call("data_catalog.metrics.list", Method::GET, "/"))
+        self.at
+            .request("data_catalog.metrics.list", Method::GET, &[], "/")
     }
 
     /// Creates a metric.
@@ -122,11 +132,9 @@ impl DataCatalogMetrics {
     /// `POST /api/projects/{project_id}/data_catalog/metrics/`. Key scope: `data_catalog:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_catalog.metrics.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("data_catalog.metrics.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a metric.
@@ -134,10 +142,11 @@ impl DataCatalogMetrics {
     /// `GET /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:read`.
     #[inline]
     pub fn get(&self, name: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("data_catalog.metrics.get", Method::GET, "/"),
+        self.at.request(
+            "data_catalog.metrics.get",
+            Method::GET,
+            &[Step::Id("name", &name)],
+            "/",
         )
     }
 
@@ -146,12 +155,14 @@ impl DataCatalogMetrics {
     /// `PATCH /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:write`.
     #[inline]
     pub fn update(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("name", &name).call(
-            "data_catalog.metrics.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_catalog.metrics.update",
+                Method::PATCH,
+                &[Step::Id("name", &name)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a metric.
@@ -159,11 +170,12 @@ impl DataCatalogMetrics {
     /// `DELETE /api/projects/{project_id}/data_catalog/metrics/{name}/`. Key scope: `data_catalog:write`.
     #[inline]
     pub fn delete(&self, name: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("name", &name).call(
+        self.at.request(
             "data_catalog.metrics.delete",
             Method::DELETE,
+            &[Step::Id("name", &name)],
             "/",
-        ))
+        )
     }
 
     /// Approves a metric.
@@ -172,12 +184,14 @@ impl DataCatalogMetrics {
     /// `data_catalog_approval:write`.
     #[inline]
     pub fn approve(&self, name: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("name", &name).call(
-            "data_catalog.metrics.approve",
-            Method::POST,
-            "/approve/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_catalog.metrics.approve",
+                Method::POST,
+                &[Step::Id("name", &name)],
+                "/approve/",
+            )
+            .with::<()>(body)
     }
 
     /// Takes over the definition of a metric from its insight again.
@@ -186,11 +200,12 @@ impl DataCatalogMetrics {
     /// `data_catalog:write` and `insight:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn refresh_from_insight(&self, name: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("name", &name).call(
+        self.at.request(
             "data_catalog.metrics.refresh_from_insight",
             Method::POST,
+            &[Step::Id("name", &name)],
             "/refresh_from_insight/",
-        ))
+        )
     }
 
     /// Runs a metric.
@@ -203,12 +218,14 @@ impl DataCatalogMetrics {
         name: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped, DataCatalogMetricsRun> {
-        Request::new(self.at.id("name", &name).call(
-            "data_catalog.metrics.run",
-            Method::POST,
-            "/run/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_catalog.metrics.run",
+                Method::POST,
+                &[Step::Id("name", &name)],
+                "/run/",
+            )
+            .with::<()>(body)
     }
 }
 

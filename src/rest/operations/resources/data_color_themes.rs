@@ -15,7 +15,8 @@ impl DataColorThemes {
     /// `GET /api/{scope}/{project_id}/data_color_themes/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DataColorTheme>, LimitOffset> {
-        Request::new(self.at.call("data_color_themes.list", Method::GET, "/"))
+        self.at
+            .request("data_color_themes.list", Method::GET, &[], "/")
     }
 
     /// Creates a data color theme.
@@ -23,7 +24,9 @@ impl DataColorThemes {
     /// `POST /api/{scope}/{project_id}/data_color_themes/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::DataColorTheme> {
-        Request::new(self.at.call("data_color_themes.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("data_color_themes.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a data color theme.
@@ -31,10 +34,11 @@ impl DataColorThemes {
     /// `GET /api/{scope}/{project_id}/data_color_themes/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::DataColorTheme> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_color_themes.get", Method::GET, "/"),
+        self.at.request(
+            "data_color_themes.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -47,12 +51,14 @@ impl DataColorThemes {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::DataColorTheme> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_color_themes.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_color_themes.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a data color theme.
@@ -64,12 +70,14 @@ impl DataColorThemes {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::DataColorTheme> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_color_themes.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_color_themes.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a data color theme.
@@ -77,10 +85,11 @@ impl DataColorThemes {
     /// `DELETE /api/{scope}/{project_id}/data_color_themes/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_color_themes.delete", Method::DELETE, "/"),
+        self.at.request(
+            "data_color_themes.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

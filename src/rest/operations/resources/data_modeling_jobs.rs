@@ -14,7 +14,8 @@ impl DataModelingJobs {
     /// `GET /api/projects/{project_id}/data_modeling_jobs/`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(self.at.call("data_modeling_jobs.list", Method::GET, "/"))
+        self.at
+            .request("data_modeling_jobs.list", Method::GET, &[], "/")
     }
 
     /// Gets a data modeling job.
@@ -22,10 +23,11 @@ impl DataModelingJobs {
     /// `GET /api/projects/{project_id}/data_modeling_jobs/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_modeling_jobs.get", Method::GET, "/"),
+        self.at.request(
+            "data_modeling_jobs.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -34,10 +36,8 @@ impl DataModelingJobs {
     /// `GET /api/projects/{project_id}/data_modeling_jobs/recent/`.
     #[inline]
     pub fn recent(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_modeling_jobs.recent", Method::GET, "/recent/"),
-        )
+        self.at
+            .request("data_modeling_jobs.recent", Method::GET, &[], "/recent/")
     }
 
     /// Lists the data modeling jobs that run now.
@@ -45,9 +45,7 @@ impl DataModelingJobs {
     /// `GET /api/projects/{project_id}/data_modeling_jobs/running/`.
     #[inline]
     pub fn running(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_modeling_jobs.running", Method::GET, "/running/"),
-        )
+        self.at
+            .request("data_modeling_jobs.running", Method::GET, &[], "/running/")
     }
 }

@@ -14,11 +14,9 @@ impl DataQualityChecks {
     /// `POST /api/projects/{project_id}/data_quality_checks/`. Key scope: `query:read`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_quality_checks.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("data_quality_checks.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a data quality check.
@@ -26,12 +24,14 @@ impl DataQualityChecks {
     /// `PATCH /api/projects/{project_id}/data_quality_checks/{id}/`. Key scope: `query:read`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_quality_checks.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_quality_checks.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a data quality check.
@@ -39,10 +39,11 @@ impl DataQualityChecks {
     /// `DELETE /api/projects/{project_id}/data_quality_checks/{id}/`. Key scope: `query:read`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_quality_checks.delete", Method::DELETE, "/"),
+        self.at.request(
+            "data_quality_checks.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -51,11 +52,14 @@ impl DataQualityChecks {
     /// `PATCH /api/projects/{project_id}/data_quality_checks/schedule/`. Key scope: `query:read`.
     #[inline]
     pub fn schedule(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_quality_checks.schedule", Method::PATCH, "/schedule/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_quality_checks.schedule",
+                Method::PATCH,
+                &[],
+                "/schedule/",
+            )
+            .with::<()>(body)
     }
 
     /// Runs a data quality check.
@@ -64,10 +68,11 @@ impl DataQualityChecks {
     /// [`body`](Request::body).
     #[inline]
     pub fn run(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("data_quality_checks.run", Method::POST, "/run/"),
+        self.at.request(
+            "data_quality_checks.run",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/run/",
         )
     }
 
@@ -108,9 +113,11 @@ impl DataQualityChecksCheckTypes {
     /// `GET /api/projects/{project_id}/data_quality_checks/check_types/`. Key scope: `query:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, DataQualityChecksCheckTypesList> {
-        Request::new(
-            self.at
-                .call("data_quality_checks.check_types.list", Method::GET, "/"),
+        self.at.request(
+            "data_quality_checks.check_types.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 }
@@ -135,10 +142,8 @@ impl DataQualityChecksRuns {
     /// `GET /api/projects/{project_id}/data_quality_checks/{id}/runs/`. Key scope: `query:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_quality_checks.runs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("data_quality_checks.runs.list", Method::GET, &[], "/")
     }
 }
 
@@ -154,10 +159,8 @@ impl DataQualityChecksSubjects {
     /// `GET /api/projects/{project_id}/data_quality_checks/subjects/`. Key scope: `query:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, DataQualityChecksSubjectsList> {
-        Request::new(
-            self.at
-                .call("data_quality_checks.subjects.list", Method::GET, "/"),
-        )
+        self.at
+            .request("data_quality_checks.subjects.list", Method::GET, &[], "/")
     }
 }
 

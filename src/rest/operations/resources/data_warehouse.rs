@@ -15,11 +15,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/check-database-name/`.
     #[inline]
     pub fn check_database_name(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.check_database_name",
             Method::GET,
+            &[],
             "/check-database-name/",
-        ))
+        )
     }
 
     /// Checks whether a schema name is free.
@@ -27,11 +28,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/check-schema-name/`.
     #[inline]
     pub fn check_schema_name(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.check_schema_name",
             Method::GET,
+            &[],
             "/check-schema-name/",
-        ))
+        )
     }
 
     /// Lists the syncs and queries that have ended.
@@ -39,11 +41,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/completed_activity/`.
     #[inline]
     pub fn completed_activity(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.completed_activity",
             Method::GET,
+            &[],
             "/completed_activity/",
-        ))
+        )
     }
 
     /// Lists problems of sources, syncs and views.
@@ -51,11 +54,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/data_health_issues/`.
     #[inline]
     pub fn data_health_issues(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.data_health_issues",
             Method::GET,
+            &[],
             "/data_health_issues/",
-        ))
+        )
     }
 
     /// Gets the dashboard of the state of the data.
@@ -63,11 +67,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/data_ops_dashboard/`.
     #[inline]
     pub fn data_ops_dashboard(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.data_ops_dashboard",
             Method::GET,
+            &[],
             "/data_ops_dashboard/",
-        ))
+        )
     }
 
     /// Gets the data quality gate: what happens when a check fails.
@@ -75,11 +80,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/data_quality_gate/`.
     #[inline]
     pub fn data_quality_gate(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.data_quality_gate",
             Method::GET,
+            &[],
             "/data_quality_gate/",
-        ))
+        )
     }
 
     /// Changes the data quality gate.
@@ -87,12 +93,14 @@ impl DataWarehouse {
     /// `PATCH /api/projects/{project_id}/data_warehouse/data_quality_gate/`.
     #[inline]
     pub fn update_data_quality_gate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "data_warehouse.update_data_quality_gate",
-            Method::PATCH,
-            "/data_quality_gate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "data_warehouse.update_data_quality_gate",
+                Method::PATCH,
+                &[],
+                "/data_quality_gate/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes what the managed warehouse keeps for the organization.
@@ -100,9 +108,11 @@ impl DataWarehouse {
     /// `DELETE /api/projects/{project_id}/data_warehouse/delete-org/`.
     #[inline]
     pub fn delete_org(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_warehouse.delete_org", Method::DELETE, "/delete-org/"),
+        self.at.request(
+            "data_warehouse.delete_org",
+            Method::DELETE,
+            &[],
+            "/delete-org/",
         )
     }
 
@@ -111,9 +121,11 @@ impl DataWarehouse {
     /// `POST /api/projects/{project_id}/data_warehouse/deprovision/`. May have a [`body`](Request::body).
     #[inline]
     pub fn deprovision(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_warehouse.deprovision", Method::POST, "/deprovision/"),
+        self.at.request(
+            "data_warehouse.deprovision",
+            Method::POST,
+            &[],
+            "/deprovision/",
         )
     }
 
@@ -122,10 +134,8 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/job_stats/`.
     #[inline]
     pub fn job_stats(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("data_warehouse.job_stats", Method::GET, "/job_stats/"),
-        )
+        self.at
+            .request("data_warehouse.job_stats", Method::GET, &[], "/job_stats/")
     }
 
     /// Gets how far the data in the managed warehouse is.
@@ -133,11 +143,12 @@ impl DataWarehouse {
     /// `GET /api/projects/{project_id}/data_warehouse/managed-warehouse-data-status/`.
     #[inline]
     pub fn managed_warehouse_data_status(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.managed_warehouse_data_status",
             Method::GET,
+            &[],
             "/managed-warehouse-data-status/",
-        ))
+        )
     }
 
     /// Gets the load of the managed warehouse over time.
@@ -149,12 +160,14 @@ impl DataWarehouse {
         &self,
         metric: values::WarehouseMetric,
     ) -> Request<Untyped, InWindow> {
-        Request::new(self.at.call(
-            "data_warehouse.managed_warehouse_monitoring_timeseries",
-            Method::GET,
-            "/managed-warehouse-monitoring-timeseries/",
-        ))
-        .query("metric", metric)
+        self.at
+            .request(
+                "data_warehouse.managed_warehouse_monitoring_timeseries",
+                Method::GET,
+                &[],
+                "/managed-warehouse-monitoring-timeseries/",
+            )
+            .query("metric", metric)
     }
 
     /// Gets the current load of the managed warehouse.
@@ -163,11 +176,12 @@ impl DataWarehouse {
     /// `warehouse_view:read`. Preview.
     #[inline]
     pub fn managed_warehouse_monitoring(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.managed_warehouse_monitoring",
             Method::GET,
+            &[],
             "/managed-warehouse-monitoring/",
-        ))
+        )
     }
 
     /// Gets the load of the managed warehouse's Trino over time.
@@ -179,12 +193,14 @@ impl DataWarehouse {
         &self,
         metric: values::TrinoWarehouseMetric,
     ) -> Request<Untyped, InWindow> {
-        Request::new(self.at.call(
-            "data_warehouse.managed_warehouse_trino_monitoring_timeseries",
-            Method::GET,
-            "/managed-warehouse-trino-monitoring-timeseries/",
-        ))
-        .query("metric", metric)
+        self.at
+            .request(
+                "data_warehouse.managed_warehouse_trino_monitoring_timeseries",
+                Method::GET,
+                &[],
+                "/managed-warehouse-trino-monitoring-timeseries/",
+            )
+            .query("metric", metric)
     }
 
     /// Gets the current load of the managed warehouse's Trino.
@@ -193,10 +209,11 @@ impl DataWarehouse {
     /// `warehouse_view:read`. Preview.
     #[inline]
     pub fn managed_warehouse_trino_monitoring(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "data_warehouse.managed_warehouse_trino_monitoring",
             Method::GET,
+            &[],
             "/managed-warehouse-trino-monitoring/",
-        ))
+        )
     }
 }

@@ -18,7 +18,9 @@ impl DatasetItems {
         &self,
         dataset: impl Display,
     ) -> Request<Page<models::DatasetItem>, DatasetItemsList> {
-        Request::new(self.at.call("dataset_items.list", Method::GET, "/")).query("dataset", dataset)
+        self.at
+            .request("dataset_items.list", Method::GET, &[], "/")
+            .query("dataset", dataset)
     }
 
     /// Creates a dataset item.
@@ -29,7 +31,8 @@ impl DatasetItems {
         &self,
         body: impl IntoBody<bodies::NewDatasetItem>,
     ) -> Request<models::DatasetItem> {
-        Request::new(self.at.call("dataset_items.create", Method::POST, "/"))
+        self.at
+            .request("dataset_items.create", Method::POST, &[], "/")
             .with::<bodies::NewDatasetItem>(body)
     }
 
@@ -41,11 +44,12 @@ impl DatasetItems {
         &self,
         dataset_item_id: impl Display,
     ) -> Request<models::DatasetItem, DatasetItemsGet> {
-        Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
+        self.at.request(
             "dataset_items.get",
             Method::GET,
+            &[Step::Id("dataset_item_id", &dataset_item_id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a dataset item.
@@ -57,12 +61,14 @@ impl DatasetItems {
         dataset_item_id: impl Display,
         body: impl IntoBody<bodies::DatasetItemChange>,
     ) -> Request<models::DatasetItem> {
-        Request::new(self.at.id("dataset_item_id", &dataset_item_id).call(
-            "dataset_items.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::DatasetItemChange>(body)
+        self.at
+            .request(
+                "dataset_items.update",
+                Method::PATCH,
+                &[Step::Id("dataset_item_id", &dataset_item_id)],
+                "/",
+            )
+            .with::<bodies::DatasetItemChange>(body)
     }
 
     /// Replaces all fields of a dataset item.
@@ -74,12 +80,14 @@ impl DatasetItems {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::DatasetItem> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dataset_items.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "dataset_items.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Archives a dataset item, which is how PostHog deletes it.
@@ -92,13 +100,17 @@ impl DatasetItems {
         dataset_item_id: impl Display,
         body: impl IntoBody<bodies::DatasetItemArchiving>,
     ) -> Request<models::DatasetItem> {
-        Request::new(
-            self.at
-                .under("projects")
-                .id("dataset_item_id", &dataset_item_id)
-                .call("dataset_items.delete", Method::POST, "/archive/"),
-        )
-        .with::<bodies::DatasetItemArchiving>(body)
+        self.at
+            .request(
+                "dataset_items.delete",
+                Method::POST,
+                &[
+                    Step::Under("projects"),
+                    Step::Id("dataset_item_id", &dataset_item_id),
+                ],
+                "/archive/",
+            )
+            .with::<bodies::DatasetItemArchiving>(body)
     }
 
     /// Archives a dataset item.
@@ -111,13 +123,17 @@ impl DatasetItems {
         dataset_item_id: impl Display,
         body: impl IntoBody<bodies::DatasetItemArchiving>,
     ) -> Request<models::DatasetItem> {
-        Request::new(
-            self.at
-                .under("projects")
-                .id("dataset_item_id", &dataset_item_id)
-                .call("dataset_items.archive", Method::POST, "/archive/"),
-        )
-        .with::<bodies::DatasetItemArchiving>(body)
+        self.at
+            .request(
+                "dataset_items.archive",
+                Method::POST,
+                &[
+                    Step::Under("projects"),
+                    Step::Id("dataset_item_id", &dataset_item_id),
+                ],
+                "/archive/",
+            )
+            .with::<bodies::DatasetItemArchiving>(body)
     }
 
     /// Restores a dataset item.
@@ -130,13 +146,17 @@ impl DatasetItems {
         dataset_item_id: impl Display,
         body: impl IntoBody<bodies::DatasetItemRestoration>,
     ) -> Request<models::DatasetItem> {
-        Request::new(
-            self.at
-                .under("projects")
-                .id("dataset_item_id", &dataset_item_id)
-                .call("dataset_items.restore", Method::POST, "/restore/"),
-        )
-        .with::<bodies::DatasetItemRestoration>(body)
+        self.at
+            .request(
+                "dataset_items.restore",
+                Method::POST,
+                &[
+                    Step::Under("projects"),
+                    Step::Id("dataset_item_id", &dataset_item_id),
+                ],
+                "/restore/",
+            )
+            .with::<bodies::DatasetItemRestoration>(body)
     }
 
     /// Asks to delete a dataset item for good; `delete` is what PostHog supports.
@@ -144,10 +164,11 @@ impl DatasetItems {
     /// `DELETE /api/{scope}/{project_id}/dataset_items/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("dataset_items.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "dataset_items.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -198,10 +219,11 @@ impl DatasetItemsVersions {
     /// Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DatasetItemVersion>, LimitOffset> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "dataset_items.versions.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 }

@@ -15,7 +15,7 @@ impl Datasets {
     /// `GET /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Dataset>, DatasetsList> {
-        Request::new(self.at.call("datasets.list", Method::GET, "/"))
+        self.at.request("datasets.list", Method::GET, &[], "/")
     }
 
     /// Creates a dataset.
@@ -23,7 +23,8 @@ impl Datasets {
     /// `POST /api/{scope}/{project_id}/datasets/`. Key scope: `dataset:write`. Preview.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewDataset>) -> Request<models::Dataset> {
-        Request::new(self.at.call("datasets.create", Method::POST, "/"))
+        self.at
+            .request("datasets.create", Method::POST, &[], "/")
             .with::<bodies::NewDataset>(body)
     }
 
@@ -32,7 +33,8 @@ impl Datasets {
     /// `GET /api/{scope}/{project_id}/datasets/{id}/`. Key scope: `dataset:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Dataset> {
-        Request::new(self.at.id("id", &id).call("datasets.get", Method::GET, "/"))
+        self.at
+            .request("datasets.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a dataset.
@@ -44,12 +46,14 @@ impl Datasets {
         id: impl Display,
         body: impl IntoBody<bodies::DatasetChange>,
     ) -> Request<models::Dataset> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("datasets.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::DatasetChange>(body)
+        self.at
+            .request(
+                "datasets.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::DatasetChange>(body)
     }
 
     /// Replaces all fields of a dataset.
@@ -61,12 +65,9 @@ impl Datasets {
         id: impl Display,
         body: impl IntoBody<bodies::NewDataset>,
     ) -> Request<models::Dataset> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("datasets.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewDataset>(body)
+        self.at
+            .request("datasets.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<bodies::NewDataset>(body)
     }
 
     /// Archives a dataset, which is how PostHog deletes it.
@@ -75,12 +76,14 @@ impl Datasets {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Dataset> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "datasets.delete",
-            Method::POST,
-            "/archive/",
-        ))
-        .raw_body("application/json", r#"{}"#)
+        self.at
+            .request(
+                "datasets.delete",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/archive/",
+            )
+            .raw_body("application/json", r#"{}"#)
     }
 
     /// Asks to delete a dataset for good; `delete` is what PostHog supports.
@@ -88,10 +91,11 @@ impl Datasets {
     /// `DELETE /api/{scope}/{project_id}/datasets/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("datasets.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "datasets.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -101,11 +105,12 @@ impl Datasets {
     /// `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<models::Dataset> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "datasets.archive",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/archive/",
-        ))
+        )
     }
 
     /// Starts to export a dataset.
@@ -114,11 +119,12 @@ impl Datasets {
     /// too. May have a [`body`](Request::body).
     #[inline]
     pub fn exports(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "datasets.exports",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/exports/",
-        ))
+        )
     }
 
     /// Restores a dataset.
@@ -127,11 +133,12 @@ impl Datasets {
     /// `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn restore(&self, id: impl Display) -> Request<models::Dataset> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "datasets.restore",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/restore/",
-        ))
+        )
     }
 
     /// Revisions.
@@ -178,10 +185,11 @@ impl DatasetsRevisions {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::DatasetRevision>, LimitOffset> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("datasets.revisions.list", Method::GET, "/"),
+        self.at.request(
+            "datasets.revisions.list",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/",
         )
     }
 }

@@ -15,7 +15,8 @@ impl Domains {
     /// `GET /api/organizations/{organization_id}/domains/`. Key scope: `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationDomain>, LimitOffset> {
-        Request::new(self.at.call("organization.domains.list", Method::GET, "/"))
+        self.at
+            .request("organization.domains.list", Method::GET, &[], "/")
     }
 
     /// Creates a domain.
@@ -26,11 +27,9 @@ impl Domains {
         &self,
         body: impl IntoBody<bodies::NewDomain>,
     ) -> Request<models::OrganizationDomain> {
-        Request::new(
-            self.at
-                .call("organization.domains.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewDomain>(body)
+        self.at
+            .request("organization.domains.create", Method::POST, &[], "/")
+            .with::<bodies::NewDomain>(body)
     }
 
     /// Gets a domain.
@@ -38,10 +37,11 @@ impl Domains {
     /// `GET /api/organizations/{organization_id}/domains/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::OrganizationDomain> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.domains.get", Method::GET, "/"),
+        self.at.request(
+            "organization.domains.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -54,12 +54,14 @@ impl Domains {
         id: impl Display,
         body: impl IntoBody<bodies::DomainChange>,
     ) -> Request<models::OrganizationDomain> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.domains.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::DomainChange>(body)
+        self.at
+            .request(
+                "organization.domains.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::DomainChange>(body)
     }
 
     /// Replaces all fields of a domain.
@@ -71,12 +73,14 @@ impl Domains {
         id: impl Display,
         body: impl IntoBody<bodies::NewDomain>,
     ) -> Request<models::OrganizationDomain> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.domains.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewDomain>(body)
+        self.at
+            .request(
+                "organization.domains.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewDomain>(body)
     }
 
     /// Deletes a domain.
@@ -84,10 +88,11 @@ impl Domains {
     /// `DELETE /api/organizations/{organization_id}/domains/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.domains.delete", Method::DELETE, "/"),
+        self.at.request(
+            "organization.domains.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -97,10 +102,11 @@ impl Domains {
     /// [`body`](Request::body).
     #[inline]
     pub fn verify(&self, id: impl Display) -> Request<models::OrganizationDomain> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.domains.verify",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/verify/",
-        ))
+        )
     }
 }

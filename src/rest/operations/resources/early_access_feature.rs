@@ -15,7 +15,8 @@ impl EarlyAccessFeature {
     /// `GET /api/projects/{project_id}/early_access_feature/`. Key scope: `early_access_feature:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::EarlyAccessFeature>, LimitOffset> {
-        Request::new(self.at.call("early_access_feature.list", Method::GET, "/"))
+        self.at
+            .request("early_access_feature.list", Method::GET, &[], "/")
     }
 
     /// Creates an early access feature.
@@ -26,11 +27,9 @@ impl EarlyAccessFeature {
         &self,
         body: impl IntoBody<bodies::NewEarlyAccessFeature>,
     ) -> Request<models::EarlyAccessFeature> {
-        Request::new(
-            self.at
-                .call("early_access_feature.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewEarlyAccessFeature>(body)
+        self.at
+            .request("early_access_feature.create", Method::POST, &[], "/")
+            .with::<bodies::NewEarlyAccessFeature>(body)
     }
 
     /// Gets an early access feature.
@@ -38,10 +37,11 @@ impl EarlyAccessFeature {
     /// `GET /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EarlyAccessFeature> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("early_access_feature.get", Method::GET, "/"),
+        self.at.request(
+            "early_access_feature.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -54,12 +54,14 @@ impl EarlyAccessFeature {
         id: impl Display,
         body: impl IntoBody<bodies::EarlyAccessFeatureChange>,
     ) -> Request<models::EarlyAccessFeature> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("early_access_feature.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::EarlyAccessFeatureChange>(body)
+        self.at
+            .request(
+                "early_access_feature.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::EarlyAccessFeatureChange>(body)
     }
 
     /// Replaces all fields of an early access feature.
@@ -71,12 +73,14 @@ impl EarlyAccessFeature {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::EarlyAccessFeature> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("early_access_feature.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "early_access_feature.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an early access feature.
@@ -84,10 +88,11 @@ impl EarlyAccessFeature {
     /// `DELETE /api/projects/{project_id}/early_access_feature/{id}/`. Key scope: `early_access_feature:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("early_access_feature.delete", Method::DELETE, "/"),
+        self.at.request(
+            "early_access_feature.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -14,7 +14,8 @@ impl Elements {
     /// `GET /api/projects/{project_id}/elements/stats/`. Key scope: `element:read`.
     #[inline]
     pub fn stats(&self) -> Request<Page<Untyped>, ElementsStats> {
-        Request::new(self.at.call("elements.stats", Method::GET, "/stats/"))
+        self.at
+            .request("elements.stats", Method::GET, &[], "/stats/")
     }
 }
 

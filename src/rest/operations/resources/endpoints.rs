@@ -17,7 +17,7 @@ impl Endpoints {
     /// `GET /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Endpoint>, ByCreatorAndState> {
-        Request::new(self.at.call("endpoints.list", Method::GET, "/"))
+        self.at.request("endpoints.list", Method::GET, &[], "/")
     }
 
     /// Creates an endpoint.
@@ -25,7 +25,8 @@ impl Endpoints {
     /// `POST /api/{scope}/{project_id}/endpoints/`. Key scope: `endpoint:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewEndpoint>) -> Request<models::Endpoint> {
-        Request::new(self.at.call("endpoints.create", Method::POST, "/"))
+        self.at
+            .request("endpoints.create", Method::POST, &[], "/")
             .with::<bodies::NewEndpoint>(body)
     }
 
@@ -34,10 +35,11 @@ impl Endpoints {
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:read`.
     #[inline]
     pub fn get(&self, name: impl Display) -> Request<models::Endpoint, AtVersion> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.get", Method::GET, "/"),
+        self.at.request(
+            "endpoints.get",
+            Method::GET,
+            &[Step::Id("name", &name)],
+            "/",
         )
     }
 
@@ -50,12 +52,14 @@ impl Endpoints {
         name: impl Display,
         body: impl IntoBody<bodies::EndpointChange>,
     ) -> Request<models::Endpoint> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::EndpointChange>(body)
+        self.at
+            .request(
+                "endpoints.update",
+                Method::PATCH,
+                &[Step::Id("name", &name)],
+                "/",
+            )
+            .with::<bodies::EndpointChange>(body)
     }
 
     /// Replaces all fields of an endpoint.
@@ -67,12 +71,14 @@ impl Endpoints {
         name: impl Display,
         body: impl IntoBody<bodies::EndpointChange>,
     ) -> Request<models::Endpoint> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::EndpointChange>(body)
+        self.at
+            .request(
+                "endpoints.replace",
+                Method::PUT,
+                &[Step::Id("name", &name)],
+                "/",
+            )
+            .with::<bodies::EndpointChange>(body)
     }
 
     /// Deletes an endpoint: PostHog keeps it, marked as deleted.
@@ -80,12 +86,14 @@ impl Endpoints {
     /// `PATCH /api/{scope}/{project_id}/endpoints/{name}/`. Key scope: `endpoint:write`.
     #[inline]
     pub fn delete(&self, name: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "endpoints.delete",
+                Method::PATCH,
+                &[Step::Id("name", &name)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Gets when several endpoints last ran, within the past six months.
@@ -93,12 +101,14 @@ impl Endpoints {
     /// `POST /api/{scope}/{project_id}/endpoints/last_execution_times/`. Key scope: `endpoint:read`.
     #[inline]
     pub fn last_execution_times(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "endpoints.last_execution_times",
-            Method::POST,
-            "/last_execution_times/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "endpoints.last_execution_times",
+                Method::POST,
+                &[],
+                "/last_execution_times/",
+            )
+            .with::<()>(body)
     }
 
     /// Asks to delete an endpoint for good; `delete` is what PostHog supports.
@@ -106,10 +116,11 @@ impl Endpoints {
     /// `DELETE /api/{scope}/{project_id}/endpoints/{name}/`. Seen in 2025 only.
     #[inline]
     pub fn hard_delete(&self, name: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "endpoints.hard_delete",
+            Method::DELETE,
+            &[Step::Id("name", &name)],
+            "/",
         )
     }
 
@@ -119,11 +130,12 @@ impl Endpoints {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn logs(&self, name: impl Display) -> Request<Untyped, LogEntries> {
-        Request::new(self.at.under("projects").id("name", &name).call(
+        self.at.request(
             "endpoints.logs",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("name", &name)],
             "/logs/",
-        ))
+        )
     }
 
     /// Shows what materializing an endpoint would change.
@@ -136,12 +148,14 @@ impl Endpoints {
         name: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("name", &name).call(
-            "endpoints.materialization_preview",
-            Method::POST,
-            "/materialization_preview/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "endpoints.materialization_preview",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("name", &name)],
+                "/materialization_preview/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the materialization status of an endpoint.
@@ -152,11 +166,12 @@ impl Endpoints {
         &self,
         name: impl Display,
     ) -> Request<models::EndpointMaterialization, AtVersion> {
-        Request::new(self.at.id("name", &name).call(
+        self.at.request(
             "endpoints.materialization_status",
             Method::GET,
+            &[Step::Id("name", &name)],
             "/materialization_status/",
-        ))
+        )
     }
 
     /// Gets the OpenAPI document of an endpoint.
@@ -164,11 +179,12 @@ impl Endpoints {
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/openapi.json/`. Key scope: `endpoint:read`.
     #[inline]
     pub fn openapi_json(&self, name: impl Display) -> Request<Untyped, AtVersion> {
-        Request::new(self.at.id("name", &name).call(
+        self.at.request(
             "endpoints.openapi_json",
             Method::GET,
+            &[Step::Id("name", &name)],
             "/openapi.json/",
-        ))
+        )
     }
 
     /// Runs an endpoint with the given variables, and gets its result.
@@ -180,12 +196,14 @@ impl Endpoints {
         name: impl Display,
         body: impl IntoBody<bodies::EndpointRun>,
     ) -> Request<models::EndpointResults> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.create_run", Method::POST, "/run/"),
-        )
-        .with::<bodies::EndpointRun>(body)
+        self.at
+            .request(
+                "endpoints.create_run",
+                Method::POST,
+                &[Step::Id("name", &name)],
+                "/run/",
+            )
+            .with::<bodies::EndpointRun>(body)
     }
 
     /// Runs an endpoint, and gets its result.
@@ -193,10 +211,11 @@ impl Endpoints {
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/run/`. Seen in 2025 only.
     #[inline]
     pub fn run(&self, name: impl Display) -> Request<models::EndpointResults> {
-        Request::new(
-            self.at
-                .id("name", &name)
-                .call("endpoints.run", Method::GET, "/run/"),
+        self.at.request(
+            "endpoints.run",
+            Method::GET,
+            &[Step::Id("name", &name)],
+            "/run/",
         )
     }
 
@@ -221,7 +240,8 @@ impl EndpointsVersions {
     /// `GET /api/{scope}/{project_id}/endpoints/{name}/versions/`. Key scope: `endpoint:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Endpoint>, ByCreatorAndState> {
-        Request::new(self.at.call("endpoints.versions.list", Method::GET, "/"))
+        self.at
+            .request("endpoints.versions.list", Method::GET, &[], "/")
     }
 
     /// Gets a version.
@@ -230,11 +250,14 @@ impl EndpointsVersions {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, version_number: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .id("version_number", &version_number)
-                .call("endpoints.versions.get", Method::GET, "/"),
+        self.at.request(
+            "endpoints.versions.get",
+            Method::GET,
+            &[
+                Step::Under("environments"),
+                Step::Id("version_number", &version_number),
+            ],
+            "/",
         )
     }
 }

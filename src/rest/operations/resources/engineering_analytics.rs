@@ -16,11 +16,12 @@ impl EngineeringAnalytics {
     /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn broken_tests(&self) -> Request<Untyped, EngineeringAnalyticsBrokenTests> {
-        Request::new(self.at.call(
+        self.at.request(
             "engineering_analytics.broken_tests",
             Method::GET,
+            &[],
             "/broken_tests/",
-        ))
+        )
     }
 
     /// Gets the logs of failed CI jobs.
@@ -33,13 +34,15 @@ impl EngineeringAnalytics {
         pr_number: impl Into<Number>,
         repo: impl Display,
     ) -> Request<Untyped, OfSource> {
-        Request::new(self.at.call(
-            "engineering_analytics.ci_failure_logs",
-            Method::GET,
-            "/ci_failure_logs/",
-        ))
-        .query("pr_number", pr_number.into())
-        .query("repo", repo)
+        self.at
+            .request(
+                "engineering_analytics.ci_failure_logs",
+                Method::GET,
+                &[],
+                "/ci_failure_logs/",
+            )
+            .query("pr_number", pr_number.into())
+            .query("repo", repo)
     }
 
     /// Lists tests that sometimes fail.
@@ -48,11 +51,12 @@ impl EngineeringAnalytics {
     /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn flaky_tests(&self) -> Request<Untyped, EngineeringAnalyticsFlakyTests> {
-        Request::new(self.at.call(
+        self.at.request(
             "engineering_analytics.flaky_tests",
             Method::GET,
+            &[],
             "/flaky_tests/",
-        ))
+        )
     }
 
     /// Gets what CI cost for a pull request.
@@ -65,12 +69,15 @@ impl EngineeringAnalytics {
         pr_number: impl Into<Number>,
         repo: impl Display,
     ) -> Request<Untyped, OfSource> {
-        Request::new(
-            self.at
-                .call("engineering_analytics.pr_cost", Method::GET, "/pr_cost/"),
-        )
-        .query("pr_number", pr_number.into())
-        .query("repo", repo)
+        self.at
+            .request(
+                "engineering_analytics.pr_cost",
+                Method::GET,
+                &[],
+                "/pr_cost/",
+            )
+            .query("pr_number", pr_number.into())
+            .query("repo", repo)
     }
 
     /// Gets the stages that a pull request went through.
@@ -83,13 +90,15 @@ impl EngineeringAnalytics {
         pr_number: impl Into<Number>,
         repo: impl Display,
     ) -> Request<Untyped, OfSource> {
-        Request::new(self.at.call(
-            "engineering_analytics.pr_lifecycle",
-            Method::GET,
-            "/pr_lifecycle/",
-        ))
-        .query("pr_number", pr_number.into())
-        .query("repo", repo)
+        self.at
+            .request(
+                "engineering_analytics.pr_lifecycle",
+                Method::GET,
+                &[],
+                "/pr_lifecycle/",
+            )
+            .query("pr_number", pr_number.into())
+            .query("repo", repo)
     }
 
     /// Lists pull requests.
@@ -98,11 +107,12 @@ impl EngineeringAnalytics {
     /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn pull_requests(&self) -> Request<Untyped, EngineeringAnalyticsPullRequests> {
-        Request::new(self.at.call(
+        self.at.request(
             "engineering_analytics.pull_requests",
             Method::GET,
+            &[],
             "/pull_requests/",
-        ))
+        )
     }
 
     /// Gets the logs of the failed jobs of a run.
@@ -114,12 +124,14 @@ impl EngineeringAnalytics {
         &self,
         run_id: impl Into<Number>,
     ) -> Request<Untyped, EngineeringAnalyticsRunFailureLogs> {
-        Request::new(self.at.call(
-            "engineering_analytics.run_failure_logs",
-            Method::GET,
-            "/run_failure_logs/",
-        ))
-        .query("run_id", run_id.into())
+        self.at
+            .request(
+                "engineering_analytics.run_failure_logs",
+                Method::GET,
+                &[],
+                "/run_failure_logs/",
+            )
+            .query("run_id", run_id.into())
     }
 
     /// Lists the sources of the data.
@@ -128,9 +140,11 @@ impl EngineeringAnalytics {
     /// Preview.
     #[inline]
     pub fn sources(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("engineering_analytics.sources", Method::GET, "/sources/"),
+        self.at.request(
+            "engineering_analytics.sources",
+            Method::GET,
+            &[],
+            "/sources/",
         )
     }
 
@@ -140,11 +154,12 @@ impl EngineeringAnalytics {
     /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn team_ci_health(&self) -> Request<Untyped, EngineeringAnalyticsTeamCiHealth> {
-        Request::new(self.at.call(
+        self.at.request(
             "engineering_analytics.team_ci_health",
             Method::GET,
+            &[],
             "/team_ci_health/",
-        ))
+        )
     }
 
     /// Gets how reliable CI workflows are.
@@ -153,11 +168,12 @@ impl EngineeringAnalytics {
     /// `engineering_analytics:read`. Preview.
     #[inline]
     pub fn workflow_health(&self) -> Request<Untyped, EngineeringAnalyticsWorkflowHealth> {
-        Request::new(self.at.call(
+        self.at.request(
             "engineering_analytics.workflow_health",
             Method::GET,
+            &[],
             "/workflow_health/",
-        ))
+        )
     }
 
     /// Lists the jobs of a workflow run.
@@ -169,12 +185,14 @@ impl EngineeringAnalytics {
         &self,
         run_id: impl Into<Number>,
     ) -> Request<Untyped, EngineeringAnalyticsWorkflowJobs> {
-        Request::new(self.at.call(
-            "engineering_analytics.workflow_jobs",
-            Method::GET,
-            "/workflow_jobs/",
-        ))
-        .query("run_id", run_id.into())
+        self.at
+            .request(
+                "engineering_analytics.workflow_jobs",
+                Method::GET,
+                &[],
+                "/workflow_jobs/",
+            )
+            .query("run_id", run_id.into())
     }
 
     /// Gets what the runners of a workflow cost.
@@ -187,13 +205,15 @@ impl EngineeringAnalytics {
         repo: impl Display,
         workflow_name: impl Display,
     ) -> Request<Untyped, EngineeringAnalyticsWorkflowRunnerCosts> {
-        Request::new(self.at.call(
-            "engineering_analytics.workflow_runner_costs",
-            Method::GET,
-            "/workflow_runner_costs/",
-        ))
-        .query("repo", repo)
-        .query("workflow_name", workflow_name)
+        self.at
+            .request(
+                "engineering_analytics.workflow_runner_costs",
+                Method::GET,
+                &[],
+                "/workflow_runner_costs/",
+            )
+            .query("repo", repo)
+            .query("workflow_name", workflow_name)
     }
 }
 

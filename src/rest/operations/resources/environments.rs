@@ -16,7 +16,7 @@ impl Environments {
     #[deprecated = "PostHog calls this operation deprecated; use `Organization::projects().list`"]
     #[inline]
     pub fn list(&self) -> Request<Page<models::TeamBasic>, LimitOffset> {
-        Request::new(self.at.call("environments.list", Method::GET, "/"))
+        self.at.request("environments.list", Method::GET, &[], "/")
     }
 
     /// Creates an environment.
@@ -25,7 +25,9 @@ impl Environments {
     #[deprecated = "PostHog calls this operation deprecated; use `Organization::projects().create`"]
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::Team> {
-        Request::new(self.at.call("environments.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("environments.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an environment.
@@ -33,11 +35,8 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Team> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("environments.get", Method::GET, "/"),
-        )
+        self.at
+            .request("environments.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an environment.
@@ -45,12 +44,14 @@ impl Environments {
     /// `PATCH /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Team> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("environments.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of an environment.
@@ -58,12 +59,14 @@ impl Environments {
     /// `PUT /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Team> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("environments.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an environment.
@@ -71,10 +74,11 @@ impl Environments {
     /// `DELETE /api/projects/{project_id}/environments/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("environments.delete", Method::DELETE, "/"),
+        self.at.request(
+            "environments.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -83,10 +87,11 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/activity/`.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("environments.activity", Method::GET, "/activity/"),
+        self.at.request(
+            "environments.activity",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/activity/",
         )
     }
 
@@ -99,12 +104,14 @@ impl Environments {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Team> {
-        Request::new(self.at.id("id", &id).call(
-            "environments.add_product_intent",
-            Method::PATCH,
-            "/add_product_intent/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.add_product_intent",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/add_product_intent/",
+            )
+            .with::<()>(body)
     }
 
     /// Marks the onboarding of a product as complete.
@@ -116,12 +123,14 @@ impl Environments {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Team> {
-        Request::new(self.at.id("id", &id).call(
-            "environments.complete_product_onboarding",
-            Method::PATCH,
-            "/complete_product_onboarding/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.complete_product_onboarding",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/complete_product_onboarding/",
+            )
+            .with::<()>(body)
     }
 
     /// Adds a tag that new flags get as evaluation tag.
@@ -130,11 +139,12 @@ impl Environments {
     /// [`body`](Request::body).
     #[inline]
     pub fn create_default_evaluation_tags(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "environments.create_default_evaluation_tags",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/default_evaluation_tags/",
-        ))
+        )
     }
 
     /// Lists the tags that new flags get as evaluation tags.
@@ -142,11 +152,12 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`.
     #[inline]
     pub fn default_evaluation_tags(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "environments.default_evaluation_tags",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/default_evaluation_tags/",
-        ))
+        )
     }
 
     /// Removes a tag that new flags get as evaluation tag.
@@ -154,11 +165,12 @@ impl Environments {
     /// `DELETE /api/projects/{project_id}/environments/{id}/default_evaluation_tags/`.
     #[inline]
     pub fn delete_default_evaluation_tags(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "environments.delete_default_evaluation_tags",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/default_evaluation_tags/",
-        ))
+        )
     }
 
     /// Deletes the previous secret token, which stops working at once.
@@ -170,12 +182,14 @@ impl Environments {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Team> {
-        Request::new(self.at.id("id", &id).call(
-            "environments.delete_secret_token_backup",
-            Method::PATCH,
-            "/delete_secret_token_backup/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.delete_secret_token_backup",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/delete_secret_token_backup/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the restrictions of ingestion.
@@ -183,11 +197,12 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/event_ingestion_restrictions/`.
     #[inline]
     pub fn event_ingestion_restrictions(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "environments.event_ingestion_restrictions",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/event_ingestion_restrictions/",
-        ))
+        )
     }
 
     /// Checks whether demo data is being made.
@@ -195,11 +210,12 @@ impl Environments {
     /// `GET /api/projects/{project_id}/environments/{id}/is_generating_demo_data/`.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<models::DemoDataStatus> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "environments.is_generating_demo_data",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/is_generating_demo_data/",
-        ))
+        )
     }
 
     /// Makes a new project API key; the old one stops working.
@@ -211,12 +227,14 @@ impl Environments {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Team> {
-        Request::new(self.at.id("id", &id).call(
-            "environments.reset_token",
-            Method::PATCH,
-            "/reset_token/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.reset_token",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/reset_token/",
+            )
+            .with::<()>(body)
     }
 
     /// Makes a new secret token; the old one works until its backup is deleted.
@@ -228,11 +246,13 @@ impl Environments {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Team> {
-        Request::new(self.at.id("id", &id).call(
-            "environments.rotate_secret_token",
-            Method::PATCH,
-            "/rotate_secret_token/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "environments.rotate_secret_token",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/rotate_secret_token/",
+            )
+            .with::<()>(body)
     }
 }

@@ -16,11 +16,12 @@ impl ErrorTracking {
     /// only. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn git_provider_file_links_resolve_github(&self) -> Request<models::SourceLink> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.git_provider_file_links_resolve_github",
             Method::GET,
+            &[Step::Under("environments")],
             "/git-provider-file-links/resolve_github/",
-        ))
+        )
     }
 
     /// Finds the address of a source line on GitLab.
@@ -29,11 +30,12 @@ impl ErrorTracking {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn git_provider_file_links_resolve_gitlab(&self) -> Request<models::SourceLink> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.git_provider_file_links_resolve_gitlab",
             Method::GET,
+            &[Step::Under("environments")],
             "/git-provider-file-links/resolve_gitlab/",
-        ))
+        )
     }
 
     /// Gets an issue with its counts over a period.
@@ -42,12 +44,14 @@ impl ErrorTracking {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn query_issue(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "error_tracking.query_issue",
-            Method::POST,
-            "/query/issue/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.query_issue",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/query/issue/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the exceptions of an issue.
@@ -56,12 +60,14 @@ impl ErrorTracking {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn query_issue_events(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "error_tracking.query_issue_events",
-            Method::POST,
-            "/query/issue_events/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.query_issue_events",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/query/issue_events/",
+            )
+            .with::<()>(body)
     }
 
     /// Searches issues, with their counts over a period.
@@ -73,12 +79,14 @@ impl ErrorTracking {
         &self,
         body: Raw<impl Serialize>,
     ) -> Request<Page<models::ErrorTrackingIssue>> {
-        Request::new(self.at.under("projects").call(
-            "error_tracking.query_issues",
-            Method::POST,
-            "/query/issues/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.query_issues",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/query/issues/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the settings of error tracking.
@@ -87,11 +95,12 @@ impl ErrorTracking {
     /// `error_tracking:read`.
     #[inline]
     pub fn settings_retrieve_settings(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "error_tracking.settings_retrieve_settings",
             Method::GET,
+            &[],
             "/settings/retrieve_settings/",
-        ))
+        )
     }
 
     /// Changes the given settings of error tracking.
@@ -103,12 +112,14 @@ impl ErrorTracking {
         &self,
         body: impl IntoBody<bodies::ErrorTrackingSettings>,
     ) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "error_tracking.settings_update_settings",
-            Method::PATCH,
-            "/settings/update_settings/",
-        ))
-        .with::<bodies::ErrorTrackingSettings>(body)
+        self.at
+            .request(
+                "error_tracking.settings_update_settings",
+                Method::PATCH,
+                &[],
+                "/settings/update_settings/",
+            )
+            .with::<bodies::ErrorTrackingSettings>(body)
     }
 
     /// Gets when a rise in exceptions counts as a spike.
@@ -117,11 +128,12 @@ impl ErrorTracking {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn spike_detection_config(&self) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.spike_detection_config",
             Method::GET,
+            &[Step::Under("environments")],
             "/spike_detection_config/",
-        ))
+        )
     }
 
     /// Changes when a rise in exceptions counts as a spike.
@@ -133,12 +145,14 @@ impl ErrorTracking {
         &self,
         body: Raw<impl Serialize>,
     ) -> Request<models::ErrorTrackingSpikeConfig> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.spike_detection_config_update_config",
-            Method::PATCH,
-            "/spike_detection_config/update_config/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.spike_detection_config_update_config",
+                Method::PATCH,
+                &[Step::Under("environments")],
+                "/spike_detection_config/update_config/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the spikes that were found.
@@ -147,11 +161,12 @@ impl ErrorTracking {
     /// project, too.
     #[inline]
     pub fn spike_events(&self) -> Request<Page<models::ErrorTrackingSpike>> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.spike_events",
             Method::GET,
+            &[Step::Under("environments")],
             "/spike_events/",
-        ))
+        )
     }
 
     /// Assignment rules.
@@ -255,9 +270,11 @@ impl ErrorTrackingAssignmentRules {
     /// `GET /api/{scope}/{project_id}/error_tracking/assignment_rules/`. Key scope: `error_tracking:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("error_tracking.assignment_rules.list", Method::GET, "/"),
+        self.at.request(
+            "error_tracking.assignment_rules.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -269,11 +286,14 @@ impl ErrorTrackingAssignmentRules {
         &self,
         body: impl IntoBody<bodies::NewAssignmentRule>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(
-            self.at
-                .call("error_tracking.assignment_rules.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewAssignmentRule>(body)
+        self.at
+            .request(
+                "error_tracking.assignment_rules.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewAssignmentRule>(body)
     }
 
     /// Gets an assignment rule.
@@ -282,11 +302,12 @@ impl ErrorTrackingAssignmentRules {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.assignment_rules.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an assignment rule.
@@ -299,12 +320,14 @@ impl ErrorTrackingAssignmentRules {
         id: impl Display,
         body: impl IntoBody<bodies::AssignmentRuleChange>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.assignment_rules.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::AssignmentRuleChange>(body)
+        self.at
+            .request(
+                "error_tracking.assignment_rules.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::AssignmentRuleChange>(body)
     }
 
     /// Replaces all fields of an assignment rule.
@@ -317,12 +340,14 @@ impl ErrorTrackingAssignmentRules {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.assignment_rules.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.assignment_rules.replace",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an assignment rule.
@@ -331,11 +356,12 @@ impl ErrorTrackingAssignmentRules {
     /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.assignment_rules.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Reorders assignment rules.
@@ -344,12 +370,14 @@ impl ErrorTrackingAssignmentRules {
     /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn reorder(&self, body: impl IntoBody<bodies::RuleOrder>) -> Request<Done> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.assignment_rules.reorder",
-            Method::PATCH,
-            "/reorder/",
-        ))
-        .with::<bodies::RuleOrder>(body)
+        self.at
+            .request(
+                "error_tracking.assignment_rules.reorder",
+                Method::PATCH,
+                &[Step::Under("environments")],
+                "/reorder/",
+            )
+            .with::<bodies::RuleOrder>(body)
     }
 }
 
@@ -366,11 +394,12 @@ impl ErrorTrackingBypassRules {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "error_tracking.bypass_rules.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 
     /// Creates a bypass rule.
@@ -382,12 +411,14 @@ impl ErrorTrackingBypassRules {
         &self,
         body: impl IntoBody<bodies::NewBypassRule>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("projects").call(
-            "error_tracking.bypass_rules.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewBypassRule>(body)
+        self.at
+            .request(
+                "error_tracking.bypass_rules.create",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/",
+            )
+            .with::<bodies::NewBypassRule>(body)
     }
 
     /// Replaces all fields of a bypass rule.
@@ -400,12 +431,14 @@ impl ErrorTrackingBypassRules {
         id: impl Display,
         body: impl IntoBody<bodies::BypassRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "error_tracking.bypass_rules.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::BypassRuleReplacement>(body)
+        self.at
+            .request(
+                "error_tracking.bypass_rules.replace",
+                Method::PUT,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::BypassRuleReplacement>(body)
     }
 }
 
@@ -422,11 +455,12 @@ impl ErrorTrackingExternalReferences {
     /// from a project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExternalReference>> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.external_references.list",
             Method::GET,
+            &[Step::Under("environments")],
             "/",
-        ))
+        )
     }
 
     /// Creates an external reference.
@@ -437,12 +471,14 @@ impl ErrorTrackingExternalReferences {
         &self,
         body: impl IntoBody<bodies::NewExternalReference>,
     ) -> Request<models::ExternalReference> {
-        Request::new(self.at.call(
-            "error_tracking.external_references.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewExternalReference>(body)
+        self.at
+            .request(
+                "error_tracking.external_references.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewExternalReference>(body)
     }
 
     /// Gets an external reference.
@@ -451,11 +487,12 @@ impl ErrorTrackingExternalReferences {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExternalReference> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.external_references.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Deletes an external reference.
@@ -464,11 +501,12 @@ impl ErrorTrackingExternalReferences {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.external_references.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -485,11 +523,12 @@ impl ErrorTrackingFingerprints {
     /// project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingFingerprint>, LimitOffset> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.fingerprints.list",
             Method::GET,
+            &[Step::Under("environments")],
             "/",
-        ))
+        )
     }
 
     /// Gets a fingerprint.
@@ -498,11 +537,12 @@ impl ErrorTrackingFingerprints {
     /// from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingFingerprint> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.fingerprints.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Asks to delete a fingerprint for good.
@@ -511,11 +551,12 @@ impl ErrorTrackingFingerprints {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.fingerprints.hard_delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -531,10 +572,8 @@ impl ErrorTrackingGroupingRules {
     /// `GET /api/{scope}/{project_id}/error_tracking/grouping_rules/`. Key scope: `error_tracking:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("error_tracking.grouping_rules.list", Method::GET, "/"),
-        )
+        self.at
+            .request("error_tracking.grouping_rules.list", Method::GET, &[], "/")
     }
 
     /// Creates a grouping rule.
@@ -545,11 +584,14 @@ impl ErrorTrackingGroupingRules {
         &self,
         body: impl IntoBody<bodies::NewGroupingRule>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(
-            self.at
-                .call("error_tracking.grouping_rules.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewGroupingRule>(body)
+        self.at
+            .request(
+                "error_tracking.grouping_rules.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewGroupingRule>(body)
     }
 
     /// Gets a grouping rule.
@@ -558,11 +600,12 @@ impl ErrorTrackingGroupingRules {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.grouping_rules.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a grouping rule.
@@ -575,12 +618,14 @@ impl ErrorTrackingGroupingRules {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.grouping_rules.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.grouping_rules.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a grouping rule.
@@ -592,12 +637,14 @@ impl ErrorTrackingGroupingRules {
         id: impl Display,
         body: impl IntoBody<bodies::GroupingRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.id("id", &id).call(
-            "error_tracking.grouping_rules.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::GroupingRuleReplacement>(body)
+        self.at
+            .request(
+                "error_tracking.grouping_rules.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::GroupingRuleReplacement>(body)
     }
 
     /// Deletes a grouping rule.
@@ -606,11 +653,12 @@ impl ErrorTrackingGroupingRules {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.grouping_rules.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Reorders grouping rules.
@@ -619,12 +667,14 @@ impl ErrorTrackingGroupingRules {
     /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn reorder(&self, body: impl IntoBody<bodies::RuleOrder>) -> Request<Done> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.grouping_rules.reorder",
-            Method::PATCH,
-            "/reorder/",
-        ))
-        .with::<bodies::RuleOrder>(body)
+        self.at
+            .request(
+                "error_tracking.grouping_rules.reorder",
+                Method::PATCH,
+                &[Step::Under("environments")],
+                "/reorder/",
+            )
+            .with::<bodies::RuleOrder>(body)
     }
 }
 
@@ -641,11 +691,12 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingIssue>> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.issues.list",
             Method::GET,
+            &[Step::Under("environments")],
             "/",
-        ))
+        )
     }
 
     /// Creates an issue.
@@ -654,12 +705,14 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ErrorTrackingIssue> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.issues.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.issues.create",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets an issue.
@@ -668,11 +721,12 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingIssue> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.issues.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an issue.
@@ -684,12 +738,14 @@ impl ErrorTrackingIssues {
         id: impl Display,
         body: impl IntoBody<bodies::IssueChange>,
     ) -> Request<models::ErrorTrackingIssue> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("error_tracking.issues.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::IssueChange>(body)
+        self.at
+            .request(
+                "error_tracking.issues.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::IssueChange>(body)
     }
 
     /// Replaces all fields of an issue.
@@ -702,12 +758,14 @@ impl ErrorTrackingIssues {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ErrorTrackingIssue> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.issues.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.issues.replace",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an issue.
@@ -716,11 +774,12 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.issues.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Lists who changed what in all issues, and when.
@@ -729,11 +788,12 @@ impl ErrorTrackingIssues {
     /// a project, too.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.issues.all_activity",
             Method::GET,
+            &[Step::Under("environments")],
             "/activity/",
-        ))
+        )
     }
 
     /// Changes several issues at once.
@@ -742,12 +802,14 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn bulk(&self, body: impl IntoBody<bodies::IssueBulkChange>) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.issues.bulk",
-            Method::POST,
-            "/bulk/",
-        ))
-        .with::<bodies::IssueBulkChange>(body)
+        self.at
+            .request(
+                "error_tracking.issues.bulk",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/bulk/",
+            )
+            .with::<bodies::IssueBulkChange>(body)
     }
 
     /// Checks whether there is any issue.
@@ -756,11 +818,12 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn exists(&self) -> Request<models::ErrorTrackingIssueExists> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.issues.exists",
             Method::GET,
+            &[Step::Under("environments")],
             "/exists/",
-        ))
+        )
     }
 
     /// Lists values that a property of issues has.
@@ -769,11 +832,12 @@ impl ErrorTrackingIssues {
     /// project, too.
     #[inline]
     pub fn values(&self) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.issues.values",
             Method::GET,
+            &[Step::Under("environments")],
             "/values/",
-        ))
+        )
     }
 
     /// Lists who changed what in an issue, and when.
@@ -782,11 +846,12 @@ impl ErrorTrackingIssues {
     /// from a project, too.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.issues.activity",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/activity/",
-        ))
+        )
     }
 
     /// Assigns an issue to a user or role, or to nobody.
@@ -798,12 +863,14 @@ impl ErrorTrackingIssues {
         id: impl Display,
         body: impl IntoBody<bodies::IssueAssignment>,
     ) -> Request<models::Success> {
-        Request::new(self.at.id("id", &id).call(
-            "error_tracking.issues.assign",
-            Method::PATCH,
-            "/assign/",
-        ))
-        .with::<bodies::IssueAssignment>(body)
+        self.at
+            .request(
+                "error_tracking.issues.assign",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/assign/",
+            )
+            .with::<bodies::IssueAssignment>(body)
     }
 
     /// Links a cohort to an issue.
@@ -812,12 +879,14 @@ impl ErrorTrackingIssues {
     /// from a project, too.
     #[inline]
     pub fn cohort(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Success> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.issues.cohort",
-            Method::PUT,
-            "/cohort/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.issues.cohort",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/cohort/",
+            )
+            .with::<()>(body)
     }
 
     /// Merges other issues into an issue.
@@ -829,12 +898,14 @@ impl ErrorTrackingIssues {
         id: impl Display,
         body: impl IntoBody<bodies::IssueMerge>,
     ) -> Request<models::Success> {
-        Request::new(self.at.id("id", &id).call(
-            "error_tracking.issues.merge",
-            Method::POST,
-            "/merge/",
-        ))
-        .with::<bodies::IssueMerge>(body)
+        self.at
+            .request(
+                "error_tracking.issues.merge",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/merge/",
+            )
+            .with::<bodies::IssueMerge>(body)
     }
 
     /// Splits fingerprints of an issue into issues of their own.
@@ -846,12 +917,14 @@ impl ErrorTrackingIssues {
         id: impl Display,
         body: impl IntoBody<bodies::IssueSplit>,
     ) -> Request<models::ErrorTrackingIssueSplit> {
-        Request::new(self.at.id("id", &id).call(
-            "error_tracking.issues.split",
-            Method::POST,
-            "/split/",
-        ))
-        .with::<bodies::IssueSplit>(body)
+        self.at
+            .request(
+                "error_tracking.issues.split",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/split/",
+            )
+            .with::<bodies::IssueSplit>(body)
     }
 }
 
@@ -869,10 +942,8 @@ impl ErrorTrackingRecommendations {
     pub fn list(
         &self,
     ) -> Request<Page<models::ErrorTrackingRecommendation>, ErrorTrackingRecommendationsList> {
-        Request::new(
-            self.at
-                .call("error_tracking.recommendations.list", Method::GET, "/"),
-        )
+        self.at
+            .request("error_tracking.recommendations.list", Method::GET, &[], "/")
     }
 
     /// Dismisses a recommendation.
@@ -881,11 +952,12 @@ impl ErrorTrackingRecommendations {
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn dismiss(&self, id: impl Display) -> Request<models::ErrorTrackingRecommendation> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.recommendations.dismiss",
             Method::POST,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/dismiss/",
-        ))
+        )
     }
 
     /// Refreshes a recommendation.
@@ -894,11 +966,12 @@ impl ErrorTrackingRecommendations {
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn refresh(&self, id: impl Display) -> Request<models::ErrorTrackingRecommendation> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.recommendations.refresh",
             Method::POST,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/refresh/",
-        ))
+        )
     }
 
     /// Restores a recommendation.
@@ -907,11 +980,12 @@ impl ErrorTrackingRecommendations {
     /// `/api/environments/` from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn restore(&self, id: impl Display) -> Request<models::ErrorTrackingRecommendation> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.recommendations.restore",
             Method::POST,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/restore/",
-        ))
+        )
     }
 }
 
@@ -940,11 +1014,12 @@ impl ErrorTrackingReleases {
     /// project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRelease>, LimitOffset> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "error_tracking.releases.list",
             Method::GET,
+            &[Step::Under("environments")],
             "/",
-        ))
+        )
     }
 
     /// Creates a release.
@@ -956,12 +1031,14 @@ impl ErrorTrackingReleases {
         &self,
         body: impl IntoBody<bodies::NewRelease>,
     ) -> Request<models::ErrorTrackingRelease> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.releases.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewRelease>(body)
+        self.at
+            .request(
+                "error_tracking.releases.create",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .with::<bodies::NewRelease>(body)
     }
 
     /// Gets a release.
@@ -970,11 +1047,12 @@ impl ErrorTrackingReleases {
     /// project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRelease> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.releases.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a release.
@@ -987,12 +1065,14 @@ impl ErrorTrackingReleases {
         id: impl Display,
         body: impl IntoBody<bodies::ReleaseChange>,
     ) -> Request<models::ErrorTrackingRelease> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.releases.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::ReleaseChange>(body)
+        self.at
+            .request(
+                "error_tracking.releases.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ReleaseChange>(body)
     }
 
     /// Replaces all fields of a release.
@@ -1005,12 +1085,14 @@ impl ErrorTrackingReleases {
         id: impl Display,
         body: impl IntoBody<bodies::NewRelease>,
     ) -> Request<models::ErrorTrackingRelease> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.releases.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::NewRelease>(body)
+        self.at
+            .request(
+                "error_tracking.releases.replace",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewRelease>(body)
     }
 
     /// Deletes a release.
@@ -1019,11 +1101,12 @@ impl ErrorTrackingReleases {
     /// a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.releases.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Gets a release by its hash.
@@ -1032,12 +1115,15 @@ impl ErrorTrackingReleases {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get_by_hash(&self, hash_id: impl Display) -> Request<models::ErrorTrackingRelease> {
-        Request::new(
-            self.at
-                .under("environments")
-                .down("hash")
-                .id("hash_id", &hash_id)
-                .call("error_tracking.releases.get_by_hash", Method::GET, "/"),
+        self.at.request(
+            "error_tracking.releases.get_by_hash",
+            Method::GET,
+            &[
+                Step::Under("environments"),
+                Step::Down("hash"),
+                Step::Id("hash_id", &hash_id),
+            ],
+            "/",
         )
     }
 }
@@ -1055,11 +1141,12 @@ impl ErrorTrackingSeverityRules {
     /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "error_tracking.severity_rules.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 
     /// Creates a severity rule.
@@ -1071,12 +1158,14 @@ impl ErrorTrackingSeverityRules {
         &self,
         body: impl IntoBody<bodies::NewSeverityRule>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("projects").call(
-            "error_tracking.severity_rules.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewSeverityRule>(body)
+        self.at
+            .request(
+                "error_tracking.severity_rules.create",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/",
+            )
+            .with::<bodies::NewSeverityRule>(body)
     }
 
     /// Replaces all fields of a severity rule.
@@ -1089,12 +1178,14 @@ impl ErrorTrackingSeverityRules {
         id: impl Display,
         body: impl IntoBody<bodies::SeverityRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "error_tracking.severity_rules.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::SeverityRuleReplacement>(body)
+        self.at
+            .request(
+                "error_tracking.severity_rules.replace",
+                Method::PUT,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::SeverityRuleReplacement>(body)
     }
 }
 
@@ -1110,9 +1201,11 @@ impl ErrorTrackingSuppressionRules {
     /// `GET /api/{scope}/{project_id}/error_tracking/suppression_rules/`. Key scope: `error_tracking:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ErrorTrackingRule>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("error_tracking.suppression_rules.list", Method::GET, "/"),
+        self.at.request(
+            "error_tracking.suppression_rules.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -1124,11 +1217,14 @@ impl ErrorTrackingSuppressionRules {
         &self,
         body: impl IntoBody<bodies::NewSuppressionRule>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(
-            self.at
-                .call("error_tracking.suppression_rules.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewSuppressionRule>(body)
+        self.at
+            .request(
+                "error_tracking.suppression_rules.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewSuppressionRule>(body)
     }
 
     /// Gets a suppression rule.
@@ -1137,11 +1233,12 @@ impl ErrorTrackingSuppressionRules {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.suppression_rules.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a suppression rule.
@@ -1154,12 +1251,14 @@ impl ErrorTrackingSuppressionRules {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.suppression_rules.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.suppression_rules.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a suppression rule.
@@ -1171,12 +1270,14 @@ impl ErrorTrackingSuppressionRules {
         id: impl Display,
         body: impl IntoBody<bodies::SuppressionRuleReplacement>,
     ) -> Request<models::ErrorTrackingRule> {
-        Request::new(self.at.id("id", &id).call(
-            "error_tracking.suppression_rules.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::SuppressionRuleReplacement>(body)
+        self.at
+            .request(
+                "error_tracking.suppression_rules.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::SuppressionRuleReplacement>(body)
     }
 
     /// Deletes a suppression rule.
@@ -1185,11 +1286,12 @@ impl ErrorTrackingSuppressionRules {
     /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.suppression_rules.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Reorders suppression rules.
@@ -1198,12 +1300,14 @@ impl ErrorTrackingSuppressionRules {
     /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn reorder(&self, body: impl IntoBody<bodies::RuleOrder>) -> Request<Done> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.suppression_rules.reorder",
-            Method::PATCH,
-            "/reorder/",
-        ))
-        .with::<bodies::RuleOrder>(body)
+        self.at
+            .request(
+                "error_tracking.suppression_rules.reorder",
+                Method::PATCH,
+                &[Step::Under("environments")],
+                "/reorder/",
+            )
+            .with::<bodies::RuleOrder>(body)
     }
 }
 
@@ -1221,10 +1325,8 @@ impl ErrorTrackingSymbolSets {
     pub fn list(
         &self,
     ) -> Request<Page<models::ErrorTrackingSymbolSet>, ErrorTrackingSymbolSetsList> {
-        Request::new(
-            self.at
-                .call("error_tracking.symbol_sets.list", Method::GET, "/"),
-        )
+        self.at
+            .request("error_tracking.symbol_sets.list", Method::GET, &[], "/")
     }
 
     /// Creates a symbol set.
@@ -1233,12 +1335,14 @@ impl ErrorTrackingSymbolSets {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.symbol_sets.create",
-            Method::POST,
-            "/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.create",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .form(form)
     }
 
     /// Gets a symbol set.
@@ -1246,10 +1350,11 @@ impl ErrorTrackingSymbolSets {
     /// `GET /api/{scope}/{project_id}/error_tracking/symbol_sets/{id}/`. Key scope: `error_tracking:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ErrorTrackingSymbolSet> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("error_tracking.symbol_sets.get", Method::GET, "/"),
+        self.at.request(
+            "error_tracking.symbol_sets.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -1259,12 +1364,14 @@ impl ErrorTrackingSymbolSets {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.symbol_sets.update",
-            Method::PATCH,
-            "/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .form(form)
     }
 
     /// Replaces all fields of a symbol set.
@@ -1273,12 +1380,14 @@ impl ErrorTrackingSymbolSets {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::ErrorTrackingSymbolSet> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.symbol_sets.replace",
-            Method::PUT,
-            "/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.replace",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .form(form)
     }
 
     /// Deletes a symbol set.
@@ -1287,11 +1396,12 @@ impl ErrorTrackingSymbolSets {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "error_tracking.symbol_sets.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Marks the uploads of several symbol sets as complete.
@@ -1303,12 +1413,14 @@ impl ErrorTrackingSymbolSets {
         &self,
         body: impl IntoBody<bodies::SymbolSetHashes>,
     ) -> Request<models::Success> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.symbol_sets.bulk_finish_upload",
-            Method::POST,
-            "/bulk_finish_upload/",
-        ))
-        .with::<bodies::SymbolSetHashes>(body)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.bulk_finish_upload",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/bulk_finish_upload/",
+            )
+            .with::<bodies::SymbolSetHashes>(body)
     }
 
     /// Gets addresses to upload several symbol sets to.
@@ -1320,12 +1432,14 @@ impl ErrorTrackingSymbolSets {
         &self,
         body: impl IntoBody<bodies::SymbolSetUploads>,
     ) -> Request<models::SymbolSetUploadTargets> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.symbol_sets.bulk_start_upload",
-            Method::POST,
-            "/bulk_start_upload/",
-        ))
-        .with::<bodies::SymbolSetUploads>(body)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.bulk_start_upload",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/bulk_start_upload/",
+            )
+            .with::<bodies::SymbolSetUploads>(body)
     }
 
     /// Gets an address to upload a symbol set to.
@@ -1334,12 +1448,14 @@ impl ErrorTrackingSymbolSets {
     /// under `/api/environments/` from a project, too.
     #[inline]
     pub fn start_upload(&self, form: Form) -> Request<models::SymbolSetUpload> {
-        Request::new(self.at.under("environments").call(
-            "error_tracking.symbol_sets.start_upload",
-            Method::POST,
-            "/start_upload/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.start_upload",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/start_upload/",
+            )
+            .form(form)
     }
 
     /// Gets an address to download a symbol set from.
@@ -1348,11 +1464,12 @@ impl ErrorTrackingSymbolSets {
     /// `error_tracking:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn download(&self, id: impl Display) -> Request<models::SymbolSetDownload> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "error_tracking.symbol_sets.download",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/download/",
-        ))
+        )
     }
 
     /// Marks the upload of a symbol set as complete.
@@ -1365,12 +1482,14 @@ impl ErrorTrackingSymbolSets {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Success> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "error_tracking.symbol_sets.finish_upload",
-            Method::PUT,
-            "/finish_upload/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "error_tracking.symbol_sets.finish_upload",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/finish_upload/",
+            )
+            .with::<()>(body)
     }
 }
 

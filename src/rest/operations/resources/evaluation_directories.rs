@@ -14,10 +14,8 @@ impl EvaluationDirectories {
     /// `GET /api/projects/{project_id}/evaluation_directories/`. Key scope: `evaluation:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("evaluation_directories.list", Method::GET, "/"),
-        )
+        self.at
+            .request("evaluation_directories.list", Method::GET, &[], "/")
     }
 
     /// Creates an evaluation directory.
@@ -28,11 +26,9 @@ impl EvaluationDirectories {
         &self,
         body: impl IntoBody<bodies::NewEvaluationDirectory>,
     ) -> Request<models::EvaluationDirectory> {
-        Request::new(
-            self.at
-                .call("evaluation_directories.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewEvaluationDirectory>(body)
+        self.at
+            .request("evaluation_directories.create", Method::POST, &[], "/")
+            .with::<bodies::NewEvaluationDirectory>(body)
     }
 
     /// Gets an evaluation directory.
@@ -40,10 +36,11 @@ impl EvaluationDirectories {
     /// `GET /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EvaluationDirectory> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("evaluation_directories.get", Method::GET, "/"),
+        self.at.request(
+            "evaluation_directories.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -56,12 +53,14 @@ impl EvaluationDirectories {
         id: impl Display,
         body: impl IntoBody<bodies::EvaluationDirectoryChange>,
     ) -> Request<models::EvaluationDirectory> {
-        Request::new(self.at.id("id", &id).call(
-            "evaluation_directories.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::EvaluationDirectoryChange>(body)
+        self.at
+            .request(
+                "evaluation_directories.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::EvaluationDirectoryChange>(body)
     }
 
     /// Deletes an evaluation directory.
@@ -69,10 +68,11 @@ impl EvaluationDirectories {
     /// `DELETE /api/projects/{project_id}/evaluation_directories/{id}/`. Key scope: `evaluation:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "evaluation_directories.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

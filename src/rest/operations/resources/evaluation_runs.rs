@@ -14,7 +14,8 @@ impl EvaluationRuns {
     /// `POST /api/{scope}/{project_id}/evaluation_runs/`. Key scope: `evaluation:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewEvaluationRun>) -> Request<Untyped> {
-        Request::new(self.at.call("evaluation_runs.create", Method::POST, "/"))
+        self.at
+            .request("evaluation_runs.create", Method::POST, &[], "/")
             .with::<bodies::NewEvaluationRun>(body)
     }
 }

@@ -15,7 +15,7 @@ impl Evaluations {
     /// `GET /api/{scope}/{project_id}/evaluations/`. Key scope: `evaluation:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Evaluation>, EvaluationsList> {
-        Request::new(self.at.call("evaluations.list", Method::GET, "/"))
+        self.at.request("evaluations.list", Method::GET, &[], "/")
     }
 
     /// Creates an evaluation.
@@ -26,7 +26,8 @@ impl Evaluations {
         &self,
         body: impl IntoBody<bodies::NewEvaluation>,
     ) -> Request<models::Evaluation> {
-        Request::new(self.at.call("evaluations.create", Method::POST, "/"))
+        self.at
+            .request("evaluations.create", Method::POST, &[], "/")
             .with::<bodies::NewEvaluation>(body)
     }
 
@@ -35,11 +36,8 @@ impl Evaluations {
     /// `GET /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Evaluation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("evaluations.get", Method::GET, "/"),
-        )
+        self.at
+            .request("evaluations.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an evaluation.
@@ -51,12 +49,14 @@ impl Evaluations {
         id: impl Display,
         body: impl IntoBody<bodies::EvaluationChange>,
     ) -> Request<models::Evaluation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("evaluations.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::EvaluationChange>(body)
+        self.at
+            .request(
+                "evaluations.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::EvaluationChange>(body)
     }
 
     /// Replaces all fields of an evaluation.
@@ -69,12 +69,14 @@ impl Evaluations {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Evaluation> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "evaluations.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "evaluations.replace",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an evaluation: PostHog keeps it, marked as deleted.
@@ -82,12 +84,14 @@ impl Evaluations {
     /// `PATCH /api/{scope}/{project_id}/evaluations/{id}/`. Key scope: `evaluation:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Evaluation> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("evaluations.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "evaluations.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Runs Hog code of an evaluation on recent data, without saving it.
@@ -99,12 +103,14 @@ impl Evaluations {
         &self,
         body: impl IntoBody<bodies::HogEvaluationTest>,
     ) -> Request<models::EvaluationTest> {
-        Request::new(self.at.under("projects").call(
-            "evaluations.test_hog",
-            Method::POST,
-            "/test_hog/",
-        ))
-        .with::<bodies::HogEvaluationTest>(body)
+        self.at
+            .request(
+                "evaluations.test_hog",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/test_hog/",
+            )
+            .with::<bodies::HogEvaluationTest>(body)
     }
 
     /// Asks to delete an evaluation for good; `delete` is what PostHog supports.
@@ -113,11 +119,12 @@ impl Evaluations {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "evaluations.hard_delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Backfills.
@@ -169,10 +176,11 @@ impl EvaluationsBackfills {
     /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("evaluations.backfills.list", Method::GET, "/"),
+        self.at.request(
+            "evaluations.backfills.list",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/",
         )
     }
 
@@ -182,12 +190,14 @@ impl EvaluationsBackfills {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewEvaluationBackfill>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "evaluations.backfills.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewEvaluationBackfill>(body)
+        self.at
+            .request(
+                "evaluations.backfills.create",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/",
+            )
+            .with::<bodies::NewEvaluationBackfill>(body)
     }
 
     /// Gets a backfill.
@@ -196,11 +206,12 @@ impl EvaluationsBackfills {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "evaluations.backfills.get",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Estimates what a backfill would evaluate.
@@ -209,12 +220,14 @@ impl EvaluationsBackfills {
     /// `evaluation:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn estimate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "evaluations.backfills.estimate",
-            Method::POST,
-            "/estimate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "evaluations.backfills.estimate",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/estimate/",
+            )
+            .with::<()>(body)
     }
 
     /// Cancels a backfill.
@@ -224,10 +237,11 @@ impl EvaluationsBackfills {
     /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "evaluations.backfills.cancel",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/cancel/",
-        ))
+        )
     }
 }

@@ -15,7 +15,8 @@ impl EventDefinitions {
     /// `GET /api/projects/{project_id}/event_definitions/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::EventDefinition>, LimitOffsetSearch> {
-        Request::new(self.at.call("event_definitions.list", Method::GET, "/"))
+        self.at
+            .request("event_definitions.list", Method::GET, &[], "/")
     }
 
     /// Creates an event definition.
@@ -26,7 +27,8 @@ impl EventDefinitions {
         &self,
         body: impl IntoBody<bodies::NewEventDefinition>,
     ) -> Request<models::EventDefinition> {
-        Request::new(self.at.call("event_definitions.create", Method::POST, "/"))
+        self.at
+            .request("event_definitions.create", Method::POST, &[], "/")
             .with::<bodies::NewEventDefinition>(body)
     }
 
@@ -35,10 +37,11 @@ impl EventDefinitions {
     /// `GET /api/projects/{project_id}/event_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EventDefinition> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_definitions.get", Method::GET, "/"),
+        self.at.request(
+            "event_definitions.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -51,12 +54,14 @@ impl EventDefinitions {
         id: impl Display,
         body: impl IntoBody<bodies::EventDefinitionChange>,
     ) -> Request<models::EventDefinition> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_definitions.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::EventDefinitionChange>(body)
+        self.at
+            .request(
+                "event_definitions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::EventDefinitionChange>(body)
     }
 
     /// Replaces all fields of an event definition.
@@ -68,12 +73,14 @@ impl EventDefinitions {
         id: impl Display,
         body: impl IntoBody<bodies::EventDefinitionChange>,
     ) -> Request<models::EventDefinition> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_definitions.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::EventDefinitionChange>(body)
+        self.at
+            .request(
+                "event_definitions.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::EventDefinitionChange>(body)
     }
 
     /// Deletes an event definition.
@@ -81,10 +88,11 @@ impl EventDefinitions {
     /// `DELETE /api/projects/{project_id}/event_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_definitions.delete", Method::DELETE, "/"),
+        self.at.request(
+            "event_definitions.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -93,11 +101,9 @@ impl EventDefinitions {
     /// `GET /api/projects/{project_id}/event_definitions/by_name/`. Key scope: `event_definition:read`.
     #[inline]
     pub fn by_name(&self, name: impl Display) -> Request<models::EventDefinition> {
-        Request::new(
-            self.at
-                .call("event_definitions.by_name", Method::GET, "/by_name/"),
-        )
-        .query("name", name)
+        self.at
+            .request("event_definitions.by_name", Method::GET, &[], "/by_name/")
+            .query("name", name)
     }
 
     /// Gets how often an event was used.
@@ -105,10 +111,11 @@ impl EventDefinitions {
     /// `GET /api/projects/{project_id}/event_definitions/{id}/metrics/`. Seen in 2025 only.
     #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "event_definitions.metrics",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/metrics/",
-        ))
+        )
     }
 }

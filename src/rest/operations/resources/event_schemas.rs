@@ -18,12 +18,14 @@ impl EventSchemas {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::EventSchema> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_schemas.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "event_schemas.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of an event schema.
@@ -31,12 +33,14 @@ impl EventSchemas {
     /// `PUT /api/projects/{project_id}/event_schemas/{id}/`.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_schemas.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "event_schemas.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an event schema.
@@ -44,10 +48,11 @@ impl EventSchemas {
     /// `DELETE /api/projects/{project_id}/event_schemas/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_schemas.delete", Method::DELETE, "/"),
+        self.at.request(
+            "event_schemas.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

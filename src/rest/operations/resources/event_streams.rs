@@ -14,7 +14,7 @@ impl EventStreams {
     /// `GET /api/projects/{project_id}/event_streams/`. Key scope: `account:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(self.at.call("event_streams.list", Method::GET, "/"))
+        self.at.request("event_streams.list", Method::GET, &[], "/")
     }
 
     /// Creates an event stream.
@@ -22,7 +22,9 @@ impl EventStreams {
     /// `POST /api/projects/{project_id}/event_streams/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("event_streams.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("event_streams.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Changes the given fields of an event stream.
@@ -30,12 +32,14 @@ impl EventStreams {
     /// `PATCH /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_streams.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "event_streams.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an event stream.
@@ -43,10 +47,11 @@ impl EventStreams {
     /// `DELETE /api/projects/{project_id}/event_streams/{id}/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("event_streams.delete", Method::DELETE, "/"),
+        self.at.request(
+            "event_streams.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -55,12 +60,14 @@ impl EventStreams {
     /// `POST /api/projects/{project_id}/event_streams/{id}/add_account/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn add_account(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "event_streams.add_account",
-            Method::POST,
-            "/add_account/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "event_streams.add_account",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/add_account/",
+            )
+            .with::<()>(body)
     }
 
     /// Removes an account from an event stream.
@@ -68,12 +75,14 @@ impl EventStreams {
     /// `POST /api/projects/{project_id}/event_streams/{id}/remove_account/`. Key scope: `account:write`. Preview.
     #[inline]
     pub fn remove_account(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "event_streams.remove_account",
-            Method::POST,
-            "/remove_account/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "event_streams.remove_account",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/remove_account/",
+            )
+            .with::<()>(body)
     }
 
     /// Sends a test message to an event stream.
@@ -82,10 +91,11 @@ impl EventStreams {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn send_test_message(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "event_streams.send_test_message",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/send_test_message/",
-        ))
+        )
     }
 }

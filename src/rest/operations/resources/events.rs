@@ -16,7 +16,7 @@ impl Events {
     #[deprecated = "PostHog calls this operation deprecated; use `Project::hogql`"]
     #[inline]
     pub fn list(&self) -> Request<Page<models::Event>, EventsList> {
-        Request::new(self.at.call("events.list", Method::GET, "/"))
+        self.at.request("events.list", Method::GET, &[], "/")
     }
 
     /// Gets an event.
@@ -24,7 +24,8 @@ impl Events {
     /// `GET /api/{scope}/{project_id}/events/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Event, InTableFormat> {
-        Request::new(self.at.id("id", &id).call("events.get", Method::GET, "/"))
+        self.at
+            .request("events.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Lists values that an event property has.
@@ -32,7 +33,8 @@ impl Events {
     /// `GET /api/{scope}/{project_id}/events/values/`.
     #[inline]
     pub fn values(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(self.at.call("events.values", Method::GET, "/values/"))
+        self.at
+            .request("events.values", Method::GET, &[], "/values/")
     }
 }
 

@@ -15,7 +15,8 @@ impl ExperimentHoldouts {
     /// `GET /api/projects/{project_id}/experiment_holdouts/`. Key scope: `experiment_holdout:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExperimentHoldout>, LimitOffset> {
-        Request::new(self.at.call("experiment_holdouts.list", Method::GET, "/"))
+        self.at
+            .request("experiment_holdouts.list", Method::GET, &[], "/")
     }
 
     /// Creates an experiment holdout.
@@ -26,11 +27,9 @@ impl ExperimentHoldouts {
         &self,
         body: impl IntoBody<bodies::NewExperimentHoldout>,
     ) -> Request<models::ExperimentHoldout> {
-        Request::new(
-            self.at
-                .call("experiment_holdouts.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewExperimentHoldout>(body)
+        self.at
+            .request("experiment_holdouts.create", Method::POST, &[], "/")
+            .with::<bodies::NewExperimentHoldout>(body)
     }
 
     /// Gets an experiment holdout.
@@ -38,10 +37,11 @@ impl ExperimentHoldouts {
     /// `GET /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: `experiment_holdout:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExperimentHoldout> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiment_holdouts.get", Method::GET, "/"),
+        self.at.request(
+            "experiment_holdouts.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -54,12 +54,14 @@ impl ExperimentHoldouts {
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentHoldoutChange>,
     ) -> Request<models::ExperimentHoldout> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiment_holdouts.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ExperimentHoldoutChange>(body)
+        self.at
+            .request(
+                "experiment_holdouts.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ExperimentHoldoutChange>(body)
     }
 
     /// Replaces all fields of an experiment holdout.
@@ -71,12 +73,14 @@ impl ExperimentHoldouts {
         id: impl Display,
         body: impl IntoBody<bodies::NewExperimentHoldout>,
     ) -> Request<models::ExperimentHoldout> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiment_holdouts.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewExperimentHoldout>(body)
+        self.at
+            .request(
+                "experiment_holdouts.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewExperimentHoldout>(body)
     }
 
     /// Deletes an experiment holdout.
@@ -84,10 +88,11 @@ impl ExperimentHoldouts {
     /// `DELETE /api/projects/{project_id}/experiment_holdouts/{id}/`. Key scope: `experiment_holdout:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiment_holdouts.delete", Method::DELETE, "/"),
+        self.at.request(
+            "experiment_holdouts.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -14,10 +14,8 @@ impl ExperimentSavedMetrics {
     /// `GET /api/projects/{project_id}/experiment_saved_metrics/`. Key scope: `experiment_saved_metric:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExperimentSavedMetric>, ExperimentSavedMetricsList> {
-        Request::new(
-            self.at
-                .call("experiment_saved_metrics.list", Method::GET, "/"),
-        )
+        self.at
+            .request("experiment_saved_metrics.list", Method::GET, &[], "/")
     }
 
     /// Creates a saved metric of experiments.
@@ -28,11 +26,9 @@ impl ExperimentSavedMetrics {
         &self,
         body: impl IntoBody<bodies::NewSavedMetric>,
     ) -> Request<models::ExperimentSavedMetric> {
-        Request::new(
-            self.at
-                .call("experiment_saved_metrics.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewSavedMetric>(body)
+        self.at
+            .request("experiment_saved_metrics.create", Method::POST, &[], "/")
+            .with::<bodies::NewSavedMetric>(body)
     }
 
     /// Gets a saved metric of experiments.
@@ -40,10 +36,11 @@ impl ExperimentSavedMetrics {
     /// `GET /api/projects/{project_id}/experiment_saved_metrics/{id}/`. Key scope: `experiment_saved_metric:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExperimentSavedMetric> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiment_saved_metrics.get", Method::GET, "/"),
+        self.at.request(
+            "experiment_saved_metrics.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -57,12 +54,14 @@ impl ExperimentSavedMetrics {
         id: impl Display,
         body: impl IntoBody<bodies::SavedMetricChange>,
     ) -> Request<models::ExperimentSavedMetric> {
-        Request::new(self.at.id("id", &id).call(
-            "experiment_saved_metrics.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::SavedMetricChange>(body)
+        self.at
+            .request(
+                "experiment_saved_metrics.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::SavedMetricChange>(body)
     }
 
     /// Replaces all fields of a saved metric of experiments.
@@ -74,12 +73,14 @@ impl ExperimentSavedMetrics {
         id: impl Display,
         body: impl IntoBody<bodies::NewSavedMetric>,
     ) -> Request<models::ExperimentSavedMetric> {
-        Request::new(self.at.id("id", &id).call(
-            "experiment_saved_metrics.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::NewSavedMetric>(body)
+        self.at
+            .request(
+                "experiment_saved_metrics.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewSavedMetric>(body)
     }
 
     /// Deletes a saved metric of experiments.
@@ -88,11 +89,12 @@ impl ExperimentSavedMetrics {
     /// `experiment_saved_metric:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiment_saved_metrics.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 

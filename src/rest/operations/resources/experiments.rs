@@ -15,7 +15,7 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/`. Key scope: `experiment:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Experiment>, ExperimentsList> {
-        Request::new(self.at.call("experiments.list", Method::GET, "/"))
+        self.at.request("experiments.list", Method::GET, &[], "/")
     }
 
     /// Creates an experiment.
@@ -26,7 +26,8 @@ impl Experiments {
         &self,
         body: impl IntoBody<bodies::NewExperiment>,
     ) -> Request<models::Experiment> {
-        Request::new(self.at.call("experiments.create", Method::POST, "/"))
+        self.at
+            .request("experiments.create", Method::POST, &[], "/")
             .with::<bodies::NewExperiment>(body)
     }
 
@@ -35,11 +36,8 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/{id}/`. Key scope: `experiment:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.get", Method::GET, "/"),
-        )
+        self.at
+            .request("experiments.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an experiment.
@@ -51,12 +49,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentChange>,
     ) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ExperimentChange>(body)
+        self.at
+            .request(
+                "experiments.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ExperimentChange>(body)
     }
 
     /// Replaces all fields of an experiment.
@@ -68,12 +68,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::NewExperiment>,
     ) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewExperiment>(body)
+        self.at
+            .request(
+                "experiments.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewExperiment>(body)
     }
 
     /// Deletes an experiment: PostHog keeps it, marked as deleted.
@@ -81,12 +83,14 @@ impl Experiments {
     /// `PATCH /api/projects/{project_id}/experiments/{id}/`. Key scope: `experiment:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "experiments.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Changes the tags of several experiments at once.
@@ -97,12 +101,14 @@ impl Experiments {
         &self,
         body: impl IntoBody<bodies::ExperimentBulkTags>,
     ) -> Request<models::BulkTagUpdate> {
-        Request::new(self.at.call(
-            "experiments.bulk_update_tags",
-            Method::POST,
-            "/bulk_update_tags/",
-        ))
-        .with::<bodies::ExperimentBulkTags>(body)
+        self.at
+            .request(
+                "experiments.bulk_update_tags",
+                Method::POST,
+                &[],
+                "/bulk_update_tags/",
+            )
+            .with::<bodies::ExperimentBulkTags>(body)
     }
 
     /// Estimates how long an experiment has to run, and how many persons it needs.
@@ -113,12 +119,14 @@ impl Experiments {
         &self,
         body: impl IntoBody<bodies::RunningTimeQuestion>,
     ) -> Request<models::ExperimentRunningTime> {
-        Request::new(self.at.call(
-            "experiments.calculate_running_time",
-            Method::POST,
-            "/calculate_running_time/",
-        ))
-        .with::<bodies::RunningTimeQuestion>(body)
+        self.at
+            .request(
+                "experiments.calculate_running_time",
+                Method::POST,
+                &[],
+                "/calculate_running_time/",
+            )
+            .with::<bodies::RunningTimeQuestion>(body)
     }
 
     /// Creates an experiment from a description in words, by AI.
@@ -127,12 +135,14 @@ impl Experiments {
     /// `llm_prompt:read`.
     #[inline]
     pub fn create_from_prompt(&self, body: Raw<impl Serialize>) -> Request<models::Experiment> {
-        Request::new(self.at.call(
-            "experiments.create_from_prompt",
-            Method::POST,
-            "/create_from_prompt/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "experiments.create_from_prompt",
+                Method::POST,
+                &[],
+                "/create_from_prompt/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists flags that an experiment can use: multivariate, with `control` as first variant.
@@ -140,11 +150,12 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/eligible_feature_flags/`. Seen in 2025 only.
     #[inline]
     pub fn eligible_feature_flags(&self) -> Request<Page<models::FeatureFlag>> {
-        Request::new(self.at.call(
+        self.at.request(
             "experiments.eligible_feature_flags",
             Method::GET,
+            &[],
             "/eligible_feature_flags/",
-        ))
+        )
     }
 
     /// Lists templates of descriptions for experiments.
@@ -152,11 +163,12 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/prompt_templates/`. Key scope: `experiment:read`.
     #[inline]
     pub fn prompt_templates(&self) -> Request<Vec<models::ExperimentPromptTemplate>> {
-        Request::new(self.at.call(
+        self.at.request(
             "experiments.prompt_templates",
             Method::GET,
+            &[],
             "/prompt_templates/",
-        ))
+        )
     }
 
     /// Lists experiments whose flag is not called in code yet.
@@ -164,11 +176,12 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/requires_flag_implementation/`. Seen in 2025 only.
     #[inline]
     pub fn requires_flag_implementation(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "experiments.requires_flag_implementation",
             Method::GET,
+            &[],
             "/requires_flag_implementation/",
-        ))
+        )
     }
 
     /// Gets what is known for setting up an experiment.
@@ -177,11 +190,14 @@ impl Experiments {
     /// `experiment_saved_metric:read` and `query:read`. Preview.
     #[inline]
     pub fn setup_context(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("experiments.setup_context", Method::POST, "/setup_context/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "experiments.setup_context",
+                Method::POST,
+                &[],
+                "/setup_context/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets how many experiments there are, and how they went.
@@ -189,7 +205,8 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/stats/`. Key scope: `experiment:read`.
     #[inline]
     pub fn stats(&self) -> Request<models::ExperimentStats> {
-        Request::new(self.at.call("experiments.stats", Method::GET, "/stats/"))
+        self.at
+            .request("experiments.stats", Method::GET, &[], "/stats/")
     }
 
     /// Asks to delete an experiment for good; `delete` is what PostHog supports.
@@ -197,10 +214,11 @@ impl Experiments {
     /// `DELETE /api/projects/{project_id}/experiments/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "experiments.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -209,10 +227,11 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.activity", Method::GET, "/activity/"),
+        self.at.request(
+            "experiments.activity",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/activity/",
         )
     }
 
@@ -225,12 +244,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentArchiving>,
     ) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.archive", Method::POST, "/archive/"),
-        )
-        .with::<bodies::ExperimentArchiving>(body)
+        self.at
+            .request(
+                "experiments.archive",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/archive/",
+            )
+            .with::<bodies::ExperimentArchiving>(body)
     }
 
     /// Copies an experiment to another project.
@@ -242,12 +263,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentCopy>,
     ) -> Request<models::Experiment> {
-        Request::new(self.at.id("id", &id).call(
-            "experiments.copy_to_project",
-            Method::POST,
-            "/copy_to_project/",
-        ))
-        .with::<bodies::ExperimentCopy>(body)
+        self.at
+            .request(
+                "experiments.copy_to_project",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/copy_to_project/",
+            )
+            .with::<bodies::ExperimentCopy>(body)
     }
 
     /// Creates a cohort of the persons that an experiment was shown to.
@@ -259,11 +282,12 @@ impl Experiments {
         &self,
         id: impl Display,
     ) -> Request<models::CreatedCohort> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.create_exposure_cohort_for_experiment",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/create_exposure_cohort_for_experiment/",
-        ))
+        )
     }
 
     /// Duplicates an experiment.
@@ -275,12 +299,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentDuplicate>,
     ) -> Request<models::Experiment> {
-        Request::new(self.at.id("id", &id).call(
-            "experiments.duplicate",
-            Method::POST,
-            "/duplicate/",
-        ))
-        .with::<bodies::ExperimentDuplicate>(body)
+        self.at
+            .request(
+                "experiments.duplicate",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/duplicate/",
+            )
+            .with::<bodies::ExperimentDuplicate>(body)
     }
 
     /// Ends an experiment; its flag stays as it is.
@@ -292,12 +318,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::ExperimentEnd>,
     ) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.end", Method::POST, "/end/"),
-        )
-        .with::<bodies::ExperimentEnd>(body)
+        self.at
+            .request(
+                "experiments.end",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/end/",
+            )
+            .with::<bodies::ExperimentEnd>(body)
     }
 
     /// Gets the task that removes the flag of an ended experiment from code.
@@ -305,11 +333,12 @@ impl Experiments {
     /// `GET /api/projects/{project_id}/experiments/{id}/flag_cleanup_task/`. Key scope: `experiment:read`.
     #[inline]
     pub fn flag_cleanup_task(&self, id: impl Display) -> Request<models::ExperimentFlagCleanup> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.flag_cleanup_task",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/flag_cleanup_task/",
-        ))
+        )
     }
 
     /// Stops an experiment from taking new persons.
@@ -318,11 +347,12 @@ impl Experiments {
     /// have a [`body`](Request::body).
     #[inline]
     pub fn freeze_exposure(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.freeze_exposure",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/freeze_exposure/",
-        ))
+        )
     }
 
     /// Starts an experiment.
@@ -331,10 +361,11 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn launch(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.launch", Method::POST, "/launch/"),
+        self.at.request(
+            "experiments.launch",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/launch/",
         )
     }
 
@@ -344,10 +375,11 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn migrate(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.migrate", Method::POST, "/migrate/"),
+        self.at.request(
+            "experiments.migrate",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/migrate/",
         )
     }
 
@@ -357,10 +389,11 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.pause", Method::POST, "/pause/"),
+        self.at.request(
+            "experiments.pause",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/pause/",
         )
     }
 
@@ -370,11 +403,12 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn recalculate_timeseries(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.recalculate_timeseries",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/recalculate_timeseries/",
-        ))
+        )
     }
 
     /// Takes an experiment back to draft.
@@ -383,10 +417,11 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn reset(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.reset", Method::POST, "/reset/"),
+        self.at.request(
+            "experiments.reset",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/reset/",
         )
     }
 
@@ -396,10 +431,11 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn resume(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("experiments.resume", Method::POST, "/resume/"),
+        self.at.request(
+            "experiments.resume",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/resume/",
         )
     }
 
@@ -409,11 +445,12 @@ impl Experiments {
     /// `session_recording:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn session_event_deltas(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.session_event_deltas",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/session_event_deltas/",
-        ))
+        )
     }
 
     /// Ends an experiment and gives everybody one variant.
@@ -425,12 +462,14 @@ impl Experiments {
         id: impl Display,
         body: impl IntoBody<bodies::ShippedVariant>,
     ) -> Request<models::Experiment> {
-        Request::new(self.at.id("id", &id).call(
-            "experiments.ship_variant",
-            Method::POST,
-            "/ship_variant/",
-        ))
-        .with::<bodies::ShippedVariant>(body)
+        self.at
+            .request(
+                "experiments.ship_variant",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/ship_variant/",
+            )
+            .with::<bodies::ShippedVariant>(body)
     }
 
     /// Gets the results of a metric by day.
@@ -443,13 +482,15 @@ impl Experiments {
         fingerprint: impl Display,
         metric_uuid: impl Display,
     ) -> Request<models::ExperimentTimeseries> {
-        Request::new(self.at.id("id", &id).call(
-            "experiments.timeseries_results",
-            Method::GET,
-            "/timeseries_results/",
-        ))
-        .query("fingerprint", fingerprint)
-        .query("metric_uuid", metric_uuid)
+        self.at
+            .request(
+                "experiments.timeseries_results",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/timeseries_results/",
+            )
+            .query("fingerprint", fingerprint)
+            .query("metric_uuid", metric_uuid)
     }
 
     /// Unarchives an experiment.
@@ -458,11 +499,12 @@ impl Experiments {
     /// [`body`](Request::body).
     #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.unarchive",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/unarchive/",
-        ))
+        )
     }
 
     /// Lets an experiment take new persons again.
@@ -471,11 +513,12 @@ impl Experiments {
     /// have a [`body`](Request::body).
     #[inline]
     pub fn unfreeze_exposure(&self, id: impl Display) -> Request<models::Experiment> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "experiments.unfreeze_exposure",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/unfreeze_exposure/",
-        ))
+        )
     }
 
     /// Metrics recalculation.
@@ -529,12 +572,14 @@ impl ExperimentsMetricsRecalculation {
     /// `POST /api/projects/{project_id}/experiments/{id}/metrics_recalculation/`. Key scope: `experiment:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExperimentRecalculation> {
-        Request::new(self.at.call(
-            "experiments.metrics_recalculation.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "experiments.metrics_recalculation.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a metrics recalculation.
@@ -543,11 +588,12 @@ impl ExperimentsMetricsRecalculation {
     /// `experiment:read`.
     #[inline]
     pub fn get(&self, recalculation_id: impl Display) -> Request<models::ExperimentRecalculation> {
-        Request::new(self.at.id("recalculation_id", &recalculation_id).call(
+        self.at.request(
             "experiments.metrics_recalculation.get",
             Method::GET,
+            &[Step::Id("recalculation_id", &recalculation_id)],
             "/",
-        ))
+        )
     }
 
     /// Gets the last recalculation of metrics.
@@ -556,10 +602,11 @@ impl ExperimentsMetricsRecalculation {
     /// `experiment:read`.
     #[inline]
     pub fn latest(&self) -> Request<models::ExperimentRecalculation> {
-        Request::new(self.at.call(
+        self.at.request(
             "experiments.metrics_recalculation.latest",
             Method::GET,
+            &[],
             "/latest/",
-        ))
+        )
     }
 }

@@ -15,7 +15,7 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExportedAsset>, LimitOffset> {
-        Request::new(self.at.call("exports.list", Method::GET, "/"))
+        self.at.request("exports.list", Method::GET, &[], "/")
     }
 
     /// Starts an export: `{"export_format": "text/csv", "insight": 7}`, or `dashboard`. It is done when
@@ -24,7 +24,9 @@ impl Exports {
     /// `POST /api/{scope}/{project_id}/exports/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ExportedAsset> {
-        Request::new(self.at.call("exports.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("exports.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an export.
@@ -32,7 +34,8 @@ impl Exports {
     /// `GET /api/{scope}/{project_id}/exports/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExportedAsset> {
-        Request::new(self.at.id("id", &id).call("exports.get", Method::GET, "/"))
+        self.at
+            .request("exports.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Downloads the file of an export: send it with `send_for_bytes` or `send_for_stream`.
@@ -41,11 +44,13 @@ impl Exports {
     /// [`Request::file`].
     #[inline]
     pub fn content(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("exports.content", Method::GET, "/content/"),
-        )
-        .file()
+        self.at
+            .request(
+                "exports.content",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/content/",
+            )
+            .file()
     }
 }

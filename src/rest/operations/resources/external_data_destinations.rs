@@ -16,10 +16,8 @@ impl ExternalDataDestinations {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("external_data_destinations.list", Method::GET, "/"),
-        )
+        self.at
+            .request("external_data_destinations.list", Method::GET, &[], "/")
     }
 
     /// Creates an external data destination.
@@ -28,11 +26,9 @@ impl ExternalDataDestinations {
     /// Preview.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewExternalDestination>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("external_data_destinations.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewExternalDestination>(body)
+        self.at
+            .request("external_data_destinations.create", Method::POST, &[], "/")
+            .with::<bodies::NewExternalDestination>(body)
     }
 
     /// Gets an external data destination.
@@ -41,10 +37,11 @@ impl ExternalDataDestinations {
     /// Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("external_data_destinations.get", Method::GET, "/"),
+        self.at.request(
+            "external_data_destinations.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -57,12 +54,14 @@ impl ExternalDataDestinations {
         &self,
         destination_type: values::WarehouseDestination,
     ) -> Request<Untyped, ExternalDataDestinationsConnectLink> {
-        Request::new(self.at.call(
-            "external_data_destinations.connect_link",
-            Method::GET,
-            "/connect_link/",
-        ))
-        .query("destination_type", destination_type)
+        self.at
+            .request(
+                "external_data_destinations.connect_link",
+                Method::GET,
+                &[],
+                "/connect_link/",
+            )
+            .query("destination_type", destination_type)
     }
 
     /// Sends the data of more sources to a destination.
@@ -75,12 +74,14 @@ impl ExternalDataDestinations {
         id: impl Display,
         body: impl IntoBody<bodies::ExternalDestinationSources>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_destinations.add_sources",
-            Method::POST,
-            "/add_sources/",
-        ))
-        .with::<bodies::ExternalDestinationSources>(body)
+        self.at
+            .request(
+                "external_data_destinations.add_sources",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/add_sources/",
+            )
+            .with::<bodies::ExternalDestinationSources>(body)
     }
 
     /// Tests the connection to a destination.
@@ -89,11 +90,12 @@ impl ExternalDataDestinations {
     /// `external_data_source:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn test_connection(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "external_data_destinations.test_connection",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/test_connection/",
-        ))
+        )
     }
 }
 

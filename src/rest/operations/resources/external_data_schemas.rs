@@ -16,10 +16,11 @@ impl ExternalDataSchemas {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExternalDataSchema>, LimitOffsetSearch> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("external_data_schemas.list", Method::GET, "/"),
+        self.at.request(
+            "external_data_schemas.list",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/",
         )
     }
 
@@ -29,11 +30,12 @@ impl ExternalDataSchemas {
     /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExternalDataSchema> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.get",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an external data schema.
@@ -46,12 +48,14 @@ impl ExternalDataSchemas {
         id: impl Display,
         body: impl IntoBody<bodies::ExternalSchemaChange>,
     ) -> Request<models::ExternalDataSchema> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "external_data_schemas.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::ExternalSchemaChange>(body)
+        self.at
+            .request(
+                "external_data_schemas.update",
+                Method::PATCH,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ExternalSchemaChange>(body)
     }
 
     /// Cancels an external data schema.
@@ -61,11 +65,12 @@ impl ExternalDataSchemas {
     /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.cancel",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/cancel/",
-        ))
+        )
     }
 
     /// Deletes the synced data of a table; the table can be synced again.
@@ -74,11 +79,12 @@ impl ExternalDataSchemas {
     /// `external_data_source:write`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn delete_data(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.delete_data",
             Method::DELETE,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/delete_data/",
-        ))
+        )
     }
 
     /// Lists the destinations of a table.
@@ -87,11 +93,12 @@ impl ExternalDataSchemas {
     /// `external_data_source:write`. Preview. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn destinations(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.destinations",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/destinations/",
-        ))
+        )
     }
 
     /// Lists the fields by which a table can be synced incrementally.
@@ -101,11 +108,12 @@ impl ExternalDataSchemas {
     /// [`body`](Request::body).
     #[inline]
     pub fn incremental_fields(&self, id: impl Display) -> Request<models::ExternalDataSyncOptions> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.incremental_fields",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/incremental_fields/",
-        ))
+        )
     }
 
     /// Lists the log entries of an external data schema.
@@ -117,11 +125,12 @@ impl ExternalDataSchemas {
         &self,
         id: impl Display,
     ) -> Request<Page<models::LogEntry>, ExternalDataSchemasLogs> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.logs",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/logs/",
-        ))
+        )
     }
 
     /// Starts to sync a table.
@@ -131,11 +140,12 @@ impl ExternalDataSchemas {
     /// [`body`](Request::body).
     #[inline]
     pub fn reload(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.reload",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/reload/",
-        ))
+        )
     }
 
     /// Starts to sync a table anew, from the beginning.
@@ -145,11 +155,12 @@ impl ExternalDataSchemas {
     /// [`body`](Request::body).
     #[inline]
     pub fn resync(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "external_data_schemas.resync",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/resync/",
-        ))
+        )
     }
 }
 

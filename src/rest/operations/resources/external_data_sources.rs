@@ -16,7 +16,8 @@ impl ExternalDataSources {
     /// `GET /api/projects/{project_id}/external_data_sources/`. Key scope: `external_data_source:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ExternalDataSource>, SearchWithColumns> {
-        Request::new(self.at.call("external_data_sources.list", Method::GET, "/"))
+        self.at
+            .request("external_data_sources.list", Method::GET, &[], "/")
     }
 
     /// Creates an external data source.
@@ -27,11 +28,9 @@ impl ExternalDataSources {
         &self,
         body: impl IntoBody<bodies::NewExternalSource>,
     ) -> Request<models::ExternalDataSource> {
-        Request::new(
-            self.at
-                .call("external_data_sources.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewExternalSource>(body)
+        self.at
+            .request("external_data_sources.create", Method::POST, &[], "/")
+            .with::<bodies::NewExternalSource>(body)
     }
 
     /// Gets an external data source.
@@ -39,10 +38,11 @@ impl ExternalDataSources {
     /// `GET /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ExternalDataSource> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("external_data_sources.get", Method::GET, "/"),
+        self.at.request(
+            "external_data_sources.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -55,12 +55,14 @@ impl ExternalDataSources {
         id: impl Display,
         body: impl IntoBody<bodies::ExternalSourceChange>,
     ) -> Request<models::ExternalDataSource> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("external_data_sources.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ExternalSourceChange>(body)
+        self.at
+            .request(
+                "external_data_sources.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ExternalSourceChange>(body)
     }
 
     /// Deletes an external data source.
@@ -68,11 +70,12 @@ impl ExternalDataSources {
     /// `DELETE /api/projects/{project_id}/external_data_sources/{id}/`. Key scope: `external_data_source:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "external_data_sources.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Checks whether a database is set up for change data capture.
@@ -81,11 +84,12 @@ impl ExternalDataSources {
     /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn check_cdc_prerequisites(&self) -> Request<models::ExternalDataPrerequisites> {
-        Request::new(self.at.call(
+        self.at.request(
             "external_data_sources.check_cdc_prerequisites",
             Method::POST,
+            &[],
             "/check_cdc_prerequisites/",
-        ))
+        )
     }
 
     /// Gets the address where a person connects a source.
@@ -94,12 +98,14 @@ impl ExternalDataSources {
     /// `external_data_source:read`.
     #[inline]
     pub fn connect_link(&self, source_type: impl Display) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "external_data_sources.connect_link",
-            Method::GET,
-            "/connect_link/",
-        ))
-        .query("source_type", source_type)
+        self.at
+            .request(
+                "external_data_sources.connect_link",
+                Method::GET,
+                &[],
+                "/connect_link/",
+            )
+            .query("source_type", source_type)
     }
 
     /// Lists sources that queries can be sent to directly.
@@ -108,11 +114,12 @@ impl ExternalDataSources {
     /// `external_data_source:read`.
     #[inline]
     pub fn connections(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "external_data_sources.connections",
             Method::GET,
+            &[],
             "/connections/",
-        ))
+        )
     }
 
     /// Lists the tables of a source that is not saved yet.
@@ -121,11 +128,12 @@ impl ExternalDataSources {
     /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn database_schema(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "external_data_sources.database_schema",
             Method::POST,
+            &[],
             "/database_schema/",
-        ))
+        )
     }
 
     /// Shows rows of a source that is not saved yet.
@@ -134,11 +142,12 @@ impl ExternalDataSources {
     /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn preview_resource(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "external_data_sources.preview_resource",
             Method::POST,
+            &[],
             "/preview_resource/",
-        ))
+        )
     }
 
     /// Creates a source and chooses its tables in one step.
@@ -146,11 +155,9 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/setup/`. Key scope: `external_data_source:write`.
     #[inline]
     pub fn setup(&self, body: impl IntoBody<bodies::ExternalSourceSetup>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("external_data_sources.setup", Method::POST, "/setup/"),
-        )
-        .with::<bodies::ExternalSourceSetup>(body)
+        self.at
+            .request("external_data_sources.setup", Method::POST, &[], "/setup/")
+            .with::<bodies::ExternalSourceSetup>(body)
     }
 
     /// Checks whether a prefix for table names can be used.
@@ -158,11 +165,12 @@ impl ExternalDataSources {
     /// `POST /api/projects/{project_id}/external_data_sources/source_prefix/`. May have a [`body`](Request::body).
     #[inline]
     pub fn source_prefix(&self) -> Request<Done> {
-        Request::new(self.at.call(
+        self.at.request(
             "external_data_sources.source_prefix",
             Method::POST,
+            &[],
             "/source_prefix/",
-        ))
+        )
     }
 
     /// Lists the types of sources with the fields that each needs.
@@ -170,10 +178,8 @@ impl ExternalDataSources {
     /// `GET /api/projects/{project_id}/external_data_sources/wizard/`. Key scope: `external_data_source:read`.
     #[inline]
     pub fn wizard(&self) -> Request<Untyped, OfSourceType> {
-        Request::new(
-            self.at
-                .call("external_data_sources.wizard", Method::GET, "/wizard/"),
-        )
+        self.at
+            .request("external_data_sources.wizard", Method::GET, &[], "/wizard/")
     }
 
     /// Changes several tables of a source at once.
@@ -186,12 +192,14 @@ impl ExternalDataSources {
         id: impl Display,
         body: impl IntoBody<bodies::ExternalSourceSchemas>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.bulk_update_schemas",
-            Method::PATCH,
-            "/bulk_update_schemas/",
-        ))
-        .with::<bodies::ExternalSourceSchemas>(body)
+        self.at
+            .request(
+                "external_data_sources.bulk_update_schemas",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/bulk_update_schemas/",
+            )
+            .with::<bodies::ExternalSourceSchemas>(body)
     }
 
     /// Creates the webhook by which a source sends changes.
@@ -200,12 +208,14 @@ impl ExternalDataSources {
     /// `external_data_source:write`.
     #[inline]
     pub fn create_webhook(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.create_webhook",
-            Method::POST,
-            "/create_webhook/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "external_data_sources.create_webhook",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/create_webhook/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes the webhook by which a source sends changes.
@@ -214,12 +224,14 @@ impl ExternalDataSources {
     /// `external_data_source:write`.
     #[inline]
     pub fn delete_webhook(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.delete_webhook",
-            Method::POST,
-            "/delete_webhook/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "external_data_sources.delete_webhook",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/delete_webhook/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the destinations of a source.
@@ -228,11 +240,12 @@ impl ExternalDataSources {
     /// `external_data_source:write`. Preview.
     #[inline]
     pub fn destinations(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "external_data_sources.destinations",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/destinations/",
-        ))
+        )
     }
 
     /// Changes the destinations of a source.
@@ -245,12 +258,14 @@ impl ExternalDataSources {
         id: impl Display,
         body: impl IntoBody<bodies::ExternalSourceDestinations>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.update_destinations",
-            Method::PATCH,
-            "/destinations/",
-        ))
-        .with::<bodies::ExternalSourceDestinations>(body)
+        self.at
+            .request(
+                "external_data_sources.update_destinations",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/destinations/",
+            )
+            .with::<bodies::ExternalSourceDestinations>(body)
     }
 
     /// Lists the syncs of a source.
@@ -261,11 +276,12 @@ impl ExternalDataSources {
         &self,
         id: impl Display,
     ) -> Request<Vec<models::ExternalDataJob>, ExternalDataSourcesJobs> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "external_data_sources.jobs",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/jobs/",
-        ))
+        )
     }
 
     /// Looks for new tables of a source.
@@ -274,12 +290,14 @@ impl ExternalDataSources {
     /// `external_data_source:write`.
     #[inline]
     pub fn refresh_schemas(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.refresh_schemas",
-            Method::POST,
-            "/refresh_schemas/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "external_data_sources.refresh_schemas",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/refresh_schemas/",
+            )
+            .with::<()>(body)
     }
 
     /// Starts to sync all tables of a source.
@@ -288,12 +306,14 @@ impl ExternalDataSources {
     /// `external_data_source:write`.
     #[inline]
     pub fn reload(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.reload",
-            Method::POST,
-            "/reload/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "external_data_sources.reload",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/reload/",
+            )
+            .with::<()>(body)
     }
 
     /// Repairs change data capture of a source.
@@ -302,11 +322,12 @@ impl ExternalDataSources {
     /// `external_data_source:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn repair_cdc(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "external_data_sources.repair_cdc",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/repair_cdc/",
-        ))
+        )
     }
 
     /// Changes the inputs of the webhook of a source.
@@ -319,12 +340,14 @@ impl ExternalDataSources {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "external_data_sources.update_webhook_inputs",
-            Method::POST,
-            "/update_webhook_inputs/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "external_data_sources.update_webhook_inputs",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/update_webhook_inputs/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the state of the webhook of a source.
@@ -333,11 +356,12 @@ impl ExternalDataSources {
     /// `external_data_source:read`.
     #[inline]
     pub fn webhook_info(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "external_data_sources.webhook_info",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/webhook_info/",
-        ))
+        )
     }
 
     /// Stored credentials.
@@ -374,11 +398,12 @@ impl ExternalDataSourcesStoredCredentials {
     /// `external_data_source:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, ExternalDataSourcesStoredCredentialsList> {
-        Request::new(self.at.call(
+        self.at.request(
             "external_data_sources.stored_credentials.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 }
 

@@ -16,7 +16,7 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FeatureFlag>, FeatureFlagsList> {
-        Request::new(self.at.call("feature_flags.list", Method::GET, "/"))
+        self.at.request("feature_flags.list", Method::GET, &[], "/")
     }
 
     /// Creates a feature flag.
@@ -27,7 +27,8 @@ impl FeatureFlags {
         &self,
         body: impl IntoBody<bodies::NewFeatureFlag>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(self.at.call("feature_flags.create", Method::POST, "/"))
+        self.at
+            .request("feature_flags.create", Method::POST, &[], "/")
             .with::<bodies::NewFeatureFlag>(body)
     }
 
@@ -36,10 +37,11 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.get", Method::GET, "/"),
+        self.at.request(
+            "feature_flags.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -52,12 +54,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::FeatureFlagChange>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::FeatureFlagChange>(body)
+        self.at
+            .request(
+                "feature_flags.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::FeatureFlagChange>(body)
     }
 
     /// Replaces all fields of a feature flag.
@@ -69,12 +73,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::NewFeatureFlag>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewFeatureFlag>(body)
+        self.at
+            .request(
+                "feature_flags.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewFeatureFlag>(body)
     }
 
     /// Deletes a feature flag: PostHog keeps it, marked as deleted.
@@ -82,12 +88,14 @@ impl FeatureFlags {
     /// `PATCH /api/projects/{project_id}/feature_flags/{id}/`. Key scope: `feature_flag:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "feature_flags.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Lists who changed what in all feature flags, and when.
@@ -95,10 +103,8 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .call("feature_flags.all_activity", Method::GET, "/activity/"),
-        )
+        self.at
+            .request("feature_flags.all_activity", Method::GET, &[], "/activity/")
     }
 
     /// Deletes several feature flags at once.
@@ -109,11 +115,14 @@ impl FeatureFlags {
         &self,
         body: impl IntoBody<bodies::FlagBulkDeletion>,
     ) -> Request<models::FlagBulkDeletionResult> {
-        Request::new(
-            self.at
-                .call("feature_flags.bulk_delete", Method::POST, "/bulk_delete/"),
-        )
-        .with::<bodies::FlagBulkDeletion>(body)
+        self.at
+            .request(
+                "feature_flags.bulk_delete",
+                Method::POST,
+                &[],
+                "/bulk_delete/",
+            )
+            .with::<bodies::FlagBulkDeletion>(body)
     }
 
     /// Gets the keys of flags by their ids.
@@ -124,11 +133,9 @@ impl FeatureFlags {
         &self,
         body: impl IntoBody<bodies::FlagBulkKeys>,
     ) -> Request<models::FlagKeys> {
-        Request::new(
-            self.at
-                .call("feature_flags.bulk_keys", Method::POST, "/bulk_keys/"),
-        )
-        .with::<bodies::FlagBulkKeys>(body)
+        self.at
+            .request("feature_flags.bulk_keys", Method::POST, &[], "/bulk_keys/")
+            .with::<bodies::FlagBulkKeys>(body)
     }
 
     /// Changes the tags of several feature flags at once.
@@ -139,12 +146,14 @@ impl FeatureFlags {
         &self,
         body: impl IntoBody<bodies::FlagBulkTags>,
     ) -> Request<models::BulkTagUpdate> {
-        Request::new(self.at.call(
-            "feature_flags.bulk_update_tags",
-            Method::POST,
-            "/bulk_update_tags/",
-        ))
-        .with::<bodies::FlagBulkTags>(body)
+        self.at
+            .request(
+                "feature_flags.bulk_update_tags",
+                Method::POST,
+                &[],
+                "/bulk_update_tags/",
+            )
+            .with::<bodies::FlagBulkTags>(body)
     }
 
     /// Gets the value of each flag for a person, with the reason.
@@ -155,12 +164,14 @@ impl FeatureFlags {
         &self,
         distinct_id: impl Display,
     ) -> Request<Untyped, FlagKeysGroups> {
-        Request::new(self.at.call(
-            "feature_flags.evaluation_reasons",
-            Method::GET,
-            "/evaluation_reasons/",
-        ))
-        .query("distinct_id", distinct_id)
+        self.at
+            .request(
+                "feature_flags.evaluation_reasons",
+                Method::GET,
+                &[],
+                "/evaluation_reasons/",
+            )
+            .query("distinct_id", distinct_id)
     }
 
     /// Gets the definitions of all flags, for evaluating them locally.
@@ -168,11 +179,12 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/local_evaluation/`. Seen in 2025 only.
     #[inline]
     pub fn local_evaluation(&self) -> Request<models::LocalEvaluation> {
-        Request::new(self.at.call(
+        self.at.request(
             "feature_flags.local_evaluation",
             Method::GET,
+            &[],
             "/local_evaluation/",
-        ))
+        )
     }
 
     /// Lists the flags with their values for the key's user.
@@ -180,10 +192,8 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/my_flags/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn my_flags(&self) -> Request<Vec<models::MyFlag>, FlagKeysGroups> {
-        Request::new(
-            self.at
-                .call("feature_flags.my_flags", Method::GET, "/my_flags/"),
-        )
+        self.at
+            .request("feature_flags.my_flags", Method::GET, &[], "/my_flags/")
     }
 
     /// Counts the persons or groups that conditions match.
@@ -194,12 +204,14 @@ impl FeatureFlags {
         &self,
         body: impl IntoBody<bodies::FlagBlastRadius>,
     ) -> Request<models::BlastRadius> {
-        Request::new(self.at.call(
-            "feature_flags.user_blast_radius",
-            Method::POST,
-            "/user_blast_radius/",
-        ))
-        .with::<bodies::FlagBlastRadius>(body)
+        self.at
+            .request(
+                "feature_flags.user_blast_radius",
+                Method::POST,
+                &[],
+                "/user_blast_radius/",
+            )
+            .with::<bodies::FlagBlastRadius>(body)
     }
 
     /// Asks to delete a feature flag for good; `delete` is what PostHog supports.
@@ -207,10 +219,11 @@ impl FeatureFlags {
     /// `DELETE /api/projects/{project_id}/feature_flags/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "feature_flags.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -219,11 +232,12 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/activity/`. Key scope: `activity_log:read`.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>, LimitPage> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.activity",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/activity/",
-        ))
+        )
     }
 
     /// Archives a feature flag.
@@ -232,10 +246,11 @@ impl FeatureFlags {
     /// [`body`](Request::body).
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.archive", Method::POST, "/archive/"),
+        self.at.request(
+            "feature_flags.archive",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/archive/",
         )
     }
 
@@ -248,11 +263,12 @@ impl FeatureFlags {
         &self,
         id: impl Display,
     ) -> Request<models::CreatedCohort> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.create_static_cohort_for_flag",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/create_static_cohort_for_flag/",
-        ))
+        )
     }
 
     /// Creates the usage dashboard of a flag.
@@ -261,11 +277,12 @@ impl FeatureFlags {
     /// [`body`](Request::body).
     #[inline]
     pub fn dashboard(&self, id: impl Display) -> Request<models::Success> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.dashboard",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/dashboard/",
-        ))
+        )
     }
 
     /// Disables a feature flag.
@@ -277,12 +294,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::FlagVersion>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.disable", Method::POST, "/disable/"),
-        )
-        .with::<bodies::FlagVersion>(body)
+        self.at
+            .request(
+                "feature_flags.disable",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/disable/",
+            )
+            .with::<bodies::FlagVersion>(body)
     }
 
     /// Enables a feature flag.
@@ -294,12 +313,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::FlagVersion>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.enable", Method::POST, "/enable/"),
-        )
-        .with::<bodies::FlagVersion>(body)
+        self.at
+            .request(
+                "feature_flags.enable",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/enable/",
+            )
+            .with::<bodies::FlagVersion>(body)
     }
 
     /// Adds insights to the usage dashboard of a flag.
@@ -308,11 +329,12 @@ impl FeatureFlags {
     /// [`body`](Request::body).
     #[inline]
     pub fn enrich_usage_dashboard(&self, id: impl Display) -> Request<models::Success> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.enrich_usage_dashboard",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/enrich_usage_dashboard/",
-        ))
+        )
     }
 
     /// Checks whether active flags depend on a flag.
@@ -321,11 +343,12 @@ impl FeatureFlags {
     /// [`body`](Request::body).
     #[inline]
     pub fn has_active_dependents(&self, id: impl Display) -> Request<models::FlagDependents> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.has_active_dependents",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/has_active_dependents/",
-        ))
+        )
     }
 
     /// Gets the payload of a remote config flag.
@@ -333,11 +356,12 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/remote_config/`. Seen in 2025 only.
     #[inline]
     pub fn remote_config(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.remote_config",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/remote_config/",
-        ))
+        )
     }
 
     /// Rolls a flag out to everybody.
@@ -350,12 +374,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::FlagFullRollout>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_flags.roll_out_to_everyone",
-            Method::POST,
-            "/roll_out_to_everyone/",
-        ))
-        .with::<bodies::FlagFullRollout>(body)
+        self.at
+            .request(
+                "feature_flags.roll_out_to_everyone",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/roll_out_to_everyone/",
+            )
+            .with::<bodies::FlagFullRollout>(body)
     }
 
     /// Changes the rollout percentage of one condition of a flag.
@@ -368,12 +394,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::FlagConditionRollout>,
     ) -> Request<models::FeatureFlag> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_flags.set_release_condition_rollout",
-            Method::POST,
-            "/set_release_condition_rollout/",
-        ))
-        .with::<bodies::FlagConditionRollout>(body)
+        self.at
+            .request(
+                "feature_flags.set_release_condition_rollout",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/set_release_condition_rollout/",
+            )
+            .with::<bodies::FlagConditionRollout>(body)
     }
 
     /// Gets whether a flag is active, stale or deleted.
@@ -381,10 +409,11 @@ impl FeatureFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/status/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn status(&self, id: impl Display) -> Request<models::FlagStatus> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_flags.status", Method::GET, "/status/"),
+        self.at.request(
+            "feature_flags.status",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/status/",
         )
     }
 
@@ -397,12 +426,14 @@ impl FeatureFlags {
         id: impl Display,
         body: impl IntoBody<bodies::FlagTest>,
     ) -> Request<models::FlagTestEvaluation> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_flags.test_evaluation",
-            Method::POST,
-            "/test_evaluation/",
-        ))
-        .with::<bodies::FlagTest>(body)
+        self.at
+            .request(
+                "feature_flags.test_evaluation",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/test_evaluation/",
+            )
+            .with::<bodies::FlagTest>(body)
     }
 
     /// Unarchives a feature flag.
@@ -411,11 +442,12 @@ impl FeatureFlags {
     /// a [`body`](Request::body).
     #[inline]
     pub fn unarchive(&self, id: impl Display) -> Request<models::FeatureFlag> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "feature_flags.unarchive",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/unarchive/",
-        ))
+        )
     }
 
     /// Dependent flags.
@@ -473,9 +505,7 @@ impl FeatureFlagsDependentFlags {
     /// `GET /api/projects/{project_id}/feature_flags/{id}/dependent_flags/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::DependentFlag>> {
-        Request::new(
-            self.at
-                .call("feature_flags.dependent_flags.list", Method::GET, "/"),
-        )
+        self.at
+            .request("feature_flags.dependent_flags.list", Method::GET, &[], "/")
     }
 }

@@ -15,10 +15,8 @@ impl FeatureRequestProductAreas {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped, FeatureRequestProductAreasList> {
-        Request::new(
-            self.at
-                .call("feature_request_product_areas.list", Method::GET, "/"),
-        )
+        self.at
+            .request("feature_request_product_areas.list", Method::GET, &[], "/")
     }
 
     /// Creates a feature request product area.
@@ -27,11 +25,14 @@ impl FeatureRequestProductAreas {
     /// Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("feature_request_product_areas.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_request_product_areas.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a feature request product area.
@@ -40,12 +41,14 @@ impl FeatureRequestProductAreas {
     /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_request_product_areas.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_request_product_areas.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }
 

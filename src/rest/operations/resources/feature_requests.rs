@@ -14,7 +14,8 @@ impl FeatureRequests {
     /// `GET /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, FeatureRequestsList> {
-        Request::new(self.at.call("feature_requests.list", Method::GET, "/"))
+        self.at
+            .request("feature_requests.list", Method::GET, &[], "/")
     }
 
     /// Creates a feature request.
@@ -22,7 +23,9 @@ impl FeatureRequests {
     /// `POST /api/projects/{project_id}/feature_requests/`. Key scope: `customer_analytics:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("feature_requests.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("feature_requests.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a feature request.
@@ -30,10 +33,11 @@ impl FeatureRequests {
     /// `GET /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_requests.get", Method::GET, "/"),
+        self.at.request(
+            "feature_requests.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -42,12 +46,14 @@ impl FeatureRequests {
     /// `PATCH /api/projects/{project_id}/feature_requests/{id}/`. Key scope: `customer_analytics:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("feature_requests.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Adds an account that asks for a feature.
@@ -56,12 +62,14 @@ impl FeatureRequests {
     /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn add_account(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.add_account",
-            Method::POST,
-            "/add_account/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.add_account",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/add_account/",
+            )
+            .with::<()>(body)
     }
 
     /// Adds evidence to a feature request.
@@ -70,12 +78,14 @@ impl FeatureRequests {
     /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn add_evidence(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.add_evidence",
-            Method::POST,
-            "/add_evidence/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.add_evidence",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/add_evidence/",
+            )
+            .with::<()>(body)
     }
 
     /// Archives a feature request.
@@ -84,12 +94,14 @@ impl FeatureRequests {
     /// Preview.
     #[inline]
     pub fn archive(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.archive",
-            Method::POST,
-            "/archive/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.archive",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/archive/",
+            )
+            .with::<()>(body)
     }
 
     /// Links an issue of GitHub to a feature request.
@@ -98,12 +110,14 @@ impl FeatureRequests {
     /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn link_github(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.link_github",
-            Method::POST,
-            "/link_github/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.link_github",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/link_github/",
+            )
+            .with::<()>(body)
     }
 
     /// Removes evidence from a feature request.
@@ -112,12 +126,14 @@ impl FeatureRequests {
     /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn remove_evidence(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.remove_evidence",
-            Method::POST,
-            "/remove_evidence/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.remove_evidence",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/remove_evidence/",
+            )
+            .with::<()>(body)
     }
 
     /// Restores a feature request.
@@ -126,12 +142,14 @@ impl FeatureRequests {
     /// Preview.
     #[inline]
     pub fn restore(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.restore",
-            Method::POST,
-            "/restore/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.restore",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/restore/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes evidence of a feature request.
@@ -140,12 +158,14 @@ impl FeatureRequests {
     /// `customer_analytics:write`. Preview.
     #[inline]
     pub fn update_evidence(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "feature_requests.update_evidence",
-            Method::POST,
-            "/update_evidence/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "feature_requests.update_evidence",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/update_evidence/",
+            )
+            .with::<()>(body)
     }
 
     /// History.
@@ -204,10 +224,8 @@ impl FeatureRequestsHistory {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("feature_requests.history.list", Method::GET, "/"),
-        )
+        self.at
+            .request("feature_requests.history.list", Method::GET, &[], "/")
     }
 }
 
@@ -224,9 +242,11 @@ impl FeatureRequestsStatusHistory {
     /// `customer_analytics:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("feature_requests.status_history.list", Method::GET, "/"),
+        self.at.request(
+            "feature_requests.status_history.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 }

@@ -14,7 +14,7 @@ impl FieldNotes {
     /// `GET /api/projects/{project_id}/field_notes/`. Key scope: `field_note:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, FieldNotesList> {
-        Request::new(self.at.call("field_notes.list", Method::GET, "/"))
+        self.at.request("field_notes.list", Method::GET, &[], "/")
     }
 
     /// Gets a field note.
@@ -22,11 +22,8 @@ impl FieldNotes {
     /// `GET /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("field_notes.get", Method::GET, "/"),
-        )
+        self.at
+            .request("field_notes.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a field note.
@@ -34,12 +31,14 @@ impl FieldNotes {
     /// `PATCH /api/projects/{project_id}/field_notes/{id}/`. Key scope: `field_note:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("field_notes.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "field_notes.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }
 

@@ -14,11 +14,9 @@ impl FileDownloadBatchExports {
     /// `POST /api/projects/{project_id}/file_download_batch_exports/`. Key scope: `batch_export:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("file_download_batch_exports.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("file_download_batch_exports.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a file download batch export.
@@ -26,11 +24,12 @@ impl FileDownloadBatchExports {
     /// `GET /api/projects/{project_id}/file_download_batch_exports/{id}/`. Key scope: `batch_export:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "file_download_batch_exports.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Counts the rows that an export would have.
@@ -38,12 +37,14 @@ impl FileDownloadBatchExports {
     /// `POST /api/projects/{project_id}/file_download_batch_exports/count_rows/`. Key scope: `batch_export:write`.
     #[inline]
     pub fn count_rows(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "file_download_batch_exports.count_rows",
-            Method::POST,
-            "/count_rows/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "file_download_batch_exports.count_rows",
+                Method::POST,
+                &[],
+                "/count_rows/",
+            )
+            .with::<()>(body)
     }
 
     /// Cancels a file download batch export.
@@ -52,10 +53,11 @@ impl FileDownloadBatchExports {
     /// `batch_export:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "file_download_batch_exports.cancel",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/cancel/",
-        ))
+        )
     }
 }

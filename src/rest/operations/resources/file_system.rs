@@ -15,7 +15,7 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffsetSearch> {
-        Request::new(self.at.call("file_system.list", Method::GET, "/"))
+        self.at.request("file_system.list", Method::GET, &[], "/")
     }
 
     /// Creates a file system entry.
@@ -23,7 +23,8 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewFile>) -> Request<models::FileSystemEntry> {
-        Request::new(self.at.call("file_system.create", Method::POST, "/"))
+        self.at
+            .request("file_system.create", Method::POST, &[], "/")
             .with::<bodies::NewFile>(body)
     }
 
@@ -32,11 +33,8 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.get", Method::GET, "/"),
-        )
+        self.at
+            .request("file_system.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a file system entry.
@@ -48,12 +46,14 @@ impl FileSystem {
         id: impl Display,
         body: impl IntoBody<bodies::FileChange>,
     ) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::FileChange>(body)
+        self.at
+            .request(
+                "file_system.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::FileChange>(body)
     }
 
     /// Replaces all fields of a file system entry.
@@ -65,12 +65,14 @@ impl FileSystem {
         id: impl Display,
         body: impl IntoBody<bodies::NewFile>,
     ) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewFile>(body)
+        self.at
+            .request(
+                "file_system.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewFile>(body)
     }
 
     /// Deletes a file system entry.
@@ -78,10 +80,11 @@ impl FileSystem {
     /// `DELETE /api/{scope}/{project_id}/file_system/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.delete", Method::DELETE, "/"),
+        self.at.request(
+            "file_system.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -90,9 +93,11 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/count_by_path/`. May have a [`body`](Request::body).
     #[inline]
     pub fn count_by_path(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("file_system.count_by_path", Method::POST, "/count_by_path/"),
+        self.at.request(
+            "file_system.count_by_path",
+            Method::POST,
+            &[],
+            "/count_by_path/",
         )
     }
 
@@ -101,10 +106,8 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/log_view/`. May have a [`body`](Request::body).
     #[inline]
     pub fn log_view(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("file_system.log_view", Method::POST, "/log_view/"),
-        )
+        self.at
+            .request("file_system.log_view", Method::POST, &[], "/log_view/")
     }
 
     /// Puts what is in no folder into the file system.
@@ -112,10 +115,8 @@ impl FileSystem {
     /// `GET /api/{scope}/{project_id}/file_system/unfiled/`.
     #[inline]
     pub fn unfiled(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("file_system.unfiled", Method::GET, "/unfiled/"),
-        )
+        self.at
+            .request("file_system.unfiled", Method::GET, &[], "/unfiled/")
     }
 
     /// Counts the entries in a folder.
@@ -123,10 +124,11 @@ impl FileSystem {
     /// `POST /api/{scope}/{project_id}/file_system/{id}/count/`. May have a [`body`](Request::body).
     #[inline]
     pub fn count(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.count", Method::POST, "/count/"),
+        self.at.request(
+            "file_system.count",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/count/",
         )
     }
 
@@ -139,12 +141,14 @@ impl FileSystem {
         id: impl Display,
         body: impl IntoBody<bodies::FileLink>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.link", Method::POST, "/link/"),
-        )
-        .with::<bodies::FileLink>(body)
+        self.at
+            .request(
+                "file_system.link",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/link/",
+            )
+            .with::<bodies::FileLink>(body)
     }
 
     /// Moves an entry to another path.
@@ -156,11 +160,13 @@ impl FileSystem {
         id: impl Display,
         body: impl IntoBody<bodies::FileMove>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system.move_to", Method::POST, "/move/"),
-        )
-        .with::<bodies::FileMove>(body)
+        self.at
+            .request(
+                "file_system.move_to",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/move/",
+            )
+            .with::<bodies::FileMove>(body)
     }
 }

@@ -15,7 +15,8 @@ impl FileSystemShortcut {
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::FileSystemEntry>, LimitOffset> {
-        Request::new(self.at.call("file_system_shortcut.list", Method::GET, "/"))
+        self.at
+            .request("file_system_shortcut.list", Method::GET, &[], "/")
     }
 
     /// Creates a file system shortcut.
@@ -26,11 +27,9 @@ impl FileSystemShortcut {
         &self,
         body: impl IntoBody<bodies::NewShortcut>,
     ) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .call("file_system_shortcut.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewShortcut>(body)
+        self.at
+            .request("file_system_shortcut.create", Method::POST, &[], "/")
+            .with::<bodies::NewShortcut>(body)
     }
 
     /// Gets a file system shortcut.
@@ -38,10 +37,11 @@ impl FileSystemShortcut {
     /// `GET /api/{scope}/{project_id}/file_system_shortcut/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system_shortcut.get", Method::GET, "/"),
+        self.at.request(
+            "file_system_shortcut.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -54,12 +54,14 @@ impl FileSystemShortcut {
         id: impl Display,
         body: impl IntoBody<bodies::ShortcutChange>,
     ) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system_shortcut.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ShortcutChange>(body)
+        self.at
+            .request(
+                "file_system_shortcut.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ShortcutChange>(body)
     }
 
     /// Replaces all fields of a file system shortcut.
@@ -71,12 +73,14 @@ impl FileSystemShortcut {
         id: impl Display,
         body: impl IntoBody<bodies::NewShortcut>,
     ) -> Request<models::FileSystemEntry> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system_shortcut.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewShortcut>(body)
+        self.at
+            .request(
+                "file_system_shortcut.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewShortcut>(body)
     }
 
     /// Deletes a file system shortcut.
@@ -84,10 +88,11 @@ impl FileSystemShortcut {
     /// `DELETE /api/{scope}/{project_id}/file_system_shortcut/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("file_system_shortcut.delete", Method::DELETE, "/"),
+        self.at.request(
+            "file_system_shortcut.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

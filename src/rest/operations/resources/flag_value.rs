@@ -14,6 +14,7 @@ impl FlagValue {
     /// `GET /api/projects/{project_id}/flag_value/values/`.
     #[inline]
     pub fn values(&self) -> Request<Untyped> {
-        Request::new(self.at.call("flag_value.values", Method::GET, "/values/"))
+        self.at
+            .request("flag_value.values", Method::GET, &[], "/values/")
     }
 }

@@ -18,7 +18,8 @@ impl Groups {
         group_type_index: impl Into<Number>,
         search: impl Display,
     ) -> Request<Page<models::Group>, GroupsList> {
-        Request::new(self.at.call("groups.list", Method::GET, "/"))
+        self.at
+            .request("groups.list", Method::GET, &[], "/")
             .query("group_type_index", group_type_index.into())
             .query("search", search)
     }
@@ -28,7 +29,8 @@ impl Groups {
     /// `POST /api/{scope}/{project_id}/groups/`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewGroup>) -> Request<models::Group> {
-        Request::new(self.at.call("groups.create", Method::POST, "/"))
+        self.at
+            .request("groups.create", Method::POST, &[], "/")
             .with::<bodies::NewGroup>(body)
     }
 
@@ -41,7 +43,8 @@ impl Groups {
         group_type_index: impl Into<Number>,
         id: impl Display,
     ) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.call("groups.activity", Method::GET, "/activity/"))
+        self.at
+            .request("groups.activity", Method::GET, &[], "/activity/")
             .query("group_type_index", group_type_index.into())
             .query("id", id)
     }
@@ -56,13 +59,16 @@ impl Groups {
         group_type_index: impl Into<Number>,
         body: impl IntoBody<bodies::GroupPropertyRemoval>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("groups.delete_property", Method::POST, "/delete_property/"),
-        )
-        .query("group_key", group_key)
-        .query("group_type_index", group_type_index.into())
-        .with::<bodies::GroupPropertyRemoval>(body)
+        self.at
+            .request(
+                "groups.delete_property",
+                Method::POST,
+                &[],
+                "/delete_property/",
+            )
+            .query("group_key", group_key)
+            .query("group_type_index", group_type_index.into())
+            .with::<bodies::GroupPropertyRemoval>(body)
     }
 
     /// Gets a group by its type and key.
@@ -74,7 +80,8 @@ impl Groups {
         group_key: impl Display,
         group_type_index: impl Into<Number>,
     ) -> Request<models::Group> {
-        Request::new(self.at.call("groups.find", Method::GET, "/find/"))
+        self.at
+            .request("groups.find", Method::GET, &[], "/find/")
             .query("group_key", group_key)
             .query("group_type_index", group_type_index.into())
     }
@@ -84,11 +91,12 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/property_definitions/`.
     #[inline]
     pub fn property_definitions(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "groups.property_definitions",
             Method::GET,
+            &[],
             "/property_definitions/",
-        ))
+        )
     }
 
     /// Lists values that a property of groups has.
@@ -96,9 +104,11 @@ impl Groups {
     /// `GET /api/{scope}/{project_id}/groups/property_values/`.
     #[inline]
     pub fn property_values(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("groups.property_values", Method::GET, "/property_values/"),
+        self.at.request(
+            "groups.property_values",
+            Method::GET,
+            &[],
+            "/property_values/",
         )
     }
 
@@ -111,7 +121,8 @@ impl Groups {
         group_type_index: impl Into<Number>,
         id: impl Display,
     ) -> Request<Vec<models::RelatedActor>> {
-        Request::new(self.at.call("groups.related", Method::GET, "/related/"))
+        self.at
+            .request("groups.related", Method::GET, &[], "/related/")
             .query("group_type_index", group_type_index.into())
             .query("id", id)
     }
@@ -126,13 +137,16 @@ impl Groups {
         group_type_index: impl Into<Number>,
         body: impl IntoBody<bodies::GroupProperty>,
     ) -> Request<models::Group> {
-        Request::new(
-            self.at
-                .call("groups.update_property", Method::POST, "/update_property/"),
-        )
-        .query("group_key", group_key)
-        .query("group_type_index", group_type_index.into())
-        .with::<bodies::GroupProperty>(body)
+        self.at
+            .request(
+                "groups.update_property",
+                Method::POST,
+                &[],
+                "/update_property/",
+            )
+            .query("group_key", group_key)
+            .query("group_type_index", group_type_index.into())
+            .with::<bodies::GroupProperty>(body)
     }
 }
 

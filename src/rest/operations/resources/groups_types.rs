@@ -15,7 +15,7 @@ impl GroupsTypes {
     /// `GET /api/projects/{project_id}/groups_types/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::GroupType>> {
-        Request::new(self.at.call("groups_types.list", Method::GET, "/"))
+        self.at.request("groups_types.list", Method::GET, &[], "/")
     }
 
     /// Deletes a group type.
@@ -23,11 +23,12 @@ impl GroupsTypes {
     /// `DELETE /api/projects/{project_id}/groups_types/{group_type_index}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, group_type_index: impl Display) -> Request<Done> {
-        Request::new(self.at.id("group_type_index", &group_type_index).call(
+        self.at.request(
             "groups_types.delete",
             Method::DELETE,
+            &[Step::Id("group_type_index", &group_type_index)],
             "/",
-        ))
+        )
     }
 
     /// Creates the dashboard that pages of groups show.
@@ -35,12 +36,14 @@ impl GroupsTypes {
     /// `PUT /api/projects/{project_id}/groups_types/create_detail_dashboard/`. Seen in 2025 only.
     #[inline]
     pub fn create_detail_dashboard(&self, body: Raw<impl Serialize>) -> Request<models::GroupType> {
-        Request::new(self.at.call(
-            "groups_types.create_detail_dashboard",
-            Method::PUT,
-            "/create_detail_dashboard/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "groups_types.create_detail_dashboard",
+                Method::PUT,
+                &[],
+                "/create_detail_dashboard/",
+            )
+            .with::<()>(body)
     }
 
     /// Sets the columns that lists of groups show.
@@ -48,12 +51,14 @@ impl GroupsTypes {
     /// `PUT /api/projects/{project_id}/groups_types/set_default_columns/`. Seen in 2025 only.
     #[inline]
     pub fn set_default_columns(&self, body: Raw<impl Serialize>) -> Request<models::GroupType> {
-        Request::new(self.at.call(
-            "groups_types.set_default_columns",
-            Method::PUT,
-            "/set_default_columns/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "groups_types.set_default_columns",
+                Method::PUT,
+                &[],
+                "/set_default_columns/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the display names of group types.
@@ -64,12 +69,14 @@ impl GroupsTypes {
         &self,
         body: impl IntoBody<bodies::GroupTypeMetadata>,
     ) -> Request<Vec<models::GroupType>> {
-        Request::new(self.at.call(
-            "groups_types.update_metadata",
-            Method::PATCH,
-            "/update_metadata/",
-        ))
-        .with::<bodies::GroupTypeMetadata>(body)
+        self.at
+            .request(
+                "groups_types.update_metadata",
+                Method::PATCH,
+                &[],
+                "/update_metadata/",
+            )
+            .with::<bodies::GroupTypeMetadata>(body)
     }
 
     /// Metrics.
@@ -96,7 +103,8 @@ impl GroupsTypesMetrics {
     /// `GET /api/projects/{project_id}/groups_types/{group_type_index}/metrics/`. Key scope: `usage_metric:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::GroupUsageMetric>, LimitOffset> {
-        Request::new(self.at.call("groups_types.metrics.list", Method::GET, "/"))
+        self.at
+            .request("groups_types.metrics.list", Method::GET, &[], "/")
     }
 
     /// Creates a metric.
@@ -108,11 +116,9 @@ impl GroupsTypesMetrics {
         &self,
         body: impl IntoBody<bodies::NewGroupMetric>,
     ) -> Request<models::GroupUsageMetric> {
-        Request::new(
-            self.at
-                .call("groups_types.metrics.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewGroupMetric>(body)
+        self.at
+            .request("groups_types.metrics.create", Method::POST, &[], "/")
+            .with::<bodies::NewGroupMetric>(body)
     }
 
     /// Gets a metric.
@@ -121,10 +127,11 @@ impl GroupsTypesMetrics {
     /// `usage_metric:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::GroupUsageMetric> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("groups_types.metrics.get", Method::GET, "/"),
+        self.at.request(
+            "groups_types.metrics.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -138,12 +145,14 @@ impl GroupsTypesMetrics {
         id: impl Display,
         body: impl IntoBody<bodies::GroupMetricChange>,
     ) -> Request<models::GroupUsageMetric> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("groups_types.metrics.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::GroupMetricChange>(body)
+        self.at
+            .request(
+                "groups_types.metrics.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::GroupMetricChange>(body)
     }
 
     /// Replaces all fields of a metric.
@@ -155,12 +164,14 @@ impl GroupsTypesMetrics {
         id: impl Display,
         body: impl IntoBody<bodies::NewGroupMetric>,
     ) -> Request<models::GroupUsageMetric> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("groups_types.metrics.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewGroupMetric>(body)
+        self.at
+            .request(
+                "groups_types.metrics.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewGroupMetric>(body)
     }
 
     /// Deletes a metric.
@@ -169,10 +180,11 @@ impl GroupsTypesMetrics {
     /// `usage_metric:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("groups_types.metrics.delete", Method::DELETE, "/"),
+        self.at.request(
+            "groups_types.metrics.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

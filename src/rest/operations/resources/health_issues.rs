@@ -14,7 +14,7 @@ impl HealthIssues {
     /// `GET /api/projects/{project_id}/health_issues/`. Key scope: `health_issue:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::HealthIssue>, HealthIssuesList> {
-        Request::new(self.at.call("health_issues.list", Method::GET, "/"))
+        self.at.request("health_issues.list", Method::GET, &[], "/")
     }
 
     /// Gets a health issue.
@@ -22,10 +22,11 @@ impl HealthIssues {
     /// `GET /api/projects/{project_id}/health_issues/{id}/`. Key scope: `health_issue:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::HealthIssue> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("health_issues.get", Method::GET, "/"),
+        self.at.request(
+            "health_issues.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -34,10 +35,8 @@ impl HealthIssues {
     /// `GET /api/projects/{project_id}/health_issues/summary/`. Key scope: `health_issue:read`.
     #[inline]
     pub fn summary(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("health_issues.summary", Method::GET, "/summary/"),
-        )
+        self.at
+            .request("health_issues.summary", Method::GET, &[], "/summary/")
     }
 }
 

@@ -15,7 +15,7 @@ impl Heatmaps {
     /// `GET /api/projects/{project_id}/heatmaps/`. Key scope: `heatmap:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, HeatmapFilter> {
-        Request::new(self.at.call("heatmaps.list", Method::GET, "/"))
+        self.at.request("heatmaps.list", Method::GET, &[], "/")
     }
 
     /// Lists the events behind a heatmap.
@@ -23,7 +23,8 @@ impl Heatmaps {
     /// `GET /api/projects/{project_id}/heatmaps/events/`. Key scope: `heatmap:read`.
     #[inline]
     pub fn events(&self, points: impl Display) -> Request<Page<Untyped>, HeatmapFilter> {
-        Request::new(self.at.call("heatmaps.events", Method::GET, "/events/"))
+        self.at
+            .request("heatmaps.events", Method::GET, &[], "/events/")
             .query("points", points)
     }
 }

@@ -14,7 +14,8 @@ impl HogFlowTemplates {
     /// `GET /api/projects/{project_id}/hog_flow_templates/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::HogFlowTemplate>> {
-        Request::new(self.at.call("hog_flow_templates.list", Method::GET, "/"))
+        self.at
+            .request("hog_flow_templates.list", Method::GET, &[], "/")
     }
 
     /// Creates a hog flow template.
@@ -22,7 +23,9 @@ impl HogFlowTemplates {
     /// `POST /api/projects/{project_id}/hog_flow_templates/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::HogFlowTemplate> {
-        Request::new(self.at.call("hog_flow_templates.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("hog_flow_templates.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a hog flow template.
@@ -30,10 +33,11 @@ impl HogFlowTemplates {
     /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::HogFlowTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flow_templates.get", Method::GET, "/"),
+        self.at.request(
+            "hog_flow_templates.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -46,12 +50,14 @@ impl HogFlowTemplates {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::HogFlowTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flow_templates.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "hog_flow_templates.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a hog flow template.
@@ -63,12 +69,14 @@ impl HogFlowTemplates {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::HogFlowTemplate> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flow_templates.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "hog_flow_templates.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a hog flow template.
@@ -76,10 +84,11 @@ impl HogFlowTemplates {
     /// `DELETE /api/projects/{project_id}/hog_flow_templates/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flow_templates.delete", Method::DELETE, "/"),
+        self.at.request(
+            "hog_flow_templates.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -88,10 +97,11 @@ impl HogFlowTemplates {
     /// `GET /api/projects/{project_id}/hog_flow_templates/{id}/logs/`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flow_templates.logs", Method::GET, "/logs/"),
+        self.at.request(
+            "hog_flow_templates.logs",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/logs/",
         )
     }
 }

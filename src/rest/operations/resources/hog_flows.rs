@@ -17,7 +17,7 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::HogFlow>, HogFlowsList> {
-        Request::new(self.at.call("hog_flows.list", Method::GET, "/"))
+        self.at.request("hog_flows.list", Method::GET, &[], "/")
     }
 
     /// Creates a hog flow.
@@ -25,7 +25,8 @@ impl HogFlows {
     /// `POST /api/projects/{project_id}/hog_flows/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewHogFlow>) -> Request<models::HogFlow> {
-        Request::new(self.at.call("hog_flows.create", Method::POST, "/"))
+        self.at
+            .request("hog_flows.create", Method::POST, &[], "/")
             .with::<bodies::NewHogFlow>(body)
     }
 
@@ -34,11 +35,8 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::HogFlow> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.get", Method::GET, "/"),
-        )
+        self.at
+            .request("hog_flows.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a hog flow.
@@ -50,12 +48,14 @@ impl HogFlows {
         id: impl Display,
         body: impl IntoBody<bodies::HogFlowChange>,
     ) -> Request<models::HogFlow> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::HogFlowChange>(body)
+        self.at
+            .request(
+                "hog_flows.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::HogFlowChange>(body)
     }
 
     /// Replaces all fields of a hog flow.
@@ -67,12 +67,14 @@ impl HogFlows {
         id: impl Display,
         body: impl IntoBody<bodies::NewHogFlow>,
     ) -> Request<models::HogFlow> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewHogFlow>(body)
+        self.at
+            .request(
+                "hog_flows.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewHogFlow>(body)
     }
 
     /// Deletes a hog flow.
@@ -80,10 +82,11 @@ impl HogFlows {
     /// `DELETE /api/projects/{project_id}/hog_flows/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.delete", Method::DELETE, "/"),
+        self.at.request(
+            "hog_flows.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -92,9 +95,11 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/metrics/global/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn metrics_global(&self) -> Request<Untyped, HogFlowsMetricsGlobal> {
-        Request::new(
-            self.at
-                .call("hog_flows.metrics_global", Method::GET, "/metrics/global/"),
+        self.at.request(
+            "hog_flows.metrics_global",
+            Method::GET,
+            &[],
+            "/metrics/global/",
         )
     }
 
@@ -103,10 +108,8 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/reputation/`. Key scope: `hog_flow:read`. Preview.
     #[inline]
     pub fn reputation(&self) -> Request<models::EmailReputation, HogFlowsReputation> {
-        Request::new(
-            self.at
-                .call("hog_flows.reputation", Method::GET, "/reputation/"),
-        )
+        self.at
+            .request("hog_flows.reputation", Method::GET, &[], "/reputation/")
     }
 
     /// Counts the persons that conditions match.
@@ -115,11 +118,12 @@ impl HogFlows {
     /// `person:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn user_blast_radius(&self) -> Request<models::BlastRadius> {
-        Request::new(self.at.call(
+        self.at.request(
             "hog_flows.user_blast_radius",
             Method::POST,
+            &[],
             "/user_blast_radius/",
-        ))
+        )
     }
 
     /// Changes the email of a step of a workflow.
@@ -132,14 +136,18 @@ impl HogFlows {
         action_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::HogFlow> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .down("actions")
-                .id("action_id", &action_id)
-                .call("hog_flows.actions_email", Method::PATCH, "/email/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "hog_flows.actions_email",
+                Method::PATCH,
+                &[
+                    Step::Id("id", &id),
+                    Step::Down("actions"),
+                    Step::Id("action_id", &action_id),
+                ],
+                "/email/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the files of a workflow.
@@ -147,10 +155,11 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/`.
     #[inline]
     pub fn assets(&self, id: impl Display) -> Request<Vec<models::WorkflowEmail>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.assets", Method::GET, "/assets/"),
+        self.at.request(
+            "hog_flows.assets",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/assets/",
         )
     }
 
@@ -159,11 +168,12 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/assets/content/`.
     #[inline]
     pub fn assets_content(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "hog_flows.assets_content",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/assets/content/",
-        ))
+        )
     }
 
     /// Turns a workflow into a broadcast.
@@ -172,11 +182,12 @@ impl HogFlows {
     /// have a [`body`](Request::body).
     #[inline]
     pub fn convert_to_broadcast(&self, id: impl Display) -> Request<models::HogFlow> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "hog_flows.convert_to_broadcast",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/convert_to_broadcast/",
-        ))
+        )
     }
 
     /// Throws the unpublished changes of a workflow away.
@@ -185,11 +196,12 @@ impl HogFlows {
     /// [`body`](Request::body).
     #[inline]
     pub fn discard_draft(&self, id: impl Display) -> Request<models::HogFlow> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "hog_flows.discard_draft",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/discard_draft/",
-        ))
+        )
     }
 
     /// Changes the steps of a workflow.
@@ -197,12 +209,14 @@ impl HogFlows {
     /// `PATCH /api/projects/{project_id}/hog_flows/{id}/graph/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn graph(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::HogFlow> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.graph", Method::PATCH, "/graph/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "hog_flows.graph",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/graph/",
+            )
+            .with::<()>(body)
     }
 
     /// Runs a workflow once, as a test.
@@ -215,12 +229,14 @@ impl HogFlows {
         id: impl Display,
         body: impl IntoBody<bodies::HogFlowTest>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "hog_flows.invocations",
-            Method::POST,
-            "/invocations/",
-        ))
-        .with::<bodies::HogFlowTest>(body)
+        self.at
+            .request(
+                "hog_flows.invocations",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/invocations/",
+            )
+            .with::<bodies::HogFlowTest>(body)
     }
 
     /// Lists the log entries of a hog flow.
@@ -228,10 +244,11 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/logs/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>, LogEntries> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.logs", Method::GET, "/logs/"),
+        self.at.request(
+            "hog_flows.logs",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/logs/",
         )
     }
 
@@ -240,10 +257,11 @@ impl HogFlows {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/metrics/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<models::AppMetrics, FunctionMetrics> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.metrics", Method::GET, "/metrics/"),
+        self.at.request(
+            "hog_flows.metrics",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/metrics/",
         )
     }
 
@@ -256,12 +274,14 @@ impl HogFlows {
         id: impl Display,
         version: impl Into<Number>,
     ) -> Request<Untyped, FunctionMetrics> {
-        Request::new(self.at.id("id", &id).call(
-            "hog_flows.metrics_version",
-            Method::GET,
-            "/metrics/version/",
-        ))
-        .query("version", version.into())
+        self.at
+            .request(
+                "hog_flows.metrics_version",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/metrics/version/",
+            )
+            .query("version", version.into())
     }
 
     /// Publishes the changes of a workflow.
@@ -273,12 +293,14 @@ impl HogFlows {
         id: impl Display,
         body: impl IntoBody<bodies::HogPublication>,
     ) -> Request<models::HogFlowPublication> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_flows.publish", Method::POST, "/publish/"),
-        )
-        .with::<bodies::HogPublication>(body)
+        self.at
+            .request(
+                "hog_flows.publish",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/publish/",
+            )
+            .with::<bodies::HogPublication>(body)
     }
 
     /// Batch jobs.
@@ -392,7 +414,8 @@ impl HogFlowsBatchJobs {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/batch_jobs/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::HogFlowBatchJob>> {
-        Request::new(self.at.call("hog_flows.batch_jobs.list", Method::GET, "/"))
+        self.at
+            .request("hog_flows.batch_jobs.list", Method::GET, &[], "/")
     }
 
     /// Creates a batch job.
@@ -404,11 +427,9 @@ impl HogFlowsBatchJobs {
         &self,
         body: impl IntoBody<bodies::NewHogFlowBatch>,
     ) -> Request<models::HogFlowBatchJob> {
-        Request::new(
-            self.at
-                .call("hog_flows.batch_jobs.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewHogFlowBatch>(body)
+        self.at
+            .request("hog_flows.batch_jobs.create", Method::POST, &[], "/")
+            .with::<bodies::NewHogFlowBatch>(body)
     }
 
     /// Cancels a batch job.
@@ -417,11 +438,12 @@ impl HogFlowsBatchJobs {
     /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, batch_job_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("batch_job_id", &batch_job_id).call(
+        self.at.request(
             "hog_flows.batch_jobs.cancel",
             Method::POST,
+            &[Step::Id("batch_job_id", &batch_job_id)],
             "/cancel/",
-        ))
+        )
     }
 }
 
@@ -438,10 +460,8 @@ impl HogFlowsInvocationResults {
     /// `person:read`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::HogInvocationResult>, HogFlowsInvocationResultsList> {
-        Request::new(
-            self.at
-                .call("hog_flows.invocation_results.list", Method::GET, "/"),
-        )
+        self.at
+            .request("hog_flows.invocation_results.list", Method::GET, &[], "/")
     }
 
     /// Gets an invocation result.
@@ -450,11 +470,12 @@ impl HogFlowsInvocationResults {
     /// `hog_flow:read` and `person:read`.
     #[inline]
     pub fn get(&self, invocation_id: impl Display) -> Request<models::HogInvocationResult> {
-        Request::new(self.at.id("invocation_id", &invocation_id).call(
+        self.at.request(
             "hog_flows.invocation_results.get",
             Method::GET,
+            &[Step::Id("invocation_id", &invocation_id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -488,7 +509,8 @@ impl HogFlowsProposals {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/proposals/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, HogFlowsProposalsList> {
-        Request::new(self.at.call("hog_flows.proposals.list", Method::GET, "/"))
+        self.at
+            .request("hog_flows.proposals.list", Method::GET, &[], "/")
     }
 
     /// Creates a proposal.
@@ -496,11 +518,9 @@ impl HogFlowsProposals {
     /// `POST /api/projects/{project_id}/hog_flows/{id}/proposals/`. Key scope: `hog_flow_proposal:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewHogFlowProposal>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("hog_flows.proposals.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewHogFlowProposal>(body)
+        self.at
+            .request("hog_flows.proposals.create", Method::POST, &[], "/")
+            .with::<bodies::NewHogFlowProposal>(body)
     }
 }
 
@@ -528,7 +548,8 @@ impl HogFlowsRevisions {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/revisions/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Revision>, LimitOffset> {
-        Request::new(self.at.call("hog_flows.revisions.list", Method::GET, "/"))
+        self.at
+            .request("hog_flows.revisions.list", Method::GET, &[], "/")
     }
 
     /// Gets a revision.
@@ -536,11 +557,12 @@ impl HogFlowsRevisions {
     /// `GET /api/projects/{project_id}/hog_flows/{id}/revisions/{version}/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn get(&self, version: impl Display) -> Request<models::Revision> {
-        Request::new(self.at.id("version", &version).call(
+        self.at.request(
             "hog_flows.revisions.get",
             Method::GET,
+            &[Step::Id("version", &version)],
             "/",
-        ))
+        )
     }
 
     /// Restores a revision.
@@ -552,12 +574,14 @@ impl HogFlowsRevisions {
         version: impl Display,
         body: impl IntoBody<bodies::HogFlowRestoration>,
     ) -> Request<models::HogFlow> {
-        Request::new(self.at.id("version", &version).call(
-            "hog_flows.revisions.restore",
-            Method::POST,
-            "/restore/",
-        ))
-        .with::<bodies::HogFlowRestoration>(body)
+        self.at
+            .request(
+                "hog_flows.revisions.restore",
+                Method::POST,
+                &[Step::Id("version", &version)],
+                "/restore/",
+            )
+            .with::<bodies::HogFlowRestoration>(body)
     }
 }
 
@@ -576,11 +600,9 @@ impl HogFlowsSchedules {
         &self,
         body: impl IntoBody<bodies::NewHogFlowSchedule>,
     ) -> Request<models::HogFlowSchedule> {
-        Request::new(
-            self.at
-                .call("hog_flows.schedules.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewHogFlowSchedule>(body)
+        self.at
+            .request("hog_flows.schedules.create", Method::POST, &[], "/")
+            .with::<bodies::NewHogFlowSchedule>(body)
     }
 
     /// Changes the given fields of a schedule.
@@ -592,11 +614,13 @@ impl HogFlowsSchedules {
         schedule_id: impl Display,
         body: impl IntoBody<bodies::HogFlowScheduleChange>,
     ) -> Request<models::HogFlowSchedule> {
-        Request::new(self.at.id("schedule_id", &schedule_id).call(
-            "hog_flows.schedules.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::HogFlowScheduleChange>(body)
+        self.at
+            .request(
+                "hog_flows.schedules.update",
+                Method::PATCH,
+                &[Step::Id("schedule_id", &schedule_id)],
+                "/",
+            )
+            .with::<bodies::HogFlowScheduleChange>(body)
     }
 }

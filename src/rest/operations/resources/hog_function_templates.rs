@@ -14,10 +14,8 @@ impl HogFunctionTemplates {
     /// `GET /api/projects/{project_id}/hog_function_templates/`. Key scope: `hog_function:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::HogFunctionTemplate>, HogFunctionTemplatesList> {
-        Request::new(
-            self.at
-                .call("hog_function_templates.list", Method::GET, "/"),
-        )
+        self.at
+            .request("hog_function_templates.list", Method::GET, &[], "/")
     }
 
     /// Gets a hog function template.
@@ -25,11 +23,12 @@ impl HogFunctionTemplates {
     /// `GET /api/projects/{project_id}/hog_function_templates/{template_id}/`. Key scope: `hog_function:read`.
     #[inline]
     pub fn get(&self, template_id: impl Display) -> Request<models::HogFunctionTemplate> {
-        Request::new(self.at.id("template_id", &template_id).call(
+        self.at.request(
             "hog_function_templates.get",
             Method::GET,
+            &[Step::Id("template_id", &template_id)],
             "/",
-        ))
+        )
     }
 }
 

@@ -17,7 +17,7 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/`. Key scope: `hog_function:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::HogFunctionMinimal>, HogFunctionsList> {
-        Request::new(self.at.call("hog_functions.list", Method::GET, "/"))
+        self.at.request("hog_functions.list", Method::GET, &[], "/")
     }
 
     /// Creates a hog function.
@@ -28,7 +28,8 @@ impl HogFunctions {
         &self,
         body: impl IntoBody<bodies::NewHogFunction>,
     ) -> Request<models::HogFunction> {
-        Request::new(self.at.call("hog_functions.create", Method::POST, "/"))
+        self.at
+            .request("hog_functions.create", Method::POST, &[], "/")
             .with::<bodies::NewHogFunction>(body)
     }
 
@@ -37,10 +38,11 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: `hog_function:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::HogFunction> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.get", Method::GET, "/"),
+        self.at.request(
+            "hog_functions.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -53,12 +55,14 @@ impl HogFunctions {
         id: impl Display,
         body: impl IntoBody<bodies::HogFunctionChange>,
     ) -> Request<models::HogFunction> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::HogFunctionChange>(body)
+        self.at
+            .request(
+                "hog_functions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::HogFunctionChange>(body)
     }
 
     /// Replaces all fields of a hog function.
@@ -70,12 +74,14 @@ impl HogFunctions {
         id: impl Display,
         body: impl IntoBody<bodies::NewHogFunction>,
     ) -> Request<models::HogFunction> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewHogFunction>(body)
+        self.at
+            .request(
+                "hog_functions.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewHogFunction>(body)
     }
 
     /// Deletes a hog function: PostHog keeps it, marked as deleted.
@@ -83,12 +89,14 @@ impl HogFunctions {
     /// `PATCH /api/{scope}/{project_id}/hog_functions/{id}/`. Key scope: `hog_function:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::HogFunction> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "hog_functions.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Gets an icon.
@@ -96,7 +104,8 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/icon/`. Seen in 2025 only.
     #[inline]
     pub fn icon(&self) -> Request<Untyped> {
-        Request::new(self.at.call("hog_functions.icon", Method::GET, "/icon/"))
+        self.at
+            .request("hog_functions.icon", Method::GET, &[], "/icon/")
     }
 
     /// Searches icons.
@@ -104,7 +113,8 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/icons/`. Seen in 2025 only.
     #[inline]
     pub fn icons(&self) -> Request<Untyped> {
-        Request::new(self.at.call("hog_functions.icons", Method::GET, "/icons/"))
+        self.at
+            .request("hog_functions.icons", Method::GET, &[], "/icons/")
     }
 
     /// Changes the order in which functions run.
@@ -115,11 +125,9 @@ impl HogFunctions {
         &self,
         body: impl IntoBody<bodies::HogFunctionOrder>,
     ) -> Request<Vec<models::HogFunction>> {
-        Request::new(
-            self.at
-                .call("hog_functions.rearrange", Method::PATCH, "/rearrange/"),
-        )
-        .with::<bodies::HogFunctionOrder>(body)
+        self.at
+            .request("hog_functions.rearrange", Method::PATCH, &[], "/rearrange/")
+            .with::<bodies::HogFunctionOrder>(body)
     }
 
     /// Asks to delete a hog function for good; `delete` is what PostHog supports.
@@ -127,10 +135,11 @@ impl HogFunctions {
     /// `DELETE /api/{scope}/{project_id}/hog_functions/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "hog_functions.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -140,11 +149,12 @@ impl HogFunctions {
     /// [`body`](Request::body).
     #[inline]
     pub fn broadcast(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "hog_functions.broadcast",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/broadcast/",
-        ))
+        )
     }
 
     /// Throws the unpublished changes of a function away.
@@ -153,11 +163,12 @@ impl HogFunctions {
     /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn discard_draft(&self, id: impl Display) -> Request<models::HogFunction> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "hog_functions.discard_draft",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/discard_draft/",
-        ))
+        )
     }
 
     /// Runs a function once, as a test.
@@ -169,12 +180,14 @@ impl HogFunctions {
         id: impl Display,
         body: impl IntoBody<bodies::HogFunctionTest>,
     ) -> Request<models::HogFunctionTestResult> {
-        Request::new(self.at.id("id", &id).call(
-            "hog_functions.invocations",
-            Method::POST,
-            "/invocations/",
-        ))
-        .with::<bodies::HogFunctionTest>(body)
+        self.at
+            .request(
+                "hog_functions.invocations",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/invocations/",
+            )
+            .with::<bodies::HogFunctionTest>(body)
     }
 
     /// Lists the log entries of a hog function.
@@ -182,10 +195,11 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/logs/`. Key scope: `hog_function:read`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>, LogEntries> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.logs", Method::GET, "/logs/"),
+        self.at.request(
+            "hog_functions.logs",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/logs/",
         )
     }
 
@@ -194,10 +208,11 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/`. Key scope: `hog_function:read`.
     #[inline]
     pub fn metrics(&self, id: impl Display) -> Request<models::AppMetrics, FunctionMetrics> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("hog_functions.metrics", Method::GET, "/metrics/"),
+        self.at.request(
+            "hog_functions.metrics",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/metrics/",
         )
     }
 
@@ -206,11 +221,12 @@ impl HogFunctions {
     /// `GET /api/{scope}/{project_id}/hog_functions/{id}/metrics/totals/`. Seen in 2025 only.
     #[inline]
     pub fn metrics_totals(&self, id: impl Display) -> Request<models::AppMetricTotals> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "hog_functions.metrics_totals",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/metrics/totals/",
-        ))
+        )
     }
 
     /// Publishes the changes of a function.
@@ -223,12 +239,14 @@ impl HogFunctions {
         id: impl Display,
         body: impl IntoBody<bodies::HogPublication>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "hog_functions.publish",
-            Method::POST,
-            "/publish/",
-        ))
-        .with::<bodies::HogPublication>(body)
+        self.at
+            .request(
+                "hog_functions.publish",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/publish/",
+            )
+            .with::<bodies::HogPublication>(body)
     }
 
     /// Revisions.
@@ -277,11 +295,12 @@ impl HogFunctionsRevisions {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Revision>, LimitOffset> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "hog_functions.revisions.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 
     /// Gets a revision.
@@ -290,11 +309,12 @@ impl HogFunctionsRevisions {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, version: impl Display) -> Request<models::Revision> {
-        Request::new(self.at.under("projects").id("version", &version).call(
+        self.at.request(
             "hog_functions.revisions.get",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("version", &version)],
             "/",
-        ))
+        )
     }
 
     /// Restores a revision.
@@ -307,11 +327,13 @@ impl HogFunctionsRevisions {
         version: impl Display,
         body: impl IntoBody<bodies::HogFunctionRestoration>,
     ) -> Request<models::HogFunction> {
-        Request::new(self.at.under("projects").id("version", &version).call(
-            "hog_functions.revisions.restore",
-            Method::POST,
-            "/restore/",
-        ))
-        .with::<bodies::HogFunctionRestoration>(body)
+        self.at
+            .request(
+                "hog_functions.revisions.restore",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("version", &version)],
+                "/restore/",
+            )
+            .with::<bodies::HogFunctionRestoration>(body)
     }
 }

@@ -15,11 +15,12 @@ impl IdentityProviderConfigs {
     /// `GET /api/organizations/{organization_id}/identity_provider_configs/`. Key scope: `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.identity_provider_configs.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Creates an identity provider config.
@@ -27,12 +28,14 @@ impl IdentityProviderConfigs {
     /// `POST /api/organizations/{organization_id}/identity_provider_configs/`. Key scope: `organization:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "organization.identity_provider_configs.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.identity_provider_configs.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets an identity provider config.
@@ -40,11 +43,12 @@ impl IdentityProviderConfigs {
     /// `GET /api/organizations/{organization_id}/identity_provider_configs/{id}/`. Key scope: `organization:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.identity_provider_configs.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an identity provider config.
@@ -53,12 +57,14 @@ impl IdentityProviderConfigs {
     /// `organization:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.identity_provider_configs.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.identity_provider_configs.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an identity provider config.
@@ -67,11 +73,12 @@ impl IdentityProviderConfigs {
     /// `organization:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.identity_provider_configs.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Makes a new token for SCIM.
@@ -80,10 +87,11 @@ impl IdentityProviderConfigs {
     /// `organization:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn scim_token(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.identity_provider_configs.scim_token",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/scim/token/",
-        ))
+        )
     }
 }

@@ -17,7 +17,8 @@ impl InsightVariables {
         &self,
         body: impl IntoBody<bodies::NewInsightVariable>,
     ) -> Request<models::InsightVariable> {
-        Request::new(self.at.call("insight_variables.create", Method::POST, "/"))
+        self.at
+            .request("insight_variables.create", Method::POST, &[], "/")
             .with::<bodies::NewInsightVariable>(body)
     }
 
@@ -30,12 +31,14 @@ impl InsightVariables {
         id: impl Display,
         body: impl IntoBody<bodies::InsightVariableChange>,
     ) -> Request<models::InsightVariable> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insight_variables.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::InsightVariableChange>(body)
+        self.at
+            .request(
+                "insight_variables.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::InsightVariableChange>(body)
     }
 
     /// Deletes an insight variable.
@@ -43,10 +46,11 @@ impl InsightVariables {
     /// `DELETE /api/projects/{project_id}/insight_variables/{id}/`. Key scope: `insight_variable:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insight_variables.delete", Method::DELETE, "/"),
+        self.at.request(
+            "insight_variables.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -16,7 +16,7 @@ impl Insights {
     /// `GET /api/{scope}/{project_id}/insights/`. Key scope: `insight:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Insight>, InsightsList> {
-        Request::new(self.at.call("insights.list", Method::GET, "/"))
+        self.at.request("insights.list", Method::GET, &[], "/")
     }
 
     /// Creates an insight.
@@ -27,7 +27,8 @@ impl Insights {
         &self,
         body: impl IntoBody<bodies::NewInsight>,
     ) -> Request<models::Insight, InTableFormat> {
-        Request::new(self.at.call("insights.create", Method::POST, "/"))
+        self.at
+            .request("insights.create", Method::POST, &[], "/")
             .with::<bodies::NewInsight>(body)
     }
 
@@ -36,7 +37,8 @@ impl Insights {
     /// `GET /api/{scope}/{project_id}/insights/{id}/`. Key scope: `insight:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Insight, InsightsGet> {
-        Request::new(self.at.id("id", &id).call("insights.get", Method::GET, "/"))
+        self.at
+            .request("insights.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of an insight.
@@ -48,12 +50,14 @@ impl Insights {
         id: impl Display,
         body: impl IntoBody<bodies::InsightChange>,
     ) -> Request<models::Insight, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insights.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::InsightChange>(body)
+        self.at
+            .request(
+                "insights.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::InsightChange>(body)
     }
 
     /// Replaces all fields of an insight.
@@ -65,12 +69,9 @@ impl Insights {
         id: impl Display,
         body: impl IntoBody<bodies::NewInsight>,
     ) -> Request<models::Insight, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insights.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewInsight>(body)
+        self.at
+            .request("insights.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<bodies::NewInsight>(body)
     }
 
     /// Deletes an insight: PostHog keeps it, marked as deleted.
@@ -78,12 +79,14 @@ impl Insights {
     /// `PATCH /api/{scope}/{project_id}/insights/{id}/`. Key scope: `insight:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Insight> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insights.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "insights.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Lists who changed what in all insights, and when.
@@ -91,10 +94,8 @@ impl Insights {
     /// `GET /api/{scope}/{project_id}/insights/activity/`. Key scope: `activity_log:read`.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, FormatLimitPage> {
-        Request::new(
-            self.at
-                .call("insights.all_activity", Method::GET, "/activity/"),
-        )
+        self.at
+            .request("insights.all_activity", Method::GET, &[], "/activity/")
     }
 
     /// Cancels the queries of an insight that run under one id.
@@ -102,7 +103,8 @@ impl Insights {
     /// `POST /api/{scope}/{project_id}/insights/cancel/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn cancel(&self) -> Request<Done, InTableFormat> {
-        Request::new(self.at.call("insights.cancel", Method::POST, "/cancel/"))
+        self.at
+            .request("insights.cancel", Method::POST, &[], "/cancel/")
     }
 
     /// Checks the data of several insights.
@@ -111,11 +113,12 @@ impl Insights {
     /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn all_data_checks(&self) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "insights.all_data_checks",
             Method::POST,
+            &[Step::Under("projects")],
             "/data_checks/",
-        ))
+        )
     }
 
     /// Lists the five insights that the key's user viewed last.
@@ -123,9 +126,11 @@ impl Insights {
     /// `GET /api/{scope}/{project_id}/insights/my_last_viewed/`. Seen in 2025 only.
     #[inline]
     pub fn my_last_viewed(&self) -> Request<Vec<models::Insight>, InTableFormat> {
-        Request::new(
-            self.at
-                .call("insights.my_last_viewed", Method::GET, "/my_last_viewed/"),
+        self.at.request(
+            "insights.my_last_viewed",
+            Method::GET,
+            &[],
+            "/my_last_viewed/",
         )
     }
 
@@ -135,10 +140,11 @@ impl Insights {
     /// from an environment, too.
     #[inline]
     pub fn trending(&self) -> Request<Page<models::TrendingInsight>, InsightsTrending> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("insights.trending", Method::GET, "/trending/"),
+        self.at.request(
+            "insights.trending",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/trending/",
         )
     }
 
@@ -150,7 +156,8 @@ impl Insights {
         &self,
         body: impl IntoBody<bodies::InsightsViewed>,
     ) -> Request<Done, InTableFormat> {
-        Request::new(self.at.call("insights.viewed", Method::POST, "/viewed/"))
+        self.at
+            .request("insights.viewed", Method::POST, &[], "/viewed/")
             .with::<bodies::InsightsViewed>(body)
     }
 
@@ -159,10 +166,11 @@ impl Insights {
     /// `DELETE /api/{scope}/{project_id}/insights/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insights.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "insights.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -174,10 +182,11 @@ impl Insights {
         &self,
         id: impl Display,
     ) -> Request<Page<models::ActivityLogEntry>, FormatLimitPage> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("insights.activity", Method::GET, "/activity/"),
+        self.at.request(
+            "insights.activity",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/activity/",
         )
     }
 
@@ -187,11 +196,12 @@ impl Insights {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn data_checks(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "insights.data_checks",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/data_checks/",
-        ))
+        )
     }
 
     /// Sharing.
@@ -307,7 +317,8 @@ impl InsightsSharing {
     /// `GET /api/{scope}/{project_id}/insights/{insight_id}/sharing/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
-        Request::new(self.at.call("insights.sharing.list", Method::GET, "/"))
+        self.at
+            .request("insights.sharing.list", Method::GET, &[], "/")
     }
 
     /// Makes a new access token for a shared insight; the old link stops working.
@@ -316,10 +327,8 @@ impl InsightsSharing {
     /// [`body`](Request::body).
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
-        Request::new(
-            self.at
-                .call("insights.sharing.refresh", Method::POST, "/refresh/"),
-        )
+        self.at
+            .request("insights.sharing.refresh", Method::POST, &[], "/refresh/")
     }
 
     /// Passwords.
@@ -346,11 +355,9 @@ impl InsightsSharingPasswords {
         &self,
         body: impl IntoBody<bodies::NewSharingPassword>,
     ) -> Request<models::SharingConfiguration> {
-        Request::new(
-            self.at
-                .call("insights.sharing.passwords.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewSharingPassword>(body)
+        self.at
+            .request("insights.sharing.passwords.create", Method::POST, &[], "/")
+            .with::<bodies::NewSharingPassword>(body)
     }
 
     /// Deletes a password.
@@ -358,10 +365,11 @@ impl InsightsSharingPasswords {
     /// `DELETE /api/{scope}/{project_id}/insights/{insight_id}/sharing/passwords/{password_id}/`.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("password_id", &password_id).call(
+        self.at.request(
             "insights.sharing.passwords.delete",
             Method::DELETE,
+            &[Step::Id("password_id", &password_id)],
             "/",
-        ))
+        )
     }
 }

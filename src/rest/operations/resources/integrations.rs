@@ -14,7 +14,7 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/`. Key scope: `integration:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Integration>, IntegrationsList> {
-        Request::new(self.at.call("integrations.list", Method::GET, "/"))
+        self.at.request("integrations.list", Method::GET, &[], "/")
     }
 
     /// Creates an integration.
@@ -25,7 +25,8 @@ impl Integrations {
         &self,
         body: impl IntoBody<bodies::NewIntegration>,
     ) -> Request<models::Integration> {
-        Request::new(self.at.call("integrations.create", Method::POST, "/"))
+        self.at
+            .request("integrations.create", Method::POST, &[], "/")
             .with::<bodies::NewIntegration>(body)
     }
 
@@ -34,11 +35,8 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/`. Key scope: `integration:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Integration> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("integrations.get", Method::GET, "/"),
-        )
+        self.at
+            .request("integrations.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Deletes an integration.
@@ -46,10 +44,11 @@ impl Integrations {
     /// `DELETE /api/{scope}/{project_id}/integrations/{id}/`. Key scope: `integration:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("integrations.delete", Method::DELETE, "/"),
+        self.at.request(
+            "integrations.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -58,10 +57,8 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/authorize/`. Seen in 2025 only.
     #[inline]
     pub fn authorize(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("integrations.authorize", Method::GET, "/authorize/"),
-        )
+        self.at
+            .request("integrations.authorize", Method::GET, &[], "/authorize/")
     }
 
     /// Lists the channels of Slack.
@@ -72,10 +69,11 @@ impl Integrations {
         &self,
         id: impl Display,
     ) -> Request<models::SlackChannels, IntegrationsChannels> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("integrations.channels", Method::GET, "/channels/"),
+        self.at.request(
+            "integrations.channels",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/channels/",
         )
     }
 
@@ -84,11 +82,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_lists/`. Seen in 2025 only.
     #[inline]
     pub fn clickup_lists(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.clickup_lists",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/clickup_lists/",
-        ))
+        )
     }
 
     /// Gets the ClickUp spaces of an integration.
@@ -96,11 +95,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_spaces/`. Seen in 2025 only.
     #[inline]
     pub fn clickup_spaces(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.clickup_spaces",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/clickup_spaces/",
-        ))
+        )
     }
 
     /// Gets the ClickUp workspaces of an integration.
@@ -108,11 +108,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/clickup_workspaces/`. Seen in 2025 only.
     #[inline]
     pub fn clickup_workspaces(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.clickup_workspaces",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/clickup_workspaces/",
-        ))
+        )
     }
 
     /// Gets whether the domain of an email sender is verified.
@@ -121,11 +122,12 @@ impl Integrations {
     /// Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn email_status(&self, id: impl Display) -> Request<Untyped, IntegrationsEmailStatus> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "integrations.email_status",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/email/status/",
-        ))
+        )
     }
 
     /// Checks the domain of an email sender.
@@ -134,11 +136,12 @@ impl Integrations {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn email_verify(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.email_verify",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/email/verify/",
-        ))
+        )
     }
 
     /// Gets the GitHub repos of an integration.
@@ -149,11 +152,12 @@ impl Integrations {
         &self,
         id: impl Display,
     ) -> Request<models::GithubRepositories, IntegrationsGithubRepos> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.github_repos",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/github_repos/",
-        ))
+        )
     }
 
     /// Lists the accounts of Google Ads that the integration can use.
@@ -161,11 +165,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/google_accessible_accounts/`. Seen in 2025 only.
     #[inline]
     pub fn google_accessible_accounts(&self, id: impl Display) -> Request<models::GoogleAccounts> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.google_accessible_accounts",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/google_accessible_accounts/",
-        ))
+        )
     }
 
     /// Lists the conversion actions of Google Ads.
@@ -176,11 +181,12 @@ impl Integrations {
         &self,
         id: impl Display,
     ) -> Request<models::GoogleConversions> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.google_conversion_actions",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/google_conversion_actions/",
-        ))
+        )
     }
 
     /// Gets the Jira projects of an integration.
@@ -189,11 +195,12 @@ impl Integrations {
     /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn jira_projects(&self, id: impl Display) -> Request<models::JiraProjects> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "integrations.jira_projects",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/jira_projects/",
-        ))
+        )
     }
 
     /// Gets the Linear teams of an integration.
@@ -201,11 +208,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linear_teams/`. Key scope: `integration:read`.
     #[inline]
     pub fn linear_teams(&self, id: impl Display) -> Request<models::LinearTeams> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.linear_teams",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/linear_teams/",
-        ))
+        )
     }
 
     /// Gets the LinkedIn ads accounts of an integration.
@@ -213,11 +221,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/linkedin_ads_accounts/`. Seen in 2025 only.
     #[inline]
     pub fn linkedin_ads_accounts(&self, id: impl Display) -> Request<models::LinkedinAccounts> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.linkedin_ads_accounts",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/linkedin_ads_accounts/",
-        ))
+        )
     }
 
     /// Gets the LinkedIn ads conversion rules of an integration.
@@ -228,11 +237,12 @@ impl Integrations {
         &self,
         id: impl Display,
     ) -> Request<models::LinkedinConversions> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.linkedin_ads_conversion_rules",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/linkedin_ads_conversion_rules/",
-        ))
+        )
     }
 
     /// Gets the Twilio phone numbers of an integration.
@@ -240,11 +250,12 @@ impl Integrations {
     /// `GET /api/{scope}/{project_id}/integrations/{id}/twilio_phone_numbers/`. Seen in 2025 only.
     #[inline]
     pub fn twilio_phone_numbers(&self, id: impl Display) -> Request<models::TwilioNumbers> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "integrations.twilio_phone_numbers",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/twilio_phone_numbers/",
-        ))
+        )
     }
 
     /// Lists the users of the integrated service.
@@ -253,11 +264,12 @@ impl Integrations {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn users(&self, id: impl Display) -> Request<Untyped, IntegrationsUsers> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "integrations.users",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/users/",
-        ))
+        )
     }
 }
 

@@ -14,10 +14,11 @@ impl Internal {
     /// `POST /api/internal/hog_flows/process_due_schedules`. May have a [`body`](Request::body).
     #[inline]
     pub fn hog_flows_process_due_schedules(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "internal.hog_flows_process_due_schedules",
             Method::POST,
+            &[],
             "/hog_flows/process_due_schedules",
-        ))
+        )
     }
 }

@@ -15,7 +15,8 @@ impl Invites {
     /// `GET /api/organizations/{organization_id}/invites/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationInvite>, LimitOffset> {
-        Request::new(self.at.call("organization.invites.list", Method::GET, "/"))
+        self.at
+            .request("organization.invites.list", Method::GET, &[], "/")
     }
 
     /// Creates an invite.
@@ -26,11 +27,9 @@ impl Invites {
         &self,
         body: impl IntoBody<bodies::NewInvite>,
     ) -> Request<models::OrganizationInvite> {
-        Request::new(
-            self.at
-                .call("organization.invites.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewInvite>(body)
+        self.at
+            .request("organization.invites.create", Method::POST, &[], "/")
+            .with::<bodies::NewInvite>(body)
     }
 
     /// Deletes an invite.
@@ -38,10 +37,11 @@ impl Invites {
     /// `DELETE /api/organizations/{organization_id}/invites/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.invites.delete", Method::DELETE, "/"),
+        self.at.request(
+            "organization.invites.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -50,9 +50,7 @@ impl Invites {
     /// `POST /api/organizations/{organization_id}/invites/bulk/`. May have a [`body`](Request::body).
     #[inline]
     pub fn bulk(&self) -> Request<Vec<models::OrganizationInvite>> {
-        Request::new(
-            self.at
-                .call("organization.invites.bulk", Method::POST, "/bulk/"),
-        )
+        self.at
+            .request("organization.invites.bulk", Method::POST, &[], "/bulk/")
     }
 }

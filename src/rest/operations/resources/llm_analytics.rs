@@ -17,11 +17,12 @@ impl LlmAnalytics {
     /// `ai_observability_clusters:read`.
     #[inline]
     pub fn clustering_config(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "llm_analytics.clustering_config",
             Method::GET,
+            &[],
             "/clustering_config/",
-        ))
+        )
     }
 
     /// Sets which events are clustered.
@@ -33,12 +34,14 @@ impl LlmAnalytics {
         &self,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "llm_analytics.clustering_config_set_event_filters",
-            Method::POST,
-            "/clustering_config/set_event_filters/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.clustering_config_set_event_filters",
+                Method::POST,
+                &[],
+                "/clustering_config/set_event_filters/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the evaluation config of LLM analytics.
@@ -46,11 +49,12 @@ impl LlmAnalytics {
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_config/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn evaluation_config(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "llm_analytics.evaluation_config",
             Method::GET,
+            &[],
             "/evaluation_config/",
-        ))
+        )
     }
 
     /// Sets the provider key that evaluations use.
@@ -62,12 +66,14 @@ impl LlmAnalytics {
         &self,
         body: impl IntoBody<bodies::ActiveProviderKey>,
     ) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "llm_analytics.evaluation_config_set_active_key",
-            Method::POST,
-            "/evaluation_config/set_active_key/",
-        ))
-        .with::<bodies::ActiveProviderKey>(body)
+        self.at
+            .request(
+                "llm_analytics.evaluation_config_set_active_key",
+                Method::POST,
+                &[],
+                "/evaluation_config/set_active_key/",
+            )
+            .with::<bodies::ActiveProviderKey>(body)
     }
 
     /// Lists the models of a provider.
@@ -75,10 +81,8 @@ impl LlmAnalytics {
     /// `GET /api/projects/{project_id}/llm_analytics/models/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn models(&self) -> Request<Untyped, LlmAnalyticsModels> {
-        Request::new(
-            self.at
-                .call("llm_analytics.models", Method::GET, "/models/"),
-        )
+        self.at
+            .request("llm_analytics.models", Method::GET, &[], "/models/")
     }
 
     /// Creates a recipe that parses traces.
@@ -87,11 +91,12 @@ impl LlmAnalytics {
     /// `query:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn create_parser_recipes(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "llm_analytics.create_parser_recipes",
             Method::POST,
+            &[],
             "/parser_recipes/",
-        ))
+        )
     }
 
     /// Lists recipes that parse traces.
@@ -99,11 +104,12 @@ impl LlmAnalytics {
     /// `GET /api/projects/{project_id}/llm_analytics/parser_recipes/`.
     #[inline]
     pub fn parser_recipes(&self) -> Request<Untyped, UpTo> {
-        Request::new(self.at.call(
+        self.at.request(
             "llm_analytics.parser_recipes",
             Method::GET,
+            &[],
             "/parser_recipes/",
-        ))
+        )
     }
 
     /// Summarizes a trace or an event, by AI.
@@ -111,12 +117,14 @@ impl LlmAnalytics {
     /// `POST /api/projects/{project_id}/llm_analytics/summarization/`. Key scope: `llm_analytics:write`. Preview.
     #[inline]
     pub fn summarization(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "llm_analytics.summarization",
-            Method::POST,
-            "/summarization/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.summarization",
+                Method::POST,
+                &[],
+                "/summarization/",
+            )
+            .with::<()>(body)
     }
 
     /// Clustering jobs.
@@ -199,10 +207,8 @@ impl LlmAnalyticsClusteringJobs {
     /// `ai_observability_clusters:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ClusteringJob>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("llm_analytics.clustering_jobs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("llm_analytics.clustering_jobs.list", Method::GET, &[], "/")
     }
 
     /// Creates a clustering job.
@@ -211,11 +217,14 @@ impl LlmAnalyticsClusteringJobs {
     /// `ai_observability_clusters:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ClusteringJob> {
-        Request::new(
-            self.at
-                .call("llm_analytics.clustering_jobs.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.clustering_jobs.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a clustering job.
@@ -224,11 +233,12 @@ impl LlmAnalyticsClusteringJobs {
     /// `ai_observability_clusters:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ClusteringJob> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.clustering_jobs.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a clustering job.
@@ -241,12 +251,14 @@ impl LlmAnalyticsClusteringJobs {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ClusteringJob> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.clustering_jobs.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.clustering_jobs.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a clustering job.
@@ -255,11 +267,12 @@ impl LlmAnalyticsClusteringJobs {
     /// `ai_observability_clusters:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.clustering_jobs.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -277,9 +290,11 @@ impl LlmAnalyticsEvaluationReports {
     pub fn list(
         &self,
     ) -> Request<Page<models::EvaluationReport>, LlmAnalyticsEvaluationReportsList> {
-        Request::new(
-            self.at
-                .call("llm_analytics.evaluation_reports.list", Method::GET, "/"),
+        self.at.request(
+            "llm_analytics.evaluation_reports.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -288,11 +303,14 @@ impl LlmAnalyticsEvaluationReports {
     /// `POST /api/projects/{project_id}/llm_analytics/evaluation_reports/`. Key scope: `evaluation:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::EvaluationReport> {
-        Request::new(
-            self.at
-                .call("llm_analytics.evaluation_reports.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.evaluation_reports.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets an evaluation report.
@@ -300,11 +318,12 @@ impl LlmAnalyticsEvaluationReports {
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/`. Key scope: `evaluation:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::EvaluationReport> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.evaluation_reports.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an evaluation report.
@@ -316,12 +335,14 @@ impl LlmAnalyticsEvaluationReports {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::EvaluationReport> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.evaluation_reports.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.evaluation_reports.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Makes an evaluation report now.
@@ -330,11 +351,12 @@ impl LlmAnalyticsEvaluationReports {
     /// `evaluation:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn generate(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.evaluation_reports.generate",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/generate/",
-        ))
+        )
     }
 
     /// Runs.
@@ -370,11 +392,12 @@ impl LlmAnalyticsEvaluationReportsRuns {
     /// `GET /api/projects/{project_id}/llm_analytics/evaluation_reports/{id}/runs/`. Key scope: `evaluation:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::EvaluationReportRun>, LimitOffset> {
-        Request::new(self.at.call(
+        self.at.request(
             "llm_analytics.evaluation_reports.runs.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 }
 
@@ -390,10 +413,8 @@ impl LlmAnalyticsProviderKeys {
     /// `GET /api/projects/{project_id}/llm_analytics/provider_keys/`. Key scope: `llm_provider_key:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::LlmProviderKey>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("llm_analytics.provider_keys.list", Method::GET, "/"),
-        )
+        self.at
+            .request("llm_analytics.provider_keys.list", Method::GET, &[], "/")
     }
 
     /// Gets a provider key.
@@ -401,11 +422,12 @@ impl LlmAnalyticsProviderKeys {
     /// `GET /api/projects/{project_id}/llm_analytics/provider_keys/{id}/`. Key scope: `llm_provider_key:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::LlmProviderKey> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.provider_keys.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -421,9 +443,11 @@ impl LlmAnalyticsReviewQueueItems {
     /// `GET /api/projects/{project_id}/llm_analytics/review_queue_items/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ReviewQueueItem>, LlmAnalyticsReviewQueueItemsList> {
-        Request::new(
-            self.at
-                .call("llm_analytics.review_queue_items.list", Method::GET, "/"),
+        self.at.request(
+            "llm_analytics.review_queue_items.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -432,11 +456,14 @@ impl LlmAnalyticsReviewQueueItems {
     /// `POST /api/projects/{project_id}/llm_analytics/review_queue_items/`. Key scope: `llm_analytics:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ReviewQueueItem> {
-        Request::new(
-            self.at
-                .call("llm_analytics.review_queue_items.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.review_queue_items.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a review queue item.
@@ -444,11 +471,12 @@ impl LlmAnalyticsReviewQueueItems {
     /// `GET /api/projects/{project_id}/llm_analytics/review_queue_items/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ReviewQueueItem> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.review_queue_items.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a review queue item.
@@ -461,12 +489,14 @@ impl LlmAnalyticsReviewQueueItems {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ReviewQueueItem> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.review_queue_items.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.review_queue_items.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a review queue item.
@@ -475,11 +505,12 @@ impl LlmAnalyticsReviewQueueItems {
     /// `llm_analytics:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.review_queue_items.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -515,10 +546,8 @@ impl LlmAnalyticsReviewQueues {
     /// `GET /api/projects/{project_id}/llm_analytics/review_queues/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ReviewQueue>, LlmAnalyticsReviewQueuesList> {
-        Request::new(
-            self.at
-                .call("llm_analytics.review_queues.list", Method::GET, "/"),
-        )
+        self.at
+            .request("llm_analytics.review_queues.list", Method::GET, &[], "/")
     }
 
     /// Creates a review queue.
@@ -526,11 +555,9 @@ impl LlmAnalyticsReviewQueues {
     /// `POST /api/projects/{project_id}/llm_analytics/review_queues/`. Key scope: `llm_analytics:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ReviewQueue> {
-        Request::new(
-            self.at
-                .call("llm_analytics.review_queues.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("llm_analytics.review_queues.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a review queue.
@@ -538,11 +565,12 @@ impl LlmAnalyticsReviewQueues {
     /// `GET /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ReviewQueue> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.review_queues.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a review queue.
@@ -554,12 +582,14 @@ impl LlmAnalyticsReviewQueues {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ReviewQueue> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.review_queues.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.review_queues.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a review queue.
@@ -567,11 +597,12 @@ impl LlmAnalyticsReviewQueues {
     /// `DELETE /api/projects/{project_id}/llm_analytics/review_queues/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.review_queues.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -603,9 +634,11 @@ impl LlmAnalyticsScoreDefinitions {
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ScoreDefinition>, LlmAnalyticsScoreDefinitionsList> {
-        Request::new(
-            self.at
-                .call("llm_analytics.score_definitions.list", Method::GET, "/"),
+        self.at.request(
+            "llm_analytics.score_definitions.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -614,11 +647,14 @@ impl LlmAnalyticsScoreDefinitions {
     /// `POST /api/projects/{project_id}/llm_analytics/score_definitions/`. Key scope: `llm_analytics:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ScoreDefinition> {
-        Request::new(
-            self.at
-                .call("llm_analytics.score_definitions.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.score_definitions.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a score definition.
@@ -626,11 +662,12 @@ impl LlmAnalyticsScoreDefinitions {
     /// `GET /api/projects/{project_id}/llm_analytics/score_definitions/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ScoreDefinition> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.score_definitions.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a score definition.
@@ -642,12 +679,14 @@ impl LlmAnalyticsScoreDefinitions {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ScoreDefinition> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.score_definitions.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.score_definitions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Adds a version to a score definition.
@@ -660,12 +699,14 @@ impl LlmAnalyticsScoreDefinitions {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ScoreDefinition> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.score_definitions.new_version",
-            Method::POST,
-            "/new_version/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.score_definitions.new_version",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/new_version/",
+            )
+            .with::<()>(body)
     }
 
     /// Versions.
@@ -714,11 +755,12 @@ impl LlmAnalyticsScoreDefinitionsVersions {
     /// `llm_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LlmAnalyticsScoreDefinitionsVersionsList> {
-        Request::new(self.at.call(
+        self.at.request(
             "llm_analytics.score_definitions.versions.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Gets a version.
@@ -727,11 +769,12 @@ impl LlmAnalyticsScoreDefinitionsVersions {
     /// `llm_analytics:read`.
     #[inline]
     pub fn get(&self, version_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("version_id", &version_id).call(
+        self.at.request(
             "llm_analytics.score_definitions.versions.get",
             Method::GET,
+            &[Step::Id("version_id", &version_id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -757,10 +800,8 @@ impl LlmAnalyticsTraceReviews {
     /// `GET /api/projects/{project_id}/llm_analytics/trace_reviews/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::TraceReview>, LlmAnalyticsTraceReviewsList> {
-        Request::new(
-            self.at
-                .call("llm_analytics.trace_reviews.list", Method::GET, "/"),
-        )
+        self.at
+            .request("llm_analytics.trace_reviews.list", Method::GET, &[], "/")
     }
 
     /// Creates a trace review.
@@ -768,11 +809,9 @@ impl LlmAnalyticsTraceReviews {
     /// `POST /api/projects/{project_id}/llm_analytics/trace_reviews/`. Key scope: `llm_analytics:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::TraceReview> {
-        Request::new(
-            self.at
-                .call("llm_analytics.trace_reviews.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("llm_analytics.trace_reviews.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a trace review.
@@ -780,11 +819,12 @@ impl LlmAnalyticsTraceReviews {
     /// `GET /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::TraceReview> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.trace_reviews.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a trace review.
@@ -796,12 +836,14 @@ impl LlmAnalyticsTraceReviews {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::TraceReview> {
-        Request::new(self.at.id("id", &id).call(
-            "llm_analytics.trace_reviews.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_analytics.trace_reviews.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a trace review.
@@ -809,11 +851,12 @@ impl LlmAnalyticsTraceReviews {
     /// `DELETE /api/projects/{project_id}/llm_analytics/trace_reviews/{id}/`. Key scope: `llm_analytics:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "llm_analytics.trace_reviews.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 

@@ -15,12 +15,14 @@ impl LlmGateway {
     /// `POST /api/projects/{project_id}/llm_gateway/v1/chat/completions/`.
     #[inline]
     pub fn v1_chat_completions(&self, body: Raw<impl Serialize>) -> Request<Untyped, InTextFormat> {
-        Request::new(self.at.call(
-            "llm_gateway.v1_chat_completions",
-            Method::POST,
-            "/v1/chat/completions/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_gateway.v1_chat_completions",
+                Method::POST,
+                &[],
+                "/v1/chat/completions/",
+            )
+            .with::<()>(body)
     }
 
     /// Creates a message, in the format of Anthropic.
@@ -28,10 +30,13 @@ impl LlmGateway {
     /// `POST /api/projects/{project_id}/llm_gateway/v1/messages/`.
     #[inline]
     pub fn v1_messages(&self, body: Raw<impl Serialize>) -> Request<Untyped, InTextFormat> {
-        Request::new(
-            self.at
-                .call("llm_gateway.v1_messages", Method::POST, "/v1/messages/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_gateway.v1_messages",
+                Method::POST,
+                &[],
+                "/v1/messages/",
+            )
+            .with::<()>(body)
     }
 }

@@ -14,7 +14,7 @@ impl LlmPrompts {
     /// `GET /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::LlmPrompt>> {
-        Request::new(self.at.call("llm_prompts.list", Method::GET, "/"))
+        self.at.request("llm_prompts.list", Method::GET, &[], "/")
     }
 
     /// Creates an LLM prompt.
@@ -22,7 +22,8 @@ impl LlmPrompts {
     /// `POST /api/projects/{project_id}/llm_prompts/`. Key scope: `llm_prompt:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewPrompt>) -> Request<models::LlmPrompt> {
-        Request::new(self.at.call("llm_prompts.create", Method::POST, "/"))
+        self.at
+            .request("llm_prompts.create", Method::POST, &[], "/")
             .with::<bodies::NewPrompt>(body)
     }
 
@@ -47,11 +48,12 @@ impl LlmPromptsName {
     /// `GET /api/projects/{project_id}/llm_prompts/name/{prompt_name}/`. Key scope: `llm_prompt:read`.
     #[inline]
     pub fn get(&self, prompt_name: impl Display) -> Request<models::LlmPrompt, LlmPromptsNameGet> {
-        Request::new(self.at.id("prompt_name", &prompt_name).call(
+        self.at.request(
             "llm_prompts.name.get",
             Method::GET,
+            &[Step::Id("prompt_name", &prompt_name)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a prompt.
@@ -63,12 +65,14 @@ impl LlmPromptsName {
         prompt_name: impl Display,
         body: impl IntoBody<bodies::PromptChange>,
     ) -> Request<models::LlmPrompt> {
-        Request::new(self.at.id("prompt_name", &prompt_name).call(
-            "llm_prompts.name.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::PromptChange>(body)
+        self.at
+            .request(
+                "llm_prompts.name.update",
+                Method::PATCH,
+                &[Step::Id("prompt_name", &prompt_name)],
+                "/",
+            )
+            .with::<bodies::PromptChange>(body)
     }
 
     /// Duplicates a prompt.
@@ -80,12 +84,14 @@ impl LlmPromptsName {
         prompt_name: impl Display,
         body: impl IntoBody<bodies::PromptCopy>,
     ) -> Request<models::LlmPrompt> {
-        Request::new(self.at.id("prompt_name", &prompt_name).call(
-            "llm_prompts.name.duplicate",
-            Method::POST,
-            "/duplicate/",
-        ))
-        .with::<bodies::PromptCopy>(body)
+        self.at
+            .request(
+                "llm_prompts.name.duplicate",
+                Method::POST,
+                &[Step::Id("prompt_name", &prompt_name)],
+                "/duplicate/",
+            )
+            .with::<bodies::PromptCopy>(body)
     }
 
     /// Labels.
@@ -128,12 +134,14 @@ impl LlmPromptsNameLabels {
         label_name: impl Display,
         body: impl IntoBody<bodies::PromptLabel>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("label_name", &label_name).call(
-            "llm_prompts.name.labels.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::PromptLabel>(body)
+        self.at
+            .request(
+                "llm_prompts.name.labels.replace",
+                Method::PUT,
+                &[Step::Id("label_name", &label_name)],
+                "/",
+            )
+            .with::<bodies::PromptLabel>(body)
     }
 
     /// Deletes a label.
@@ -142,10 +150,11 @@ impl LlmPromptsNameLabels {
     /// `llm_prompt:write`.
     #[inline]
     pub fn delete(&self, label_name: impl Display) -> Request<Done> {
-        Request::new(self.at.id("label_name", &label_name).call(
+        self.at.request(
             "llm_prompts.name.labels.delete",
             Method::DELETE,
+            &[Step::Id("label_name", &label_name)],
             "/",
-        ))
+        )
     }
 }

@@ -15,7 +15,7 @@ impl LlmSkills {
     /// `GET /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::LlmSkill>, LlmSkillsList> {
-        Request::new(self.at.call("llm_skills.list", Method::GET, "/"))
+        self.at.request("llm_skills.list", Method::GET, &[], "/")
     }
 
     /// Creates an LLM skill.
@@ -23,7 +23,8 @@ impl LlmSkills {
     /// `POST /api/projects/{project_id}/llm_skills/`. Key scope: `llm_skill:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewSkill>) -> Request<models::LlmSkill> {
-        Request::new(self.at.call("llm_skills.create", Method::POST, "/"))
+        self.at
+            .request("llm_skills.create", Method::POST, &[], "/")
             .with::<bodies::NewSkill>(body)
     }
 
@@ -32,12 +33,14 @@ impl LlmSkills {
     /// `POST /api/projects/{project_id}/llm_skills/marketplace/install-command/`. Key scope: `llm_skill:write`.
     #[inline]
     pub fn marketplace_install_command(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "llm_skills.marketplace_install_command",
-            Method::POST,
-            "/marketplace/install-command/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "llm_skills.marketplace_install_command",
+                Method::POST,
+                &[],
+                "/marketplace/install-command/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets a skill by its name.
@@ -48,11 +51,12 @@ impl LlmSkills {
         &self,
         skill_name: impl Display,
     ) -> Request<models::LlmSkill, LlmSkillsGetByName> {
-        Request::new(self.at.down("name").id("skill_name", &skill_name).call(
+        self.at.request(
             "llm_skills.get_by_name",
             Method::GET,
+            &[Step::Down("name"), Step::Id("skill_name", &skill_name)],
             "/",
-        ))
+        )
     }
 
     /// Adds a version to the skill of that name.
@@ -64,12 +68,14 @@ impl LlmSkills {
         skill_name: impl Display,
         body: impl IntoBody<bodies::SkillChange>,
     ) -> Request<models::LlmSkill> {
-        Request::new(self.at.down("name").id("skill_name", &skill_name).call(
-            "llm_skills.update_by_name",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::SkillChange>(body)
+        self.at
+            .request(
+                "llm_skills.update_by_name",
+                Method::PATCH,
+                &[Step::Down("name"), Step::Id("skill_name", &skill_name)],
+                "/",
+            )
+            .with::<bodies::SkillChange>(body)
     }
 
     /// Archives the skill of that name.
@@ -78,11 +84,12 @@ impl LlmSkills {
     /// have a [`body`](Request::body).
     #[inline]
     pub fn archive_by_name(&self, skill_name: impl Display) -> Request<Untyped> {
-        Request::new(self.at.down("name").id("skill_name", &skill_name).call(
+        self.at.request(
             "llm_skills.archive_by_name",
             Method::POST,
+            &[Step::Down("name"), Step::Id("skill_name", &skill_name)],
             "/archive/",
-        ))
+        )
     }
 
     /// Copies the skill of that name.
@@ -94,12 +101,14 @@ impl LlmSkills {
         skill_name: impl Display,
         body: impl IntoBody<bodies::SkillCopy>,
     ) -> Request<models::LlmSkill> {
-        Request::new(self.at.down("name").id("skill_name", &skill_name).call(
-            "llm_skills.duplicate_by_name",
-            Method::POST,
-            "/duplicate/",
-        ))
-        .with::<bodies::SkillCopy>(body)
+        self.at
+            .request(
+                "llm_skills.duplicate_by_name",
+                Method::POST,
+                &[Step::Down("name"), Step::Id("skill_name", &skill_name)],
+                "/duplicate/",
+            )
+            .with::<bodies::SkillCopy>(body)
     }
 
     /// Renames a file of the skill of that name.
@@ -111,12 +120,14 @@ impl LlmSkills {
         skill_name: impl Display,
         body: impl IntoBody<bodies::SkillFileName>,
     ) -> Request<models::LlmSkill> {
-        Request::new(self.at.down("name").id("skill_name", &skill_name).call(
-            "llm_skills.files_rename_by_name",
-            Method::POST,
-            "/files-rename/",
-        ))
-        .with::<bodies::SkillFileName>(body)
+        self.at
+            .request(
+                "llm_skills.files_rename_by_name",
+                Method::POST,
+                &[Step::Down("name"), Step::Id("skill_name", &skill_name)],
+                "/files-rename/",
+            )
+            .with::<bodies::SkillFileName>(body)
     }
 
     /// Renames the skill of that name.
@@ -128,12 +139,14 @@ impl LlmSkills {
         skill_name: impl Display,
         body: impl IntoBody<bodies::SkillName>,
     ) -> Request<Untyped> {
-        Request::new(self.at.down("name").id("skill_name", &skill_name).call(
-            "llm_skills.rename_by_name",
-            Method::POST,
-            "/rename/",
-        ))
-        .with::<bodies::SkillName>(body)
+        self.at
+            .request(
+                "llm_skills.rename_by_name",
+                Method::POST,
+                &[Step::Down("name"), Step::Id("skill_name", &skill_name)],
+                "/rename/",
+            )
+            .with::<bodies::SkillName>(body)
     }
 
     /// Prompts by name.
@@ -203,11 +216,9 @@ impl LlmSkillsNameFiles {
     /// `POST /api/projects/{project_id}/llm_skills/name/{skill_name}/files/`. Key scope: `llm_skill:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewSkillFile>) -> Request<models::LlmSkill> {
-        Request::new(
-            self.at
-                .call("llm_skills.name.files.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewSkillFile>(body)
+        self.at
+            .request("llm_skills.name.files.create", Method::POST, &[], "/")
+            .with::<bodies::NewSkillFile>(body)
     }
 
     /// Gets a file.
@@ -216,11 +227,12 @@ impl LlmSkillsNameFiles {
     /// `llm_skill:read`.
     #[inline]
     pub fn get(&self, file_path: impl Display) -> Request<models::LlmSkillFile, AtVersion> {
-        Request::new(self.at.id("file_path", &file_path).call(
+        self.at.request(
             "llm_skills.name.files.get",
             Method::GET,
+            &[Step::Id("file_path", &file_path)],
             "/",
-        ))
+        )
     }
 
     /// Deletes a file.
@@ -232,11 +244,12 @@ impl LlmSkillsNameFiles {
         &self,
         file_path: impl Display,
     ) -> Request<models::LlmSkill, LlmSkillsNameFilesDelete> {
-        Request::new(self.at.id("file_path", &file_path).call(
+        self.at.request(
             "llm_skills.name.files.delete",
             Method::DELETE,
+            &[Step::Id("file_path", &file_path)],
             "/",
-        ))
+        )
     }
 }
 

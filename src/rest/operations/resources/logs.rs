@@ -16,12 +16,14 @@ impl Logs {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn anomalies_scan(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "logs.anomalies_scan",
-            Method::POST,
-            "/anomalies/scan/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.anomalies_scan",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/anomalies/scan/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets series of log counts with the bands that count as normal.
@@ -30,12 +32,14 @@ impl Logs {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn anomalies_series_bands(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "logs.anomalies_series_bands",
-            Method::POST,
-            "/anomalies/series_bands/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.anomalies_series_bands",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/anomalies/series_bands/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the attributes that logs have.
@@ -43,7 +47,8 @@ impl Logs {
     /// `GET /api/{scope}/{project_id}/logs/attributes/`. Key scope: `logs:read`.
     #[inline]
     pub fn attributes(&self) -> Request<Page<Untyped>, LogsAttributes> {
-        Request::new(self.at.call("logs.attributes", Method::GET, "/attributes/"))
+        self.at
+            .request("logs.attributes", Method::GET, &[], "/attributes/")
     }
 
     /// Counts logs by ranges of time.
@@ -52,12 +57,14 @@ impl Logs {
     /// from an environment, too.
     #[inline]
     pub fn count_ranges(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "logs.count_ranges",
-            Method::POST,
-            "/count-ranges/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.count_ranges",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/count-ranges/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts logs.
@@ -66,12 +73,14 @@ impl Logs {
     /// environment, too.
     #[inline]
     pub fn count(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.count", Method::POST, "/count/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.count",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/count/",
+            )
+            .with::<()>(body)
     }
 
     /// Explains a log entry, by AI.
@@ -80,11 +89,12 @@ impl Logs {
     /// too. May have a [`body`](Request::body).
     #[inline]
     pub fn explain_log_with_ai(&self) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "logs.explain_log_with_ai",
             Method::POST,
+            &[Step::Under("projects")],
             "/explainLogWithAI/",
-        ))
+        )
     }
 
     /// Counts the values of attributes of logs.
@@ -93,12 +103,14 @@ impl Logs {
     /// from an environment, too.
     #[inline]
     pub fn facet_values(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "logs.facet_values",
-            Method::POST,
-            "/facet_values/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.facet_values",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/facet_values/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts logs by an attribute.
@@ -107,12 +119,14 @@ impl Logs {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn group_by(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.group_by", Method::POST, "/group-by/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.group_by",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/group-by/",
+            )
+            .with::<()>(body)
     }
 
     /// Groups logs by their pattern.
@@ -121,12 +135,14 @@ impl Logs {
     /// an environment, too.
     #[inline]
     pub fn patterns(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.patterns", Method::POST, "/patterns/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.patterns",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/patterns/",
+            )
+            .with::<()>(body)
     }
 
     /// Compares the patterns of two periods.
@@ -135,12 +151,14 @@ impl Logs {
     /// from an environment, too.
     #[inline]
     pub fn patterns_diff(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "logs.patterns_diff",
-            Method::POST,
-            "/patterns_diff/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.patterns_diff",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/patterns_diff/",
+            )
+            .with::<()>(body)
     }
 
     /// Searches logs.
@@ -148,7 +166,7 @@ impl Logs {
     /// `POST /api/{scope}/{project_id}/logs/query/`. Key scope: `logs:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn query(&self) -> Request<Untyped> {
-        Request::new(self.at.call("logs.query", Method::POST, "/query/"))
+        self.at.request("logs.query", Method::POST, &[], "/query/")
     }
 
     /// Lists the services that logs come from, with counts.
@@ -157,12 +175,14 @@ impl Logs {
     /// an environment, too.
     #[inline]
     pub fn services(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.services", Method::POST, "/services/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.services",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/services/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts logs over time.
@@ -171,7 +191,8 @@ impl Logs {
     /// [`body`](Request::body).
     #[inline]
     pub fn sparkline(&self) -> Request<Untyped> {
-        Request::new(self.at.call("logs.sparkline", Method::POST, "/sparkline/"))
+        self.at
+            .request("logs.sparkline", Method::POST, &[], "/sparkline/")
     }
 
     /// Lists values that an attribute of logs has.
@@ -179,7 +200,9 @@ impl Logs {
     /// `GET /api/{scope}/{project_id}/logs/values/`. Key scope: `logs:read`.
     #[inline]
     pub fn values(&self, key: impl Display) -> Request<Untyped, LogsValues> {
-        Request::new(self.at.call("logs.values", Method::GET, "/values/")).query("key", key)
+        self.at
+            .request("logs.values", Method::GET, &[], "/values/")
+            .query("key", key)
     }
 
     /// Alerts.
@@ -248,10 +271,11 @@ impl LogsAlerts {
     /// environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::LogsAlert>, LogsAlertsList> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.alerts.list", Method::GET, "/"),
+        self.at.request(
+            "logs.alerts.list",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/",
         )
     }
 
@@ -261,12 +285,14 @@ impl LogsAlerts {
     /// an environment, too.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::LogsAlert> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.alerts.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.alerts.create",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets an alert.
@@ -275,11 +301,12 @@ impl LogsAlerts {
     /// from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::LogsAlert> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "logs.alerts.get",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of an alert.
@@ -292,12 +319,14 @@ impl LogsAlerts {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::LogsAlert> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "logs.alerts.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.alerts.update",
+                Method::PATCH,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of an alert.
@@ -309,12 +338,14 @@ impl LogsAlerts {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::LogsAlert> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "logs.alerts.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.alerts.replace",
+                Method::PUT,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an alert.
@@ -323,11 +354,12 @@ impl LogsAlerts {
     /// from an environment, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "logs.alerts.delete",
             Method::DELETE,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Tries a log alert on past data, without saving or notifying.
@@ -336,12 +368,14 @@ impl LogsAlerts {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn simulate(&self, body: Raw<impl Serialize>) -> Request<models::LogsAlertSimulation> {
-        Request::new(self.at.under("projects").call(
-            "logs.alerts.simulate",
-            Method::POST,
-            "/simulate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.alerts.simulate",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/simulate/",
+            )
+            .with::<()>(body)
     }
 
     /// Adds a destination to a log alert.
@@ -354,12 +388,14 @@ impl LogsAlerts {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::AlertDestinations> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "logs.alerts.destinations",
-            Method::POST,
-            "/destinations/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.alerts.destinations",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/destinations/",
+            )
+            .with::<()>(body)
     }
 
     /// Removes a destination of a log alert.
@@ -372,12 +408,14 @@ impl LogsAlerts {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "logs.alerts.destinations_delete",
-            Method::POST,
-            "/destinations/delete/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "logs.alerts.destinations_delete",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/destinations/delete/",
+            )
+            .with::<()>(body)
     }
 
     /// Takes a log alert back to its first state.
@@ -386,11 +424,12 @@ impl LogsAlerts {
     /// too. May have a [`body`](Request::body).
     #[inline]
     pub fn reset(&self, id: impl Display) -> Request<models::LogsAlert> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "logs.alerts.reset",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/reset/",
-        ))
+        )
     }
 
     /// Events.
@@ -427,10 +466,11 @@ impl LogsAlertsEvents {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::LogsAlertEvent>, LimitOffset> {
-        Request::new(
-            self.at
-                .under("projects")
-                .call("logs.alerts.events.list", Method::GET, "/"),
+        self.at.request(
+            "logs.alerts.events.list",
+            Method::GET,
+            &[Step::Under("projects")],
+            "/",
         )
     }
 }

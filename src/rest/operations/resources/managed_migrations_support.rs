@@ -14,10 +14,8 @@ impl ManagedMigrationsSupport {
     /// `GET /api/managed_migrations_support/`. Key scope: `batch_import_support:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, ManagedMigrationsSupportList> {
-        Request::new(
-            self.at
-                .call("managed_migrations_support.list", Method::GET, "/"),
-        )
+        self.at
+            .request("managed_migrations_support.list", Method::GET, &[], "/")
     }
 
     /// Gets a managed migrations support.
@@ -25,10 +23,11 @@ impl ManagedMigrationsSupport {
     /// `GET /api/managed_migrations_support/{id}/`. Key scope: `batch_import_support:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("managed_migrations_support.get", Method::GET, "/"),
+        self.at.request(
+            "managed_migrations_support.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

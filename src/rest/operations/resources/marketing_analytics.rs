@@ -17,11 +17,12 @@ impl MarketingAnalytics {
     /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn conversion_goals(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "marketing_analytics.conversion_goals",
             Method::GET,
+            &[],
             "/conversion_goals/",
-        ))
+        )
     }
 
     /// Creates a conversion goal.
@@ -30,12 +31,14 @@ impl MarketingAnalytics {
     /// `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_goals_create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "marketing_analytics.conversion_goals_create",
-            Method::POST,
-            "/conversion_goals/create/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "marketing_analytics.conversion_goals_create",
+                Method::POST,
+                &[],
+                "/conversion_goals/create/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the conversion recommendations of marketing analytics.
@@ -44,11 +47,12 @@ impl MarketingAnalytics {
     /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn conversion_recommendations(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "marketing_analytics.conversion_recommendations",
             Method::GET,
+            &[],
             "/conversion_recommendations/",
-        ))
+        )
     }
 
     /// Starts to look for conversion goals.
@@ -57,12 +61,14 @@ impl MarketingAnalytics {
     /// `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_recommendations_start(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "marketing_analytics.conversion_recommendations_start",
-            Method::POST,
-            "/conversion_recommendations/start/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "marketing_analytics.conversion_recommendations_start",
+                Method::POST,
+                &[],
+                "/conversion_recommendations/start/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the sources of marketing data.
@@ -71,11 +77,12 @@ impl MarketingAnalytics {
     /// Preview.
     #[inline]
     pub fn data_sources(&self) -> Request<Untyped, OfSourceType> {
-        Request::new(self.at.call(
+        self.at.request(
             "marketing_analytics.data_sources",
             Method::GET,
+            &[],
             "/data_sources/",
-        ))
+        )
     }
 
     /// Looks for problems of the setup.
@@ -84,9 +91,11 @@ impl MarketingAnalytics {
     /// Preview.
     #[inline]
     pub fn diagnose(&self) -> Request<Untyped, MarketingAnalyticsDiagnose> {
-        Request::new(
-            self.at
-                .call("marketing_analytics.diagnose", Method::GET, "/diagnose/"),
+        self.at.request(
+            "marketing_analytics.diagnose",
+            Method::GET,
+            &[],
+            "/diagnose/",
         )
     }
 
@@ -99,12 +108,14 @@ impl MarketingAnalytics {
         &self,
         conversion_goal_id: impl Display,
     ) -> Request<Untyped, DateFromDateTo> {
-        Request::new(self.at.call(
-            "marketing_analytics.explain_conversion_goal",
-            Method::GET,
-            "/explain_conversion_goal/",
-        ))
-        .query("conversion_goal_id", conversion_goal_id)
+        self.at
+            .request(
+                "marketing_analytics.explain_conversion_goal",
+                Method::GET,
+                &[],
+                "/explain_conversion_goal/",
+            )
+            .query("conversion_goal_id", conversion_goal_id)
     }
 
     /// Gets what is left to set up.
@@ -113,11 +124,12 @@ impl MarketingAnalytics {
     /// Preview.
     #[inline]
     pub fn setup_plan(&self) -> Request<Untyped, MarketingAnalyticsSetupPlan> {
-        Request::new(self.at.call(
+        self.at.request(
             "marketing_analytics.setup_plan",
             Method::GET,
+            &[],
             "/setup_plan/",
-        ))
+        )
     }
 
     /// Suggests conversion goals.
@@ -128,11 +140,12 @@ impl MarketingAnalytics {
     pub fn suggest_conversion_goals(
         &self,
     ) -> Request<Untyped, MarketingAnalyticsSuggestConversionGoals> {
-        Request::new(self.at.call(
+        self.at.request(
             "marketing_analytics.suggest_conversion_goals",
             Method::GET,
+            &[],
             "/suggest_conversion_goals/",
-        ))
+        )
     }
 
     /// Suggests which UTM values belong to which source.
@@ -141,11 +154,12 @@ impl MarketingAnalytics {
     /// `marketing_analytics:read`. Preview.
     #[inline]
     pub fn suggest_utm_mappings(&self) -> Request<Untyped, MarketingAnalyticsSuggestUtmMappings> {
-        Request::new(self.at.call(
+        self.at.request(
             "marketing_analytics.suggest_utm_mappings",
             Method::GET,
+            &[],
             "/suggest_utm_mappings/",
-        ))
+        )
     }
 
     /// Looks for problems of UTM parameters.
@@ -154,9 +168,11 @@ impl MarketingAnalytics {
     /// Preview.
     #[inline]
     pub fn utm_audit(&self) -> Request<Untyped, DateFromDateTo> {
-        Request::new(
-            self.at
-                .call("marketing_analytics.utm_audit", Method::GET, "/utm_audit/"),
+        self.at.request(
+            "marketing_analytics.utm_audit",
+            Method::GET,
+            &[],
+            "/utm_audit/",
         )
     }
 
@@ -166,15 +182,14 @@ impl MarketingAnalytics {
     /// scope: `marketing_analytics:write`. Preview.
     #[inline]
     pub fn conversion_goals_delete(&self, conversion_goal_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .down("conversion_goals")
-                .id("conversion_goal_id", &conversion_goal_id)
-                .call(
-                    "marketing_analytics.conversion_goals_delete",
-                    Method::DELETE,
-                    "/delete/",
-                ),
+        self.at.request(
+            "marketing_analytics.conversion_goals_delete",
+            Method::DELETE,
+            &[
+                Step::Down("conversion_goals"),
+                Step::Id("conversion_goal_id", &conversion_goal_id),
+            ],
+            "/delete/",
         )
     }
 
@@ -188,17 +203,17 @@ impl MarketingAnalytics {
         conversion_goal_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .down("conversion_goals")
-                .id("conversion_goal_id", &conversion_goal_id)
-                .call(
-                    "marketing_analytics.conversion_goals_update",
-                    Method::PATCH,
-                    "/update/",
-                ),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "marketing_analytics.conversion_goals_update",
+                Method::PATCH,
+                &[
+                    Step::Down("conversion_goals"),
+                    Step::Id("conversion_goal_id", &conversion_goal_id),
+                ],
+                "/update/",
+            )
+            .with::<()>(body)
     }
 }
 

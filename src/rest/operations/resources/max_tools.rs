@@ -15,10 +15,11 @@ impl MaxTools {
     /// from a project, too. May have a [`body`](Request::body).
     #[inline]
     pub fn create_and_query_insight(&self) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
+        self.at.request(
             "max_tools.create_and_query_insight",
             Method::POST,
+            &[Step::Under("environments")],
             "/create_and_query_insight/",
-        ))
+        )
     }
 }

@@ -14,11 +14,12 @@ impl McpAnalytics {
     /// `GET /api/projects/{project_id}/mcp_analytics/intent_clusters/`. Key scope: `mcp_analytics:read`. Preview.
     #[inline]
     pub fn intent_clusters(&self) -> Request<Untyped, McpAnalyticsIntentClusters> {
-        Request::new(self.at.call(
+        self.at.request(
             "mcp_analytics.intent_clusters",
             Method::GET,
+            &[],
             "/intent_clusters/",
-        ))
+        )
     }
 
     /// Starts to cluster intents anew.
@@ -27,11 +28,12 @@ impl McpAnalytics {
     /// `mcp_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn intent_clusters_recompute(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "mcp_analytics.intent_clusters_recompute",
             Method::POST,
+            &[],
             "/intent_clusters/recompute/",
-        ))
+        )
     }
 
     /// Reports something that the MCP tools could not do.
@@ -39,12 +41,14 @@ impl McpAnalytics {
     /// `POST /api/projects/{project_id}/mcp_analytics/missing_capabilities/`. Key scope: `mcp_analytics:write`.
     #[inline]
     pub fn missing_capabilities(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "mcp_analytics.missing_capabilities",
-            Method::POST,
-            "/missing_capabilities/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "mcp_analytics.missing_capabilities",
+                Method::POST,
+                &[],
+                "/missing_capabilities/",
+            )
+            .with::<()>(body)
     }
 
     /// Sessions.
@@ -76,10 +80,8 @@ impl McpAnalyticsSessions {
     /// `GET /api/projects/{project_id}/mcp_analytics/sessions/`. Key scope: `mcp_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, McpAnalyticsSessionsList> {
-        Request::new(
-            self.at
-                .call("mcp_analytics.sessions.list", Method::GET, "/"),
-        )
+        self.at
+            .request("mcp_analytics.sessions.list", Method::GET, &[], "/")
     }
 
     /// Describes what a session was for, by AI.
@@ -91,11 +93,12 @@ impl McpAnalyticsSessions {
         &self,
         id: impl Display,
     ) -> Request<Untyped, McpAnalyticsSessionsGenerateIntent> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "mcp_analytics.sessions.generate_intent",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/generate_intent/",
-        ))
+        )
     }
 
     /// Lists the tool calls of a session.
@@ -106,11 +109,12 @@ impl McpAnalyticsSessions {
         &self,
         id: impl Display,
     ) -> Request<Page<Untyped>, McpAnalyticsSessionsToolCalls> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "mcp_analytics.sessions.tool_calls",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/tool_calls/",
-        ))
+        )
     }
 }
 

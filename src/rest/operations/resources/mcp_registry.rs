@@ -30,10 +30,11 @@ impl McpRegistryServers {
     /// `GET /api/projects/{project_id}/mcp_registry/servers/{id}/`. Key scope: `mcp_registry:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("mcp_registry.servers.get", Method::GET, "/"),
+        self.at.request(
+            "mcp_registry.servers.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -42,11 +43,14 @@ impl McpRegistryServers {
     /// `GET /api/projects/{project_id}/mcp_registry/servers/discover/`. Key scope: `mcp_registry:read`.
     #[inline]
     pub fn discover(&self, intent: impl Display) -> Request<Untyped, McpRegistryServersDiscover> {
-        Request::new(
-            self.at
-                .call("mcp_registry.servers.discover", Method::GET, "/discover/"),
-        )
-        .query("intent", intent)
+        self.at
+            .request(
+                "mcp_registry.servers.discover",
+                Method::GET,
+                &[],
+                "/discover/",
+            )
+            .query("intent", intent)
     }
 }
 

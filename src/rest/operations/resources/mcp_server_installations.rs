@@ -15,10 +15,8 @@ impl McpServerInstallations {
     /// `GET /api/projects/{project_id}/mcp_server_installations/`. Key scope: `project:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::McpServerInstallation>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("mcp_server_installations.list", Method::GET, "/"),
-        )
+        self.at
+            .request("mcp_server_installations.list", Method::GET, &[], "/")
     }
 
     /// Lists the tools of all installed MCP servers.
@@ -26,11 +24,12 @@ impl McpServerInstallations {
     /// `GET /api/projects/{project_id}/mcp_server_installations/available_tools/`.
     #[inline]
     pub fn available_tools(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "mcp_server_installations.available_tools",
             Method::GET,
+            &[],
             "/available_tools/",
-        ))
+        )
     }
 
     /// Lists the tools of an installed MCP server.
@@ -38,10 +37,11 @@ impl McpServerInstallations {
     /// `GET /api/projects/{project_id}/mcp_server_installations/{id}/tools/`. Key scope: `project:read`.
     #[inline]
     pub fn tools(&self, id: impl Display) -> Request<Page<models::McpTool>> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "mcp_server_installations.tools",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/tools/",
-        ))
+        )
     }
 }

@@ -15,12 +15,14 @@ impl McpTools {
     /// `/api/projects/` from an environment, too.
     #[inline]
     pub fn docs_search(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "mcp_tools.docs_search",
-            Method::POST,
-            "/docs_search/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "mcp_tools.docs_search",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/docs_search/",
+            )
+            .with::<()>(body)
     }
 
     /// Runs HogQL.
@@ -29,10 +31,8 @@ impl McpTools {
     /// [`body`](Request::body).
     #[inline]
     pub fn execute_sql(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("mcp_tools.execute_sql", Method::POST, "/execute_sql/"),
-        )
+        self.at
+            .request("mcp_tools.execute_sql", Method::POST, &[], "/execute_sql/")
     }
 
     /// Reads which events and properties there are.
@@ -41,9 +41,11 @@ impl McpTools {
     /// `event_definition:read` and `property_definition:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn read_taxonomy(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("mcp_tools.read_taxonomy", Method::POST, "/read_taxonomy/"),
+        self.at.request(
+            "mcp_tools.read_taxonomy",
+            Method::POST,
+            &[],
+            "/read_taxonomy/",
         )
     }
 }

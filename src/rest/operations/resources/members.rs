@@ -14,7 +14,8 @@ impl Members {
     /// `GET /api/organizations/{organization_id}/members/`. Key scope: `organization_member:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::OrganizationMember>, MembersList> {
-        Request::new(self.at.call("organization.members.list", Method::GET, "/"))
+        self.at
+            .request("organization.members.list", Method::GET, &[], "/")
     }
 
     /// Changes the given fields of a member.
@@ -26,12 +27,14 @@ impl Members {
         user_uuid: impl Display,
         body: impl IntoBody<bodies::MemberChange>,
     ) -> Request<models::OrganizationMember> {
-        Request::new(self.at.id("user__uuid", &user_uuid).call(
-            "organization.members.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::MemberChange>(body)
+        self.at
+            .request(
+                "organization.members.update",
+                Method::PATCH,
+                &[Step::Id("user__uuid", &user_uuid)],
+                "/",
+            )
+            .with::<bodies::MemberChange>(body)
     }
 
     /// Replaces all fields of a member.
@@ -43,12 +46,14 @@ impl Members {
         user_uuid: impl Display,
         body: impl IntoBody<bodies::MemberChange>,
     ) -> Request<models::OrganizationMember> {
-        Request::new(self.at.id("user__uuid", &user_uuid).call(
-            "organization.members.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::MemberChange>(body)
+        self.at
+            .request(
+                "organization.members.replace",
+                Method::PUT,
+                &[Step::Id("user__uuid", &user_uuid)],
+                "/",
+            )
+            .with::<bodies::MemberChange>(body)
     }
 
     /// Deletes a member.
@@ -56,11 +61,12 @@ impl Members {
     /// `DELETE /api/organizations/{organization_id}/members/{user__uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, user_uuid: impl Display) -> Request<Done> {
-        Request::new(self.at.id("user__uuid", &user_uuid).call(
+        self.at.request(
             "organization.members.delete",
             Method::DELETE,
+            &[Step::Id("user__uuid", &user_uuid)],
             "/",
-        ))
+        )
     }
 
     /// Gets the GitHub login of a member.
@@ -69,11 +75,12 @@ impl Members {
     /// `organization_member:read`.
     #[inline]
     pub fn github_login(&self, user_uuid: impl Display) -> Request<models::GithubLogin> {
-        Request::new(self.at.id("user__uuid", &user_uuid).call(
+        self.at.request(
             "organization.members.github_login",
             Method::GET,
+            &[Step::Id("user__uuid", &user_uuid)],
             "/github_login/",
-        ))
+        )
     }
 
     /// Lists what the API keys of a member may do.
@@ -81,11 +88,12 @@ impl Members {
     /// `GET /api/organizations/{organization_id}/members/{user__uuid}/scoped_api_keys/`. Seen in 2025 only.
     #[inline]
     pub fn scoped_api_keys(&self, user_uuid: impl Display) -> Request<models::MemberApiKeys> {
-        Request::new(self.at.id("user__uuid", &user_uuid).call(
+        self.at.request(
             "organization.members.scoped_api_keys",
             Method::GET,
+            &[Step::Id("user__uuid", &user_uuid)],
             "/scoped_api_keys/",
-        ))
+        )
     }
 }
 

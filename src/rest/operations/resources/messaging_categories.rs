@@ -15,7 +15,8 @@ impl MessagingCategories {
     /// `GET /api/projects/{project_id}/messaging_categories/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("messaging_categories.list", Method::GET, "/"))
+        self.at
+            .request("messaging_categories.list", Method::GET, &[], "/")
     }
 
     /// Creates a messaging category.
@@ -23,11 +24,9 @@ impl MessagingCategories {
     /// `POST /api/projects/{project_id}/messaging_categories/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("messaging_categories.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("messaging_categories.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a messaging category.
@@ -35,10 +34,11 @@ impl MessagingCategories {
     /// `GET /api/projects/{project_id}/messaging_categories/{id}/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("messaging_categories.get", Method::GET, "/"),
+        self.at.request(
+            "messaging_categories.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -47,11 +47,13 @@ impl MessagingCategories {
     /// `PATCH /api/projects/{project_id}/messaging_categories/{id}/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("messaging_categories.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_categories.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }

@@ -14,12 +14,14 @@ impl MessagingPreferences {
     /// `POST /api/projects/{project_id}/messaging_preferences/bulk_add_opt_outs/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn bulk_add_opt_outs(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "messaging_preferences.bulk_add_opt_outs",
-            Method::POST,
-            "/bulk_add_opt_outs/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_preferences.bulk_add_opt_outs",
+                Method::POST,
+                &[],
+                "/bulk_add_opt_outs/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists who opted out of messages.
@@ -27,9 +29,11 @@ impl MessagingPreferences {
     /// `GET /api/projects/{project_id}/messaging_preferences/opt_outs/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn opt_outs(&self) -> Request<Untyped, MessagingPreferencesOptOuts> {
-        Request::new(
-            self.at
-                .call("messaging_preferences.opt_outs", Method::GET, "/opt_outs/"),
+        self.at.request(
+            "messaging_preferences.opt_outs",
+            Method::GET,
+            &[],
+            "/opt_outs/",
         )
     }
 
@@ -38,12 +42,14 @@ impl MessagingPreferences {
     /// `POST /api/projects/{project_id}/messaging_preferences/remove_opt_out/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn remove_opt_out(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "messaging_preferences.remove_opt_out",
-            Method::POST,
-            "/remove_opt_out/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_preferences.remove_opt_out",
+                Method::POST,
+                &[],
+                "/remove_opt_out/",
+            )
+            .with::<()>(body)
     }
 }
 

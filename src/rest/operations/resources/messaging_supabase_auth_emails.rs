@@ -15,11 +15,12 @@ impl MessagingSupabaseAuthEmails {
     /// Preview.
     #[inline]
     pub fn settings(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "messaging_supabase_auth_emails.settings",
             Method::GET,
+            &[],
             "/settings/",
-        ))
+        )
     }
 
     /// Changes the settings of the emails that Supabase Auth sends.
@@ -28,12 +29,14 @@ impl MessagingSupabaseAuthEmails {
     /// Preview.
     #[inline]
     pub fn update_settings(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "messaging_supabase_auth_emails.update_settings",
-            Method::PATCH,
-            "/settings/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_supabase_auth_emails.update_settings",
+                Method::PATCH,
+                &[],
+                "/settings/",
+            )
+            .with::<()>(body)
     }
 
     /// Creates templates to start from.
@@ -42,10 +45,11 @@ impl MessagingSupabaseAuthEmails {
     /// `hog_flow:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn starter_templates(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "messaging_supabase_auth_emails.starter_templates",
             Method::POST,
+            &[],
             "/starter_templates/",
-        ))
+        )
     }
 }

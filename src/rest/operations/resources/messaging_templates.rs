@@ -15,7 +15,8 @@ impl MessagingTemplates {
     /// `GET /api/projects/{project_id}/messaging_templates/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("messaging_templates.list", Method::GET, "/"))
+        self.at
+            .request("messaging_templates.list", Method::GET, &[], "/")
     }
 
     /// Creates a messaging template.
@@ -23,11 +24,9 @@ impl MessagingTemplates {
     /// `POST /api/projects/{project_id}/messaging_templates/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("messaging_templates.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("messaging_templates.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a messaging template.
@@ -35,10 +34,11 @@ impl MessagingTemplates {
     /// `GET /api/projects/{project_id}/messaging_templates/{id}/`. Key scope: `hog_flow:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("messaging_templates.get", Method::GET, "/"),
+        self.at.request(
+            "messaging_templates.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -47,12 +47,14 @@ impl MessagingTemplates {
     /// `PATCH /api/projects/{project_id}/messaging_templates/{id}/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("messaging_templates.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_templates.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the design of a template.
@@ -60,12 +62,14 @@ impl MessagingTemplates {
     /// `PATCH /api/projects/{project_id}/messaging_templates/{id}/design/`. Key scope: `hog_flow:write`.
     #[inline]
     pub fn design(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "messaging_templates.design",
-            Method::PATCH,
-            "/design/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_templates.design",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/design/",
+            )
+            .with::<()>(body)
     }
 
     /// Turns a template into one for transactional messages.
@@ -78,11 +82,13 @@ impl MessagingTemplates {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "messaging_templates.make_transactional",
-            Method::POST,
-            "/make_transactional/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "messaging_templates.make_transactional",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/make_transactional/",
+            )
+            .with::<()>(body)
     }
 }

@@ -14,12 +14,14 @@ impl Metrics {
     /// `GET /api/projects/{project_id}/metrics/attribute_values/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn attribute_values(&self, key: impl Display) -> Request<Untyped, MetricsAttributeValues> {
-        Request::new(self.at.call(
-            "metrics.attribute_values",
-            Method::GET,
-            "/attribute_values/",
-        ))
-        .query("key", key)
+        self.at
+            .request(
+                "metrics.attribute_values",
+                Method::GET,
+                &[],
+                "/attribute_values/",
+            )
+            .query("key", key)
     }
 
     /// Lists the attributes that metrics have.
@@ -27,10 +29,8 @@ impl Metrics {
     /// `GET /api/projects/{project_id}/metrics/attributes/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn attributes(&self) -> Request<Untyped, MetricsAttributes> {
-        Request::new(
-            self.at
-                .call("metrics.attributes", Method::GET, "/attributes/"),
-        )
+        self.at
+            .request("metrics.attributes", Method::GET, &[], "/attributes/")
     }
 
     /// Describes a metric: its kind, range and attributes.
@@ -38,11 +38,9 @@ impl Metrics {
     /// `POST /api/projects/{project_id}/metrics/characterize/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn characterize(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("metrics.characterize", Method::POST, "/characterize/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("metrics.characterize", Method::POST, &[], "/characterize/")
+            .with::<()>(body)
     }
 
     /// Checks a dashboard of another product before it is imported.
@@ -50,12 +48,14 @@ impl Metrics {
     /// `POST /api/projects/{project_id}/metrics/dashboard_imports/validate/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn dashboard_imports_validate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "metrics.dashboard_imports_validate",
-            Method::POST,
-            "/dashboard_imports/validate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "metrics.dashboard_imports_validate",
+                Method::POST,
+                &[],
+                "/dashboard_imports/validate/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets series of a metric over time.
@@ -63,7 +63,9 @@ impl Metrics {
     /// `POST /api/projects/{project_id}/metrics/query/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn query(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("metrics.query", Method::POST, "/query/")).with::<()>(body)
+        self.at
+            .request("metrics.query", Method::POST, &[], "/query/")
+            .with::<()>(body)
     }
 
     /// Lists the names of metrics.
@@ -71,7 +73,8 @@ impl Metrics {
     /// `GET /api/projects/{project_id}/metrics/values/`. Key scope: `metrics:read`. Preview.
     #[inline]
     pub fn values(&self) -> Request<Untyped, MetricsValues> {
-        Request::new(self.at.call("metrics.values", Method::GET, "/values/"))
+        self.at
+            .request("metrics.values", Method::GET, &[], "/values/")
     }
 }
 

@@ -14,11 +14,9 @@ impl MyLlmAnalytics {
     /// `GET /api/llm_analytics/@me/spend/`. Key scope: `user:read`.
     #[inline]
     pub fn my_spend(&self, product: impl Display) -> Request<Untyped, MyLlmAnalyticsMySpend> {
-        Request::new(
-            self.at
-                .call("llm_analytics.my_spend", Method::GET, "/@me/spend/"),
-        )
-        .query("product", product)
+        self.at
+            .request("llm_analytics.my_spend", Method::GET, &[], "/@me/spend/")
+            .query("product", product)
     }
 }
 

@@ -15,7 +15,8 @@ impl NotebookWidgets {
     /// `GET /api/projects/{project_id}/notebook_widgets/`. Key scope: `notebook:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffsetSearch> {
-        Request::new(self.at.call("notebook_widgets.list", Method::GET, "/"))
+        self.at
+            .request("notebook_widgets.list", Method::GET, &[], "/")
     }
 
     /// Gets a notebook widget.
@@ -23,10 +24,11 @@ impl NotebookWidgets {
     /// `GET /api/projects/{project_id}/notebook_widgets/{id}/`. Key scope: `notebook:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("notebook_widgets.get", Method::GET, "/"),
+        self.at.request(
+            "notebook_widgets.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -14,7 +14,7 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/`. Key scope: `notebook:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::NotebookMinimal>, NotebooksList> {
-        Request::new(self.at.call("notebooks.list", Method::GET, "/"))
+        self.at.request("notebooks.list", Method::GET, &[], "/")
     }
 
     /// Creates a notebook.
@@ -22,7 +22,8 @@ impl Notebooks {
     /// `POST /api/projects/{project_id}/notebooks/`. Key scope: `notebook:write`. Preview.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewNotebook>) -> Request<models::Notebook> {
-        Request::new(self.at.call("notebooks.create", Method::POST, "/"))
+        self.at
+            .request("notebooks.create", Method::POST, &[], "/")
             .with::<bodies::NewNotebook>(body)
     }
 
@@ -31,10 +32,11 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:read`. Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::Notebook> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("notebooks.get", Method::GET, "/"),
+        self.at.request(
+            "notebooks.get",
+            Method::GET,
+            &[Step::Id("short_id", &short_id)],
+            "/",
         )
     }
 
@@ -47,12 +49,14 @@ impl Notebooks {
         short_id: impl Display,
         body: impl IntoBody<bodies::NotebookChange>,
     ) -> Request<models::Notebook> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("notebooks.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::NotebookChange>(body)
+        self.at
+            .request(
+                "notebooks.update",
+                Method::PATCH,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<bodies::NotebookChange>(body)
     }
 
     /// Replaces all fields of a notebook.
@@ -64,12 +68,14 @@ impl Notebooks {
         short_id: impl Display,
         body: impl IntoBody<bodies::NewNotebook>,
     ) -> Request<models::Notebook> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("notebooks.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewNotebook>(body)
+        self.at
+            .request(
+                "notebooks.replace",
+                Method::PUT,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<bodies::NewNotebook>(body)
     }
 
     /// Deletes a notebook: PostHog keeps it, marked as deleted.
@@ -77,12 +83,14 @@ impl Notebooks {
     /// `PATCH /api/projects/{project_id}/notebooks/{short_id}/`. Key scope: `notebook:write`.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<models::Notebook> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("notebooks.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "notebooks.delete",
+                Method::PATCH,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Lists who changed what in all notebooks, and when.
@@ -90,10 +98,8 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .call("notebooks.all_activity", Method::GET, "/activity/"),
-        )
+        self.at
+            .request("notebooks.all_activity", Method::GET, &[], "/activity/")
     }
 
     /// Lists the sizes that a kernel can have.
@@ -101,11 +107,12 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/kernel/compute_options/`. Key scope: `notebook:read`. Preview.
     #[inline]
     pub fn kernel_compute_options(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "notebooks.kernel_compute_options",
             Method::GET,
+            &[],
             "/kernel/compute_options/",
-        ))
+        )
     }
 
     /// Lists the comments on a session recording in notebooks.
@@ -113,11 +120,12 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/recording_comments/`. Seen in 2025 only.
     #[inline]
     pub fn recording_comments(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "notebooks.recording_comments",
             Method::GET,
+            &[],
             "/recording_comments/",
-        ))
+        )
     }
 
     /// Asks to delete a notebook for good; `delete` is what PostHog supports.
@@ -125,11 +133,12 @@ impl Notebooks {
     /// `DELETE /api/projects/{project_id}/notebooks/{short_id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.hard_delete",
             Method::DELETE,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 
     /// Lists who changed what in a notebook, and when.
@@ -137,11 +146,12 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, short_id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.activity",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/activity/",
-        ))
+        )
     }
 
     /// Saves Markdown into a notebook that others may edit too.
@@ -150,11 +160,12 @@ impl Notebooks {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn collab_markdown_save(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.collab_markdown_save",
             Method::POST,
+            &[Step::Id("short_id", &short_id)],
             "/collab/markdown_save/",
-        ))
+        )
     }
 
     /// Saves changes to a notebook that others may edit too.
@@ -163,11 +174,12 @@ impl Notebooks {
     /// a [`body`](Request::body).
     #[inline]
     pub fn collab_save(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.collab_save",
             Method::POST,
+            &[Step::Id("short_id", &short_id)],
             "/collab/save/",
-        ))
+        )
     }
 
     /// Changes the configuration of the kernel of a notebook.
@@ -180,12 +192,14 @@ impl Notebooks {
         short_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "notebooks.kernel_config",
-            Method::POST,
-            "/kernel/config/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "notebooks.kernel_config",
+                Method::POST,
+                &[Step::Id("short_id", &short_id)],
+                "/kernel/config/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the kernel status of a notebook.
@@ -194,11 +208,12 @@ impl Notebooks {
     /// `query:read`. Preview.
     #[inline]
     pub fn kernel_status(&self, short_id: impl Display) -> Request<models::NotebookKernelStatus> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.kernel_status",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/kernel/status/",
-        ))
+        )
     }
 
     /// Gets a notebook as Markdown.
@@ -206,11 +221,12 @@ impl Notebooks {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/markdown/`.
     #[inline]
     pub fn markdown(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.markdown",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/markdown/",
-        ))
+        )
     }
 
     /// Runs a SQL node of a notebook.
@@ -219,11 +235,12 @@ impl Notebooks {
     /// `query:read`. May have a [`body`](Request::body).
     #[inline]
     pub fn sql_v2_run(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.sql_v2_run",
             Method::POST,
+            &[Step::Id("short_id", &short_id)],
             "/sql_v2/run/",
-        ))
+        )
     }
 
     /// Gets the results of the SQL nodes of a notebook.
@@ -232,11 +249,12 @@ impl Notebooks {
     /// `query:read`. Preview.
     #[inline]
     pub fn sql_v2_state(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "notebooks.sql_v2_state",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/sql_v2/state/",
-        ))
+        )
     }
 
     /// Attaches a widget to a node of a notebook.
@@ -250,14 +268,18 @@ impl Notebooks {
         node_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .down("widgets")
-                .id("node_id", &node_id)
-                .call("notebooks.widgets_attach", Method::POST, "/attach/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "notebooks.widgets_attach",
+                Method::POST,
+                &[
+                    Step::Id("short_id", &short_id),
+                    Step::Down("widgets"),
+                    Step::Id("node_id", &node_id),
+                ],
+                "/attach/",
+            )
+            .with::<()>(body)
     }
 
     /// Stops making the widget of a node.
@@ -271,14 +293,18 @@ impl Notebooks {
         node_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .down("widgets")
-                .id("node_id", &node_id)
-                .call("notebooks.widgets_cancel", Method::POST, "/cancel/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "notebooks.widgets_cancel",
+                Method::POST,
+                &[
+                    Step::Id("short_id", &short_id),
+                    Step::Down("widgets"),
+                    Step::Id("node_id", &node_id),
+                ],
+                "/cancel/",
+            )
+            .with::<()>(body)
     }
 
     /// Makes the widget of a node, by AI.
@@ -292,14 +318,18 @@ impl Notebooks {
         node_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .down("widgets")
-                .id("node_id", &node_id)
-                .call("notebooks.widgets_generate", Method::POST, "/generate/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "notebooks.widgets_generate",
+                Method::POST,
+                &[
+                    Step::Id("short_id", &short_id),
+                    Step::Down("widgets"),
+                    Step::Id("node_id", &node_id),
+                ],
+                "/generate/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the state of the widget of a node.
@@ -312,12 +342,15 @@ impl Notebooks {
         short_id: impl Display,
         node_id: impl Display,
     ) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .down("widgets")
-                .id("node_id", &node_id)
-                .call("notebooks.widgets_status", Method::GET, "/status/"),
+        self.at.request(
+            "notebooks.widgets_status",
+            Method::GET,
+            &[
+                Step::Id("short_id", &short_id),
+                Step::Down("widgets"),
+                Step::Id("node_id", &node_id),
+            ],
+            "/status/",
         )
     }
 
@@ -370,7 +403,9 @@ impl NotebooksRuns {
     /// `POST /api/projects/{project_id}/notebooks/{short_id}/runs/`. Key scope: `notebook:write` and `query:read`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("notebooks.runs.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("notebooks.runs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a run.
@@ -378,10 +413,11 @@ impl NotebooksRuns {
     /// `GET /api/projects/{project_id}/notebooks/{short_id}/runs/{run_id}/`.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("run_id", &run_id)
-                .call("notebooks.runs.get", Method::GET, "/"),
+        self.at.request(
+            "notebooks.runs.get",
+            Method::GET,
+            &[Step::Id("run_id", &run_id)],
+            "/",
         )
     }
 }
@@ -415,11 +451,12 @@ impl NotebooksSqlV2Runs {
     /// `query:read`. Preview.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
+        self.at.request(
             "notebooks.sql_v2.runs.get",
             Method::GET,
+            &[Step::Id("run_id", &run_id)],
             "/",
-        ))
+        )
     }
 
     /// Interrupts a run.
@@ -428,10 +465,11 @@ impl NotebooksSqlV2Runs {
     /// `notebook:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn interrupt(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
+        self.at.request(
             "notebooks.sql_v2.runs.interrupt",
             Method::POST,
+            &[Step::Id("run_id", &run_id)],
             "/interrupt/",
-        ))
+        )
     }
 }

@@ -14,9 +14,7 @@ impl Oauth {
     /// `POST /oauth/introspect`. May have a [`body`](Request::body).
     #[inline]
     pub fn introspect(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("oauth.introspect", Method::POST, "/introspect"),
-        )
+        self.at
+            .request("oauth.introspect", Method::POST, &[], "/introspect")
     }
 }

@@ -15,10 +15,8 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::BatchExport>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("organization.batch_exports.list", Method::GET, "/"),
-        )
+        self.at
+            .request("organization.batch_exports.list", Method::GET, &[], "/")
     }
 
     /// Creates a batch export.
@@ -29,11 +27,9 @@ impl OrganizationBatchExports {
         &self,
         body: impl IntoBody<bodies::NewBatchExport>,
     ) -> Request<models::BatchExport> {
-        Request::new(
-            self.at
-                .call("organization.batch_exports.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewBatchExport>(body)
+        self.at
+            .request("organization.batch_exports.create", Method::POST, &[], "/")
+            .with::<bodies::NewBatchExport>(body)
     }
 
     /// Gets a batch export.
@@ -41,10 +37,11 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::BatchExport> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.batch_exports.get", Method::GET, "/"),
+        self.at.request(
+            "organization.batch_exports.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -57,12 +54,14 @@ impl OrganizationBatchExports {
         id: impl Display,
         body: impl IntoBody<bodies::BatchExportChange>,
     ) -> Request<models::BatchExport> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.batch_exports.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::BatchExportChange>(body)
+        self.at
+            .request(
+                "organization.batch_exports.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::BatchExportChange>(body)
     }
 
     /// Replaces all fields of a batch export.
@@ -74,12 +73,14 @@ impl OrganizationBatchExports {
         id: impl Display,
         body: impl IntoBody<bodies::NewBatchExport>,
     ) -> Request<models::BatchExport> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.batch_exports.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::NewBatchExport>(body)
+        self.at
+            .request(
+                "organization.batch_exports.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewBatchExport>(body)
     }
 
     /// Deletes a batch export.
@@ -87,11 +88,12 @@ impl OrganizationBatchExports {
     /// `DELETE /api/organizations/{organization_id}/batch_exports/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.batch_exports.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Runs one test step with a configuration that is not saved yet.
@@ -100,11 +102,12 @@ impl OrganizationBatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step_new(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.batch_exports.run_test_step_new",
             Method::POST,
+            &[],
             "/run_test_step_new/",
-        ))
+        )
     }
 
     /// Lists the steps that test a destination.
@@ -112,9 +115,11 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/test/`.
     #[inline]
     pub fn test(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.batch_exports.test", Method::GET, "/test/"),
+        self.at.request(
+            "organization.batch_exports.test",
+            Method::GET,
+            &[],
+            "/test/",
         )
     }
 
@@ -125,11 +130,12 @@ impl OrganizationBatchExports {
     #[deprecated = "PostHog calls this operation deprecated; use `Project::batch_exports().backfills(id).create`"]
     #[inline]
     pub fn backfill(&self, id: impl Display) -> Request<models::StartedBackfill> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.batch_exports.backfill",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/backfill/",
-        ))
+        )
     }
 
     /// Lists the log entries of a batch export.
@@ -137,11 +143,12 @@ impl OrganizationBatchExports {
     /// `GET /api/organizations/{organization_id}/batch_exports/{id}/logs/`.
     #[inline]
     pub fn logs(&self, id: impl Display) -> Request<Page<models::LogEntry>> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.batch_exports.logs",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/logs/",
-        ))
+        )
     }
 
     /// Pauses a batch export.
@@ -149,11 +156,12 @@ impl OrganizationBatchExports {
     /// `POST /api/organizations/{organization_id}/batch_exports/{id}/pause/`. May have a [`body`](Request::body).
     #[inline]
     pub fn pause(&self, id: impl Display) -> Request<models::BatchExportPause> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.batch_exports.pause",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/pause/",
-        ))
+        )
     }
 
     /// Runs one test step of a batch export.
@@ -162,11 +170,12 @@ impl OrganizationBatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn run_test_step(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.batch_exports.run_test_step",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/run_test_step/",
-        ))
+        )
     }
 
     /// Unpauses a batch export.
@@ -175,10 +184,11 @@ impl OrganizationBatchExports {
     /// [`body`](Request::body).
     #[inline]
     pub fn unpause(&self, id: impl Display) -> Request<models::BatchExportPause> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.batch_exports.unpause",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/unpause/",
-        ))
+        )
     }
 }

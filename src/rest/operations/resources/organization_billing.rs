@@ -15,9 +15,11 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/features/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn features(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.billing.features", Method::GET, "/features/"),
+        self.at.request(
+            "organization.billing.features",
+            Method::GET,
+            &[],
+            "/features/",
         )
     }
 
@@ -26,9 +28,11 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/forecast/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn forecast(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.billing.forecast", Method::GET, "/forecast/"),
+        self.at.request(
+            "organization.billing.forecast",
+            Method::GET,
+            &[],
+            "/forecast/",
         )
     }
 
@@ -37,10 +41,8 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/limits/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn limits(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.billing.limits", Method::GET, "/limits/"),
-        )
+        self.at
+            .request("organization.billing.limits", Method::GET, &[], "/limits/")
     }
 
     /// Lists the projects that the bill covers.
@@ -48,9 +50,11 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/projects/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn projects(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.billing.projects", Method::GET, "/projects/"),
+        self.at.request(
+            "organization.billing.projects",
+            Method::GET,
+            &[],
+            "/projects/",
         )
     }
 
@@ -59,10 +63,8 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/spend/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn spend(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.billing.spend", Method::GET, "/spend/"),
-        )
+        self.at
+            .request("organization.billing.spend", Method::GET, &[], "/spend/")
     }
 
     /// Gets the spend over time.
@@ -70,11 +72,12 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/spend/timeseries/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn spend_timeseries(&self) -> Request<Page<Untyped>, BillingTimeseries> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.billing.spend_timeseries",
             Method::GET,
+            &[],
             "/spend/timeseries/",
-        ))
+        )
     }
 
     /// Gets the subscription.
@@ -82,11 +85,12 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/subscription/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn subscription(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.billing.subscription",
             Method::GET,
+            &[],
             "/subscription/",
-        ))
+        )
     }
 
     /// Gets what was used.
@@ -94,10 +98,8 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/usage/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn usage(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("organization.billing.usage", Method::GET, "/usage/"),
-        )
+        self.at
+            .request("organization.billing.usage", Method::GET, &[], "/usage/")
     }
 
     /// Gets how much of the plan is used.
@@ -105,11 +107,12 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/usage/status/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn usage_status(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.billing.usage_status",
             Method::GET,
+            &[],
             "/usage/status/",
-        ))
+        )
     }
 
     /// Gets the usage over time.
@@ -117,11 +120,12 @@ impl OrganizationBilling {
     /// `GET /api/organizations/{organization_id}/billing/usage/timeseries/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn usage_timeseries(&self) -> Request<Page<Untyped>, BillingTimeseries> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.billing.usage_timeseries",
             Method::GET,
+            &[],
             "/usage/timeseries/",
-        ))
+        )
     }
 
     /// Products.
@@ -149,11 +153,12 @@ impl OrganizationBillingProducts {
         &self,
         product_key: impl Display,
     ) -> Request<Untyped, OrganizationBillingProductsGet> {
-        Request::new(self.at.id("product_key", &product_key).call(
+        self.at.request(
             "organization.billing.products.get",
             Method::GET,
+            &[Step::Id("product_key", &product_key)],
             "/",
-        ))
+        )
     }
 
     /// Gets the products in short.
@@ -161,11 +166,12 @@ impl OrganizationBillingProducts {
     /// `GET /api/organizations/{organization_id}/billing/products/summary/`. Key scope: `billing:read`. Preview.
     #[inline]
     pub fn summary(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.billing.products.summary",
             Method::GET,
+            &[],
             "/summary/",
-        ))
+        )
     }
 }
 

@@ -14,12 +14,14 @@ impl OrganizationFeatureFlags {
     /// `POST /api/organizations/{organization_id}/feature_flags/copy_flags/`. Key scope: `feature_flag:write`.
     #[inline]
     pub fn copy_flags(&self, body: impl IntoBody<bodies::FlagCopy>) -> Request<models::FlagCopies> {
-        Request::new(self.at.call(
-            "organization.feature_flags.copy_flags",
-            Method::POST,
-            "/copy_flags/",
-        ))
-        .with::<bodies::FlagCopy>(body)
+        self.at
+            .request(
+                "organization.feature_flags.copy_flags",
+                Method::POST,
+                &[],
+                "/copy_flags/",
+            )
+            .with::<bodies::FlagCopy>(body)
     }
 
     /// Lists what copying flags would need to copy as well.
@@ -31,11 +33,13 @@ impl OrganizationFeatureFlags {
         &self,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "organization.feature_flags.copy_flags_dependency_requirements",
-            Method::POST,
-            "/copy_flags/dependency_requirements/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.feature_flags.copy_flags_dependency_requirements",
+                Method::POST,
+                &[],
+                "/copy_flags/dependency_requirements/",
+            )
+            .with::<()>(body)
     }
 }

@@ -15,7 +15,8 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/`. Key scope: `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ProjectBasic>, LimitOffset> {
-        Request::new(self.at.call("organization.projects.list", Method::GET, "/"))
+        self.at
+            .request("organization.projects.list", Method::GET, &[], "/")
     }
 
     /// Creates a project.
@@ -23,11 +24,9 @@ impl OrganizationProjects {
     /// `POST /api/organizations/{organization_id}/projects/`. Key scope: `project:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewProject>) -> Request<models::Project> {
-        Request::new(
-            self.at
-                .call("organization.projects.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewProject>(body)
+        self.at
+            .request("organization.projects.create", Method::POST, &[], "/")
+            .with::<bodies::NewProject>(body)
     }
 
     /// Gets a project.
@@ -35,10 +34,11 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/`. Key scope: `project:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Project> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.projects.get", Method::GET, "/"),
+        self.at.request(
+            "organization.projects.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -51,12 +51,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: impl IntoBody<bodies::ProjectChange>,
     ) -> Request<models::Project> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.projects.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ProjectChange>(body)
+        self.at
+            .request(
+                "organization.projects.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ProjectChange>(body)
     }
 
     /// Replaces all fields of a project.
@@ -68,12 +70,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: impl IntoBody<bodies::NewProject>,
     ) -> Request<models::Project> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.projects.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewProject>(body)
+        self.at
+            .request(
+                "organization.projects.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewProject>(body)
     }
 
     /// Deletes a project.
@@ -81,11 +85,12 @@ impl OrganizationProjects {
     /// `DELETE /api/organizations/{organization_id}/projects/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Lists the objects with an access of their own for everybody.
@@ -94,11 +99,12 @@ impl OrganizationProjects {
     /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_default_objects(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.access_control_default_objects",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/access_control_default_objects/",
-        ))
+        )
     }
 
     /// Lists the properties with an access of their own for everybody.
@@ -107,11 +113,12 @@ impl OrganizationProjects {
     /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_default_properties(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.access_control_default_properties",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/access_control_default_properties/",
-        ))
+        )
     }
 
     /// Sets the access that everybody has.
@@ -124,12 +131,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_default_rules",
-            Method::PUT,
-            "/access_control_default_rules/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.access_control_default_rules",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/access_control_default_rules/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the access that everybody has.
@@ -138,11 +147,12 @@ impl OrganizationProjects {
     /// `access_control:read`. Preview.
     #[inline]
     pub fn access_control_defaults(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.access_control_defaults",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/access_control_defaults/",
-        ))
+        )
     }
 
     /// Lists the objects with an access of their own for a member.
@@ -155,12 +165,14 @@ impl OrganizationProjects {
         id: impl Display,
         member_id: impl Display,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_member_objects",
-            Method::GET,
-            "/access_control_member_objects/",
-        ))
-        .query("member_id", member_id)
+        self.at
+            .request(
+                "organization.projects.access_control_member_objects",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/access_control_member_objects/",
+            )
+            .query("member_id", member_id)
     }
 
     /// Lists the properties with an access of their own for a member.
@@ -173,12 +185,14 @@ impl OrganizationProjects {
         id: impl Display,
         member_id: impl Display,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_member_properties",
-            Method::GET,
-            "/access_control_member_properties/",
-        ))
-        .query("member_id", member_id)
+        self.at
+            .request(
+                "organization.projects.access_control_member_properties",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/access_control_member_properties/",
+            )
+            .query("member_id", member_id)
     }
 
     /// Sets the access of a member.
@@ -191,12 +205,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_member_rules",
-            Method::PUT,
-            "/access_control_member_rules/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.access_control_member_rules",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/access_control_member_rules/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the access of members.
@@ -208,11 +224,12 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
     ) -> Request<Page<Untyped>, OrganizationProjectsAccessControlMembers> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.access_control_members",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/access_control_members/",
-        ))
+        )
     }
 
     /// Lists the objects with an access of their own for a role.
@@ -225,12 +242,14 @@ impl OrganizationProjects {
         id: impl Display,
         role_id: impl Display,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_role_objects",
-            Method::GET,
-            "/access_control_role_objects/",
-        ))
-        .query("role_id", role_id)
+        self.at
+            .request(
+                "organization.projects.access_control_role_objects",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/access_control_role_objects/",
+            )
+            .query("role_id", role_id)
     }
 
     /// Lists the properties with an access of their own for a role.
@@ -243,12 +262,14 @@ impl OrganizationProjects {
         id: impl Display,
         role_id: impl Display,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_role_properties",
-            Method::GET,
-            "/access_control_role_properties/",
-        ))
-        .query("role_id", role_id)
+        self.at
+            .request(
+                "organization.projects.access_control_role_properties",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/access_control_role_properties/",
+            )
+            .query("role_id", role_id)
     }
 
     /// Sets the access of a role.
@@ -261,12 +282,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.access_control_role_rules",
-            Method::PUT,
-            "/access_control_role_rules/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.access_control_role_rules",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/access_control_role_rules/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the access of roles.
@@ -278,11 +301,12 @@ impl OrganizationProjects {
         &self,
         id: impl Display,
     ) -> Request<Page<Untyped>, OrganizationProjectsAccessControlRoles> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.access_control_roles",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/access_control_roles/",
-        ))
+        )
     }
 
     /// Lists who changed what in a project, and when.
@@ -290,11 +314,12 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.activity",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/activity/",
-        ))
+        )
     }
 
     /// Records that somebody means to use a product.
@@ -306,12 +331,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Project> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.add_product_intent",
-            Method::PATCH,
-            "/add_product_intent/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.add_product_intent",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/add_product_intent/",
+            )
+            .with::<()>(body)
     }
 
     /// Moves a project to another organization.
@@ -320,11 +347,12 @@ impl OrganizationProjects {
     /// a [`body`](Request::body).
     #[inline]
     pub fn change_organization(&self, id: impl Display) -> Request<models::Project> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.change_organization",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/change_organization/",
-        ))
+        )
     }
 
     /// Marks the onboarding of a product as complete.
@@ -336,12 +364,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Project> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.complete_product_onboarding",
-            Method::PATCH,
-            "/complete_product_onboarding/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.complete_product_onboarding",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/complete_product_onboarding/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes the previous secret token, which stops working at once.
@@ -353,12 +383,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Project> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.delete_secret_token_backup",
-            Method::PATCH,
-            "/delete_secret_token_backup/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.delete_secret_token_backup",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/delete_secret_token_backup/",
+            )
+            .with::<()>(body)
     }
 
     /// Checks whether demo data is being made.
@@ -366,11 +398,12 @@ impl OrganizationProjects {
     /// `GET /api/organizations/{organization_id}/projects/{id}/is_generating_demo_data/`. Seen in 2025 only.
     #[inline]
     pub fn is_generating_demo_data(&self, id: impl Display) -> Request<models::DemoDataStatus> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.projects.is_generating_demo_data",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/is_generating_demo_data/",
-        ))
+        )
     }
 
     /// Makes a new project API key; the old one stops working.
@@ -382,12 +415,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Project> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.reset_token",
-            Method::PATCH,
-            "/reset_token/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.reset_token",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/reset_token/",
+            )
+            .with::<()>(body)
     }
 
     /// Makes a new secret token; the old one works until its backup is deleted.
@@ -399,12 +434,14 @@ impl OrganizationProjects {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Project> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.projects.rotate_secret_token",
-            Method::PATCH,
-            "/rotate_secret_token/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.projects.rotate_secret_token",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/rotate_secret_token/",
+            )
+            .with::<()>(body)
     }
 }
 

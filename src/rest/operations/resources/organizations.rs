@@ -15,7 +15,7 @@ impl Organizations {
     /// `GET /api/organizations/`. Key scope: `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Organization>, LimitOffset> {
-        Request::new(self.at.call("organizations.list", Method::GET, "/"))
+        self.at.request("organizations.list", Method::GET, &[], "/")
     }
 
     /// Creates an organization.
@@ -26,7 +26,8 @@ impl Organizations {
         &self,
         body: impl IntoBody<bodies::NewOrganization>,
     ) -> Request<models::Organization> {
-        Request::new(self.at.call("organizations.create", Method::POST, "/"))
+        self.at
+            .request("organizations.create", Method::POST, &[], "/")
             .with::<bodies::NewOrganization>(body)
     }
 }

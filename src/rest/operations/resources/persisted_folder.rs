@@ -15,7 +15,8 @@ impl PersistedFolder {
     /// `GET /api/{scope}/{project_id}/persisted_folder/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PersistedFolder>, LimitOffset> {
-        Request::new(self.at.call("persisted_folder.list", Method::GET, "/"))
+        self.at
+            .request("persisted_folder.list", Method::GET, &[], "/")
     }
 
     /// Creates a persisted folder.
@@ -23,7 +24,9 @@ impl PersistedFolder {
     /// `POST /api/{scope}/{project_id}/persisted_folder/`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::PersistedFolder> {
-        Request::new(self.at.call("persisted_folder.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("persisted_folder.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a persisted folder.
@@ -31,10 +34,11 @@ impl PersistedFolder {
     /// `GET /api/{scope}/{project_id}/persisted_folder/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PersistedFolder> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persisted_folder.get", Method::GET, "/"),
+        self.at.request(
+            "persisted_folder.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -47,12 +51,14 @@ impl PersistedFolder {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::PersistedFolder> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persisted_folder.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "persisted_folder.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a persisted folder.
@@ -64,12 +70,14 @@ impl PersistedFolder {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::PersistedFolder> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persisted_folder.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "persisted_folder.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a persisted folder.
@@ -77,10 +85,11 @@ impl PersistedFolder {
     /// `DELETE /api/{scope}/{project_id}/persisted_folder/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persisted_folder.delete", Method::DELETE, "/"),
+        self.at.request(
+            "persisted_folder.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

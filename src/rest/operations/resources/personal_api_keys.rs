@@ -14,9 +14,7 @@ impl PersonalApiKeys {
     /// `GET /api/personal_api_keys/@current`.
     #[inline]
     pub fn current(&self) -> Request<models::PersonalApiKey> {
-        Request::new(
-            self.at
-                .call("personal_api_keys.current", Method::GET, "/@current"),
-        )
+        self.at
+            .request("personal_api_keys.current", Method::GET, &[], "/@current")
     }
 }

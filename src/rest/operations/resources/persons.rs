@@ -15,7 +15,7 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/`. Key scope: `person:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Person>, PersonsList> {
-        Request::new(self.at.call("persons.list", Method::GET, "/"))
+        self.at.request("persons.list", Method::GET, &[], "/")
     }
 
     /// Gets a person.
@@ -23,7 +23,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/{id}/`. Key scope: `person:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Person, InTableFormat> {
-        Request::new(self.at.id("id", &id).call("persons.get", Method::GET, "/"))
+        self.at
+            .request("persons.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a person.
@@ -35,12 +36,9 @@ impl Persons {
         id: impl Display,
         body: impl IntoBody<bodies::PersonProperties>,
     ) -> Request<models::Person, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persons.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::PersonProperties>(body)
+        self.at
+            .request("persons.update", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .with::<bodies::PersonProperties>(body)
     }
 
     /// Sets the given properties of a person; others stay.
@@ -52,12 +50,9 @@ impl Persons {
         id: impl Display,
         body: impl IntoBody<bodies::PersonProperties>,
     ) -> Request<models::Person, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persons.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::PersonProperties>(body)
+        self.at
+            .request("persons.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<bodies::PersonProperties>(body)
     }
 
     /// Deletes a person.
@@ -65,10 +60,11 @@ impl Persons {
     /// `DELETE /api/{scope}/{project_id}/persons/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done, PersonsDelete> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persons.delete", Method::DELETE, "/"),
+        self.at.request(
+            "persons.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -77,10 +73,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
-        Request::new(
-            self.at
-                .call("persons.all_activity", Method::GET, "/activity/"),
-        )
+        self.at
+            .request("persons.all_activity", Method::GET, &[], "/activity/")
     }
 
     /// Deletes up to 1,000 persons at once, by id or distinct id.
@@ -91,11 +85,9 @@ impl Persons {
         &self,
         body: impl IntoBody<bodies::PersonDeletion>,
     ) -> Request<models::PersonBulkDeletion, PersonsBulkDelete> {
-        Request::new(
-            self.at
-                .call("persons.bulk_delete", Method::POST, "/bulk_delete/"),
-        )
-        .with::<bodies::PersonDeletion>(body)
+        self.at
+            .request("persons.bulk_delete", Method::POST, &[], "/bulk_delete/")
+            .with::<bodies::PersonDeletion>(body)
     }
 
     /// Lists the cohorts that a person is in.
@@ -103,7 +95,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/cohorts/`. Key scope: `cohort:read` and `person:read`.
     #[inline]
     pub fn cohorts(&self, person_id: impl Display) -> Request<Page<models::Cohort>, InTableFormat> {
-        Request::new(self.at.call("persons.cohorts", Method::GET, "/cohorts/"))
+        self.at
+            .request("persons.cohorts", Method::GET, &[], "/cohorts/")
             .query("person_id", person_id)
     }
 
@@ -112,10 +105,8 @@ impl Persons {
     /// `POST /api/{scope}/{project_id}/persons/funnel/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn create_funnel(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(
-            self.at
-                .call("persons.create_funnel", Method::POST, "/funnel/"),
-        )
+        self.at
+            .request("persons.create_funnel", Method::POST, &[], "/funnel/")
     }
 
     /// Lists the persons of a step of a funnel.
@@ -123,7 +114,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/funnel/`. Seen in 2025 only.
     #[inline]
     pub fn funnel(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(self.at.call("persons.funnel", Method::GET, "/funnel/"))
+        self.at
+            .request("persons.funnel", Method::GET, &[], "/funnel/")
     }
 
     /// Lists the persons behind a correlation of a funnel.
@@ -132,11 +124,12 @@ impl Persons {
     /// [`body`](Request::body).
     #[inline]
     pub fn create_funnel_correlation(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(self.at.call(
+        self.at.request(
             "persons.create_funnel_correlation",
             Method::POST,
+            &[],
             "/funnel/correlation/",
-        ))
+        )
     }
 
     /// Lists the persons behind a correlation of a funnel.
@@ -144,11 +137,12 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/funnel/correlation/`. Seen in 2025 only.
     #[inline]
     pub fn funnel_correlation(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(self.at.call(
+        self.at.request(
             "persons.funnel_correlation",
             Method::GET,
+            &[],
             "/funnel/correlation/",
-        ))
+        )
     }
 
     /// Lists the persons behind a lifecycle insight.
@@ -156,10 +150,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/lifecycle/`. Seen in 2025 only.
     #[inline]
     pub fn lifecycle(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(
-            self.at
-                .call("persons.lifecycle", Method::GET, "/lifecycle/"),
-        )
+        self.at
+            .request("persons.lifecycle", Method::GET, &[], "/lifecycle/")
     }
 
     /// Lets the distinct id of a deleted person be used again.
@@ -170,12 +162,14 @@ impl Persons {
         &self,
         body: impl IntoBody<bodies::PersonReset>,
     ) -> Request<Done, InTableFormat> {
-        Request::new(self.at.call(
-            "persons.reset_person_distinct_id",
-            Method::POST,
-            "/reset_person_distinct_id/",
-        ))
-        .with::<bodies::PersonReset>(body)
+        self.at
+            .request(
+                "persons.reset_person_distinct_id",
+                Method::POST,
+                &[],
+                "/reset_person_distinct_id/",
+            )
+            .with::<bodies::PersonReset>(body)
     }
 
     /// Lists the persons behind a stickiness insight.
@@ -183,10 +177,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/stickiness/`. Seen in 2025 only.
     #[inline]
     pub fn stickiness(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(
-            self.at
-                .call("persons.stickiness", Method::GET, "/stickiness/"),
-        )
+        self.at
+            .request("persons.stickiness", Method::GET, &[], "/stickiness/")
     }
 
     /// Lists the persons behind a trend.
@@ -194,7 +186,8 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/trends/`. Seen in 2025 only.
     #[inline]
     pub fn trends(&self) -> Request<Untyped, InTableFormat> {
-        Request::new(self.at.call("persons.trends", Method::GET, "/trends/"))
+        self.at
+            .request("persons.trends", Method::GET, &[], "/trends/")
     }
 
     /// Lists values that a person property has.
@@ -202,7 +195,9 @@ impl Persons {
     /// `GET /api/{scope}/{project_id}/persons/values/`. Key scope: `person:read`.
     #[inline]
     pub fn values(&self, key: impl Display) -> Request<Untyped, PersonsValues> {
-        Request::new(self.at.call("persons.values", Method::GET, "/values/")).query("key", key)
+        self.at
+            .request("persons.values", Method::GET, &[], "/values/")
+            .query("key", key)
     }
 
     /// Lists who changed what in a person, and when.
@@ -213,10 +208,11 @@ impl Persons {
         &self,
         id: impl Display,
     ) -> Request<Page<models::ActivityLogEntry>, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persons.activity", Method::GET, "/activity/"),
+        self.at.request(
+            "persons.activity",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/activity/",
         )
     }
 
@@ -226,11 +222,12 @@ impl Persons {
     /// [`body`](Request::body).
     #[inline]
     pub fn delete_events(&self, id: impl Display) -> Request<Done, InTableFormat> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "persons.delete_events",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/delete_events/",
-        ))
+        )
     }
 
     /// Removes a property of a person.
@@ -243,13 +240,15 @@ impl Persons {
         unset: impl Display,
         body: impl IntoBody<bodies::PersonPropertyRemoval>,
     ) -> Request<models::Success, InTableFormat> {
-        Request::new(self.at.id("id", &id).call(
-            "persons.delete_property",
-            Method::POST,
-            "/delete_property/",
-        ))
-        .query("$unset", unset)
-        .with::<bodies::PersonPropertyRemoval>(body)
+        self.at
+            .request(
+                "persons.delete_property",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/delete_property/",
+            )
+            .query("$unset", unset)
+            .with::<bodies::PersonPropertyRemoval>(body)
     }
 
     /// Queues the deletion of all recordings of a person.
@@ -258,11 +257,12 @@ impl Persons {
     /// [`body`](Request::body).
     #[inline]
     pub fn delete_recordings(&self, id: impl Display) -> Request<Done, InTableFormat> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "persons.delete_recordings",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/delete_recordings/",
-        ))
+        )
     }
 
     /// Gets how the properties of a person changed over time.
@@ -273,11 +273,12 @@ impl Persons {
         &self,
         id: impl Display,
     ) -> Request<models::PersonPropertiesTimeline, InTableFormat> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "persons.properties_timeline",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/properties_timeline/",
-        ))
+        )
     }
 
     /// Splits a person.
@@ -289,12 +290,14 @@ impl Persons {
         id: impl Display,
         body: impl IntoBody<bodies::PersonSplit>,
     ) -> Request<models::Success, InTableFormat> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("persons.split", Method::POST, "/split/"),
-        )
-        .with::<bodies::PersonSplit>(body)
+        self.at
+            .request(
+                "persons.split",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/split/",
+            )
+            .with::<bodies::PersonSplit>(body)
     }
 
     /// Sets a property of a person.
@@ -308,14 +311,16 @@ impl Persons {
         value: impl Serialize,
         body: impl IntoBody<bodies::PersonProperty>,
     ) -> Request<Done, InTableFormat> {
-        Request::new(self.at.id("id", &id).call(
-            "persons.update_property",
-            Method::POST,
-            "/update_property/",
-        ))
-        .query("key", key)
-        .query_json("value", &value)
-        .with::<bodies::PersonProperty>(body)
+        self.at
+            .request(
+                "persons.update_property",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/update_property/",
+            )
+            .query("key", key)
+            .query_json("value", &value)
+            .with::<bodies::PersonProperty>(body)
     }
 }
 

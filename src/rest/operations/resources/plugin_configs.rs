@@ -34,6 +34,7 @@ impl PluginConfigsLogs {
     /// `GET /api/{scope}/{project_id}/plugin_configs/{plugin_config_id}/logs/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PluginLogEntry>, LimitOffset> {
-        Request::new(self.at.call("plugin_configs.logs.list", Method::GET, "/"))
+        self.at
+            .request("plugin_configs.logs.list", Method::GET, &[], "/")
     }
 }

@@ -15,12 +15,14 @@ impl PosthogConnections {
     /// Preview.
     #[inline]
     pub fn forward(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "posthog_connections.forward",
-            Method::POST,
-            "/forward/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "posthog_connections.forward",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/forward/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets what a connection leads to.
@@ -28,10 +30,11 @@ impl PosthogConnections {
     /// `GET /api/projects/{project_id}/posthog_connections/{id}/target/`.
     #[inline]
     pub fn target(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "posthog_connections.target",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/target/",
-        ))
+        )
     }
 }

@@ -14,6 +14,8 @@ impl ProductEnablement {
     /// `POST /api/projects/{project_id}/product_enablement/`. Key scope: `product_enablement:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("product_enablement.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("product_enablement.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 }

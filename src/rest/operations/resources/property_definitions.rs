@@ -14,7 +14,8 @@ impl PropertyDefinitions {
     /// `GET /api/projects/{project_id}/property_definitions/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::PropertyDefinition>, PropertyDefinitionsList> {
-        Request::new(self.at.call("property_definitions.list", Method::GET, "/"))
+        self.at
+            .request("property_definitions.list", Method::GET, &[], "/")
     }
 
     /// Gets a property definition.
@@ -22,10 +23,11 @@ impl PropertyDefinitions {
     /// `GET /api/projects/{project_id}/property_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::PropertyDefinition> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("property_definitions.get", Method::GET, "/"),
+        self.at.request(
+            "property_definitions.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -38,12 +40,14 @@ impl PropertyDefinitions {
         id: impl Display,
         body: impl IntoBody<bodies::PropertyDefinitionChange>,
     ) -> Request<models::PropertyDefinition> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("property_definitions.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::PropertyDefinitionChange>(body)
+        self.at
+            .request(
+                "property_definitions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::PropertyDefinitionChange>(body)
     }
 
     /// Replaces all fields of a property definition.
@@ -55,12 +59,14 @@ impl PropertyDefinitions {
         id: impl Display,
         body: impl IntoBody<bodies::PropertyDefinitionChange>,
     ) -> Request<models::PropertyDefinition> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("property_definitions.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::PropertyDefinitionChange>(body)
+        self.at
+            .request(
+                "property_definitions.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::PropertyDefinitionChange>(body)
     }
 
     /// Deletes a property definition.
@@ -68,10 +74,11 @@ impl PropertyDefinitions {
     /// `DELETE /api/projects/{project_id}/property_definitions/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("property_definitions.delete", Method::DELETE, "/"),
+        self.at.request(
+            "property_definitions.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -80,11 +87,12 @@ impl PropertyDefinitions {
     /// `GET /api/projects/{project_id}/property_definitions/seen_together/`. Seen in 2025 only.
     #[inline]
     pub fn seen_together(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "property_definitions.seen_together",
             Method::GET,
+            &[],
             "/seen_together/",
-        ))
+        )
     }
 }
 

@@ -15,10 +15,8 @@ impl ProxyRecords {
     /// `GET /api/organizations/{organization_id}/proxy_records/`. Key scope: `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ProxyRecord>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("organization.proxy_records.list", Method::GET, "/"),
-        )
+        self.at
+            .request("organization.proxy_records.list", Method::GET, &[], "/")
     }
 
     /// Creates a proxy record.
@@ -29,11 +27,9 @@ impl ProxyRecords {
         &self,
         body: impl IntoBody<bodies::NewProxyRecord>,
     ) -> Request<models::ProxyRecord> {
-        Request::new(
-            self.at
-                .call("organization.proxy_records.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewProxyRecord>(body)
+        self.at
+            .request("organization.proxy_records.create", Method::POST, &[], "/")
+            .with::<bodies::NewProxyRecord>(body)
     }
 
     /// Gets a proxy record.
@@ -41,10 +37,11 @@ impl ProxyRecords {
     /// `GET /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: `organization:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ProxyRecord> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.proxy_records.get", Method::GET, "/"),
+        self.at.request(
+            "organization.proxy_records.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -57,12 +54,14 @@ impl ProxyRecords {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ProxyRecord> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.proxy_records.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.proxy_records.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a proxy record.
@@ -74,12 +73,14 @@ impl ProxyRecords {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ProxyRecord> {
-        Request::new(self.at.id("id", &id).call(
-            "organization.proxy_records.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "organization.proxy_records.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a proxy record.
@@ -87,11 +88,12 @@ impl ProxyRecords {
     /// `DELETE /api/organizations/{organization_id}/proxy_records/{id}/`. Key scope: `organization:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.proxy_records.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Looks for problems of a proxy.
@@ -100,11 +102,12 @@ impl ProxyRecords {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn diagnose(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.proxy_records.diagnose",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/diagnose/",
-        ))
+        )
     }
 
     /// Sets a proxy up again after a failure.
@@ -113,10 +116,11 @@ impl ProxyRecords {
     /// have a [`body`](Request::body).
     #[inline]
     pub fn retry(&self, id: impl Display) -> Request<models::ProxyRecord> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.proxy_records.retry",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/retry/",
-        ))
+        )
     }
 }

@@ -14,7 +14,9 @@ impl Queries {
     /// `POST /api/{scope}/{project_id}/query/`. Key scope: `query:read`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::QueryResponse> {
-        Request::new(self.at.call("query.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("query.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets the state of a query in the background, and its results.
@@ -22,7 +24,8 @@ impl Queries {
     /// `GET /api/{scope}/{project_id}/query/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::QueryStatusResponse> {
-        Request::new(self.at.id("id", &id).call("query.get", Method::GET, "/"))
+        self.at
+            .request("query.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Cancels a query in the background.
@@ -30,11 +33,8 @@ impl Queries {
     /// `DELETE /api/{scope}/{project_id}/query/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("query.delete", Method::DELETE, "/"),
-        )
+        self.at
+            .request("query.delete", Method::DELETE, &[Step::Id("id", &id)], "/")
     }
 
     /// Checks whether the key may run queries in the background.
@@ -43,11 +43,12 @@ impl Queries {
     /// [`body`](Request::body).
     #[inline]
     pub fn check_auth_for_async(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "query.check_auth_for_async",
             Method::POST,
+            &[],
             "/check_auth_for_async/",
-        ))
+        )
     }
 
     /// Writes HogQL for a question in words, by AI.
@@ -55,7 +56,8 @@ impl Queries {
     /// `GET /api/{scope}/{project_id}/query/draft_sql/`. Seen in 2025 only.
     #[inline]
     pub fn draft_sql(&self) -> Request<Untyped> {
-        Request::new(self.at.call("query.draft_sql", Method::GET, "/draft_sql/"))
+        self.at
+            .request("query.draft_sql", Method::GET, &[], "/draft_sql/")
     }
 
     /// Gets a query in the current format, without running it.
@@ -63,7 +65,9 @@ impl Queries {
     /// `POST /api/{scope}/{project_id}/query/upgrade/`. Seen in 2025 only.
     #[inline]
     pub fn upgrade(&self, body: Raw<impl Serialize>) -> Request<models::QueryUpgrade> {
-        Request::new(self.at.call("query.upgrade", Method::POST, "/upgrade/")).with::<()>(body)
+        self.at
+            .request("query.upgrade", Method::POST, &[], "/upgrade/")
+            .with::<()>(body)
     }
 
     /// Gets how a query of the last 24 hours ran.
@@ -71,11 +75,8 @@ impl Queries {
     /// `GET /api/{scope}/{project_id}/query/{id}/log/`. Seen in 2025 only.
     #[inline]
     pub fn log(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("query.log", Method::GET, "/log/"),
-        )
+        self.at
+            .request("query.log", Method::GET, &[Step::Id("id", &id)], "/log/")
     }
 
     /// Runs a query of the kind that the path names.
@@ -88,12 +89,13 @@ impl Queries {
         query_kind: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::QueryResponse> {
-        Request::new(
-            self.at
-                .under("projects")
-                .id("query_kind", &query_kind)
-                .call("query.create_of_kind", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "query.create_of_kind",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("query_kind", &query_kind)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }

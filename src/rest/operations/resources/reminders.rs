@@ -15,7 +15,7 @@ impl Reminders {
     /// `GET /api/reminders/`. Key scope: `user:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("reminders.list", Method::GET, "/"))
+        self.at.request("reminders.list", Method::GET, &[], "/")
     }
 
     /// Creates a reminder.
@@ -23,7 +23,9 @@ impl Reminders {
     /// `POST /api/reminders/`. Key scope: `user:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("reminders.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("reminders.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a reminder.
@@ -31,11 +33,8 @@ impl Reminders {
     /// `GET /api/reminders/{id}/`. Key scope: `user:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("reminders.get", Method::GET, "/"),
-        )
+        self.at
+            .request("reminders.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a reminder.
@@ -43,12 +42,14 @@ impl Reminders {
     /// `PATCH /api/reminders/{id}/`. Key scope: `user:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("reminders.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "reminders.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a reminder: PostHog keeps it, marked as deleted.
@@ -56,11 +57,13 @@ impl Reminders {
     /// `PATCH /api/reminders/{id}/`. Key scope: `user:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("reminders.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "reminders.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 }

@@ -30,7 +30,8 @@ impl ReviewHogReviews {
     /// `GET /api/projects/{project_id}/review_hog/reviews/`. Key scope: `review_hog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped, ReviewHogReviewsList> {
-        Request::new(self.at.call("review_hog.reviews.list", Method::GET, "/"))
+        self.at
+            .request("review_hog.reviews.list", Method::GET, &[], "/")
     }
 
     /// Gets a review.
@@ -38,10 +39,11 @@ impl ReviewHogReviews {
     /// `GET /api/projects/{project_id}/review_hog/reviews/{id}/`. Key scope: `review_hog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped, ReviewHogReviewsGet> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("review_hog.reviews.get", Method::GET, "/"),
+        self.at.request(
+            "review_hog.reviews.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -50,11 +52,14 @@ impl ReviewHogReviews {
     /// `GET /api/projects/{project_id}/review_hog/reviews/pr_status/`. Key scope: `review_hog:read`. Preview.
     #[inline]
     pub fn pr_status(&self, pr_url: impl Display) -> Request<Untyped, ReviewHogReviewsPrStatus> {
-        Request::new(
-            self.at
-                .call("review_hog.reviews.pr_status", Method::GET, "/pr_status/"),
-        )
-        .query("pr_url", pr_url)
+        self.at
+            .request(
+                "review_hog.reviews.pr_status",
+                Method::GET,
+                &[],
+                "/pr_status/",
+            )
+            .query("pr_url", pr_url)
     }
 
     /// Starts the review of a pull request.
@@ -62,11 +67,9 @@ impl ReviewHogReviews {
     /// `POST /api/projects/{project_id}/review_hog/reviews/trigger/`. Key scope: `review_hog:write`. Preview.
     #[inline]
     pub fn trigger(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("review_hog.reviews.trigger", Method::POST, "/trigger/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("review_hog.reviews.trigger", Method::POST, &[], "/trigger/")
+            .with::<()>(body)
     }
 }
 

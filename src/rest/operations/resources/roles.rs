@@ -15,7 +15,8 @@ impl Roles {
     /// `GET /api/organizations/{organization_id}/roles/`. Key scope: `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Role>, LimitOffset> {
-        Request::new(self.at.call("organization.roles.list", Method::GET, "/"))
+        self.at
+            .request("organization.roles.list", Method::GET, &[], "/")
     }
 
     /// Creates a role.
@@ -23,7 +24,8 @@ impl Roles {
     /// `POST /api/organizations/{organization_id}/roles/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewRole>) -> Request<models::Role> {
-        Request::new(self.at.call("organization.roles.create", Method::POST, "/"))
+        self.at
+            .request("organization.roles.create", Method::POST, &[], "/")
             .with::<bodies::NewRole>(body)
     }
 
@@ -32,10 +34,11 @@ impl Roles {
     /// `GET /api/organizations/{organization_id}/roles/{id}/`. Key scope: `organization:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Role> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.roles.get", Method::GET, "/"),
+        self.at.request(
+            "organization.roles.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -48,12 +51,14 @@ impl Roles {
         id: impl Display,
         body: impl IntoBody<bodies::RoleChange>,
     ) -> Request<models::Role> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.roles.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::RoleChange>(body)
+        self.at
+            .request(
+                "organization.roles.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::RoleChange>(body)
     }
 
     /// Replaces all fields of a role.
@@ -65,12 +70,14 @@ impl Roles {
         id: impl Display,
         body: impl IntoBody<bodies::NewRole>,
     ) -> Request<models::Role> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.roles.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewRole>(body)
+        self.at
+            .request(
+                "organization.roles.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewRole>(body)
     }
 
     /// Deletes a role.
@@ -78,10 +85,11 @@ impl Roles {
     /// `DELETE /api/organizations/{organization_id}/roles/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("organization.roles.delete", Method::DELETE, "/"),
+        self.at.request(
+            "organization.roles.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -107,9 +115,11 @@ impl RolesRoleMemberships {
     /// `organization:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::RoleMembership>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("organization.roles.role_memberships.list", Method::GET, "/"),
+        self.at.request(
+            "organization.roles.role_memberships.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -121,12 +131,14 @@ impl RolesRoleMemberships {
         &self,
         body: impl IntoBody<bodies::NewRoleMembership>,
     ) -> Request<models::RoleMembership> {
-        Request::new(self.at.call(
-            "organization.roles.role_memberships.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewRoleMembership>(body)
+        self.at
+            .request(
+                "organization.roles.role_memberships.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewRoleMembership>(body)
     }
 
     /// Deletes a role membership.
@@ -134,10 +146,11 @@ impl RolesRoleMemberships {
     /// `DELETE /api/organizations/{organization_id}/roles/{role_id}/role_memberships/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "organization.roles.role_memberships.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

@@ -9,7 +9,7 @@ impl Project {
     /// `GET /api/projects/{id}/`.
     #[inline]
     pub fn get(&self) -> Request<models::Project> {
-        Request::new(self.at.call("project.get", Method::GET, "/"))
+        self.at.request("project.get", Method::GET, &[], "/")
     }
 
     /// Changes the given fields of this project.
@@ -17,7 +17,8 @@ impl Project {
     /// `PATCH /api/projects/{id}/`. Key scope: `project:write`.
     #[inline]
     pub fn update(&self, body: impl IntoBody<bodies::ProjectChange>) -> Request<models::Project> {
-        Request::new(self.at.call("project.update", Method::PATCH, "/"))
+        self.at
+            .request("project.update", Method::PATCH, &[], "/")
             .with::<bodies::ProjectChange>(body)
     }
 
@@ -1398,7 +1399,7 @@ impl Organization {
     /// `GET /api/organizations/{id}/`. Key scope: `organization:read`.
     #[inline]
     pub fn get(&self) -> Request<models::Organization> {
-        Request::new(self.at.call("organization.get", Method::GET, "/"))
+        self.at.request("organization.get", Method::GET, &[], "/")
     }
 
     /// Changes the given fields of this organization.
@@ -1409,7 +1410,8 @@ impl Organization {
         &self,
         body: impl IntoBody<bodies::OrganizationChange>,
     ) -> Request<models::Organization> {
-        Request::new(self.at.call("organization.update", Method::PATCH, "/"))
+        self.at
+            .request("organization.update", Method::PATCH, &[], "/")
             .with::<bodies::OrganizationChange>(body)
     }
 
@@ -1421,7 +1423,8 @@ impl Organization {
         &self,
         body: impl IntoBody<bodies::NewOrganization>,
     ) -> Request<models::Organization> {
-        Request::new(self.at.call("organization.replace", Method::PUT, "/"))
+        self.at
+            .request("organization.replace", Method::PUT, &[], "/")
             .with::<bodies::NewOrganization>(body)
     }
 
@@ -1430,7 +1433,8 @@ impl Organization {
     /// `DELETE /api/organizations/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
-        Request::new(self.at.call("organization.delete", Method::DELETE, "/"))
+        self.at
+            .request("organization.delete", Method::DELETE, &[], "/")
     }
 
     /// Merges environments back into projects, by a map from source to target ids.
@@ -1439,11 +1443,12 @@ impl Organization {
     /// [`body`](Request::body).
     #[inline]
     pub fn environments_rollback(&self) -> Request<models::Organization> {
-        Request::new(self.at.call(
+        self.at.request(
             "organization.environments_rollback",
             Method::POST,
+            &[],
             "/environments_rollback/",
-        ))
+        )
     }
 
     /// Batch exports.
@@ -1549,7 +1554,7 @@ impl User {
     /// `GET /api/users/{uuid}/`. Key scope: `user:read`.
     #[inline]
     pub fn get(&self) -> Request<models::User> {
-        Request::new(self.at.call("user.get", Method::GET, "/"))
+        self.at.request("user.get", Method::GET, &[], "/")
     }
 
     /// Changes the given fields of this user.
@@ -1557,7 +1562,8 @@ impl User {
     /// `PATCH /api/users/{uuid}/`. Key scope: `user:write`.
     #[inline]
     pub fn update(&self, body: impl IntoBody<bodies::UserChange>) -> Request<models::User> {
-        Request::new(self.at.call("user.update", Method::PATCH, "/"))
+        self.at
+            .request("user.update", Method::PATCH, &[], "/")
             .with::<bodies::UserChange>(body)
     }
 
@@ -1566,7 +1572,9 @@ impl User {
     /// `PUT /api/users/{uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, body: Raw<impl Serialize>) -> Request<models::User> {
-        Request::new(self.at.call("user.replace", Method::PUT, "/")).with::<()>(body)
+        self.at
+            .request("user.replace", Method::PUT, &[], "/")
+            .with::<()>(body)
     }
 
     /// Deletes this user.
@@ -1574,7 +1582,7 @@ impl User {
     /// `DELETE /api/users/{uuid}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self) -> Request<Done> {
-        Request::new(self.at.call("user.delete", Method::DELETE, "/"))
+        self.at.request("user.delete", Method::DELETE, &[], "/")
     }
 
     /// Gets the look of the user's hedgehog.
@@ -1582,9 +1590,11 @@ impl User {
     /// `GET /api/users/{uuid}/hedgehog_config/`. Seen in 2025 only.
     #[inline]
     pub fn hedgehog_config(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("user.hedgehog_config", Method::GET, "/hedgehog_config/"),
+        self.at.request(
+            "user.hedgehog_config",
+            Method::GET,
+            &[],
+            "/hedgehog_config/",
         )
     }
 
@@ -1593,12 +1603,14 @@ impl User {
     /// `PATCH /api/users/{uuid}/hedgehog_config/`. Seen in 2025 only.
     #[inline]
     pub fn update_hedgehog_config(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "user.update_hedgehog_config",
-            Method::PATCH,
-            "/hedgehog_config/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "user.update_hedgehog_config",
+                Method::PATCH,
+                &[],
+                "/hedgehog_config/",
+            )
+            .with::<()>(body)
     }
 
     /// Sets the dashboard that a page shows to the user.
@@ -1606,11 +1618,12 @@ impl User {
     /// `POST /api/users/{uuid}/scene_personalisation/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn scene_personalisation(&self) -> Request<models::User> {
-        Request::new(self.at.call(
+        self.at.request(
             "user.scene_personalisation",
             Method::POST,
+            &[],
             "/scene_personalisation/",
-        ))
+        )
     }
 
     /// Starts to set up two-factor authentication.
@@ -1618,9 +1631,11 @@ impl User {
     /// `GET /api/users/{uuid}/start_2fa_setup/`. Seen in 2025 only.
     #[inline]
     pub fn start_2fa_setup(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("user.start_2fa_setup", Method::GET, "/start_2fa_setup/"),
+        self.at.request(
+            "user.start_2fa_setup",
+            Method::GET,
+            &[],
+            "/start_2fa_setup/",
         )
     }
 
@@ -1629,11 +1644,12 @@ impl User {
     /// `POST /api/users/{uuid}/two_factor_backup_codes/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn two_factor_backup_codes(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "user.two_factor_backup_codes",
             Method::POST,
+            &[],
             "/two_factor_backup_codes/",
-        ))
+        )
     }
 
     /// Turns two-factor authentication off and removes its devices.
@@ -1641,11 +1657,12 @@ impl User {
     /// `POST /api/users/{uuid}/two_factor_disable/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn two_factor_disable(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "user.two_factor_disable",
             Method::POST,
+            &[],
             "/two_factor_disable/",
-        ))
+        )
     }
 
     /// Starts to set up two-factor authentication.
@@ -1653,11 +1670,12 @@ impl User {
     /// `GET /api/users/{uuid}/two_factor_start_setup/`. Seen in 2025 only.
     #[inline]
     pub fn two_factor_start_setup(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "user.two_factor_start_setup",
             Method::GET,
+            &[],
             "/two_factor_start_setup/",
-        ))
+        )
     }
 
     /// Gets the state of two-factor authentication, with backup codes.
@@ -1665,9 +1683,11 @@ impl User {
     /// `GET /api/users/{uuid}/two_factor_status/`. Seen in 2025 only.
     #[inline]
     pub fn two_factor_status(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("user.two_factor_status", Method::GET, "/two_factor_status/"),
+        self.at.request(
+            "user.two_factor_status",
+            Method::GET,
+            &[],
+            "/two_factor_status/",
         )
     }
 
@@ -1676,11 +1696,12 @@ impl User {
     /// `POST /api/users/{uuid}/two_factor_validate/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn two_factor_validate(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "user.two_factor_validate",
             Method::POST,
+            &[],
             "/two_factor_validate/",
-        ))
+        )
     }
 
     /// Ends the setup of two-factor authentication with a code.
@@ -1688,10 +1709,8 @@ impl User {
     /// `POST /api/users/{uuid}/validate_2fa/`. Seen in 2025 only. May have a [`body`](Request::body).
     #[inline]
     pub fn validate_2fa(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("user.validate_2fa", Method::POST, "/validate_2fa/"),
-        )
+        self.at
+            .request("user.validate_2fa", Method::POST, &[], "/validate_2fa/")
     }
 }
 

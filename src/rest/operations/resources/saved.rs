@@ -14,7 +14,7 @@ impl Saved {
     /// `GET /api/projects/{project_id}/saved/`. Key scope: `heatmap:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SavedHeatmap>, SavedList> {
-        Request::new(self.at.call("saved.list", Method::GET, "/"))
+        self.at.request("saved.list", Method::GET, &[], "/")
     }
 
     /// Creates a saved heatmap.
@@ -22,7 +22,9 @@ impl Saved {
     /// `POST /api/projects/{project_id}/saved/`. Key scope: `heatmap:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SavedHeatmap> {
-        Request::new(self.at.call("saved.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("saved.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a saved heatmap.
@@ -30,10 +32,11 @@ impl Saved {
     /// `GET /api/projects/{project_id}/saved/{short_id}/`. Key scope: `heatmap:read`.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::SavedHeatmap> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("saved.get", Method::GET, "/"),
+        self.at.request(
+            "saved.get",
+            Method::GET,
+            &[Step::Id("short_id", &short_id)],
+            "/",
         )
     }
 
@@ -46,12 +49,14 @@ impl Saved {
         short_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::SavedHeatmap> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("saved.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "saved.update",
+                Method::PATCH,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Makes the pictures of a saved heatmap anew.
@@ -60,11 +65,12 @@ impl Saved {
     /// [`body`](Request::body).
     #[inline]
     pub fn regenerate(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "saved.regenerate",
             Method::POST,
+            &[Step::Id("short_id", &short_id)],
             "/regenerate/",
-        ))
+        )
     }
 }
 

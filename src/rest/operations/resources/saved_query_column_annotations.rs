@@ -14,10 +14,8 @@ impl SavedQueryColumnAnnotations {
     /// `GET /api/projects/{project_id}/saved_query_column_annotations/`. Key scope: `warehouse_view:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ColumnAnnotation>, SavedQueryColumnAnnotationsList> {
-        Request::new(
-            self.at
-                .call("saved_query_column_annotations.list", Method::GET, "/"),
-        )
+        self.at
+            .request("saved_query_column_annotations.list", Method::GET, &[], "/")
     }
 
     /// Creates a saved query column annotation.
@@ -25,11 +23,14 @@ impl SavedQueryColumnAnnotations {
     /// `POST /api/projects/{project_id}/saved_query_column_annotations/`. Key scope: `warehouse_view:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ColumnAnnotation> {
-        Request::new(
-            self.at
-                .call("saved_query_column_annotations.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "saved_query_column_annotations.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 }
 

@@ -14,7 +14,8 @@ impl ScheduledChanges {
     /// `GET /api/projects/{project_id}/scheduled_changes/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ScheduledChange>, ScheduledChangesList> {
-        Request::new(self.at.call("scheduled_changes.list", Method::GET, "/"))
+        self.at
+            .request("scheduled_changes.list", Method::GET, &[], "/")
     }
 
     /// Creates a scheduled change.
@@ -25,7 +26,8 @@ impl ScheduledChanges {
         &self,
         body: impl IntoBody<bodies::NewScheduledChange>,
     ) -> Request<models::ScheduledChange> {
-        Request::new(self.at.call("scheduled_changes.create", Method::POST, "/"))
+        self.at
+            .request("scheduled_changes.create", Method::POST, &[], "/")
             .with::<bodies::NewScheduledChange>(body)
     }
 
@@ -34,10 +36,11 @@ impl ScheduledChanges {
     /// `GET /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::ScheduledChange> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("scheduled_changes.get", Method::GET, "/"),
+        self.at.request(
+            "scheduled_changes.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -50,12 +53,14 @@ impl ScheduledChanges {
         id: impl Display,
         body: impl IntoBody<bodies::ScheduledChangeChange>,
     ) -> Request<models::ScheduledChange> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("scheduled_changes.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::ScheduledChangeChange>(body)
+        self.at
+            .request(
+                "scheduled_changes.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::ScheduledChangeChange>(body)
     }
 
     /// Deletes a scheduled change.
@@ -63,10 +68,11 @@ impl ScheduledChanges {
     /// `DELETE /api/projects/{project_id}/scheduled_changes/{id}/`. Key scope: `feature_flag:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("scheduled_changes.delete", Method::DELETE, "/"),
+        self.at.request(
+            "scheduled_changes.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

@@ -14,7 +14,7 @@ impl Search {
     /// `GET /api/projects/{project_id}/search/`.
     #[inline]
     pub fn get(&self) -> Request<Untyped, SearchGet> {
-        Request::new(self.at.call("search.get", Method::GET, "/"))
+        self.at.request("search.get", Method::GET, &[], "/")
     }
 }
 

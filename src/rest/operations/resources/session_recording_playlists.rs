@@ -16,10 +16,8 @@ impl SessionRecordingPlaylists {
     pub fn list(
         &self,
     ) -> Request<Page<models::SessionRecordingPlaylist>, SessionRecordingPlaylistsList> {
-        Request::new(
-            self.at
-                .call("session_recording_playlists.list", Method::GET, "/"),
-        )
+        self.at
+            .request("session_recording_playlists.list", Method::GET, &[], "/")
     }
 
     /// Creates a session recording playlist.
@@ -31,11 +29,9 @@ impl SessionRecordingPlaylists {
         &self,
         body: impl IntoBody<bodies::NewPlaylist>,
     ) -> Request<models::SessionRecordingPlaylist> {
-        Request::new(
-            self.at
-                .call("session_recording_playlists.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewPlaylist>(body)
+        self.at
+            .request("session_recording_playlists.create", Method::POST, &[], "/")
+            .with::<bodies::NewPlaylist>(body)
     }
 
     /// Gets a session recording playlist.
@@ -44,11 +40,12 @@ impl SessionRecordingPlaylists {
     /// `session_recording_playlist:read`.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "session_recording_playlists.get",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a session recording playlist.
@@ -61,12 +58,14 @@ impl SessionRecordingPlaylists {
         short_id: impl Display,
         body: impl IntoBody<bodies::PlaylistChange>,
     ) -> Request<models::SessionRecordingPlaylist> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "session_recording_playlists.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::PlaylistChange>(body)
+        self.at
+            .request(
+                "session_recording_playlists.update",
+                Method::PATCH,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<bodies::PlaylistChange>(body)
     }
 
     /// Replaces all fields of a session recording playlist.
@@ -78,12 +77,14 @@ impl SessionRecordingPlaylists {
         short_id: impl Display,
         body: impl IntoBody<bodies::NewPlaylist>,
     ) -> Request<models::SessionRecordingPlaylist> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "session_recording_playlists.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<bodies::NewPlaylist>(body)
+        self.at
+            .request(
+                "session_recording_playlists.replace",
+                Method::PUT,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<bodies::NewPlaylist>(body)
     }
 
     /// Deletes a session recording playlist: PostHog keeps it, marked as deleted.
@@ -92,12 +93,14 @@ impl SessionRecordingPlaylists {
     /// `session_recording_playlist:write`.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<models::SessionRecordingPlaylist> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "session_recording_playlists.delete",
-            Method::PATCH,
-            "/",
-        ))
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "session_recording_playlists.delete",
+                Method::PATCH,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Asks to delete a session recording playlist for good; `delete` is what PostHog supports.
@@ -106,11 +109,12 @@ impl SessionRecordingPlaylists {
     /// (405).
     #[inline]
     pub fn hard_delete(&self, short_id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "session_recording_playlists.hard_delete",
             Method::DELETE,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 
     /// Recordings.
@@ -148,11 +152,12 @@ impl SessionRecordingPlaylistsRecordings {
     /// `GET /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SessionRecording>> {
-        Request::new(self.at.call(
+        self.at.request(
             "session_recording_playlists.recordings.list",
             Method::GET,
+            &[],
             "/",
-        ))
+        )
     }
 
     /// Creates a recording.
@@ -161,14 +166,11 @@ impl SessionRecordingPlaylistsRecordings {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn create(&self, session_recording_id: impl Display) -> Request<models::Success> {
-        Request::new(
-            self.at
-                .id("session_recording_id", &session_recording_id)
-                .call(
-                    "session_recording_playlists.recordings.create",
-                    Method::POST,
-                    "/",
-                ),
+        self.at.request(
+            "session_recording_playlists.recordings.create",
+            Method::POST,
+            &[Step::Id("session_recording_id", &session_recording_id)],
+            "/",
         )
     }
 
@@ -178,14 +180,11 @@ impl SessionRecordingPlaylistsRecordings {
     /// /api/{scope}/{project_id}/session_recording_playlists/{short_id}/recordings/{session_recording_id}/`.
     #[inline]
     pub fn delete(&self, session_recording_id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("session_recording_id", &session_recording_id)
-                .call(
-                    "session_recording_playlists.recordings.delete",
-                    Method::DELETE,
-                    "/",
-                ),
+        self.at.request(
+            "session_recording_playlists.recordings.delete",
+            Method::DELETE,
+            &[Step::Id("session_recording_id", &session_recording_id)],
+            "/",
         )
     }
 }

@@ -15,7 +15,8 @@ impl SessionRecordings {
     /// `GET /api/{scope}/{project_id}/session_recordings/`. Seen in 2025 only.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SessionRecording>, LimitOffset> {
-        Request::new(self.at.call("session_recordings.list", Method::GET, "/"))
+        self.at
+            .request("session_recordings.list", Method::GET, &[], "/")
     }
 
     /// Gets a session recording.
@@ -23,10 +24,11 @@ impl SessionRecordings {
     /// `GET /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::SessionRecording> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("session_recordings.get", Method::GET, "/"),
+        self.at.request(
+            "session_recordings.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -39,12 +41,14 @@ impl SessionRecordings {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::SessionRecording> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("session_recordings.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "session_recordings.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a session recording.
@@ -56,12 +60,14 @@ impl SessionRecordings {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::SessionRecording> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("session_recordings.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "session_recordings.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a session recording.
@@ -69,10 +75,11 @@ impl SessionRecordings {
     /// `DELETE /api/{scope}/{project_id}/session_recordings/{id}/`. Key scope: `session_recording:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("session_recordings.delete", Method::DELETE, "/"),
+        self.at.request(
+            "session_recordings.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -85,12 +92,14 @@ impl SessionRecordings {
         &self,
         body: impl IntoBody<bodies::RecordingBulkDeletion>,
     ) -> Request<models::SessionRecordingBulkDeletion> {
-        Request::new(self.at.under("projects").call(
-            "session_recordings.bulk_delete",
-            Method::POST,
-            "/bulk_delete/",
-        ))
-        .with::<bodies::RecordingBulkDeletion>(body)
+        self.at
+            .request(
+                "session_recordings.bulk_delete",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/bulk_delete/",
+            )
+            .with::<bodies::RecordingBulkDeletion>(body)
     }
 
     /// Sharing.
@@ -114,10 +123,8 @@ impl SessionRecordingsSharing {
     /// `GET /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/`.
     #[inline]
     pub fn list(&self) -> Request<Vec<models::SharingConfiguration>> {
-        Request::new(
-            self.at
-                .call("session_recordings.sharing.list", Method::GET, "/"),
-        )
+        self.at
+            .request("session_recordings.sharing.list", Method::GET, &[], "/")
     }
 
     /// Makes a new access token for a shared recording; the old link stops working.
@@ -126,11 +133,12 @@ impl SessionRecordingsSharing {
     /// [`body`](Request::body).
     #[inline]
     pub fn refresh(&self) -> Request<models::SharingConfiguration> {
-        Request::new(self.at.call(
+        self.at.request(
             "session_recordings.sharing.refresh",
             Method::POST,
+            &[],
             "/refresh/",
-        ))
+        )
     }
 
     /// Passwords.
@@ -157,12 +165,14 @@ impl SessionRecordingsSharingPasswords {
         &self,
         body: impl IntoBody<bodies::NewSharingPassword>,
     ) -> Request<models::SharingConfiguration> {
-        Request::new(self.at.call(
-            "session_recordings.sharing.passwords.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<bodies::NewSharingPassword>(body)
+        self.at
+            .request(
+                "session_recordings.sharing.passwords.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<bodies::NewSharingPassword>(body)
     }
 
     /// Deletes a password.
@@ -170,10 +180,11 @@ impl SessionRecordingsSharingPasswords {
     /// `DELETE /api/{scope}/{project_id}/session_recordings/{recording_id}/sharing/passwords/{password_id}/`.
     #[inline]
     pub fn delete(&self, password_id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("password_id", &password_id).call(
+        self.at.request(
             "session_recordings.sharing.passwords.delete",
             Method::DELETE,
+            &[Step::Id("password_id", &password_id)],
             "/",
-        ))
+        )
     }
 }

@@ -15,12 +15,14 @@ impl SessionSummaries {
     /// `/api/environments/` from a project, too.
     #[inline]
     pub fn create_session_summaries(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
-            "session_summaries.create_session_summaries",
-            Method::POST,
-            "/create_session_summaries/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "session_summaries.create_session_summaries",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/create_session_summaries/",
+            )
+            .with::<()>(body)
     }
 
     /// Summarizes each of several session recordings, by AI.
@@ -32,11 +34,13 @@ impl SessionSummaries {
         &self,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.under("environments").call(
-            "session_summaries.create_session_summaries_individually",
-            Method::POST,
-            "/create_session_summaries_individually/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "session_summaries.create_session_summaries_individually",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/create_session_summaries_individually/",
+            )
+            .with::<()>(body)
     }
 }

@@ -14,11 +14,12 @@ impl Sessions {
     /// `GET /api/{scope}/{project_id}/sessions/property_definitions/`.
     #[inline]
     pub fn property_definitions(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "sessions.property_definitions",
             Method::GET,
+            &[],
             "/property_definitions/",
-        ))
+        )
     }
 
     /// Lists values that a session property has.
@@ -26,6 +27,7 @@ impl Sessions {
     /// `GET /api/{scope}/{project_id}/sessions/values/`.
     #[inline]
     pub fn values(&self) -> Request<Untyped> {
-        Request::new(self.at.call("sessions.values", Method::GET, "/values/"))
+        self.at
+            .request("sessions.values", Method::GET, &[], "/values/")
     }
 }

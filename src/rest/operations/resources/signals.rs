@@ -15,11 +15,12 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/activity_summary/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn activity_summary(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.activity_summary",
             Method::GET,
+            &[],
             "/activity_summary/",
-        ))
+        )
     }
 
     /// Lists the versions of the summary.
@@ -27,11 +28,12 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/activity_summary/versions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn activity_summary_versions(&self) -> Request<Untyped, SignalsActivitySummaryVersions> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.activity_summary_versions",
             Method::GET,
+            &[],
             "/activity_summary/versions/",
-        ))
+        )
     }
 
     /// Gets the anomalies of an insight.
@@ -42,12 +44,14 @@ impl Signals {
         &self,
         insight_id: impl Into<Number>,
     ) -> Request<Untyped, SignalsAnomaliesInsight> {
-        Request::new(self.at.call(
-            "signals.anomalies_insight",
-            Method::GET,
-            "/anomalies/insight/",
-        ))
-        .query("insight_id", insight_id.into())
+        self.at
+            .request(
+                "signals.anomalies_insight",
+                Method::GET,
+                &[],
+                "/anomalies/insight/",
+            )
+            .query("insight_id", insight_id.into())
     }
 
     /// Searches anomalies of insights.
@@ -55,11 +59,12 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/anomalies/search/`. Key scope: `insight:read`. Preview.
     #[inline]
     pub fn anomalies_search(&self) -> Request<Untyped, SignalsAnomaliesSearch> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.anomalies_search",
             Method::GET,
+            &[],
             "/anomalies/search/",
-        ))
+        )
     }
 
     /// Gets the configuration of signals.
@@ -67,7 +72,8 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/config/`. Key scope: `task:read`.
     #[inline]
     pub fn config(&self) -> Request<Untyped> {
-        Request::new(self.at.call("signals.config", Method::GET, "/config/"))
+        self.at
+            .request("signals.config", Method::GET, &[], "/config/")
     }
 
     /// Changes the configuration of signals.
@@ -75,11 +81,9 @@ impl Signals {
     /// `POST /api/projects/{project_id}/signals/config/`. Key scope: `task:write`.
     #[inline]
     pub fn create_config(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.create_config", Method::POST, "/config/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.create_config", Method::POST, &[], "/config/")
+            .with::<()>(body)
     }
 
     /// Creates a scout.
@@ -87,11 +91,9 @@ impl Signals {
     /// `POST /api/projects/{project_id}/signals/scout/`. Key scope: `llm_skill:write` and `signal_scout:write`.
     #[inline]
     pub fn create_scout(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.create_scout", Method::POST, "/scout/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.create_scout", Method::POST, &[], "/scout/")
+            .with::<()>(body)
     }
 
     /// Gets what scouts are made of.
@@ -99,11 +101,12 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/scout/metadata/current/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn scout_metadata_current(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.scout_metadata_current",
             Method::GET,
+            &[],
             "/scout/metadata/current/",
-        ))
+        )
     }
 
     /// Gets what scouts know of the project.
@@ -113,11 +116,12 @@ impl Signals {
     pub fn scout_project_profile_current(
         &self,
     ) -> Request<Untyped, SignalsScoutProjectProfileCurrent> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.scout_project_profile_current",
             Method::GET,
+            &[],
             "/scout/project_profile/current/",
-        ))
+        )
     }
 
     /// Writes a note that scouts keep between runs.
@@ -125,12 +129,14 @@ impl Signals {
     /// `POST /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scratchpad_internal:write`.
     #[inline]
     pub fn create_scout_scratchpad(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "signals.create_scout_scratchpad",
-            Method::POST,
-            "/scout/scratchpad/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.create_scout_scratchpad",
+                Method::POST,
+                &[],
+                "/scout/scratchpad/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the notes that scouts keep between runs.
@@ -138,11 +144,12 @@ impl Signals {
     /// `GET /api/projects/{project_id}/signals/scout/scratchpad/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn scout_scratchpad(&self) -> Request<Untyped, SignalsScoutScratchpad> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.scout_scratchpad",
             Method::GET,
+            &[],
             "/scout/scratchpad/",
-        ))
+        )
     }
 
     /// Deletes a note that scouts keep between runs.
@@ -151,12 +158,14 @@ impl Signals {
     /// `signal_scratchpad_internal:write`.
     #[inline]
     pub fn scout_scratchpad_forget(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "signals.scout_scratchpad_forget",
-            Method::POST,
-            "/scout/scratchpad/forget/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout_scratchpad_forget",
+                Method::POST,
+                &[],
+                "/scout/scratchpad/forget/",
+            )
+            .with::<()>(body)
     }
 
     /// Reports.
@@ -288,7 +297,8 @@ impl SignalsReports {
     /// `GET /api/projects/{project_id}/signals/reports/`. Key scope: `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, SignalsReportsList> {
-        Request::new(self.at.call("signals.reports.list", Method::GET, "/"))
+        self.at
+            .request("signals.reports.list", Method::GET, &[], "/")
     }
 
     /// Gets a report.
@@ -296,10 +306,11 @@ impl SignalsReports {
     /// `GET /api/projects/{project_id}/signals/reports/{id}/`. Key scope: `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.get", Method::GET, "/"),
+        self.at.request(
+            "signals.reports.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -308,12 +319,14 @@ impl SignalsReports {
     /// `PATCH /api/projects/{project_id}/signals/reports/{id}/`. Key scope: `task:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the state of several reports at once.
@@ -321,11 +334,14 @@ impl SignalsReports {
     /// `POST /api/projects/{project_id}/signals/reports/bulk-state/`. Key scope: `task:write`.
     #[inline]
     pub fn bulk_state(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.reports.bulk_state", Method::POST, "/bulk-state/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.bulk_state",
+                Method::POST,
+                &[],
+                "/bulk-state/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the ranking outcomes of reports.
@@ -333,11 +349,12 @@ impl SignalsReports {
     /// `GET /api/projects/{project_id}/signals/reports/ranking_outcomes/`. Key scope: `task:read`.
     #[inline]
     pub fn ranking_outcomes(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.reports.ranking_outcomes",
             Method::GET,
+            &[],
             "/ranking_outcomes/",
-        ))
+        )
     }
 
     /// Makes the key's user responsible for a report.
@@ -345,12 +362,14 @@ impl SignalsReports {
     /// `POST /api/projects/{project_id}/signals/reports/{id}/claim/`. Key scope: `task:write`.
     #[inline]
     pub fn claim(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.claim", Method::POST, "/claim/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.claim",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/claim/",
+            )
+            .with::<()>(body)
     }
 
     /// Says whether a report was useful.
@@ -359,12 +378,14 @@ impl SignalsReports {
     /// `signal_scout:write` and `task:read`.
     #[inline]
     pub fn feedback(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.reports.feedback",
-            Method::POST,
-            "/feedback/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.feedback",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/feedback/",
+            )
+            .with::<()>(body)
     }
 
     /// Merges other reports into a report.
@@ -372,12 +393,14 @@ impl SignalsReports {
     /// `POST /api/projects/{project_id}/signals/reports/{id}/merge/`. Key scope: `task:write`.
     #[inline]
     pub fn merge(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.merge", Method::POST, "/merge/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.merge",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/merge/",
+            )
+            .with::<()>(body)
     }
 
     /// Sets the reviewers of a report.
@@ -385,12 +408,14 @@ impl SignalsReports {
     /// `PUT /api/projects/{project_id}/signals/reports/{id}/reviewers/`. Key scope: `task:write`.
     #[inline]
     pub fn reviewers(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.reports.reviewers",
-            Method::PUT,
-            "/reviewers/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.reviewers",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/reviewers/",
+            )
+            .with::<()>(body)
     }
 
     /// Makes the key's user a reviewer of a report.
@@ -398,12 +423,14 @@ impl SignalsReports {
     /// `POST /api/projects/{project_id}/signals/reports/{id}/reviewers/me/`. Key scope: `task:write`.
     #[inline]
     pub fn reviewers_me(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.reports.reviewers_me",
-            Method::POST,
-            "/reviewers/me/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.reviewers_me",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/reviewers/me/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the state of a report.
@@ -411,12 +438,14 @@ impl SignalsReports {
     /// `POST /api/projects/{project_id}/signals/reports/{id}/state/`. Key scope: `task:write`.
     #[inline]
     pub fn state(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.state", Method::POST, "/state/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.state",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/state/",
+            )
+            .with::<()>(body)
     }
 
     /// Actions.
@@ -526,10 +555,8 @@ impl SignalsReportsActions {
     /// `GET /api/projects/{project_id}/signals/reports/{id}/actions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.reports.actions.list", Method::GET, "/"),
-        )
+        self.at
+            .request("signals.reports.actions.list", Method::GET, &[], "/")
     }
 
     /// Runs an action that a report suggests.
@@ -537,11 +564,9 @@ impl SignalsReportsActions {
     /// `POST /api/projects/{project_id}/signals/reports/{id}/actions/run/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn run(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.reports.actions.run", Method::POST, "/run/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.reports.actions.run", Method::POST, &[], "/run/")
+            .with::<()>(body)
     }
 }
 
@@ -557,10 +582,8 @@ impl SignalsReportsArtefacts {
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/artefacts/`. Key scope: `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("signals.reports.artefacts.list", Method::GET, "/"),
-        )
+        self.at
+            .request("signals.reports.artefacts.list", Method::GET, &[], "/")
     }
 
     /// Creates an artefact.
@@ -568,11 +591,9 @@ impl SignalsReportsArtefacts {
     /// `POST /api/projects/{project_id}/signals/reports/{report_id}/artefacts/`. Key scope: `task:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.reports.artefacts.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.reports.artefacts.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an artefact.
@@ -580,10 +601,11 @@ impl SignalsReportsArtefacts {
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/artefacts/{id}/`. Key scope: `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.artefacts.get", Method::GET, "/"),
+        self.at.request(
+            "signals.reports.artefacts.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -592,12 +614,14 @@ impl SignalsReportsArtefacts {
     /// `PATCH /api/projects/{project_id}/signals/reports/{report_id}/artefacts/{id}/`. Key scope: `task:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.reports.artefacts.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.artefacts.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an artefact.
@@ -605,11 +629,12 @@ impl SignalsReportsArtefacts {
     /// `DELETE /api/projects/{project_id}/signals/reports/{report_id}/artefacts/{id}/`. Key scope: `task:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "signals.reports.artefacts.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -625,10 +650,8 @@ impl SignalsReportsChecks {
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/checks/`. Key scope: `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("signals.reports.checks.list", Method::GET, "/"),
-        )
+        self.at
+            .request("signals.reports.checks.list", Method::GET, &[], "/")
     }
 
     /// Gets a check.
@@ -636,10 +659,11 @@ impl SignalsReportsChecks {
     /// `GET /api/projects/{project_id}/signals/reports/{report_id}/checks/{id}/`. Key scope: `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.reports.checks.get", Method::GET, "/"),
+        self.at.request(
+            "signals.reports.checks.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -649,12 +673,14 @@ impl SignalsReportsChecks {
     /// and `task:write`. Preview.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.reports.checks.replace",
-            Method::POST,
-            "/replace/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reports.checks.replace",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/replace/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -670,10 +696,8 @@ impl SignalsReviewerExclusions {
     /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.reviewer_exclusions.list", Method::GET, "/"),
-        )
+        self.at
+            .request("signals.reviewer_exclusions.list", Method::GET, &[], "/")
     }
 
     /// Creates a reviewer exclusion.
@@ -681,11 +705,9 @@ impl SignalsReviewerExclusions {
     /// `POST /api/projects/{project_id}/signals/reviewer_exclusions/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.reviewer_exclusions.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.reviewer_exclusions.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a reviewer exclusion.
@@ -693,11 +715,12 @@ impl SignalsReviewerExclusions {
     /// `GET /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "signals.reviewer_exclusions.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a reviewer exclusion.
@@ -705,12 +728,14 @@ impl SignalsReviewerExclusions {
     /// `PATCH /api/projects/{project_id}/signals/reviewer_exclusions/{id}/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.reviewer_exclusions.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.reviewer_exclusions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Revokes a reviewer exclusion.
@@ -719,11 +744,12 @@ impl SignalsReviewerExclusions {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn revoke(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "signals.reviewer_exclusions.revoke",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/revoke/",
-        ))
+        )
     }
 }
 
@@ -787,7 +813,8 @@ impl SignalsScoutConfigs {
     /// `GET /api/projects/{project_id}/signals/scout/configs/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, SignalsScoutConfigsList> {
-        Request::new(self.at.call("signals.scout.configs.list", Method::GET, "/"))
+        self.at
+            .request("signals.scout.configs.list", Method::GET, &[], "/")
     }
 
     /// Creates a config.
@@ -796,11 +823,9 @@ impl SignalsScoutConfigs {
     /// `signal_scout:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.scout.configs.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.scout.configs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a config.
@@ -808,12 +833,14 @@ impl SignalsScoutConfigs {
     /// `PATCH /api/projects/{project_id}/signals/scout/configs/{id}/`. Key scope: `signal_scout:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.scout.configs.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a config.
@@ -821,11 +848,12 @@ impl SignalsScoutConfigs {
     /// `DELETE /api/projects/{project_id}/signals/scout/configs/{id}/`. Key scope: `signal_scout:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "signals.scout.configs.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Takes over the configurations of scouts from their skills.
@@ -834,10 +862,8 @@ impl SignalsScoutConfigs {
     /// [`body`](Request::body).
     #[inline]
     pub fn sync(&self) -> Request<Untyped, SignalsScoutConfigsSync> {
-        Request::new(
-            self.at
-                .call("signals.scout.configs.sync", Method::POST, "/sync/"),
-        )
+        self.at
+            .request("signals.scout.configs.sync", Method::POST, &[], "/sync/")
     }
 
     /// Tests the check that runs before a scout.
@@ -846,12 +872,14 @@ impl SignalsScoutConfigs {
     /// `signal_scout:read`.
     #[inline]
     pub fn precheck_test(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.precheck_test",
-            Method::POST,
-            "/precheck_test/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.precheck_test",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/precheck_test/",
+            )
+            .with::<()>(body)
     }
 
     /// Runs a config.
@@ -859,12 +887,14 @@ impl SignalsScoutConfigs {
     /// `POST /api/projects/{project_id}/signals/scout/configs/{id}/run/`. Key scope: `signal_scout:write`.
     #[inline]
     pub fn run(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.scout.configs.run", Method::POST, "/run/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.run",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/run/",
+            )
+            .with::<()>(body)
     }
 
     /// Starts a trial run of a scout.
@@ -873,12 +903,14 @@ impl SignalsScoutConfigs {
     /// `signal_scout:write`. Preview.
     #[inline]
     pub fn trial(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.trial",
-            Method::POST,
-            "/trial/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.trial",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/trial/",
+            )
+            .with::<()>(body)
     }
 
     /// Starts a trial that compares versions of a scout.
@@ -891,12 +923,14 @@ impl SignalsScoutConfigs {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.trial_comparison",
-            Method::POST,
-            "/trial_comparison/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.trial_comparison",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/trial_comparison/",
+            )
+            .with::<()>(body)
     }
 
     /// Archives a comparison of a scout.
@@ -909,12 +943,14 @@ impl SignalsScoutConfigs {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.trial_comparison_archive",
-            Method::POST,
-            "/trial_comparison_archive/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.trial_comparison_archive",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/trial_comparison_archive/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the trial comparison history of a config.
@@ -926,11 +962,12 @@ impl SignalsScoutConfigs {
         &self,
         id: impl Display,
     ) -> Request<Page<Untyped>, SignalsScoutConfigsTrialComparisonHistory> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "signals.scout.configs.trial_comparison_history",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/trial_comparison_history/",
-        ))
+        )
     }
 
     /// Gets the trial comparison result of a config.
@@ -943,12 +980,14 @@ impl SignalsScoutConfigs {
         id: impl Display,
         comparison_id: impl Display,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.trial_comparison_result",
-            Method::GET,
-            "/trial_comparison_result/",
-        ))
-        .query("comparison_id", comparison_id)
+        self.at
+            .request(
+                "signals.scout.configs.trial_comparison_result",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/trial_comparison_result/",
+            )
+            .query("comparison_id", comparison_id)
     }
 
     /// Goes on with a comparison of a scout.
@@ -961,12 +1000,14 @@ impl SignalsScoutConfigs {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.trial_comparison_resume",
-            Method::POST,
-            "/trial_comparison_resume/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.configs.trial_comparison_resume",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/trial_comparison_resume/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the trial result of a config.
@@ -975,12 +1016,14 @@ impl SignalsScoutConfigs {
     /// `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_result(&self, id: impl Display, launch_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.configs.trial_result",
-            Method::GET,
-            "/trial_result/",
-        ))
-        .query("launch_id", launch_id)
+        self.at
+            .request(
+                "signals.scout.configs.trial_result",
+                Method::GET,
+                &[Step::Id("id", &id)],
+                "/trial_result/",
+            )
+            .query("launch_id", launch_id)
     }
 
     /// Gets the trial setup of a config.
@@ -989,11 +1032,12 @@ impl SignalsScoutConfigs {
     /// `signal_scout:write`. Preview.
     #[inline]
     pub fn trial_setup(&self, id: impl Display) -> Request<Untyped, SignalsScoutConfigsTrialSetup> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "signals.scout.configs.trial_setup",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/trial_setup/",
-        ))
+        )
     }
 }
 
@@ -1047,7 +1091,8 @@ impl SignalsScoutMembers {
     /// `GET /api/projects/{project_id}/signals/scout/members/`. Key scope: `signal_scout_internal:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, SignalsScoutMembersList> {
-        Request::new(self.at.call("signals.scout.members.list", Method::GET, "/"))
+        self.at
+            .request("signals.scout.members.list", Method::GET, &[], "/")
     }
 }
 
@@ -1073,7 +1118,8 @@ impl SignalsScoutNotes {
     /// `GET /api/projects/{project_id}/signals/scout/notes/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, SignalsScoutNotesList> {
-        Request::new(self.at.call("signals.scout.notes.list", Method::GET, "/"))
+        self.at
+            .request("signals.scout.notes.list", Method::GET, &[], "/")
     }
 
     /// Creates a note.
@@ -1082,11 +1128,9 @@ impl SignalsScoutNotes {
     /// `signal_scout:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.scout.notes.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.scout.notes.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Deletes a note.
@@ -1095,10 +1139,11 @@ impl SignalsScoutNotes {
     /// `signal_scout:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.scout.notes.delete", Method::DELETE, "/"),
+        self.at.request(
+            "signals.scout.notes.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }
@@ -1137,10 +1182,11 @@ impl SignalsScoutRubrics {
     /// `GET /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.scout.rubrics.get", Method::GET, "/"),
+        self.at.request(
+            "signals.scout.rubrics.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -1149,12 +1195,14 @@ impl SignalsScoutRubrics {
     /// `PUT /api/projects/{project_id}/signals/scout/rubrics/{id}/`. Key scope: `signal_scout:write`. Preview.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.scout.rubrics.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.rubrics.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Writes a rubric, by AI.
@@ -1163,12 +1211,14 @@ impl SignalsScoutRubrics {
     /// Preview.
     #[inline]
     pub fn generate(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.scout.rubrics.generate",
-            Method::POST,
-            "/generate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.rubrics.generate",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/generate/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -1184,7 +1234,8 @@ impl SignalsScoutRuns {
     /// `GET /api/projects/{project_id}/signals/scout/runs/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, SignalsScoutRunsList> {
-        Request::new(self.at.call("signals.scout.runs.list", Method::GET, "/"))
+        self.at
+            .request("signals.scout.runs.list", Method::GET, &[], "/")
     }
 
     /// Gets a run.
@@ -1192,10 +1243,11 @@ impl SignalsScoutRuns {
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("run_id", &run_id)
-                .call("signals.scout.runs.get", Method::GET, "/"),
+        self.at.request(
+            "signals.scout.runs.get",
+            Method::GET,
+            &[Step::Id("run_id", &run_id)],
+            "/",
         )
     }
 
@@ -1204,11 +1256,12 @@ impl SignalsScoutRuns {
     /// `GET /api/projects/{project_id}/signals/scout/runs/emissions/recent/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn emissions_recent(&self) -> Request<Untyped, SignalsScoutRunsEmissionsRecent> {
-        Request::new(self.at.call(
+        self.at.request(
             "signals.scout.runs.emissions_recent",
             Method::GET,
+            &[],
             "/emissions/recent/",
-        ))
+        )
     }
 
     /// Records the result of a check in a run.
@@ -1221,12 +1274,14 @@ impl SignalsScoutRuns {
         run_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.check_result",
-            Method::POST,
-            "/check-result/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.check_result",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/check-result/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes a report in a run.
@@ -1235,12 +1290,14 @@ impl SignalsScoutRuns {
     /// `signal_scout_report:write`.
     #[inline]
     pub fn edit_report(&self, run_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.edit_report",
-            Method::POST,
-            "/edit-report/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.edit_report",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/edit-report/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists what a run found.
@@ -1248,11 +1305,12 @@ impl SignalsScoutRuns {
     /// `GET /api/projects/{project_id}/signals/scout/runs/{run_id}/emissions/`. Key scope: `signal_scout:read`.
     #[inline]
     pub fn emissions(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
+        self.at.request(
             "signals.scout.runs.emissions",
             Method::GET,
+            &[Step::Id("run_id", &run_id)],
             "/emissions/",
-        ))
+        )
     }
 
     /// Lists the reports that came of what a run found.
@@ -1261,11 +1319,12 @@ impl SignalsScoutRuns {
     /// `signal_scout:read` and `task:read`.
     #[inline]
     pub fn emissions_reports(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
+        self.at.request(
             "signals.scout.runs.emissions_reports",
             Method::GET,
+            &[Step::Id("run_id", &run_id)],
             "/emissions/reports/",
-        ))
+        )
     }
 
     /// Creates a report in a run.
@@ -1274,12 +1333,14 @@ impl SignalsScoutRuns {
     /// `signal_scout_report:write`.
     #[inline]
     pub fn emit_report(&self, run_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.emit_report",
-            Method::POST,
-            "/emit-report/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.emit_report",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/emit-report/",
+            )
+            .with::<()>(body)
     }
 
     /// Creates a signal in a run.
@@ -1288,12 +1349,14 @@ impl SignalsScoutRuns {
     /// `signal_scout_internal:write`.
     #[inline]
     pub fn emit_signal(&self, run_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.emit_signal",
-            Method::POST,
-            "/emit-signal/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.emit_signal",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/emit-signal/",
+            )
+            .with::<()>(body)
     }
 
     /// Runs Lighthouse on a page.
@@ -1306,12 +1369,14 @@ impl SignalsScoutRuns {
         run_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.lighthouse_audit",
-            Method::POST,
-            "/lighthouse-audit/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.lighthouse_audit",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/lighthouse-audit/",
+            )
+            .with::<()>(body)
     }
 
     /// Records the output of a run.
@@ -1324,12 +1389,14 @@ impl SignalsScoutRuns {
         run_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.record_output",
-            Method::POST,
-            "/record-output/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.record_output",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/record-output/",
+            )
+            .with::<()>(body)
     }
 
     /// Cancels a later check of a report.
@@ -1342,12 +1409,14 @@ impl SignalsScoutRuns {
         run_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.report_check_cancel",
-            Method::POST,
-            "/report-check-cancel/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.report_check_cancel",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/report-check-cancel/",
+            )
+            .with::<()>(body)
     }
 
     /// Schedules a later check of a report.
@@ -1360,12 +1429,14 @@ impl SignalsScoutRuns {
         run_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("run_id", &run_id).call(
-            "signals.scout.runs.report_check_create",
-            Method::POST,
-            "/report-check-create/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.scout.runs.report_check_create",
+                Method::POST,
+                &[Step::Id("run_id", &run_id)],
+                "/report-check-create/",
+            )
+            .with::<()>(body)
     }
 
     /// Report checks.
@@ -1423,11 +1494,14 @@ impl SignalsScoutRunsReportChecks {
     /// `GET /api/projects/{project_id}/signals/scout/runs/report-checks/`. Key scope: `signal_scout_report:write`.
     #[inline]
     pub fn list(&self, report_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("signals.scout.runs.report_checks.list", Method::GET, "/"),
-        )
-        .query("report_id", report_id)
+        self.at
+            .request(
+                "signals.scout.runs.report_checks.list",
+                Method::GET,
+                &[],
+                "/",
+            )
+            .query("report_id", report_id)
     }
 }
 
@@ -1443,10 +1517,8 @@ impl SignalsSourceConfigs {
     /// `GET /api/projects/{project_id}/signals/source_configs/`. Key scope: `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SignalSourceConfig>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("signals.source_configs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("signals.source_configs.list", Method::GET, &[], "/")
     }
 
     /// Creates a source config.
@@ -1454,11 +1526,9 @@ impl SignalsSourceConfigs {
     /// `POST /api/projects/{project_id}/signals/source_configs/`. Key scope: `task:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::SignalSourceConfig> {
-        Request::new(
-            self.at
-                .call("signals.source_configs.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("signals.source_configs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a source config.
@@ -1466,10 +1536,11 @@ impl SignalsSourceConfigs {
     /// `GET /api/projects/{project_id}/signals/source_configs/{id}/`. Key scope: `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::SignalSourceConfig> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.source_configs.get", Method::GET, "/"),
+        self.at.request(
+            "signals.source_configs.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -1482,12 +1553,14 @@ impl SignalsSourceConfigs {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::SignalSourceConfig> {
-        Request::new(self.at.id("id", &id).call(
-            "signals.source_configs.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.source_configs.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Replaces all fields of a source config.
@@ -1499,11 +1572,13 @@ impl SignalsSourceConfigs {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::SignalSourceConfig> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("signals.source_configs.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "signals.source_configs.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }

@@ -55,7 +55,8 @@ impl StamphogDigestRuns {
     /// `GET /api/projects/{project_id}/stamphog/digest_runs/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, StamphogDigestRunsList> {
-        Request::new(self.at.call("stamphog.digest_runs.list", Method::GET, "/"))
+        self.at
+            .request("stamphog.digest_runs.list", Method::GET, &[], "/")
     }
 }
 
@@ -83,10 +84,8 @@ impl StamphogPullRequests {
     /// `GET /api/projects/{project_id}/stamphog/pull_requests/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, StamphogPullRequestsList> {
-        Request::new(
-            self.at
-                .call("stamphog.pull_requests.list", Method::GET, "/"),
-        )
+        self.at
+            .request("stamphog.pull_requests.list", Method::GET, &[], "/")
     }
 
     /// Gets a pull request.
@@ -94,10 +93,11 @@ impl StamphogPullRequests {
     /// `GET /api/projects/{project_id}/stamphog/pull_requests/{id}/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("stamphog.pull_requests.get", Method::GET, "/"),
+        self.at.request(
+            "stamphog.pull_requests.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }
@@ -128,7 +128,8 @@ impl StamphogRepoConfigs {
     /// `GET /api/projects/{project_id}/stamphog/repo_configs/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("stamphog.repo_configs.list", Method::GET, "/"))
+        self.at
+            .request("stamphog.repo_configs.list", Method::GET, &[], "/")
     }
 
     /// Gets a repo config.
@@ -136,10 +137,11 @@ impl StamphogRepoConfigs {
     /// `GET /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("stamphog.repo_configs.get", Method::GET, "/"),
+        self.at.request(
+            "stamphog.repo_configs.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -148,11 +150,12 @@ impl StamphogRepoConfigs {
     /// `DELETE /api/projects/{project_id}/stamphog/repo_configs/{id}/`. Key scope: `stamphog:write`. Preview.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "stamphog.repo_configs.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -168,7 +171,8 @@ impl StamphogReviewRuns {
     /// `GET /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, StamphogReviewRunsList> {
-        Request::new(self.at.call("stamphog.review_runs.list", Method::GET, "/"))
+        self.at
+            .request("stamphog.review_runs.list", Method::GET, &[], "/")
     }
 
     /// Creates a review run.
@@ -176,11 +180,9 @@ impl StamphogReviewRuns {
     /// `POST /api/projects/{project_id}/stamphog/review_runs/`. Key scope: `stamphog:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("stamphog.review_runs.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("stamphog.review_runs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a review run.
@@ -188,10 +190,11 @@ impl StamphogReviewRuns {
     /// `GET /api/projects/{project_id}/stamphog/review_runs/{id}/`. Key scope: `stamphog:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("stamphog.review_runs.get", Method::GET, "/"),
+        self.at.request(
+            "stamphog.review_runs.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

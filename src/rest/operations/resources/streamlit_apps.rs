@@ -15,7 +15,8 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("streamlit_apps.list", Method::GET, "/"))
+        self.at
+            .request("streamlit_apps.list", Method::GET, &[], "/")
     }
 
     /// Creates a Streamlit app.
@@ -23,7 +24,9 @@ impl StreamlitApps {
     /// `POST /api/projects/{project_id}/streamlit_apps/`. Key scope: `streamlit_app:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("streamlit_apps.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("streamlit_apps.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a Streamlit app.
@@ -31,10 +34,11 @@ impl StreamlitApps {
     /// `GET /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:read`. Preview.
     #[inline]
     pub fn get(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("short_id", &short_id)
-                .call("streamlit_apps.get", Method::GET, "/"),
+        self.at.request(
+            "streamlit_apps.get",
+            Method::GET,
+            &[Step::Id("short_id", &short_id)],
+            "/",
         )
     }
 
@@ -43,12 +47,14 @@ impl StreamlitApps {
     /// `PATCH /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`. Preview.
     #[inline]
     pub fn update(&self, short_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "streamlit_apps.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "streamlit_apps.update",
+                Method::PATCH,
+                &[Step::Id("short_id", &short_id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a Streamlit app.
@@ -56,11 +62,12 @@ impl StreamlitApps {
     /// `DELETE /api/projects/{project_id}/streamlit_apps/{short_id}/`. Key scope: `streamlit_app:write`. Preview.
     #[inline]
     pub fn delete(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "streamlit_apps.delete",
             Method::DELETE,
+            &[Step::Id("short_id", &short_id)],
             "/",
-        ))
+        )
     }
 
     /// Adds a version to an app, from source code.
@@ -73,12 +80,14 @@ impl StreamlitApps {
         short_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "streamlit_apps.create_version_from_source",
-            Method::POST,
-            "/create_version_from_source/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "streamlit_apps.create_version_from_source",
+                Method::POST,
+                &[Step::Id("short_id", &short_id)],
+                "/create_version_from_source/",
+            )
+            .with::<()>(body)
     }
 
     /// Edits the source code of an app.
@@ -91,12 +100,14 @@ impl StreamlitApps {
         short_id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
-            "streamlit_apps.edit_source",
-            Method::POST,
-            "/edit_source/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "streamlit_apps.edit_source",
+                Method::POST,
+                &[Step::Id("short_id", &short_id)],
+                "/edit_source/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the source of a Streamlit app.
@@ -105,11 +116,12 @@ impl StreamlitApps {
     /// Preview.
     #[inline]
     pub fn source(&self, short_id: impl Display) -> Request<Untyped, StreamlitAppsSource> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "streamlit_apps.source",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/source/",
-        ))
+        )
     }
 
     /// Starts a Streamlit app.
@@ -118,11 +130,12 @@ impl StreamlitApps {
     /// `streamlit_app:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn start(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "streamlit_apps.start",
             Method::POST,
+            &[Step::Id("short_id", &short_id)],
             "/start/",
-        ))
+        )
     }
 
     /// Gets the status of a Streamlit app.
@@ -131,11 +144,12 @@ impl StreamlitApps {
     /// Preview.
     #[inline]
     pub fn status(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "streamlit_apps.status",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/status/",
-        ))
+        )
     }
 
     /// Stops a Streamlit app.
@@ -144,11 +158,12 @@ impl StreamlitApps {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn stop(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "streamlit_apps.stop",
             Method::POST,
+            &[Step::Id("short_id", &short_id)],
             "/stop/",
-        ))
+        )
     }
 
     /// Gets the versions of a Streamlit app.
@@ -157,11 +172,12 @@ impl StreamlitApps {
     /// Preview.
     #[inline]
     pub fn versions(&self, short_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("short_id", &short_id).call(
+        self.at.request(
             "streamlit_apps.versions",
             Method::GET,
+            &[Step::Id("short_id", &short_id)],
             "/versions/",
-        ))
+        )
     }
 }
 

@@ -14,7 +14,7 @@ impl Subscriptions {
     /// `GET /api/{scope}/{project_id}/subscriptions/`. Key scope: `subscription:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Subscription>, SubscriptionsList> {
-        Request::new(self.at.call("subscriptions.list", Method::GET, "/"))
+        self.at.request("subscriptions.list", Method::GET, &[], "/")
     }
 
     /// Creates a subscription.
@@ -25,7 +25,8 @@ impl Subscriptions {
         &self,
         body: impl IntoBody<bodies::NewSubscription>,
     ) -> Request<models::Subscription> {
-        Request::new(self.at.call("subscriptions.create", Method::POST, "/"))
+        self.at
+            .request("subscriptions.create", Method::POST, &[], "/")
             .with::<bodies::NewSubscription>(body)
     }
 
@@ -34,10 +35,11 @@ impl Subscriptions {
     /// `GET /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Subscription> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("subscriptions.get", Method::GET, "/"),
+        self.at.request(
+            "subscriptions.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -50,12 +52,14 @@ impl Subscriptions {
         id: impl Display,
         body: impl IntoBody<bodies::SubscriptionChange>,
     ) -> Request<models::Subscription> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("subscriptions.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::SubscriptionChange>(body)
+        self.at
+            .request(
+                "subscriptions.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::SubscriptionChange>(body)
     }
 
     /// Replaces all fields of a subscription.
@@ -67,12 +71,14 @@ impl Subscriptions {
         id: impl Display,
         body: impl IntoBody<bodies::NewSubscription>,
     ) -> Request<models::Subscription> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("subscriptions.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewSubscription>(body)
+        self.at
+            .request(
+                "subscriptions.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewSubscription>(body)
     }
 
     /// Deletes a subscription: PostHog keeps it, marked as deleted.
@@ -80,12 +86,14 @@ impl Subscriptions {
     /// `PATCH /api/{scope}/{project_id}/subscriptions/{id}/`. Key scope: `subscription:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Subscription> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("subscriptions.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"deleted":true}"#)
+        self.at
+            .request(
+                "subscriptions.delete",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"deleted":true}"#)
     }
 
     /// Asks to delete a subscription for good; `delete` is what PostHog supports.
@@ -93,10 +101,11 @@ impl Subscriptions {
     /// `DELETE /api/{scope}/{project_id}/subscriptions/{id}/`. Seen in 2025 only. Refused (405).
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("subscriptions.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "subscriptions.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -106,11 +115,12 @@ impl Subscriptions {
     /// under `/api/projects/` from an environment, too. May have a [`body`](Request::body).
     #[inline]
     pub fn test_delivery(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "subscriptions.test_delivery",
             Method::POST,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/test-delivery/",
-        ))
+        )
     }
 
     /// Deliveries.
@@ -174,11 +184,12 @@ impl SubscriptionsDeliveries {
     /// `subscription:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SubscriptionDelivery>, SubscriptionsDeliveriesList> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "subscriptions.deliveries.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 
     /// Gets a delivery.
@@ -187,11 +198,12 @@ impl SubscriptionsDeliveries {
     /// `subscription:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::SubscriptionDelivery> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "subscriptions.deliveries.get",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -218,11 +230,12 @@ impl SubscriptionsSummaries {
     /// under `/api/projects/` from an environment, too.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, SubscriptionsSummariesList> {
-        Request::new(self.at.under("projects").call(
+        self.at.request(
             "subscriptions.summaries.list",
             Method::GET,
+            &[Step::Under("projects")],
             "/",
-        ))
+        )
     }
 }
 

@@ -14,7 +14,7 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/`. Key scope: `survey:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Survey>, SurveysList> {
-        Request::new(self.at.call("surveys.list", Method::GET, "/"))
+        self.at.request("surveys.list", Method::GET, &[], "/")
     }
 
     /// Creates a survey.
@@ -22,7 +22,8 @@ impl Surveys {
     /// `POST /api/projects/{project_id}/surveys/`. Key scope: `survey:write`.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewSurvey>) -> Request<models::Survey> {
-        Request::new(self.at.call("surveys.create", Method::POST, "/"))
+        self.at
+            .request("surveys.create", Method::POST, &[], "/")
             .with::<bodies::NewSurvey>(body)
     }
 
@@ -31,7 +32,8 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Survey> {
-        Request::new(self.at.id("id", &id).call("surveys.get", Method::GET, "/"))
+        self.at
+            .request("surveys.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a survey.
@@ -43,12 +45,9 @@ impl Surveys {
         id: impl Display,
         body: impl IntoBody<bodies::SurveyChange>,
     ) -> Request<models::Survey> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::SurveyChange>(body)
+        self.at
+            .request("surveys.update", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .with::<bodies::SurveyChange>(body)
     }
 
     /// Replaces all fields of a survey.
@@ -60,12 +59,9 @@ impl Surveys {
         id: impl Display,
         body: impl IntoBody<bodies::NewSurvey>,
     ) -> Request<models::Survey> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewSurvey>(body)
+        self.at
+            .request("surveys.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<bodies::NewSurvey>(body)
     }
 
     /// Archives a survey, which is how PostHog deletes it.
@@ -73,12 +69,9 @@ impl Surveys {
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<models::Survey> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.delete", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"archived":true}"#)
+        self.at
+            .request("surveys.delete", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .raw_body("application/json", r#"{"archived":true}"#)
     }
 
     /// Lists who changed what in all surveys, and when.
@@ -86,10 +79,8 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/activity/`. Seen in 2025 only.
     #[inline]
     pub fn all_activity(&self) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .call("surveys.all_activity", Method::GET, "/activity/"),
-        )
+        self.at
+            .request("surveys.all_activity", Method::GET, &[], "/activity/")
     }
 
     /// Counts the responses of each survey.
@@ -97,9 +88,11 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/responses_count/`. Seen in 2025 only.
     #[inline]
     pub fn responses_count(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("surveys.responses_count", Method::GET, "/responses_count/"),
+        self.at.request(
+            "surveys.responses_count",
+            Method::GET,
+            &[],
+            "/responses_count/",
         )
     }
 
@@ -108,7 +101,8 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/stats/`. Key scope: `survey:read`.
     #[inline]
     pub fn all_stats(&self) -> Request<models::SurveysStats, SurveysAllStats> {
-        Request::new(self.at.call("surveys.all_stats", Method::GET, "/stats/"))
+        self.at
+            .request("surveys.all_stats", Method::GET, &[], "/stats/")
     }
 
     /// Archives a survey.
@@ -116,12 +110,14 @@ impl Surveys {
     /// `PATCH /api/projects/{project_id}/surveys/{id}/`. Key scope: `survey:write`.
     #[inline]
     pub fn archive(&self, id: impl Display) -> Request<models::Survey> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.archive", Method::PATCH, "/"),
-        )
-        .raw_body("application/json", r#"{"archived":true}"#)
+        self.at
+            .request(
+                "surveys.archive",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .raw_body("application/json", r#"{"archived":true}"#)
     }
 
     /// Asks to delete a survey for good; `delete` is what PostHog supports.
@@ -129,10 +125,11 @@ impl Surveys {
     /// `DELETE /api/projects/{project_id}/surveys/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn hard_delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.hard_delete", Method::DELETE, "/"),
+        self.at.request(
+            "surveys.hard_delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -141,10 +138,11 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.activity", Method::GET, "/activity/"),
+        self.at.request(
+            "surveys.activity",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/activity/",
         )
     }
 
@@ -157,12 +155,14 @@ impl Surveys {
         id: impl Display,
         body: impl IntoBody<bodies::SurveyCopies>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "surveys.duplicate_to_projects",
-            Method::POST,
-            "/duplicate_to_projects/",
-        ))
-        .with::<bodies::SurveyCopies>(body)
+        self.at
+            .request(
+                "surveys.duplicate_to_projects",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/duplicate_to_projects/",
+            )
+            .with::<bodies::SurveyCopies>(body)
     }
 
     /// Launches a survey.
@@ -171,10 +171,11 @@ impl Surveys {
     /// [`body`](Request::body).
     #[inline]
     pub fn launch(&self, id: impl Display) -> Request<models::Survey> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.launch", Method::POST, "/launch/"),
+        self.at.request(
+            "surveys.launch",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/launch/",
         )
     }
 
@@ -183,10 +184,11 @@ impl Surveys {
     /// `GET /api/projects/{project_id}/surveys/{id}/stats/`. Key scope: `survey:read`.
     #[inline]
     pub fn stats(&self, id: impl Display) -> Request<models::SurveyStats, SurveysStats> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.stats", Method::GET, "/stats/"),
+        self.at.request(
+            "surveys.stats",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/stats/",
         )
     }
 
@@ -196,10 +198,11 @@ impl Surveys {
     /// [`body`](Request::body).
     #[inline]
     pub fn stop(&self, id: impl Display) -> Request<models::Survey> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("surveys.stop", Method::POST, "/stop/"),
+        self.at.request(
+            "surveys.stop",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/stop/",
         )
     }
 
@@ -212,12 +215,14 @@ impl Surveys {
         id: impl Display,
         body: impl IntoBody<bodies::SurveySummary>,
     ) -> Request<Untyped, SurveysSummarizeResponses> {
-        Request::new(self.at.id("id", &id).call(
-            "surveys.summarize_responses",
-            Method::POST,
-            "/summarize_responses/",
-        ))
-        .with::<bodies::SurveySummary>(body)
+        self.at
+            .request(
+                "surveys.summarize_responses",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/summarize_responses/",
+            )
+            .with::<bodies::SurveySummary>(body)
     }
 
     /// Responses.
@@ -297,7 +302,8 @@ impl SurveysResponses {
     /// `GET /api/projects/{project_id}/surveys/{id}/responses/`. Key scope: `query:read` and `survey:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, SurveysResponsesList> {
-        Request::new(self.at.call("surveys.responses.list", Method::GET, "/"))
+        self.at
+            .request("surveys.responses.list", Method::GET, &[], "/")
     }
 }
 

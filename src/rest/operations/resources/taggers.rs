@@ -14,7 +14,7 @@ impl Taggers {
     /// `GET /api/projects/{project_id}/taggers/`. Key scope: `tagger:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, TaggersList> {
-        Request::new(self.at.call("taggers.list", Method::GET, "/"))
+        self.at.request("taggers.list", Method::GET, &[], "/")
     }
 
     /// Runs Hog code of a tagger on recent data, without saving it.
@@ -22,7 +22,9 @@ impl Taggers {
     /// `POST /api/projects/{project_id}/taggers/test_hog/`. Key scope: `tagger:read`. Preview.
     #[inline]
     pub fn test_hog(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("taggers.test_hog", Method::POST, "/test_hog/")).with::<()>(body)
+        self.at
+            .request("taggers.test_hog", Method::POST, &[], "/test_hog/")
+            .with::<()>(body)
     }
 }
 

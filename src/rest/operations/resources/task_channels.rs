@@ -15,7 +15,7 @@ impl TaskChannels {
     /// `GET /api/projects/{project_id}/task_channels/`. Key scope: `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("task_channels.list", Method::GET, "/"))
+        self.at.request("task_channels.list", Method::GET, &[], "/")
     }
 
     /// Creates a task channel.
@@ -23,7 +23,9 @@ impl TaskChannels {
     /// `POST /api/projects/{project_id}/task_channels/`. Key scope: `task:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("task_channels.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("task_channels.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a task channel.
@@ -31,10 +33,11 @@ impl TaskChannels {
     /// `GET /api/projects/{project_id}/task_channels/{id}/`. Key scope: `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("task_channels.get", Method::GET, "/"),
+        self.at.request(
+            "task_channels.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -43,11 +46,12 @@ impl TaskChannels {
     /// `GET /api/projects/{project_id}/task_channels/{id}/instructions/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn instructions(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "task_channels.instructions",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/instructions/",
-        ))
+        )
     }
 
     /// Replaces the instructions of a channel.
@@ -59,11 +63,13 @@ impl TaskChannels {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "task_channels.replace_instructions",
-            Method::PUT,
-            "/instructions/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "task_channels.replace_instructions",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/instructions/",
+            )
+            .with::<()>(body)
     }
 }

@@ -16,7 +16,7 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::Task>, TasksList> {
-        Request::new(self.at.call("tasks.list", Method::GET, "/"))
+        self.at.request("tasks.list", Method::GET, &[], "/")
     }
 
     /// Creates a task.
@@ -24,7 +24,9 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create(&self, body: impl IntoBody<bodies::NewTask>) -> Request<models::Task> {
-        Request::new(self.at.call("tasks.create", Method::POST, "/")).with::<bodies::NewTask>(body)
+        self.at
+            .request("tasks.create", Method::POST, &[], "/")
+            .with::<bodies::NewTask>(body)
     }
 
     /// Gets a task.
@@ -32,7 +34,8 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/{id}/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::Task> {
-        Request::new(self.at.id("id", &id).call("tasks.get", Method::GET, "/"))
+        self.at
+            .request("tasks.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a task.
@@ -44,12 +47,9 @@ impl Tasks {
         id: impl Display,
         body: impl IntoBody<bodies::TaskChange>,
     ) -> Request<models::Task> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("tasks.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::TaskChange>(body)
+        self.at
+            .request("tasks.update", Method::PATCH, &[Step::Id("id", &id)], "/")
+            .with::<bodies::TaskChange>(body)
     }
 
     /// Replaces all fields of a task.
@@ -57,12 +57,9 @@ impl Tasks {
     /// `PUT /api/projects/{project_id}/tasks/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn replace(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::Task> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("tasks.replace", Method::PUT, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("tasks.replace", Method::PUT, &[Step::Id("id", &id)], "/")
+            .with::<()>(body)
     }
 
     /// Deletes a task.
@@ -70,11 +67,8 @@ impl Tasks {
     /// `DELETE /api/projects/{project_id}/tasks/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("tasks.delete", Method::DELETE, "/"),
-        )
+        self.at
+            .request("tasks.delete", Method::DELETE, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the configuration of the key's user.
@@ -82,11 +76,9 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create_me_config(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("tasks.create_me_config", Method::POST, "/@me/config/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("tasks.create_me_config", Method::POST, &[], "/@me/config/")
+            .with::<()>(body)
     }
 
     /// Gets the configuration of the key's user.
@@ -94,7 +86,8 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/@me/config/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn me_config(&self) -> Request<Untyped> {
-        Request::new(self.at.call("tasks.me_config", Method::GET, "/@me/config/"))
+        self.at
+            .request("tasks.me_config", Method::GET, &[], "/@me/config/")
     }
 
     /// Changes the instructions that the key's user gives to agents.
@@ -102,12 +95,14 @@ impl Tasks {
     /// `POST /api/projects/{project_id}/tasks/@me/config/agent_instructions/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn me_config_agent_instructions(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "tasks.me_config_agent_instructions",
-            Method::POST,
-            "/@me/config/agent_instructions/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tasks.me_config_agent_instructions",
+                Method::POST,
+                &[],
+                "/@me/config/agent_instructions/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the models that can run tasks.
@@ -115,7 +110,8 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/models/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn models(&self) -> Request<Untyped> {
-        Request::new(self.at.call("tasks.models", Method::GET, "/models/"))
+        self.at
+            .request("tasks.models", Method::GET, &[], "/models/")
     }
 
     /// Starts a run of a task, in its current stage.
@@ -124,11 +120,8 @@ impl Tasks {
     /// [`body`](Request::body).
     #[inline]
     pub fn run(&self, id: impl Display) -> Request<models::Task> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("tasks.run", Method::POST, "/run/"),
-        )
+        self.at
+            .request("tasks.run", Method::POST, &[Step::Id("id", &id)], "/run/")
     }
 
     /// Moves a task within its stage.
@@ -140,12 +133,14 @@ impl Tasks {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::Task> {
-        Request::new(self.at.id("id", &id).call(
-            "tasks.update_position",
-            Method::PATCH,
-            "/update_position/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tasks.update_position",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/update_position/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the artifacts of a task.
@@ -153,11 +148,12 @@ impl Tasks {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/artifacts/`. Key scope: `task:read`.
     #[inline]
     pub fn artifacts(&self, task_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("task_id", &task_id).call(
+        self.at.request(
             "tasks.artifacts",
             Method::GET,
+            &[Step::Id("task_id", &task_id)],
             "/artifacts/",
-        ))
+        )
     }
 
     /// Comments.
@@ -251,7 +247,8 @@ impl TasksComments {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/comments/`. Key scope: `comment:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped, TasksCommentsList> {
-        Request::new(self.at.call("tasks.comments.list", Method::GET, "/"))
+        self.at
+            .request("tasks.comments.list", Method::GET, &[], "/")
     }
 
     /// Gets a comment.
@@ -259,11 +256,12 @@ impl TasksComments {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/comments/{root_comment_id}/`. Key scope: `comment:read`.
     #[inline]
     pub fn get(&self, root_comment_id: impl Display) -> Request<Untyped, CommentThread> {
-        Request::new(self.at.id("root_comment_id", &root_comment_id).call(
+        self.at.request(
             "tasks.comments.get",
             Method::GET,
+            &[Step::Id("root_comment_id", &root_comment_id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -293,7 +291,7 @@ impl TasksConfig {
     /// `GET /api/projects/{project_id}/tasks/config/`. Key scope: `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("tasks.config.list", Method::GET, "/"))
+        self.at.request("tasks.config.list", Method::GET, &[], "/")
     }
 
     /// Creates a config.
@@ -301,7 +299,9 @@ impl TasksConfig {
     /// `POST /api/projects/{project_id}/tasks/config/`. Key scope: `task:write`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("tasks.config.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("tasks.config.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Changes the instructions that the project gives to agents.
@@ -309,12 +309,14 @@ impl TasksConfig {
     /// `POST /api/projects/{project_id}/tasks/config/agent_instructions/`. Key scope: `task:write`.
     #[inline]
     pub fn agent_instructions(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "tasks.config.agent_instructions",
-            Method::POST,
-            "/agent_instructions/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tasks.config.agent_instructions",
+                Method::POST,
+                &[],
+                "/agent_instructions/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -330,7 +332,7 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<models::TaskRun>, LimitOffset> {
-        Request::new(self.at.call("tasks.runs.list", Method::GET, "/"))
+        self.at.request("tasks.runs.list", Method::GET, &[], "/")
     }
 
     /// Creates a run.
@@ -338,7 +340,9 @@ impl TasksRuns {
     /// `POST /api/projects/{project_id}/tasks/{task_id}/runs/`. Seen in 2025 only.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::TaskRun> {
-        Request::new(self.at.call("tasks.runs.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("tasks.runs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a run.
@@ -346,11 +350,8 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::TaskRun> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("tasks.runs.get", Method::GET, "/"),
-        )
+        self.at
+            .request("tasks.runs.get", Method::GET, &[Step::Id("id", &id)], "/")
     }
 
     /// Changes the given fields of a run.
@@ -358,12 +359,14 @@ impl TasksRuns {
     /// `PATCH /api/projects/{project_id}/tasks/{task_id}/runs/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<models::TaskRun> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("tasks.runs.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "tasks.runs.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Appends entries to the log of a run.
@@ -375,12 +378,14 @@ impl TasksRuns {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::TaskRun> {
-        Request::new(self.at.id("id", &id).call(
-            "tasks.runs.append_log",
-            Method::POST,
-            "/append_log/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tasks.runs.append_log",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/append_log/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the session logs of a run.
@@ -388,11 +393,12 @@ impl TasksRuns {
     /// `GET /api/projects/{project_id}/tasks/{task_id}/runs/{id}/session_logs/`. Key scope: `task:read`. Preview.
     #[inline]
     pub fn session_logs(&self, id: impl Display) -> Request<Vec<Untyped>, TasksRunsSessionLogs> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "tasks.runs.session_logs",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/session_logs/",
-        ))
+        )
     }
 
     /// Sets the output of a run, such as a pull request.
@@ -404,12 +410,14 @@ impl TasksRuns {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::TaskRun> {
-        Request::new(self.at.id("id", &id).call(
-            "tasks.runs.set_output",
-            Method::PATCH,
-            "/set_output/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tasks.runs.set_output",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/set_output/",
+            )
+            .with::<()>(body)
     }
 }
 

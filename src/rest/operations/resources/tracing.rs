@@ -14,11 +14,14 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/aggregate/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_aggregate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("tracing.spans_aggregate", Method::POST, "/spans/aggregate/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans_aggregate",
+                Method::POST,
+                &[],
+                "/spans/aggregate/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts spans by the values of an attribute.
@@ -26,12 +29,14 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/attribute-breakdown/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_attribute_breakdown(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "tracing.spans_attribute_breakdown",
-            Method::POST,
-            "/spans/attribute-breakdown/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans_attribute_breakdown",
+                Method::POST,
+                &[],
+                "/spans/attribute-breakdown/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists the attributes that spans have.
@@ -39,11 +44,12 @@ impl Tracing {
     /// `GET /api/projects/{project_id}/tracing/spans/attributes/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_attributes(&self) -> Request<Page<Untyped>, TracingSpansAttributes> {
-        Request::new(self.at.call(
+        self.at.request(
             "tracing.spans_attributes",
             Method::GET,
+            &[],
             "/spans/attributes/",
-        ))
+        )
     }
 
     /// Counts spans.
@@ -51,11 +57,9 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/count/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_count(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("tracing.spans_count", Method::POST, "/spans/count/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("tracing.spans_count", Method::POST, &[], "/spans/count/")
+            .with::<()>(body)
     }
 
     /// Counts spans by duration.
@@ -63,12 +67,14 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/duration-histogram/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_duration_histogram(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "tracing.spans_duration_histogram",
-            Method::POST,
-            "/spans/duration-histogram/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans_duration_histogram",
+                Method::POST,
+                &[],
+                "/spans/duration-histogram/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts spans by time and duration.
@@ -76,12 +82,14 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/latency-heatmap/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_latency_heatmap(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "tracing.spans_latency_heatmap",
-            Method::POST,
-            "/spans/latency-heatmap/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans_latency_heatmap",
+                Method::POST,
+                &[],
+                "/spans/latency-heatmap/",
+            )
+            .with::<()>(body)
     }
 
     /// Searches spans.
@@ -89,11 +97,9 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/query/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_query(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("tracing.spans_query", Method::POST, "/spans/query/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("tracing.spans_query", Method::POST, &[], "/spans/query/")
+            .with::<()>(body)
     }
 
     /// Lists the services that spans come from.
@@ -101,11 +107,12 @@ impl Tracing {
     /// `GET /api/projects/{project_id}/tracing/spans/service-names/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_service_names(&self) -> Request<Untyped, TracingSpansServiceNames> {
-        Request::new(self.at.call(
+        self.at.request(
             "tracing.spans_service_names",
             Method::GET,
+            &[],
             "/spans/service-names/",
-        ))
+        )
     }
 
     /// Gets error rates and durations by service.
@@ -113,12 +120,14 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/service_health/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_service_health(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "tracing.spans_service_health",
-            Method::POST,
-            "/spans/service_health/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans_service_health",
+                Method::POST,
+                &[],
+                "/spans/service_health/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts spans over time.
@@ -126,11 +135,14 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/sparkline/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_sparkline(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("tracing.spans_sparkline", Method::POST, "/spans/sparkline/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans_sparkline",
+                Method::POST,
+                &[],
+                "/spans/sparkline/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the spans of traces as a tree.
@@ -138,11 +150,9 @@ impl Tracing {
     /// `POST /api/projects/{project_id}/tracing/spans/tree/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_tree(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("tracing.spans_tree", Method::POST, "/spans/tree/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("tracing.spans_tree", Method::POST, &[], "/spans/tree/")
+            .with::<()>(body)
     }
 
     /// Lists values that an attribute of spans has.
@@ -150,11 +160,9 @@ impl Tracing {
     /// `GET /api/projects/{project_id}/tracing/spans/values/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn spans_values(&self, key: impl Display) -> Request<Page<Untyped>, TracingSpansValues> {
-        Request::new(
-            self.at
-                .call("tracing.spans_values", Method::GET, "/spans/values/"),
-        )
-        .query("key", key)
+        self.at
+            .request("tracing.spans_values", Method::GET, &[], "/spans/values/")
+            .query("key", key)
     }
 
     /// Spans.
@@ -250,11 +258,13 @@ impl TracingSpansTrace {
     /// `POST /api/projects/{project_id}/tracing/spans/trace/{trace_id}/`. Key scope: `tracing:read`. Preview.
     #[inline]
     pub fn create(&self, trace_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("trace_id", &trace_id).call(
-            "tracing.spans.trace.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "tracing.spans.trace.create",
+                Method::POST,
+                &[Step::Id("trace_id", &trace_id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }

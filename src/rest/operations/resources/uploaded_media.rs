@@ -18,7 +18,8 @@ impl UploadedMedia {
         &self,
         purpose: values::UploadedMediaPurpose,
     ) -> Request<Page<Untyped>, LimitOffsetSearch> {
-        Request::new(self.at.call("uploaded_media.list", Method::GET, "/"))
+        self.at
+            .request("uploaded_media.list", Method::GET, &[], "/")
             .query("purpose", purpose)
     }
 
@@ -27,7 +28,9 @@ impl UploadedMedia {
     /// `POST /api/projects/{project_id}/uploaded_media/`. Key scope: `uploaded_media:write`.
     #[inline]
     pub fn create(&self, form: Form) -> Request<Untyped> {
-        Request::new(self.at.call("uploaded_media.create", Method::POST, "/")).form(form)
+        self.at
+            .request("uploaded_media.create", Method::POST, &[], "/")
+            .form(form)
     }
 
     /// Gets an address to upload a file to.
@@ -35,12 +38,14 @@ impl UploadedMedia {
     /// `POST /api/projects/{project_id}/uploaded_media/start_upload/`. Key scope: `uploaded_media:write`.
     #[inline]
     pub fn start_upload(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "uploaded_media.start_upload",
-            Method::POST,
-            "/start_upload/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "uploaded_media.start_upload",
+                Method::POST,
+                &[],
+                "/start_upload/",
+            )
+            .with::<()>(body)
     }
 
     /// Marks the upload of a file as complete.
@@ -49,10 +54,11 @@ impl UploadedMedia {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn complete_upload(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "uploaded_media.complete_upload",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/complete_upload/",
-        ))
+        )
     }
 }

@@ -14,10 +14,11 @@ impl UserHomeSettings {
     /// `GET /api/user_home_settings/{uuid}/`. Key scope: `user:read`.
     #[inline]
     pub fn get(&self, uuid: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("uuid", &uuid)
-                .call("user_home_settings.get", Method::GET, "/"),
+        self.at.request(
+            "user_home_settings.get",
+            Method::GET,
+            &[Step::Id("uuid", &uuid)],
+            "/",
         )
     }
 
@@ -26,11 +27,13 @@ impl UserHomeSettings {
     /// `PATCH /api/user_home_settings/{uuid}/`. Key scope: `user:write`.
     #[inline]
     pub fn update(&self, uuid: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("uuid", &uuid).call(
-            "user_home_settings.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "user_home_settings.update",
+                Method::PATCH,
+                &[Step::Id("uuid", &uuid)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }

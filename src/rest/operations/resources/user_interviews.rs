@@ -15,10 +15,11 @@ impl UserInterviews {
     /// `GET /api/environments/{project_id}/user_interviews/`. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn list(&self) -> Request<Page<models::UserInterview>, LimitOffset> {
-        Request::new(
-            self.at
-                .under("environments")
-                .call("user_interviews.list", Method::GET, "/"),
+        self.at.request(
+            "user_interviews.list",
+            Method::GET,
+            &[Step::Under("environments")],
+            "/",
         )
     }
 
@@ -28,12 +29,14 @@ impl UserInterviews {
     /// too.
     #[inline]
     pub fn create(&self, form: Form) -> Request<models::UserInterview> {
-        Request::new(self.at.under("environments").call(
-            "user_interviews.create",
-            Method::POST,
-            "/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "user_interviews.create",
+                Method::POST,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .form(form)
     }
 
     /// Gets a user interview.
@@ -42,11 +45,12 @@ impl UserInterviews {
     /// too.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::UserInterview> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "user_interviews.get",
             Method::GET,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Changes the given fields of a user interview.
@@ -55,12 +59,14 @@ impl UserInterviews {
     /// project, too.
     #[inline]
     pub fn update(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "user_interviews.update",
-            Method::PATCH,
-            "/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "user_interviews.update",
+                Method::PATCH,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .form(form)
     }
 
     /// Replaces all fields of a user interview.
@@ -69,12 +75,14 @@ impl UserInterviews {
     /// too.
     #[inline]
     pub fn replace(&self, id: impl Display, form: Form) -> Request<models::UserInterview> {
-        Request::new(self.at.under("environments").id("id", &id).call(
-            "user_interviews.replace",
-            Method::PUT,
-            "/",
-        ))
-        .form(form)
+        self.at
+            .request(
+                "user_interviews.replace",
+                Method::PUT,
+                &[Step::Under("environments"), Step::Id("id", &id)],
+                "/",
+            )
+            .form(form)
     }
 
     /// Deletes a user interview.
@@ -83,10 +91,11 @@ impl UserInterviews {
     /// project, too.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.under("environments").id("id", &id).call(
+        self.at.request(
             "user_interviews.delete",
             Method::DELETE,
+            &[Step::Under("environments"), Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

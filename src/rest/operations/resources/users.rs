@@ -14,7 +14,7 @@ impl Users {
     /// `GET /api/users/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::User>, UsersList> {
-        Request::new(self.at.call("users.list", Method::GET, "/"))
+        self.at.request("users.list", Method::GET, &[], "/")
     }
 
     /// Cancels a change of the email address.
@@ -22,12 +22,14 @@ impl Users {
     /// `PATCH /api/users/cancel_email_change_request/`.
     #[inline]
     pub fn cancel_email_change_request(&self, body: Raw<impl Serialize>) -> Request<models::User> {
-        Request::new(self.at.call(
-            "users.cancel_email_change_request",
-            Method::PATCH,
-            "/cancel_email_change_request/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "users.cancel_email_change_request",
+                Method::PATCH,
+                &[],
+                "/cancel_email_change_request/",
+            )
+            .with::<()>(body)
     }
 
     /// Sends an email to verify the address.
@@ -38,12 +40,14 @@ impl Users {
         &self,
         body: Raw<impl Serialize>,
     ) -> Request<models::Success> {
-        Request::new(self.at.call(
-            "users.request_email_verification",
-            Method::POST,
-            "/request_email_verification/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "users.request_email_verification",
+                Method::POST,
+                &[],
+                "/request_email_verification/",
+            )
+            .with::<()>(body)
     }
 
     /// Verifies an email address by the token of the email.
@@ -51,11 +55,9 @@ impl Users {
     /// `POST /api/users/verify_email/`.
     #[inline]
     pub fn verify_email(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("users.verify_email", Method::POST, "/verify_email/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("users.verify_email", Method::POST, &[], "/verify_email/")
+            .with::<()>(body)
     }
 }
 

@@ -16,7 +16,7 @@ impl Vision {
     /// `GET /api/projects/{project_id}/vision/quota/`. Key scope: `replay_scanner:read`.
     #[inline]
     pub fn quota(&self) -> Request<Untyped> {
-        Request::new(self.at.call("vision.quota", Method::GET, "/quota/"))
+        self.at.request("vision.quota", Method::GET, &[], "/quota/")
     }
 
     /// Gets what was spent of the quota over time.
@@ -24,11 +24,12 @@ impl Vision {
     /// `GET /api/projects/{project_id}/vision/quota/spend_series/`. Key scope: `replay_scanner:read`.
     #[inline]
     pub fn quota_spend_series(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "vision.quota_spend_series",
             Method::GET,
+            &[],
             "/quota/spend_series/",
-        ))
+        )
     }
 
     /// Alerts.
@@ -76,7 +77,7 @@ impl VisionAlerts {
     /// `GET /api/projects/{project_id}/vision/alerts/`. Key scope: `vision_alert:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisionAlertsList> {
-        Request::new(self.at.call("vision.alerts.list", Method::GET, "/"))
+        self.at.request("vision.alerts.list", Method::GET, &[], "/")
     }
 
     /// Creates an alert.
@@ -85,7 +86,9 @@ impl VisionAlerts {
     /// `vision_alert:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("vision.alerts.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("vision.alerts.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an alert.
@@ -93,10 +96,11 @@ impl VisionAlerts {
     /// `GET /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `vision_alert:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.alerts.get", Method::GET, "/"),
+        self.at.request(
+            "vision.alerts.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -106,12 +110,14 @@ impl VisionAlerts {
     /// `vision_alert:write`.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.alerts.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.alerts.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes an alert.
@@ -119,10 +125,11 @@ impl VisionAlerts {
     /// `DELETE /api/projects/{project_id}/vision/alerts/{id}/`. Key scope: `vision_alert:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.alerts.delete", Method::DELETE, "/"),
+        self.at.request(
+            "vision.alerts.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -132,12 +139,14 @@ impl VisionAlerts {
     /// `vision_alert:write`.
     #[inline]
     pub fn destinations(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.alerts.destinations",
-            Method::POST,
-            "/destinations/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.alerts.destinations",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/destinations/",
+            )
+            .with::<()>(body)
     }
 
     /// Removes a destination of an alert.
@@ -149,12 +158,14 @@ impl VisionAlerts {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.alerts.destinations_delete",
-            Method::POST,
-            "/destinations/delete/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.alerts.destinations_delete",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/destinations/delete/",
+            )
+            .with::<()>(body)
     }
 
     /// Takes an alert back to its first state.
@@ -163,10 +174,11 @@ impl VisionAlerts {
     /// [`body`](Request::body).
     #[inline]
     pub fn reset(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.alerts.reset", Method::POST, "/reset/"),
+        self.at.request(
+            "vision.alerts.reset",
+            Method::POST,
+            &[Step::Id("id", &id)],
+            "/reset/",
         )
     }
 
@@ -203,7 +215,8 @@ impl VisionAlertsEvents {
     /// `GET /api/projects/{project_id}/vision/alerts/{id}/events/`. Key scope: `vision_alert:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisionAlertsEventsList> {
-        Request::new(self.at.call("vision.alerts.events.list", Method::GET, "/"))
+        self.at
+            .request("vision.alerts.events.list", Method::GET, &[], "/")
     }
 }
 
@@ -232,7 +245,8 @@ impl VisionObservations {
     /// `session_recording:read`.
     #[inline]
     pub fn list(&self, session_id: impl Display) -> Request<Page<Untyped>, VisionObservationsList> {
-        Request::new(self.at.call("vision.observations.list", Method::GET, "/"))
+        self.at
+            .request("vision.observations.list", Method::GET, &[], "/")
             .query("session_id", session_id)
     }
 
@@ -242,10 +256,11 @@ impl VisionObservations {
     /// `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped, ObservationFilter> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.observations.get", Method::GET, "/"),
+        self.at.request(
+            "vision.observations.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -255,11 +270,9 @@ impl VisionObservations {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn search(&self, q: impl Display) -> Request<Untyped, VisionObservationsSearch> {
-        Request::new(
-            self.at
-                .call("vision.observations.search", Method::GET, "/search/"),
-        )
-        .query("q", q)
+        self.at
+            .request("vision.observations.search", Method::GET, &[], "/search/")
+            .query("q", q)
     }
 
     /// Creates a task from an observation.
@@ -268,11 +281,12 @@ impl VisionObservations {
     /// and `session_recording:read` and `task:write`. May have a [`body`](Request::body).
     #[inline]
     pub fn create_task(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.observations.create_task",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/create_task/",
-        ))
+        )
     }
 
     /// Removes the label of an observation.
@@ -281,11 +295,12 @@ impl VisionObservations {
     /// `session_recording:read`.
     #[inline]
     pub fn delete_label(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.observations.delete_label",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/label/",
-        ))
+        )
     }
 
     /// Labels an observation.
@@ -294,12 +309,14 @@ impl VisionObservations {
     /// `session_recording:read`.
     #[inline]
     pub fn label(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.observations.label",
-            Method::POST,
-            "/label/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.observations.label",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/label/",
+            )
+            .with::<()>(body)
     }
 
     /// Retries an observation.
@@ -308,11 +325,12 @@ impl VisionObservations {
     /// `session_recording:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn retry(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.observations.retry",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/retry/",
-        ))
+        )
     }
 
     /// Signal reports.
@@ -371,9 +389,11 @@ impl VisionObservationsSignalReports {
     /// and `session_recording:read` and `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.observations.signal_reports.list", Method::GET, "/"),
+        self.at.request(
+            "vision.observations.signal_reports.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 }
@@ -391,7 +411,9 @@ impl VisionRequests {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("vision.requests.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("vision.requests.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a request.
@@ -400,10 +422,11 @@ impl VisionRequests {
     /// `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.requests.get", Method::GET, "/"),
+        self.at.request(
+            "vision.requests.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }
@@ -420,7 +443,8 @@ impl VisionScanners {
     /// `GET /api/projects/{project_id}/vision/scanners/`. Key scope: `replay_scanner:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisionScannersList> {
-        Request::new(self.at.call("vision.scanners.list", Method::GET, "/"))
+        self.at
+            .request("vision.scanners.list", Method::GET, &[], "/")
     }
 
     /// Creates a scanner.
@@ -429,7 +453,9 @@ impl VisionScanners {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("vision.scanners.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("vision.scanners.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a scanner.
@@ -437,10 +463,11 @@ impl VisionScanners {
     /// `GET /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.scanners.get", Method::GET, "/"),
+        self.at.request(
+            "vision.scanners.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -450,12 +477,14 @@ impl VisionScanners {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.scanners.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a scanner.
@@ -463,10 +492,11 @@ impl VisionScanners {
     /// `DELETE /api/projects/{project_id}/vision/scanners/{id}/`. Key scope: `replay_scanner:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.scanners.delete", Method::DELETE, "/"),
+        self.at.request(
+            "vision.scanners.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -476,11 +506,9 @@ impl VisionScanners {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn draft(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.draft", Method::POST, "/draft/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("vision.scanners.draft", Method::POST, &[], "/draft/")
+            .with::<()>(body)
     }
 
     /// Estimates what a scanner would observe.
@@ -489,11 +517,9 @@ impl VisionScanners {
     /// `session_recording:read`.
     #[inline]
     pub fn estimate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.estimate", Method::POST, "/estimate/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("vision.scanners.estimate", Method::POST, &[], "/estimate/")
+            .with::<()>(body)
     }
 
     /// Scans recordings once, without saving a scanner.
@@ -502,11 +528,14 @@ impl VisionScanners {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn inline_scan(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.inline_scan", Method::POST, "/inline_scan/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.inline_scan",
+                Method::POST,
+                &[],
+                "/inline_scan/",
+            )
+            .with::<()>(body)
     }
 
     /// Counts what scanners observed.
@@ -514,10 +543,8 @@ impl VisionScanners {
     /// `GET /api/projects/{project_id}/vision/scanners/stats/`. Key scope: `replay_scanner:read`.
     #[inline]
     pub fn stats(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.stats", Method::GET, "/stats/"),
-        )
+        self.at
+            .request("vision.scanners.stats", Method::GET, &[], "/stats/")
     }
 
     /// Lists the recordings that are worth watching.
@@ -526,9 +553,11 @@ impl VisionScanners {
     /// `session_recording:read`.
     #[inline]
     pub fn watch_feed(&self) -> Request<Page<Untyped>, VisionScannersWatchFeed> {
-        Request::new(
-            self.at
-                .call("vision.scanners.watch_feed", Method::GET, "/watch_feed/"),
+        self.at.request(
+            "vision.scanners.watch_feed",
+            Method::GET,
+            &[],
+            "/watch_feed/",
         )
     }
 
@@ -538,12 +567,14 @@ impl VisionScanners {
     /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn affected_cohort(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.scanners.affected_cohort",
-            Method::POST,
-            "/affected_cohort/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.affected_cohort",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/affected_cohort/",
+            )
+            .with::<()>(body)
     }
 
     /// Scans several recordings.
@@ -552,12 +583,14 @@ impl VisionScanners {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn bulk_observe(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.scanners.bulk_observe",
-            Method::POST,
-            "/bulk_observe/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.bulk_observe",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/bulk_observe/",
+            )
+            .with::<()>(body)
     }
 
     /// Creates a dashboard of a scanner.
@@ -567,11 +600,12 @@ impl VisionScanners {
     /// [`body`](Request::body).
     #[inline]
     pub fn create_dashboard(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.scanners.create_dashboard",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/create_dashboard/",
-        ))
+        )
     }
 
     /// Duplicates a scanner.
@@ -580,11 +614,12 @@ impl VisionScanners {
     /// `session_recording:read`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn duplicate(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.scanners.duplicate",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/duplicate/",
-        ))
+        )
     }
 
     /// Gets the impact of a scanner.
@@ -593,10 +628,11 @@ impl VisionScanners {
     /// `session_recording:read`.
     #[inline]
     pub fn impact(&self, id: impl Display) -> Request<Untyped, VisionScannersImpact> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.scanners.impact", Method::GET, "/impact/"),
+        self.at.request(
+            "vision.scanners.impact",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/impact/",
         )
     }
 
@@ -606,12 +642,14 @@ impl VisionScanners {
     /// `session_recording:read`. Preview.
     #[inline]
     pub fn observe(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.scanners.observe",
-            Method::POST,
-            "/observe/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.observe",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/observe/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the self driving stats of a scanner.
@@ -620,11 +658,12 @@ impl VisionScanners {
     /// and `task:read`.
     #[inline]
     pub fn self_driving_stats(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.scanners.self_driving_stats",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/self_driving_stats/",
-        ))
+        )
     }
 
     /// Creates a scout from a scanner.
@@ -633,12 +672,14 @@ impl VisionScanners {
     /// `replay_scanner:write` and `session_recording:read` and `signal_scout:write`. Preview.
     #[inline]
     pub fn scouts(&self, scanner_id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("scanner_id", &scanner_id).call(
-            "vision.scanners.scouts",
-            Method::POST,
-            "/scouts/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.scouts",
+                Method::POST,
+                &[Step::Id("scanner_id", &scanner_id)],
+                "/scouts/",
+            )
+            .with::<()>(body)
     }
 
     /// Backfills.
@@ -755,10 +796,8 @@ impl VisionScannersBackfills {
     /// and `session_recording:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("vision.scanners.backfills.list", Method::GET, "/"),
-        )
+        self.at
+            .request("vision.scanners.backfills.list", Method::GET, &[], "/")
     }
 
     /// Creates a backfill.
@@ -767,11 +806,9 @@ impl VisionScannersBackfills {
     /// `replay_scanner:write` and `session_recording:read`. Preview.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.backfills.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("vision.scanners.backfills.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets a backfill.
@@ -780,10 +817,11 @@ impl VisionScannersBackfills {
     /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("vision.scanners.backfills.get", Method::GET, "/"),
+        self.at.request(
+            "vision.scanners.backfills.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -793,12 +831,14 @@ impl VisionScannersBackfills {
     /// `replay_scanner:write` and `session_recording:read`.
     #[inline]
     pub fn estimate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "vision.scanners.backfills.estimate",
-            Method::POST,
-            "/estimate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.backfills.estimate",
+                Method::POST,
+                &[],
+                "/estimate/",
+            )
+            .with::<()>(body)
     }
 
     /// Cancels a backfill.
@@ -807,12 +847,14 @@ impl VisionScannersBackfills {
     /// `replay_scanner:write` and `session_recording:read`.
     #[inline]
     pub fn cancel(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.scanners.backfills.cancel",
-            Method::POST,
-            "/cancel/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.backfills.cancel",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/cancel/",
+            )
+            .with::<()>(body)
     }
 
     /// Resumes a backfill.
@@ -821,12 +863,14 @@ impl VisionScannersBackfills {
     /// `replay_scanner:write` and `session_recording:read`. Preview.
     #[inline]
     pub fn resume(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "vision.scanners.backfills.resume",
-            Method::POST,
-            "/resume/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "vision.scanners.backfills.resume",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/resume/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -843,10 +887,8 @@ impl VisionScannersObservations {
     /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisionScannersObservationsList> {
-        Request::new(
-            self.at
-                .call("vision.scanners.observations.list", Method::GET, "/"),
-        )
+        self.at
+            .request("vision.scanners.observations.list", Method::GET, &[], "/")
     }
 
     /// Gets an observation.
@@ -855,11 +897,12 @@ impl VisionScannersObservations {
     /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped, ObservationFilter> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.scanners.observations.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Counts observations.
@@ -868,9 +911,11 @@ impl VisionScannersObservations {
     /// `replay_scanner:read` and `session_recording:read`.
     #[inline]
     pub fn stats(&self) -> Request<Untyped, VisionScannersObservationsStats> {
-        Request::new(
-            self.at
-                .call("vision.scanners.observations.stats", Method::GET, "/stats/"),
+        self.at.request(
+            "vision.scanners.observations.stats",
+            Method::GET,
+            &[],
+            "/stats/",
         )
     }
 }
@@ -964,10 +1009,8 @@ impl VisionScannersScoutReports {
     /// `replay_scanner:read` and `session_recording:read` and `task:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.scout_reports.list", Method::GET, "/"),
-        )
+        self.at
+            .request("vision.scanners.scout_reports.list", Method::GET, &[], "/")
     }
 
     /// Gets a scout report.
@@ -976,11 +1019,12 @@ impl VisionScannersScoutReports {
     /// `replay_scanner:read` and `session_recording:read` and `task:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "vision.scanners.scout_reports.get",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }
 
@@ -997,9 +1041,7 @@ impl VisionScannersVariants {
     /// and `session_recording:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("vision.scanners.variants.list", Method::GET, "/"),
-        )
+        self.at
+            .request("vision.scanners.variants.list", Method::GET, &[], "/")
     }
 }

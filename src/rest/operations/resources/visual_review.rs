@@ -39,7 +39,8 @@ impl VisualReviewRepos {
     /// `GET /api/projects/{project_id}/visual_review/repos/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(self.at.call("visual_review.repos.list", Method::GET, "/"))
+        self.at
+            .request("visual_review.repos.list", Method::GET, &[], "/")
     }
 
     /// Gets a repo.
@@ -47,10 +48,11 @@ impl VisualReviewRepos {
     /// `GET /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("visual_review.repos.get", Method::GET, "/"),
+        self.at.request(
+            "visual_review.repos.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -59,12 +61,14 @@ impl VisualReviewRepos {
     /// `PATCH /api/projects/{project_id}/visual_review/repos/{id}/`. Key scope: `visual_review:write`. Preview.
     #[inline]
     pub fn update(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("visual_review.repos.update", Method::PATCH, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.repos.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the flakiness of a repo.
@@ -73,11 +77,12 @@ impl VisualReviewRepos {
     /// Preview.
     #[inline]
     pub fn flakiness(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "visual_review.repos.flakiness",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/flakiness/",
-        ))
+        )
     }
 
     /// Gets the toleration pileups of a repo.
@@ -89,11 +94,12 @@ impl VisualReviewRepos {
         &self,
         id: impl Display,
     ) -> Request<Untyped, VisualReviewReposTolerationPileups> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "visual_review.repos.toleration_pileups",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/toleration-pileups/",
-        ))
+        )
     }
 
     /// Quarantine.
@@ -144,10 +150,8 @@ impl VisualReviewReposQuarantine {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewReposQuarantineList> {
-        Request::new(
-            self.at
-                .call("visual_review.repos.quarantine.list", Method::GET, "/"),
-        )
+        self.at
+            .request("visual_review.repos.quarantine.list", Method::GET, &[], "/")
     }
 
     /// Creates a quarantine.
@@ -156,12 +160,14 @@ impl VisualReviewReposQuarantine {
     /// `visual_review:write`. Preview.
     #[inline]
     pub fn create(&self, run_type: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("run_type", &run_type).call(
-            "visual_review.repos.quarantine.create",
-            Method::POST,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.repos.quarantine.create",
+                Method::POST,
+                &[Step::Id("run_type", &run_type)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Ends the quarantine of a snapshot.
@@ -170,12 +176,14 @@ impl VisualReviewReposQuarantine {
     /// `visual_review:write`. Preview.
     #[inline]
     pub fn expire(&self, run_type: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("run_type", &run_type).call(
-            "visual_review.repos.quarantine.expire",
-            Method::POST,
-            "/expire/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.repos.quarantine.expire",
+                Method::POST,
+                &[Step::Id("run_type", &run_type)],
+                "/expire/",
+            )
+            .with::<()>(body)
     }
 }
 
@@ -206,10 +214,8 @@ impl VisualReviewReposRuns {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewReposRunsList> {
-        Request::new(
-            self.at
-                .call("visual_review.repos.runs.list", Method::GET, "/"),
-        )
+        self.at
+            .request("visual_review.repos.runs.list", Method::GET, &[], "/")
     }
 
     /// Counts the runs of a repository by state.
@@ -218,9 +224,11 @@ impl VisualReviewReposRuns {
     /// `visual_review:read`. Preview.
     #[inline]
     pub fn counts(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("visual_review.repos.runs.counts", Method::GET, "/counts/"),
+        self.at.request(
+            "visual_review.repos.runs.counts",
+            Method::GET,
+            &[],
+            "/counts/",
         )
     }
 }
@@ -251,7 +259,8 @@ impl VisualReviewRuns {
     /// `GET /api/projects/{project_id}/visual_review/runs/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewRunsList> {
-        Request::new(self.at.call("visual_review.runs.list", Method::GET, "/"))
+        self.at
+            .request("visual_review.runs.list", Method::GET, &[], "/")
     }
 
     /// Gets a run.
@@ -259,10 +268,11 @@ impl VisualReviewRuns {
     /// `GET /api/projects/{project_id}/visual_review/runs/{id}/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("visual_review.runs.get", Method::GET, "/"),
+        self.at.request(
+            "visual_review.runs.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -271,10 +281,8 @@ impl VisualReviewRuns {
     /// `GET /api/projects/{project_id}/visual_review/runs/counts/`. Key scope: `visual_review:read`. Preview.
     #[inline]
     pub fn counts(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("visual_review.runs.counts", Method::GET, "/counts/"),
-        )
+        self.at
+            .request("visual_review.runs.counts", Method::GET, &[], "/counts/")
     }
 
     /// Approves a run.
@@ -283,12 +291,14 @@ impl VisualReviewRuns {
     /// Preview.
     #[inline]
     pub fn approve(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "visual_review.runs.approve",
-            Method::POST,
-            "/approve/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.runs.approve",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/approve/",
+            )
+            .with::<()>(body)
     }
 
     /// Ends a run after all snapshots were given.
@@ -297,12 +307,14 @@ impl VisualReviewRuns {
     /// Preview.
     #[inline]
     pub fn finalize(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "visual_review.runs.finalize",
-            Method::POST,
-            "/finalize/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.runs.finalize",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/finalize/",
+            )
+            .with::<()>(body)
     }
 
     /// Lifts quarantines when the pull request is merged.
@@ -311,12 +323,14 @@ impl VisualReviewRuns {
     /// Preview.
     #[inline]
     pub fn lift_on_merge(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "visual_review.runs.lift_on_merge",
-            Method::POST,
-            "/lift_on_merge/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.runs.lift_on_merge",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/lift_on_merge/",
+            )
+            .with::<()>(body)
     }
 
     /// Compares the snapshots of a run again.
@@ -325,11 +339,12 @@ impl VisualReviewRuns {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn recompute(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "visual_review.runs.recompute",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/recompute/",
-        ))
+        )
     }
 
     /// Tolerates a difference of a snapshot.
@@ -338,12 +353,14 @@ impl VisualReviewRuns {
     /// Preview.
     #[inline]
     pub fn tolerate(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "visual_review.runs.tolerate",
-            Method::POST,
-            "/tolerate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "visual_review.runs.tolerate",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/tolerate/",
+            )
+            .with::<()>(body)
     }
 
     /// Quarantine lifts.
@@ -412,9 +429,11 @@ impl VisualReviewRunsQuarantineLifts {
     /// `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("visual_review.runs.quarantine_lifts.list", Method::GET, "/"),
+        self.at.request(
+            "visual_review.runs.quarantine_lifts.list",
+            Method::GET,
+            &[],
+            "/",
         )
     }
 
@@ -424,11 +443,12 @@ impl VisualReviewRunsQuarantineLifts {
     /// `visual_review:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, request_id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("request_id", &request_id).call(
+        self.at.request(
             "visual_review.runs.quarantine_lifts.cancel",
             Method::POST,
+            &[Step::Id("request_id", &request_id)],
             "/cancel/",
-        ))
+        )
     }
 }
 
@@ -445,11 +465,14 @@ impl VisualReviewRunsSnapshotHistory {
     /// `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self, identifier: impl Display) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("visual_review.runs.snapshot_history.list", Method::GET, "/"),
-        )
-        .query("identifier", identifier)
+        self.at
+            .request(
+                "visual_review.runs.snapshot_history.list",
+                Method::GET,
+                &[],
+                "/",
+            )
+            .query("identifier", identifier)
     }
 }
 
@@ -466,10 +489,8 @@ impl VisualReviewRunsSnapshots {
     /// Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, VisualReviewRunsSnapshotsList> {
-        Request::new(
-            self.at
-                .call("visual_review.runs.snapshots.list", Method::GET, "/"),
-        )
+        self.at
+            .request("visual_review.runs.snapshots.list", Method::GET, &[], "/")
     }
 }
 
@@ -504,10 +525,13 @@ impl VisualReviewRunsToleratedHashes {
     /// `visual_review:read`. Preview.
     #[inline]
     pub fn list(&self, identifier: impl Display) -> Request<Page<Untyped>, LimitOffset> {
-        Request::new(
-            self.at
-                .call("visual_review.runs.tolerated_hashes.list", Method::GET, "/"),
-        )
-        .query("identifier", identifier)
+        self.at
+            .request(
+                "visual_review.runs.tolerated_hashes.list",
+                Method::GET,
+                &[],
+                "/",
+            )
+            .query("identifier", identifier)
     }
 }

@@ -14,10 +14,8 @@ impl WarehouseColumnAnnotations {
     /// `GET /api/projects/{project_id}/warehouse_column_annotations/`. Key scope: `warehouse_table:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::ColumnAnnotation>, WarehouseColumnAnnotationsList> {
-        Request::new(
-            self.at
-                .call("warehouse_column_annotations.list", Method::GET, "/"),
-        )
+        self.at
+            .request("warehouse_column_annotations.list", Method::GET, &[], "/")
     }
 
     /// Creates a warehouse column annotation.
@@ -25,11 +23,14 @@ impl WarehouseColumnAnnotations {
     /// `POST /api/projects/{project_id}/warehouse_column_annotations/`. Key scope: `warehouse_table:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<models::ColumnAnnotation> {
-        Request::new(
-            self.at
-                .call("warehouse_column_annotations.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_column_annotations.create",
+                Method::POST,
+                &[],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Changes the given fields of a warehouse column annotation.
@@ -41,12 +42,14 @@ impl WarehouseColumnAnnotations {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::ColumnAnnotation> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_column_annotations.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_column_annotations.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 }
 

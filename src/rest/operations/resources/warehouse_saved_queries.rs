@@ -14,10 +14,8 @@ impl WarehouseSavedQueries {
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/`. Key scope: `warehouse_view:read`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::SavedQuery>, WarehouseSavedQueriesList> {
-        Request::new(
-            self.at
-                .call("warehouse_saved_queries.list", Method::GET, "/"),
-        )
+        self.at
+            .request("warehouse_saved_queries.list", Method::GET, &[], "/")
     }
 
     /// Creates a warehouse saved query.
@@ -28,11 +26,9 @@ impl WarehouseSavedQueries {
         &self,
         body: impl IntoBody<bodies::NewSavedQuery>,
     ) -> Request<models::SavedQuery> {
-        Request::new(
-            self.at
-                .call("warehouse_saved_queries.create", Method::POST, "/"),
-        )
-        .with::<bodies::NewSavedQuery>(body)
+        self.at
+            .request("warehouse_saved_queries.create", Method::POST, &[], "/")
+            .with::<bodies::NewSavedQuery>(body)
     }
 
     /// Gets a warehouse saved query.
@@ -40,10 +36,11 @@ impl WarehouseSavedQueries {
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: `warehouse_view:read`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::SavedQuery> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("warehouse_saved_queries.get", Method::GET, "/"),
+        self.at.request(
+            "warehouse_saved_queries.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -56,12 +53,14 @@ impl WarehouseSavedQueries {
         id: impl Display,
         body: impl IntoBody<bodies::SavedQueryChange>,
     ) -> Request<models::SavedQuery> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_saved_queries.update",
-            Method::PATCH,
-            "/",
-        ))
-        .with::<bodies::SavedQueryChange>(body)
+        self.at
+            .request(
+                "warehouse_saved_queries.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::SavedQueryChange>(body)
     }
 
     /// Replaces all fields of a warehouse saved query.
@@ -73,12 +72,14 @@ impl WarehouseSavedQueries {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<models::SavedQuery> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_saved_queries.replace",
-            Method::PUT,
-            "/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_saved_queries.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<()>(body)
     }
 
     /// Deletes a warehouse saved query.
@@ -86,11 +87,12 @@ impl WarehouseSavedQueries {
     /// `DELETE /api/{scope}/{project_id}/warehouse_saved_queries/{id}/`. Key scope: `warehouse_view:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_saved_queries.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 
     /// Checks whether a query can be materialized incrementally.
@@ -99,12 +101,14 @@ impl WarehouseSavedQueries {
     /// `warehouse_view:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn check_incremental(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.under("projects").call(
-            "warehouse_saved_queries.check_incremental",
-            Method::POST,
-            "/check_incremental/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_saved_queries.check_incremental",
+                Method::POST,
+                &[Step::Under("projects")],
+                "/check_incremental/",
+            )
+            .with::<()>(body)
     }
 
     /// Lists who changed what in a warehouse saved query, and when.
@@ -112,11 +116,12 @@ impl WarehouseSavedQueries {
     /// `GET /api/{scope}/{project_id}/warehouse_saved_queries/{id}/activity/`. Seen in 2025 only.
     #[inline]
     pub fn activity(&self, id: impl Display) -> Request<Page<models::ActivityLogEntry>> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_saved_queries.activity",
             Method::GET,
+            &[Step::Id("id", &id)],
             "/activity/",
-        ))
+        )
     }
 
     /// Lists what a saved query reads from, its direct parents by default.
@@ -125,11 +130,12 @@ impl WarehouseSavedQueries {
     /// [`body`](Request::body).
     #[inline]
     pub fn ancestors(&self, id: impl Display) -> Request<models::SavedQueryAncestors> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_saved_queries.ancestors",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/ancestors/",
-        ))
+        )
     }
 
     /// Cancels the refresh of a saved query.
@@ -138,11 +144,12 @@ impl WarehouseSavedQueries {
     /// [`body`](Request::body).
     #[inline]
     pub fn cancel(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_saved_queries.cancel",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/cancel/",
-        ))
+        )
     }
 
     /// Lists what reads from a saved query, its direct children by default.
@@ -151,11 +158,12 @@ impl WarehouseSavedQueries {
     /// [`body`](Request::body).
     #[inline]
     pub fn descendants(&self, id: impl Display) -> Request<models::SavedQueryDescendants> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_saved_queries.descendants",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/descendants/",
-        ))
+        )
     }
 
     /// Starts to store the results of a saved query.
@@ -168,12 +176,14 @@ impl WarehouseSavedQueries {
         id: impl Display,
         body: impl IntoBody<bodies::SavedQueryMaterialization>,
     ) -> Request<Done> {
-        Request::new(self.at.under("projects").id("id", &id).call(
-            "warehouse_saved_queries.materialize",
-            Method::POST,
-            "/materialize/",
-        ))
-        .with::<bodies::SavedQueryMaterialization>(body)
+        self.at
+            .request(
+                "warehouse_saved_queries.materialize",
+                Method::POST,
+                &[Step::Under("projects"), Step::Id("id", &id)],
+                "/materialize/",
+            )
+            .with::<bodies::SavedQueryMaterialization>(body)
     }
 
     /// Turns a materialized query back into a view.
@@ -186,12 +196,14 @@ impl WarehouseSavedQueries {
         id: impl Display,
         body: Raw<impl Serialize>,
     ) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_saved_queries.revert_materialization",
-            Method::POST,
-            "/revert_materialization/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_saved_queries.revert_materialization",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/revert_materialization/",
+            )
+            .with::<()>(body)
     }
 
     /// Starts to refresh the stored results of a saved query.
@@ -203,12 +215,14 @@ impl WarehouseSavedQueries {
         id: impl Display,
         body: impl IntoBody<bodies::SavedQueryRun>,
     ) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_saved_queries.run",
-            Method::POST,
-            "/run/",
-        ))
-        .with::<bodies::SavedQueryRun>(body)
+        self.at
+            .request(
+                "warehouse_saved_queries.run",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/run/",
+            )
+            .with::<bodies::SavedQueryRun>(body)
     }
 
     /// Gets the run history of a warehouse saved query.
@@ -217,11 +231,12 @@ impl WarehouseSavedQueries {
     /// `warehouse_view:read`. Sent under `/api/projects/` from an environment, too.
     #[inline]
     pub fn run_history(&self, id: impl Display) -> Request<models::SavedQueryRuns> {
-        Request::new(self.at.under("projects").id("id", &id).call(
+        self.at.request(
             "warehouse_saved_queries.run_history",
             Method::GET,
+            &[Step::Under("projects"), Step::Id("id", &id)],
             "/run_history/",
-        ))
+        )
     }
 }
 

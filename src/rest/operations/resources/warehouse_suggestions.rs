@@ -14,7 +14,8 @@ impl WarehouseSuggestions {
     /// `GET /api/projects/{project_id}/warehouse_suggestions/`. Key scope: `warehouse_view:read`. Preview.
     #[inline]
     pub fn list(&self) -> Request<Page<Untyped>, WarehouseSuggestionsList> {
-        Request::new(self.at.call("warehouse_suggestions.list", Method::GET, "/"))
+        self.at
+            .request("warehouse_suggestions.list", Method::GET, &[], "/")
     }
 
     /// Gets a warehouse suggestion.
@@ -22,10 +23,11 @@ impl WarehouseSuggestions {
     /// `GET /api/projects/{project_id}/warehouse_suggestions/{id}/`. Key scope: `warehouse_view:read`. Preview.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("warehouse_suggestions.get", Method::GET, "/"),
+        self.at.request(
+            "warehouse_suggestions.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -34,10 +36,8 @@ impl WarehouseSuggestions {
     /// `GET /api/projects/{project_id}/warehouse_suggestions/status/`. Key scope: `warehouse_view:read`. Preview.
     #[inline]
     pub fn status(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("warehouse_suggestions.status", Method::GET, "/status/"),
-        )
+        self.at
+            .request("warehouse_suggestions.status", Method::GET, &[], "/status/")
     }
 
     /// Accepts a suggestion.
@@ -46,12 +46,14 @@ impl WarehouseSuggestions {
     /// `data_catalog_approval:write` and `warehouse_objects:write` and `warehouse_view:write`. Preview.
     #[inline]
     pub fn accept(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_suggestions.accept",
-            Method::POST,
-            "/accept/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_suggestions.accept",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/accept/",
+            )
+            .with::<()>(body)
     }
 
     /// Assigns a warehouse suggestion.
@@ -60,12 +62,14 @@ impl WarehouseSuggestions {
     /// Preview.
     #[inline]
     pub fn assign(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_suggestions.assign",
-            Method::POST,
-            "/assign/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_suggestions.assign",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/assign/",
+            )
+            .with::<()>(body)
     }
 
     /// Dismisses a warehouse suggestion.
@@ -74,12 +78,14 @@ impl WarehouseSuggestions {
     /// Preview.
     #[inline]
     pub fn dismiss(&self, id: impl Display, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
-            "warehouse_suggestions.dismiss",
-            Method::POST,
-            "/dismiss/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "warehouse_suggestions.dismiss",
+                Method::POST,
+                &[Step::Id("id", &id)],
+                "/dismiss/",
+            )
+            .with::<()>(body)
     }
 
     /// Resumes a warehouse suggestion.
@@ -88,11 +94,12 @@ impl WarehouseSuggestions {
     /// Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn resume(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_suggestions.resume",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/resume/",
-        ))
+        )
     }
 }
 

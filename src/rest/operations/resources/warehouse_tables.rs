@@ -15,7 +15,8 @@ impl WarehouseTables {
     /// `GET /api/{scope}/{project_id}/warehouse_tables/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WarehouseTable>, SearchWithColumns> {
-        Request::new(self.at.call("warehouse_tables.list", Method::GET, "/"))
+        self.at
+            .request("warehouse_tables.list", Method::GET, &[], "/")
     }
 
     /// Creates a warehouse table.
@@ -26,7 +27,8 @@ impl WarehouseTables {
         &self,
         body: impl IntoBody<bodies::NewWarehouseTable>,
     ) -> Request<models::WarehouseTable> {
-        Request::new(self.at.call("warehouse_tables.create", Method::POST, "/"))
+        self.at
+            .request("warehouse_tables.create", Method::POST, &[], "/")
             .with::<bodies::NewWarehouseTable>(body)
     }
 
@@ -35,10 +37,11 @@ impl WarehouseTables {
     /// `GET /api/{scope}/{project_id}/warehouse_tables/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WarehouseTable> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("warehouse_tables.get", Method::GET, "/"),
+        self.at.request(
+            "warehouse_tables.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -51,12 +54,14 @@ impl WarehouseTables {
         id: impl Display,
         body: impl IntoBody<bodies::WarehouseTableChange>,
     ) -> Request<models::WarehouseTable> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("warehouse_tables.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::WarehouseTableChange>(body)
+        self.at
+            .request(
+                "warehouse_tables.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::WarehouseTableChange>(body)
     }
 
     /// Replaces all fields of a warehouse table.
@@ -68,12 +73,14 @@ impl WarehouseTables {
         id: impl Display,
         body: impl IntoBody<bodies::NewWarehouseTable>,
     ) -> Request<models::WarehouseTable> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("warehouse_tables.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewWarehouseTable>(body)
+        self.at
+            .request(
+                "warehouse_tables.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewWarehouseTable>(body)
     }
 
     /// Deletes a warehouse table.
@@ -81,10 +88,11 @@ impl WarehouseTables {
     /// `DELETE /api/{scope}/{project_id}/warehouse_tables/{id}/`. Seen in 2025 only.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("warehouse_tables.delete", Method::DELETE, "/"),
+        self.at.request(
+            "warehouse_tables.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -93,11 +101,9 @@ impl WarehouseTables {
     /// `POST /api/{scope}/{project_id}/warehouse_tables/file/`. Seen in 2025 only.
     #[inline]
     pub fn file(&self, form: Form) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("warehouse_tables.file", Method::POST, "/file/"),
-        )
-        .form(form)
+        self.at
+            .request("warehouse_tables.file", Method::POST, &[], "/file/")
+            .form(form)
     }
 
     /// Reads the columns of a table from its files again.
@@ -106,11 +112,12 @@ impl WarehouseTables {
     /// May have a [`body`](Request::body).
     #[inline]
     pub fn refresh_schema(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_tables.refresh_schema",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/refresh_schema/",
-        ))
+        )
     }
 
     /// Changes the types of columns of a table.
@@ -119,10 +126,11 @@ impl WarehouseTables {
     /// [`body`](Request::body).
     #[inline]
     pub fn update_schema(&self, id: impl Display) -> Request<Done> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "warehouse_tables.update_schema",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/update_schema/",
-        ))
+        )
     }
 }

@@ -19,13 +19,11 @@ impl WebAnalytics {
         date_from: impl IntoTime,
         date_to: impl IntoTime,
     ) -> Request<Page<Untyped>, WebAnalyticsBreakdown> {
-        Request::new(
-            self.at
-                .call("web_analytics.breakdown", Method::GET, "/breakdown/"),
-        )
-        .query("breakdown_by", breakdown_by)
-        .query_time("date_from", date_from.into_time())
-        .query_time("date_to", date_to.into_time())
+        self.at
+            .request("web_analytics.breakdown", Method::GET, &[], "/breakdown/")
+            .query("breakdown_by", breakdown_by)
+            .query_time("date_from", date_from.into_time())
+            .query_time("date_to", date_to.into_time())
     }
 
     /// Gets visitors, views, sessions, bounce rate and session duration.
@@ -37,12 +35,10 @@ impl WebAnalytics {
         date_from: impl IntoTime,
         date_to: impl IntoTime,
     ) -> Request<Untyped, WebAnalyticsOverview> {
-        Request::new(
-            self.at
-                .call("web_analytics.overview", Method::GET, "/overview/"),
-        )
-        .query_time("date_from", date_from.into_time())
-        .query_time("date_to", date_to.into_time())
+        self.at
+            .request("web_analytics.overview", Method::GET, &[], "/overview/")
+            .query_time("date_from", date_from.into_time())
+            .query_time("date_to", date_to.into_time())
     }
 
     /// Gets the weekly digest of web analytics.
@@ -50,11 +46,12 @@ impl WebAnalytics {
     /// `GET /api/projects/{project_id}/web_analytics/weekly_digest/`. Key scope: `web_analytics:read`.
     #[inline]
     pub fn weekly_digest(&self) -> Request<Untyped, WebAnalyticsWeeklyDigest> {
-        Request::new(self.at.call(
+        self.at.request(
             "web_analytics.weekly_digest",
             Method::GET,
+            &[],
             "/weekly_digest/",
-        ))
+        )
     }
 }
 

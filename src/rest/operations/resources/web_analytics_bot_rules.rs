@@ -14,10 +14,8 @@ impl WebAnalyticsBotRules {
     /// `GET /api/projects/{project_id}/web_analytics_bot_rules/`. Key scope: `web_analytics:read`.
     #[inline]
     pub fn list(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("web_analytics_bot_rules.list", Method::GET, "/"),
-        )
+        self.at
+            .request("web_analytics_bot_rules.list", Method::GET, &[], "/")
     }
 
     /// Creates a web analytics bot rule.
@@ -25,11 +23,9 @@ impl WebAnalyticsBotRules {
     /// `POST /api/projects/{project_id}/web_analytics_bot_rules/`. Key scope: `web_analytics:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("web_analytics_bot_rules.create", Method::POST, "/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request("web_analytics_bot_rules.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Deletes a web analytics bot rule.
@@ -37,10 +33,11 @@ impl WebAnalyticsBotRules {
     /// `DELETE /api/projects/{project_id}/web_analytics_bot_rules/{id}/`. Key scope: `web_analytics:write`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "web_analytics_bot_rules.delete",
             Method::DELETE,
+            &[Step::Id("id", &id)],
             "/",
-        ))
+        )
     }
 }

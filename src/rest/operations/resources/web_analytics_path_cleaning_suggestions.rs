@@ -15,11 +15,12 @@ impl WebAnalyticsPathCleaningSuggestions {
     /// `web_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn generate(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "web_analytics_path_cleaning_suggestions.generate",
             Method::POST,
+            &[],
             "/generate/",
-        ))
+        )
     }
 
     /// Adds a suggested path cleaning rule.
@@ -28,10 +29,11 @@ impl WebAnalyticsPathCleaningSuggestions {
     /// `web_analytics:write`. Preview. May have a [`body`](Request::body).
     #[inline]
     pub fn apply(&self, id: impl Display) -> Request<Untyped> {
-        Request::new(self.at.id("id", &id).call(
+        self.at.request(
             "web_analytics_path_cleaning_suggestions.apply",
             Method::POST,
+            &[Step::Id("id", &id)],
             "/apply/",
-        ))
+        )
     }
 }

@@ -15,7 +15,8 @@ impl WebExperiments {
     /// `GET /api/projects/{project_id}/web_experiments/`.
     #[inline]
     pub fn list(&self) -> Request<Page<models::WebExperiment>, LimitOffset> {
-        Request::new(self.at.call("web_experiments.list", Method::GET, "/"))
+        self.at
+            .request("web_experiments.list", Method::GET, &[], "/")
     }
 
     /// Creates a web experiment.
@@ -26,7 +27,8 @@ impl WebExperiments {
         &self,
         body: impl IntoBody<bodies::NewWebExperiment>,
     ) -> Request<models::WebExperiment> {
-        Request::new(self.at.call("web_experiments.create", Method::POST, "/"))
+        self.at
+            .request("web_experiments.create", Method::POST, &[], "/")
             .with::<bodies::NewWebExperiment>(body)
     }
 
@@ -35,10 +37,11 @@ impl WebExperiments {
     /// `GET /api/projects/{project_id}/web_experiments/{id}/`.
     #[inline]
     pub fn get(&self, id: impl Display) -> Request<models::WebExperiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("web_experiments.get", Method::GET, "/"),
+        self.at.request(
+            "web_experiments.get",
+            Method::GET,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 
@@ -51,12 +54,14 @@ impl WebExperiments {
         id: impl Display,
         body: impl IntoBody<bodies::WebExperimentChange>,
     ) -> Request<models::WebExperiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("web_experiments.update", Method::PATCH, "/"),
-        )
-        .with::<bodies::WebExperimentChange>(body)
+        self.at
+            .request(
+                "web_experiments.update",
+                Method::PATCH,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::WebExperimentChange>(body)
     }
 
     /// Replaces all fields of a web experiment.
@@ -68,12 +73,14 @@ impl WebExperiments {
         id: impl Display,
         body: impl IntoBody<bodies::NewWebExperiment>,
     ) -> Request<models::WebExperiment> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("web_experiments.replace", Method::PUT, "/"),
-        )
-        .with::<bodies::NewWebExperiment>(body)
+        self.at
+            .request(
+                "web_experiments.replace",
+                Method::PUT,
+                &[Step::Id("id", &id)],
+                "/",
+            )
+            .with::<bodies::NewWebExperiment>(body)
     }
 
     /// Deletes a web experiment.
@@ -81,10 +88,11 @@ impl WebExperiments {
     /// `DELETE /api/projects/{project_id}/web_experiments/{id}/`.
     #[inline]
     pub fn delete(&self, id: impl Display) -> Request<Done> {
-        Request::new(
-            self.at
-                .id("id", &id)
-                .call("web_experiments.delete", Method::DELETE, "/"),
+        self.at.request(
+            "web_experiments.delete",
+            Method::DELETE,
+            &[Step::Id("id", &id)],
+            "/",
         )
     }
 }

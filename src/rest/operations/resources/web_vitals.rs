@@ -14,11 +14,13 @@ impl WebVitals {
     /// `GET /api/environments/{project_id}/web_vitals/`. Sent under `/api/environments/` from a project, too.
     #[inline]
     pub fn get(&self, pathname: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .under("environments")
-                .call("web_vitals.get", Method::GET, "/"),
-        )
-        .query("pathname", pathname)
+        self.at
+            .request(
+                "web_vitals.get",
+                Method::GET,
+                &[Step::Under("environments")],
+                "/",
+            )
+            .query("pathname", pathname)
     }
 }

@@ -30,7 +30,9 @@ impl WizardInstalls {
     /// `POST /api/projects/{project_id}/wizard/installs/`. Key scope: `task:write`.
     #[inline]
     pub fn create(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call("wizard.installs.create", Method::POST, "/")).with::<()>(body)
+        self.at
+            .request("wizard.installs.create", Method::POST, &[], "/")
+            .with::<()>(body)
     }
 
     /// Gets an install.
@@ -38,10 +40,11 @@ impl WizardInstalls {
     /// `GET /api/projects/{project_id}/wizard/installs/{run_id}/`. Key scope: `task:read`.
     #[inline]
     pub fn get(&self, run_id: impl Display) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .id("run_id", &run_id)
-                .call("wizard.installs.get", Method::GET, "/"),
+        self.at.request(
+            "wizard.installs.get",
+            Method::GET,
+            &[Step::Id("run_id", &run_id)],
+            "/",
         )
     }
 }

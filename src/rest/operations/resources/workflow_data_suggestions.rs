@@ -15,11 +15,14 @@ impl WorkflowDataSuggestions {
     /// `query:read`.
     #[inline]
     pub fn build(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("workflow_data_suggestions.build", Method::POST, "/build/"),
-        )
-        .with::<()>(body)
+        self.at
+            .request(
+                "workflow_data_suggestions.build",
+                Method::POST,
+                &[],
+                "/build/",
+            )
+            .with::<()>(body)
     }
 
     /// Gets the current suggestions.
@@ -28,11 +31,12 @@ impl WorkflowDataSuggestions {
     /// `query:read`.
     #[inline]
     pub fn current(&self) -> Request<Untyped> {
-        Request::new(self.at.call(
+        self.at.request(
             "workflow_data_suggestions.current",
             Method::GET,
+            &[],
             "/current/",
-        ))
+        )
     }
 
     /// Looks for suggestions.
@@ -41,11 +45,13 @@ impl WorkflowDataSuggestions {
     /// `query:read`.
     #[inline]
     pub fn generate(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "workflow_data_suggestions.generate",
-            Method::POST,
-            "/generate/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "workflow_data_suggestions.generate",
+                Method::POST,
+                &[],
+                "/generate/",
+            )
+            .with::<()>(body)
     }
 }

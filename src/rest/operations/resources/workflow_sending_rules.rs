@@ -14,9 +14,11 @@ impl WorkflowSendingRules {
     /// `GET /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:read`. Preview.
     #[inline]
     pub fn current(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("workflow_sending_rules.current", Method::GET, "/current/"),
+        self.at.request(
+            "workflow_sending_rules.current",
+            Method::GET,
+            &[],
+            "/current/",
         )
     }
 
@@ -25,11 +27,13 @@ impl WorkflowSendingRules {
     /// `PATCH /api/projects/{project_id}/workflow_sending_rules/current/`. Key scope: `project:write`. Preview.
     #[inline]
     pub fn update_current(&self, body: Raw<impl Serialize>) -> Request<Untyped> {
-        Request::new(self.at.call(
-            "workflow_sending_rules.update_current",
-            Method::PATCH,
-            "/current/",
-        ))
-        .with::<()>(body)
+        self.at
+            .request(
+                "workflow_sending_rules.update_current",
+                Method::PATCH,
+                &[],
+                "/current/",
+            )
+            .with::<()>(body)
     }
 }

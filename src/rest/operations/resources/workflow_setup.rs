@@ -14,9 +14,7 @@ impl WorkflowSetup {
     /// `GET /api/projects/{project_id}/workflow_setup/status/`. Key scope: `hog_flow:read`. Preview.
     #[inline]
     pub fn status(&self) -> Request<Untyped> {
-        Request::new(
-            self.at
-                .call("workflow_setup.status", Method::GET, "/status/"),
-        )
+        self.at
+            .request("workflow_setup.status", Method::GET, &[], "/status/")
     }
 }

@@ -173,7 +173,9 @@ impl One<'_> {
                 _ => {}
             }
             if !by_schema && own.is_some_and(|own| own.required == Some(false)) {
-                return Err(format!("the schema does not require `{wire}`, so `~` says nothing"));
+                return Err(format!(
+                    "the schema does not require `{wire}`, so `~` says nothing"
+                ));
             }
             if said.corrects {
                 other.push(wire.to_owned());
