@@ -66,7 +66,9 @@ fn made(table: &str) -> Result<BTreeMap<PathBuf, String>, String> {
 /// How a text reads without its layout, which is the formatter's, and without hints to the compiler.
 fn plain(text: &str) -> String {
     let text: String = text.split_whitespace().collect();
-    text.replace(",)", ")").replace("#[inline]", "")
+    text.replace(",)", ")")
+        .replace(",]", "]")
+        .replace("#[inline]", "")
 }
 
 /// The text of a generated file, without its layout.
