@@ -73,7 +73,7 @@ async fn what_is_sent() {
         .refresh(HogQlRefresh::ForceBlocking);
     let id = query.id().to_owned();
     assert_eq!(id.len(), 36);
-    query.run().await.unwrap();
+    query.await.unwrap();
     let request = &server.requests()[0];
     assert_eq!(sent(request), ("POST", PATH));
     assert_eq!(request.header("authorization"), Some("Bearer phx_test"));
@@ -93,7 +93,7 @@ async fn what_is_sent() {
         })
     );
 
-    counting(&client).run().await.unwrap();
+    counting(&client).await.unwrap();
     let body = server.requests()[1].json().unwrap();
     assert_eq!(body.get("refresh"), None, "PostHog's default is PostHog's");
     assert_ne!(body["client_query_id"], json!(id));
@@ -852,7 +852,7 @@ async fn any_query_by_its_kind() {
         assert_eq!(sent(&server.requests().pop().unwrap()), ("POST", path));
     }
     let query = client.environment(1).hogql("SELECT 1");
-    query.run().await.unwrap();
+    query.await.unwrap();
     let path = "/api/environments/1/query/";
     assert_eq!(sent(&server.requests().pop().unwrap()), ("POST", path));
 
