@@ -87,13 +87,6 @@ pub enum Right {}
 /// IssueChange::new().status(IssueSeverity::High);
 /// ```
 ///
-/// A text for an enum.
-///
-/// ```compile_fail,E0277
-/// use tracing_posthog::rest::bodies::*;
-/// IssueChange::new().status("resolved");
-/// ```
-///
 /// A payload where PostHog looks for none.
 ///
 /// ```compile_fail,E0599
