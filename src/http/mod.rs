@@ -69,7 +69,7 @@ use reqwest::header::HeaderMap;
 use retry::RetryPolicy;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What this crate calls itself in requests.
@@ -176,24 +176,14 @@ impl Http {
     }
 
     fn client(&self) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
-        let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if self.client_panicked.swap(false, Relaxed) {
             // One that the caller gave cannot be built again.
             if !self.foreign_client {
-                *slot = None;
+                *locked(&self.client) = None;
             }
-            let mut bare = self
-                .bare_client
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *bare = None;
+            *locked(&self.bare_client) = None;
         }
-        if let Some(client) = &*slot {
-            return Ok(client.clone());
-        }
-        let client = self.new_client()?;
-        *slot = Some(client.clone());
-        Ok(client)
+        self.kept_or_new(&self.client)
     }
 
     /// A client that adds nothing to a request.
@@ -201,10 +191,14 @@ impl Http {
         if !self.foreign_client {
             return self.client();
         }
-        let mut slot = self
-            .bare_client
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        self.kept_or_new(&self.bare_client)
+    }
+
+    fn kept_or_new(
+        &self,
+        slot: &Mutex<Option<reqwest::Client>>,
+    ) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+        let mut slot = locked(slot);
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
@@ -222,4 +216,8 @@ impl Http {
         let client = tls::configure(client)?;
         Ok(client.build()?)
     }
+}
+
+fn locked<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
