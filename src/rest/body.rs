@@ -10,6 +10,7 @@
 
 use super::Time;
 use super::models::Object;
+use super::models::field::EXACT;
 use super::request::{Content, Problem};
 use super::time::with_time_texts;
 use serde::{Serialize, Serializer};
@@ -94,7 +95,6 @@ impl Sealed for f64 {}
 impl IntoNumber for f64 {
     /// A float without a fraction is written as an integer: PostHog compares `25` and `25.0` as text in places.
     fn into_number(self) -> Option<Number> {
-        const EXACT: f64 = 9_007_199_254_740_992.0;
         if self.fract() == 0.0 && self.abs() <= EXACT {
             #[expect(clippy::cast_possible_truncation, reason = "checked to be exact")]
             return Some((self as i64).into());
@@ -167,9 +167,7 @@ impl Fields {
     fn set_or(&mut self, field: &'static str, value: Result<Value, Problem>) {
         match value {
             Ok(value) => self.set(field, value),
-            Err(problem) => {
-                self.problem.get_or_insert(problem);
-            }
+            Err(problem) => self.fail(problem),
         }
     }
 

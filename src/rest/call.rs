@@ -126,7 +126,6 @@ impl ApiCall {
             .extend(values.into_iter().map(|value| (name.clone(), value)));
     }
 
-    #[cfg(feature = "rest")]
     pub(crate) fn put(&mut self, body: Content) {
         self.body = body;
     }
@@ -137,10 +136,6 @@ impl ApiCall {
         if self.path.is_ok() {
             self.path = Err(problem);
         }
-    }
-
-    pub(crate) fn put_json(&mut self, json: Result<Vec<u8>, serde_json::Error>) {
-        self.body = Content::json(json);
     }
 
     pub(crate) fn put_raw(&mut self, content_type: &str, body: reqwest::Body) {
@@ -206,7 +201,7 @@ impl ApiCall {
                 };
                 fields.insert(name, number.map_or(Value::String(value), Value::from));
             }
-            call.put_json(serde_json::to_vec(&fields));
+            call.put(Content::json(serde_json::to_vec(&fields)));
         }
         call
     }

@@ -3,9 +3,7 @@
 //! It adds types to an [`ApiCall`], which does the work: `A` is what the answer is read as, `P` names the query
 //! parameters. A problem with the path or body is kept, and becomes the error of sending, so that building needs no `?`.
 
-#[cfg(feature = "rest")]
-pub(crate) use super::call::Content;
-pub(crate) use super::call::{ApiCall, Problem, is_dots};
+pub(crate) use super::call::{ApiCall, Content, Problem, is_dots};
 
 use super::chunks::Chunks;
 use super::untyped::Untyped;
@@ -126,7 +124,7 @@ impl<A, P> Request<A, P> {
 
     /// Sets the body, as JSON. Replaces the body that a method took.
     pub fn body(mut self, body: &(impl Serialize + ?Sized)) -> Self {
-        self.call.put_json(serde_json::to_vec(body));
+        self.call.put(Content::json(serde_json::to_vec(body)));
         self
     }
 

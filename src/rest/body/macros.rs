@@ -155,16 +155,6 @@ macro_rules! body_default {
     ($name:ident, $($required:ident)+) => {};
 }
 
-/// The name of a field in JSON.
-macro_rules! body_wire {
-    ($field:ident) => {
-        stringify!($field)
-    };
-    ($field:ident $wire:literal) => {
-        $wire
-    };
-}
-
 /// What a kind of field takes.
 macro_rules! body_type {
     (text) => { impl Into<String> };
@@ -273,6 +263,6 @@ macro_rules! text_part {
     };
 }
 
-pub(crate) use {
-    body, body_clear, body_default, body_set, body_type, body_wire, object, one_of, text_part,
-};
+/// The name of a field in JSON.
+pub(crate) use crate::rest::models::macros::wire as body_wire;
+pub(crate) use {body, body_clear, body_default, body_set, body_type, object, one_of, text_part};

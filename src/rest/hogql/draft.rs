@@ -251,6 +251,16 @@ macro_rules! common_methods {
             }
         }
 
+        impl IntoFuture for $Query {
+            type Output = Result<HogQlAnswer, PostHogError>;
+            type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+            /// `query.await` is `query.run().await`.
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.run())
+            }
+        }
+
         impl fmt::Debug for $Query {
             /// Shows neither the query nor its values: both may be personal.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use crate::error::PostHogError;
 use crate::http::io::Io;
 use crate::redact::excerpt;
 use crate::rest::path::At;
-use crate::rest::request::ApiCall;
+use crate::rest::request::{ApiCall, Content};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -70,7 +70,7 @@ impl Handle {
 
     fn posted(&self, body: &Map<String, Value>) -> ApiCall {
         let mut call = self.at.call(OPERATION, Method::POST, "/");
-        call.put_json(serde_json::to_vec(body));
+        call.put(Content::json(serde_json::to_vec(body)));
         call
     }
 

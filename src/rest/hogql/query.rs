@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
 
 /// A query in HogQL, PostHog's SQL, before it is run: made by [`Project::hogql`] or [`Environment::hogql`].
@@ -169,23 +168,3 @@ impl NodeQuery {
 
 common_methods!(HogQlQuery);
 common_methods!(NodeQuery);
-
-impl IntoFuture for HogQlQuery {
-    type Output = Result<HogQlAnswer, PostHogError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    /// `query.await` is `query.run().await`.
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl IntoFuture for NodeQuery {
-    type Output = Result<HogQlAnswer, PostHogError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    /// `query.await` is `query.run().await`.
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}

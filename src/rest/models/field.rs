@@ -295,7 +295,7 @@ impl Item for f64 {
 }
 
 /// Below it every integer is a float of its own, so that none is changed.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// An integer, a float without a fraction, or text that is an integer and nothing else: `007` stays text.
 fn integer(value: &Value) -> Option<i64> {

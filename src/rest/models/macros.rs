@@ -267,5 +267,5 @@ macro_rules! levels {
     )*};
 }
 
-pub(crate) use values;
-pub(super) use {levels, model, wire};
+pub(super) use {levels, model};
+pub(crate) use {values, wire};

@@ -3,7 +3,7 @@
 //! A parameter that cannot be sent (a time out of range, NaN) does not panic and is not left out: the request keeps the
 //! problem, and fails with a `PostHogError::Config` that names the parameter instead of being sent.
 
-use crate::rest::body::to_json;
+use crate::rest::body::{finite, to_json};
 use crate::rest::request::Problem;
 use crate::rest::{AnyParams, BodyContent, IntoBody, Request, Time, Untyped};
 use serde::Serialize;
@@ -36,10 +36,7 @@ impl<A, P> Request<A, P> {
     }
 
     pub(super) fn query_number(self, name: &'static str, value: Option<Number>) -> Self {
-        let value = value.ok_or_else(|| Problem {
-            setting: name,
-            problem: "NaN and infinities cannot be sent; give a finite number".into(),
-        });
+        let value = finite(name, value);
         self.query_checked(name, value.map(|number| number.to_string()))
     }
 
